@@ -1,0 +1,98 @@
+"""The one door to AWS: aiobotocore clients, made when first asked for and closed together.
+
+Where they point is botocore's own business (``AWS_REGION``, ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``); nothing
+here knows whether it is AWS or an emulator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession, get_session
+
+#: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
+SAFE_ATTEMPTS = 4
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+#: A long poll of 20 s has to fit.
+SQS_READ_SECONDS = 30
+
+
+class Aws:
+    """An open door: ``async with Aws() as aws``. ``calls`` counts every request sent, by ``(service, operation)``."""
+
+    def __init__(self, connections: int = 100, environment: dict[str, str] | None = None) -> None:
+        self._session: AioSession = get_session()
+        self._clients: dict[tuple[str, int], Any] = {}
+        self._lock = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._connections = connections
+        self._environment = environment or {}
+        self.calls: Counter[tuple[str, str]] = Counter()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+        self._clients.clear()
+
+    async def client(self, service: str, attempts: int = SAFE_ATTEMPTS) -> Any:
+        """The client of one AWS service. ``attempts=1`` for whatever must not be sent twice."""
+        known = self._clients.get((service, attempts))
+        if known is not None:
+            return known
+        async with self._lock:
+            if (service, attempts) not in self._clients:
+                self._clients[service, attempts] = await self._stack.enter_async_context(self._make(service, attempts))
+        return self._clients[service, attempts]
+
+    def _make(self, service: str, attempts: int) -> Any:
+        config = AioConfig(
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=SQS_READ_SECONDS if service == "sqs" else READ_SECONDS,
+            max_pool_connections=self._connections,
+            tcp_keepalive=True,
+        )
+        return _Counted(self._session.create_client(service, config=config, **self._overrides(service)), self.calls)
+
+    def _overrides(self, service: str) -> dict[str, Any]:
+        """What a test says instead of the environment, by the same names."""
+        env = self._environment
+        name = service.upper().replace("-", "_").replace(" ", "_")
+        url = env.get(f"AWS_ENDPOINT_URL_{name}") or env.get("AWS_ENDPOINT_URL")
+        found: dict[str, str | None] = {
+            "endpoint_url": url,
+            "region_name": env.get("AWS_REGION"),
+            "aws_access_key_id": env.get("AWS_ACCESS_KEY_ID"),
+            "aws_secret_access_key": env.get("AWS_SECRET_ACCESS_KEY"),
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+class _Counted:
+    """Opens a client and hangs the counter on it."""
+
+    def __init__(self, opening: Any, calls: Counter[tuple[str, str]]) -> None:
+        self._opening = opening
+        self._calls = calls
+
+    async def __aenter__(self) -> Any:
+        client = await self._opening.__aenter__()
+        client.meta.events.register("before-send", self._count)
+        return client
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._opening.__aexit__(*error)
+
+    def _count(self, event_name: str, **details: Any) -> None:
+        _before_send, service, operation = event_name.split(".", 2)
+        self._calls[service, operation] += 1

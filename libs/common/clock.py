@@ -1,0 +1,80 @@
+"""The one door for time and for ids that are drawn rather than derived.
+
+Everything else asks a :class:`Clock`, so that a test can move time by hand and a
+rerun of the same story meets the same instants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Protocol
+
+from pydantic import AwareDatetime, PlainSerializer
+
+#: Every id that is derived from something else lives in this name space.
+NAMESPACE = uuid.UUID("5f2b3ab8-6f0d-5d0e-9a53-7c3d1c1f8a11")
+
+
+def iso(moment: datetime) -> str:
+    """UTC with milliseconds and a ``Z``: always the same width, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+#: A moment in an item or event: aware, and written in the one sortable form.
+Timestamp = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str)]
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """This moment, aware, in UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """Stands still until it is moved; sleeping moves it."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward by ``seconds``."""
+        self._now += timedelta(seconds=seconds)
+
+
+def derived_id(*parts: str) -> str:
+    """The same parts always give the same id (UUID version 5)."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+def drawn_id() -> str:
+    """A new id that nothing else can derive (claims, writes)."""
+    return uuid.uuid4().hex
+
+
+def monotonic() -> float:
+    """Seconds that only ever grow; for durations inside one process."""
+    return time.monotonic()

@@ -1,0 +1,153 @@
+"""The context: all that a handler can touch. It reads and writes rows of its own service's tables and knows the time and
+the cause; it does not publish, commit, or sleep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from libs.common.aws import Aws
+from libs.common.clock import Clock
+from libs.common.event import Envelope, Event
+from libs.common.item import Item, Row
+from libs.common.service import Service
+from libs.common.settings import Settings
+from libs.common.store import ops
+from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
+from libs.common.topology import Names
+
+T = TypeVar("T", bound=Item)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of items; ``cursor`` asks for the next, None on the last."""
+
+    items: list[T]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Done(Generic[V]):
+    """What a request came to: the value to answer with, and the events that follow."""
+
+    value: V
+    said: tuple[Event, ...] = ()
+
+
+@dataclass
+class Context:
+    """Made anew for each event or request."""
+
+    service: Service
+    settings: Settings
+    store: Store
+    clock: Clock
+    aws: Aws
+    #: The event (or request) being handled; None in a tick.
+    cause: Envelope | None = None
+    actor: str = "system"
+    staged: list[Op] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    @property
+    def names(self) -> Names:
+        return Names(self.settings.prefix)
+
+    def table(self, model: type[Item]) -> str:
+        return self.names.table(self.service.name, model)
+
+    async def get(self, model: type[T], hash: str, sort: str | None = None) -> T | None:
+        """The row as it stands now, or None; one that has expired is None."""
+        row = await self.store.get(self.table(model), model.key(hash, sort))
+        if row is None or model.has_expired(row, self.now):
+            return None
+        return model.from_row(row)
+
+    async def query(
+        self,
+        model: type[T],
+        hash: str,
+        *,
+        index: str | None = None,
+        prefix: str | None = None,
+        between: tuple[str, str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[T]:
+        """Items under one hash value in the order of the sort key. An index that projects keys only is followed to the
+        rows themselves. Raises :class:`~libs.common.store.ops.BadCursor`."""
+        table = model.TABLE
+        where = table.index(index) if index else None
+        found = await self.store.query(
+            Query(
+                table=self.table(model),
+                hash=(where.hash if where else table.key, hash),
+                index=index,
+                sort=where.sort if where else table.sort,
+                prefix=prefix,
+                between=between,
+                limit=limit,
+                cursor=cursor,
+                newest_first=newest_first,
+            )
+        )
+        rows = found.rows
+        if where is not None and where.projection == "KEYS_ONLY":
+            rows = await self._whole(model, rows)
+        items = [model.from_row(row) for row in rows if not model.has_expired(row, self.now)]
+        return Page(items, found.cursor)
+
+    async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
+        names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]
+        keys = [{name: row[name] for name in names} for row in rows]
+        whole = await asyncio.gather(*(self.store.get(self.table(model), key) for key in keys))
+        return [row for row in whole if row is not None]
+
+    async def write(self, op: Write) -> Written:
+        """One conditional write, now. For handlers by condition; a handler by ledger stages instead."""
+        return await self.store.write(op)
+
+    def stage(self, *operations: Op) -> None:
+        """Writes that are committed together with the ledger row and what the handler says."""
+        self.staged.extend(operations)
+
+    def insert(self, item: Item) -> Insert:
+        """Write ``item`` if its key is absent."""
+        return ops.insert(self.table(type(item)), item)
+
+    def put(self, item: Item) -> Put:
+        """Write ``item`` whatever was there."""
+        return Put(self.table(type(item)), item.to_row())
+
+    def replace(self, item: Item) -> ops.Update:
+        """Write ``item`` over the version at which it was read."""
+        return ops.replace(self.table(type(item)), item)
+
+    def update(
+        self,
+        model: type[Item],
+        hash: str,
+        sort: str | None = None,
+        *,
+        set: Row,
+        remove: tuple[str, ...] = (),
+        when: tuple[When, ...] = (),
+    ) -> ops.Update:
+        """Change attributes (camelCase, JSON values) of an existing row under conditions."""
+        return ops.Update(self.table(model), model.key(hash, sort), set, remove, when)
+
+    def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
+        return ops.Delete(self.table(model), model.key(hash, sort), when)
+
+    async def client(self, service: str) -> Any:
+        """The AWS client of a provider's API, made to send each request at most once."""
+        return await self.aws.client(service, attempts=1)

@@ -1,0 +1,64 @@
+"""What can go wrong in a handler, in the few kinds that the kit treats differently."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class Malformed(Exception):
+    """The bytes are not what they should be; no retry will mend them. Dead-lettered, cause ``malformed``."""
+
+
+class UnknownVersion(Exception):
+    """An event of a type or version this build does not know. Parked, cause ``version``; a newer build can replay."""
+
+
+class Poison(Exception):
+    """A well-formed event that can never be applied. Dead-lettered at once, cause ``rejected``."""
+
+
+class Later(Exception):
+    """Not now, and nobody is at fault: bring the event back at ``until`` (an attempt is not spent)."""
+
+    def __init__(self, until: datetime, why: str) -> None:
+        super().__init__(why)
+        self.until = until
+        self.why = why
+
+
+class Conflict(Exception):
+    """Somebody else changed the row first. The handler is run again from the start on fresh rows."""
+
+
+class Problem(Exception):
+    """A refusal that the caller can understand and act on (RFC 9457).
+
+    ``code`` is stable and meant for programs, ``title`` and ``detail`` for people, ``errors`` names
+    fields: ``[{"field": "phone", "detail": "…"}]``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str = "",
+        errors: list[dict[str, str]] | None = None,
+        **more: object,
+    ) -> None:
+        super().__init__(f"{code}: {detail or title}")
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.errors = errors or []
+        self.more = more
+
+    def document(self) -> dict[str, object]:
+        """The body of an ``application/problem+json`` answer."""
+        body: dict[str, object] = {"status": self.status, "code": self.code, "title": self.title, **self.more}
+        if self.detail:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = self.errors
+        return body

@@ -1,0 +1,214 @@
+"""Events: facts in the past tense, and the CloudEvents 1.0 envelope that carries them.
+
+An :class:`Event` is the fact alone. An :class:`Envelope` adds who said it, when, because of what, on whose
+behalf. Ids are derived, not drawn: the same cause always yields the same event, so a rerun is a
+duplicate, never a twin.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import derived_id, iso
+from libs.common.errors import Malformed, UnknownVersion
+
+BATCH_EVENTS = 100
+#: SNS takes 256 KiB a message with its attributes; this leaves room for them.
+BATCH_BYTES = 200_000
+
+
+class Event(BaseModel):
+    """Base of every event. Subclasses set ``TYPE`` (``topic.fact-name.vN``) and ``ABOUT`` (the subject's field).
+
+    Fields called ``channel`` and ``message_class`` become the SNS attributes ``channel`` and ``class`` that
+    filter policies use. Unknown fields are ignored, so a newer sender is understood.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    TYPE: ClassVar[str]
+    ABOUT: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "TYPE" in cls.__dict__:
+            known = _registry.setdefault(cls.TYPE, cls)
+            if known.__qualname__ != cls.__qualname__:
+                raise TypeError(f"two events are called {cls.TYPE}: {known.__qualname__}, {cls.__qualname__}")
+
+    @property
+    def subject(self) -> str:
+        return str(getattr(self, self.ABOUT))
+
+    @classmethod
+    def topic(cls) -> str:
+        return cls.TYPE.split(".", 1)[0]
+
+
+_registry: dict[str, type[Event]] = {}
+
+
+def known_events() -> dict[str, type[Event]]:
+    """Every event class that has been imported, by type."""
+    return dict(_registry)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One event on its way.
+
+    ``actor`` is who is behind it (``user:<sub>``, ``customer``, ``system:<service>``); ``correlation_id`` is the id
+    of the root of the whole story, ``causation_id`` of the direct cause.
+    """
+
+    id: str
+    source: str
+    time: datetime
+    data: Event
+    correlation_id: str
+    causation_id: str | None = None
+    actor: str = "system"
+    traceparent: str | None = None
+
+    @property
+    def type(self) -> str:
+        return self.data.TYPE
+
+    def attributes(self) -> dict[str, str]:
+        """The SNS message attributes that subscriptions filter on."""
+        found = {"type": self.data.TYPE}
+        channel = getattr(self.data, "channel", None)
+        message_class = getattr(self.data, "message_class", None)
+        if channel is not None:
+            found["channel"] = str(channel)
+        if message_class is not None:
+            found["class"] = str(message_class)
+        return found
+
+    def to_wire(self) -> dict[str, Any]:
+        """CloudEvents 1.0, structured JSON."""
+        wire: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.data.TYPE,
+            "subject": self.data.subject,
+            "time": iso(self.time),
+            "datacontenttype": "application/json",
+            "correlationid": self.correlation_id,
+            "actor": self.actor,
+            "data": self.data.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        if self.causation_id:
+            wire["causationid"] = self.causation_id
+        if self.traceparent:
+            wire["traceparent"] = self.traceparent
+        return wire
+
+    @staticmethod
+    def from_wire(wire: Any) -> Envelope:
+        """Read one event. Raises :class:`Malformed` or :class:`UnknownVersion`."""
+        if not isinstance(wire, dict) or not isinstance(wire.get("type"), str):
+            raise Malformed("not a CloudEvents object with a type")
+        event_class = _registry.get(wire["type"])
+        if event_class is None:
+            raise UnknownVersion(f"no event {wire['type']} in this build")
+        try:
+            return Envelope(
+                id=wire["id"],
+                source=wire["source"],
+                time=datetime.fromisoformat(wire["time"]),
+                data=event_class.model_validate(wire["data"]),
+                correlation_id=wire.get("correlationid") or wire["id"],
+                causation_id=wire.get("causationid"),
+                actor=wire.get("actor", "system"),
+                traceparent=wire.get("traceparent"),
+            )
+        except ValidationError as error:
+            where = ", ".join(".".join(map(str, e["loc"])) + ": " + e["msg"] for e in error.errors())
+            raise Malformed(f"{wire['type']}: {where}") from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise Malformed(f"{wire['type']}: {type(error).__name__} {error}") from None
+
+
+def root(
+    data: Event, *, key: str, source: str, now: datetime, actor: str = "system", traceparent: str | None = None
+) -> Envelope:
+    """The first event of a story. ``key`` names what happened outside: an Idempotency-Key, a provider's id."""
+    event_id = derived_id(source, data.TYPE, data.subject, key)
+    return Envelope(
+        id=event_id, source=source, time=now, data=data, correlation_id=event_id, actor=actor, traceparent=traceparent
+    )
+
+
+def following(cause: Envelope, said: Iterable[Event], *, source: str, now: datetime) -> list[Envelope]:
+    """Stamp what a handler said because of ``cause``: same cause, same order, same ids."""
+    seen: dict[tuple[str, str], int] = {}
+    stamped = []
+    for data in said:
+        n = seen[data.TYPE, data.subject] = seen.get((data.TYPE, data.subject), -1) + 1
+        stamped.append(
+            Envelope(
+                id=derived_id(cause.id, source, data.TYPE, data.subject, str(n)),
+                source=source,
+                time=now,
+                data=data,
+                correlation_id=cause.correlation_id,
+                causation_id=cause.id,
+                actor=cause.actor,
+                traceparent=cause.traceparent,
+            )
+        )
+    return stamped
+
+
+def pack(envelopes: Sequence[Envelope]) -> list[tuple[dict[str, str], str, list[Envelope]]]:
+    """Put events of one type and routing into CloudEvents batches: ``[(attributes, body, events)]``.
+
+    A lone event travels as an object, several as a JSON array (the CloudEvents *batch* format), so that
+    thousands of results do not cost thousands of requests.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[Envelope]] = {}
+    for envelope in envelopes:
+        groups.setdefault(tuple(sorted(envelope.attributes().items())), []).append(envelope)
+    packed = []
+    for attributes, members in groups.items():
+        chunk: list[Envelope] = []
+        texts: list[str] = []
+        size = 2
+        for envelope in members:
+            text = json.dumps(envelope.to_wire(), separators=(",", ":"), ensure_ascii=False)
+            cost = len(text.encode()) + 1
+            if chunk and (len(chunk) == BATCH_EVENTS or size + cost > BATCH_BYTES):
+                packed.append((dict(attributes), _body(texts), chunk))
+                chunk, texts, size = [], [], 2
+            chunk.append(envelope)
+            texts.append(text)
+            size += cost
+        packed.append((dict(attributes), _body(texts), chunk))
+    return packed
+
+
+def _body(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else "[" + ",".join(texts) + "]"
+
+
+def unpack(body: str) -> list[dict[str, Any]]:
+    """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array."""
+    try:
+        parsed = json.loads(body)
+    except ValueError as error:
+        raise Malformed(f"not JSON: {error}") from None
+    if isinstance(parsed, dict):
+        return [parsed]
+    if isinstance(parsed, list) and parsed:
+        return parsed
+    raise Malformed("neither a CloudEvents object nor a batch")

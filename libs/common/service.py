@@ -1,0 +1,123 @@
+"""The declaration of a service: what it owns, hears, says, serves and does every so often.
+
+Everything else is derived from it (see :mod:`libs.common.topology`): queues, topics, filters, tables,
+permissions, schedules, schemas, documents. A name written by hand twice is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from libs.common.event import Event
+from libs.common.item import Item
+
+#: A function from an event (and the context) to the events that follow from it.
+Handler = Callable[[Any, Any], Awaitable[Iterable[Event] | None]]
+#: A pure function from a provider's message to ``[(key, event)]``; ``key`` is what the provider calls it.
+Parser = Callable[[str], Sequence[tuple[str, Event]]]
+#: What is done every so often; returns ``[(key, event)]`` of what follows, or nothing.
+Tick = Callable[[Any], Awaitable[Sequence[tuple[str, Event]] | None]]
+
+
+@dataclass(frozen=True)
+class On:
+    """One event heard. ``where`` narrows by the SNS attributes ``channel`` and ``class``; ``lane`` gives it a queue of its
+    own beside the service's; ``ledger`` makes the handler's staged writes and what it says one transaction."""
+
+    event: type[Event]
+    handler: Handler
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lane: str = ""
+    ledger: bool = False
+
+    def wants(self, attributes: Mapping[str, str]) -> bool:
+        return all(attributes.get(name) in values for name, values in self.where.items())
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
+    pure translator into our events. ``principals`` are the AWS services that may publish."""
+
+    name: str
+    parse: Parser
+    principals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Every:
+    """Something done every ``seconds``, by one or several processes at once: it must stand that."""
+
+    seconds: int
+    tick: Tick
+    name: str = ""
+
+    def label(self) -> str:
+        return self.name or getattr(self.tick, "__name__", "tick").replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A private, encrypted bucket, named ``<prefix>-<service>-<name>``; objects go after ``days`` (None: never)."""
+
+    name: str
+    days: int | None = None
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret by reference, ``<prefix>/<service>/<name>``; never in the environment, logs or events."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """AWS actions outside what the kit derives (a provider's send operations), for the policy of this service alone."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A folder that talks in events. ``serves`` is the service's HTTP router (an ``Api``)."""
+
+    name: str
+    owns: Sequence[type[Item]] = ()
+    hears: Sequence[On] = ()
+    says: Sequence[type[Event]] = ()
+    serves: Any = None
+    every: Sequence[Every] = ()
+    needs: Sequence[Bucket | Secret | Grant] = ()
+    feeds: Sequence[Feed] = ()
+
+    def lanes(self) -> list[str]:
+        """The lanes of its queues: ``""`` is the service's own queue."""
+        return sorted({on.lane for on in self.hears})
+
+    def uses_ledger(self) -> bool:
+        return self.serves is not None or any(on.ledger for on in self.hears)
+
+
+def on(
+    event: type[Event],
+    handler: Handler,
+    *,
+    channel: str | tuple[str, ...] | None = None,
+    message_class: str | tuple[str, ...] | None = None,
+    lane: str = "",
+    ledger: bool = False,
+) -> On:
+    """Hear ``event``, optionally only for some channels and message classes."""
+    where: dict[str, tuple[str, ...]] = {}
+    for name, wanted in (("channel", channel), ("class", message_class)):
+        if wanted is not None:
+            where[name] = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    return On(event, handler, where, lane, ledger)
+
+
+def every(seconds: int, tick: Tick) -> Every:
+    return Every(seconds, tick)

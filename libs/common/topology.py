@@ -1,0 +1,252 @@
+"""Everything that follows from the declarations: tables, topics, queues, filters, buckets, schedules, grants.
+
+Local provisioning, CDK, documents and tests all render this one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from libs.common.item import Index, Item, Table
+from libs.common.ledger import LedgerEntry
+from libs.common.service import Bucket, Feed, Grant, On, Secret, Service
+
+#: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
+VISIBILITY_SECONDS = 30
+#: The net for what dies without our help, such as a process that is killed by each receive. Failures that we see are
+#: dead-lettered by us, earlier, with their cause.
+MAX_RECEIVES = 50
+RETENTION_SECONDS = 14 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    name: str
+    service: str
+    item: str
+    table: Table
+
+    def key_attributes(self) -> list[str]:
+        """Every attribute that a key names (all are strings), each once."""
+        names = [self.table.key, self.table.sort]
+        for index in self.table.indexes:
+            names += [index.hash, index.sort]
+        return list(dict.fromkeys(name for name in names if name))
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """``principals``: AWS services that may publish besides us (feeds)."""
+
+    name: str
+    principals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class QueueSpec:
+    name: str
+    dlq: str
+    service: str
+    lane: str = ""
+    feed: str = ""
+    visibility: int = VISIBILITY_SECONDS
+    max_receives: int = MAX_RECEIVES
+    retention: int = RETENTION_SECONDS
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """Raw delivery always. ``filter`` is a policy on message attributes; empty: everything."""
+
+    topic: str
+    queue: str
+    filter: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    name: str
+    service: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class GrantSpec:
+    """IAM statement for one service: actions on resources, each ``kind:name`` (``table:…``, ``queue:…``, ``topic:…``,
+    ``bucket:…``, ``secret:…``) or a plain ARN pattern."""
+
+    service: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Topology:
+    prefix: str
+    tables: tuple[TableSpec, ...]
+    topics: tuple[TopicSpec, ...]
+    queues: tuple[QueueSpec, ...]
+    subscriptions: tuple[SubscriptionSpec, ...]
+    buckets: tuple[tuple[str, int | None], ...]
+    secrets: tuple[str, ...]
+    schedules: tuple[ScheduleSpec, ...]
+    grants: tuple[GrantSpec, ...]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The one place where physical names are made. ``prefix`` is ``wecare-<stage>``."""
+
+    prefix: str
+
+    def table(self, service: str, item: type[Item] | str) -> str:
+        return f"{self.prefix}-{service}-{item if isinstance(item, str) else item.TABLE.name}"
+
+    def topic(self, topic: str) -> str:
+        return f"{self.prefix}-{topic}"
+
+    def feed_topic(self, feed: str) -> str:
+        return f"{self.prefix}-feed-{feed}"
+
+    def queue(self, service: str, lane: str = "") -> str:
+        return f"{self.prefix}-{service}-{lane}" if lane else f"{self.prefix}-{service}"
+
+    def feed_queue(self, service: str, feed: str) -> str:
+        return f"{self.prefix}-{service}-feed-{feed}"
+
+    def dlq(self, queue: str) -> str:
+        return f"{queue}-dlq"
+
+    def bucket(self, service: str, name: str) -> str:
+        return f"{self.prefix}-{service}-{name}"
+
+    def secret(self, service: str, name: str) -> str:
+        return f"{self.prefix}/{service}/{name}"
+
+
+def owned(service: Service) -> list[type[Item]]:
+    """The items of a service, its ledger among them where it keeps one."""
+    return [*service.owns, *([LedgerEntry] if service.uses_ledger() else [])]
+
+
+def topology(services: Sequence[Service], prefix: str) -> Topology:
+    """Derive it all. Raises ValueError where declarations contradict each other."""
+    names = Names(prefix)
+    _check(services)
+    said = {event.topic() for service in services for event in service.says}
+    feeds = [(service, feed) for service in services for feed in service.feeds]
+    return Topology(
+        prefix=prefix,
+        tables=tuple(
+            TableSpec(names.table(service.name, item), service.name, item.__name__, item.TABLE)
+            for service in services
+            for item in owned(service)
+        ),
+        topics=tuple(
+            [TopicSpec(names.topic(topic)) for topic in sorted(said)]
+            + [TopicSpec(names.feed_topic(feed.name), feed.principals) for _, feed in feeds]
+        ),
+        queues=tuple(queue for service in services for queue in _queues(names, service)),
+        subscriptions=tuple(sub for service in services for sub in _subscriptions(names, service)),
+        buckets=tuple(
+            (names.bucket(s.name, n.name), n.days) for s in services for n in s.needs if isinstance(n, Bucket)
+        ),
+        secrets=tuple(names.secret(s.name, n.name) for s in services for n in s.needs if isinstance(n, Secret)),
+        schedules=tuple(
+            ScheduleSpec(f"{prefix}-{service.name}-{tick.label()}", service.name, tick.seconds)
+            for service in services
+            for tick in service.every
+        ),
+        grants=tuple(grant for service in services for grant in _grants(names, service)),
+    )
+
+
+def _check(services: Sequence[Service]) -> None:
+    said: dict[str, str] = {}
+    for service in services:
+        for event in service.says:
+            said.setdefault(event.TYPE, service.name)
+    for service in services:
+        for heard in service.hears:
+            if heard.event.TYPE not in said:
+                raise ValueError(f"{service.name} hears {heard.event.TYPE}, which no service says")
+    names = [service.name for service in services]
+    for name in set(names):
+        if names.count(name) > 1:
+            raise ValueError(f"two services are called {name}")
+
+
+def _queues(names: Names, service: Service) -> Iterable[QueueSpec]:
+    for lane in service.lanes():
+        queue = names.queue(service.name, lane)
+        yield QueueSpec(queue, names.dlq(queue), service.name, lane=lane)
+    for feed in service.feeds:
+        queue = names.feed_queue(service.name, feed.name)
+        yield QueueSpec(queue, names.dlq(queue), service.name, feed=feed.name)
+
+
+def _subscriptions(names: Names, service: Service) -> Iterable[SubscriptionSpec]:
+    heard: dict[tuple[str, str], list[On]] = {}
+    for item in service.hears:
+        heard.setdefault((item.event.topic(), item.lane), []).append(item)
+    for (topic, lane), ons in sorted(heard.items()):
+        yield SubscriptionSpec(names.topic(topic), names.queue(service.name, lane), filter_policy(ons))
+    for feed in service.feeds:
+        yield SubscriptionSpec(names.feed_topic(feed.name), names.feed_queue(service.name, feed.name), {})
+
+
+def filter_policy(ons: Sequence[On]) -> dict[str, list[str]]:
+    """The narrowest policy that lets through everything these want. SNS joins attributes with *and*, so an attribute is
+    named only if each of them narrows it; the receiver drops the little that is let through too much."""
+    policy = {"type": sorted({item.event.TYPE for item in ons})}
+    for name in ("channel", "class"):
+        wanted = [item.where.get(name) for item in ons]
+        if all(wanted):
+            policy[name] = sorted({value for values in wanted for value in values or ()})
+    return policy
+
+
+def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
+    tables = tuple(f"table:{names.table(service.name, item)}" for item in owned(service))
+    if tables:
+        yield GrantSpec(
+            service.name,
+            (
+                "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+                "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate",
+                "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+            ),
+            tables,
+        )  # fmt: skip
+    queues = tuple(_queues(names, service))
+    if queues:
+        yield GrantSpec(
+            service.name,
+            (
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ),
+            tuple(f"queue:{queue.name}" for queue in queues),
+        )
+        yield GrantSpec(
+            service.name, ("sqs:GetQueueUrl", "sqs:SendMessage"), tuple(f"queue:{queue.dlq}" for queue in queues)
+        )
+    topics = sorted({event.topic() for event in service.says})
+    if topics:
+        yield GrantSpec(service.name, ("sns:Publish",), tuple(f"topic:{names.topic(topic)}" for topic in topics))
+    for need in service.needs:
+        if isinstance(need, Bucket):
+            actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+            yield GrantSpec(service.name, actions, (f"bucket:{names.bucket(service.name, need.name)}/*",))
+        elif isinstance(need, Secret):
+            resource = f"secret:{names.secret(service.name, need.name)}"
+            yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
+        elif isinstance(need, Grant):
+            yield GrantSpec(service.name, need.actions, need.resources)
+
+
+__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "owned", "topology"]

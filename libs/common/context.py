@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from libs.common.aws import Aws
 from libs.common.clock import Clock
-from libs.common.event import Envelope, Event
+from libs.common.event import Cause, Event
 from libs.common.item import Item, Row
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -48,8 +48,8 @@ class Context:
     store: Store
     clock: Clock
     aws: Aws
-    #: The event (or request) being handled; None in a tick.
-    cause: Envelope | None = None
+    #: What is being handled; None in a tick and in a read.
+    cause: Cause | None = None
     actor: str = "system"
     staged: list[Op] = field(default_factory=list)
 

@@ -62,6 +62,16 @@ def known_events() -> dict[str, type[Event]]:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What something happens because of: an event, a request, a tick. ``id`` is what ids that follow derive from."""
+
+    id: str
+    correlation_id: str
+    actor: str = "system"
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True)
 class Envelope:
     """One event on its way.
 
@@ -81,6 +91,9 @@ class Envelope:
     @property
     def type(self) -> str:
         return self.data.TYPE
+
+    def as_cause(self) -> Cause:
+        return Cause(self.id, self.correlation_id, self.actor, self.traceparent)
 
     def attributes(self) -> dict[str, str]:
         """The SNS message attributes that subscriptions filter on."""
@@ -139,17 +152,13 @@ class Envelope:
             raise Malformed(f"{wire['type']}: {type(error).__name__} {error}") from None
 
 
-def root(
-    data: Event, *, key: str, source: str, now: datetime, actor: str = "system", traceparent: str | None = None
-) -> Envelope:
-    """The first event of a story. ``key`` names what happened outside: an Idempotency-Key, a provider's id."""
-    event_id = derived_id(source, data.TYPE, data.subject, key)
-    return Envelope(
-        id=event_id, source=source, time=now, data=data, correlation_id=event_id, actor=actor, traceparent=traceparent
-    )
+def root_cause(*key: str, actor: str = "system", traceparent: str | None = None) -> Cause:
+    """The start of a story. ``key`` names what happened outside: an Idempotency-Key, a provider's id, a tick's row."""
+    cause_id = derived_id(*key)
+    return Cause(cause_id, cause_id, actor, traceparent)
 
 
-def following(cause: Envelope, said: Iterable[Event], *, source: str, now: datetime) -> list[Envelope]:
+def following(cause: Cause, said: Iterable[Event], *, source: str, now: datetime) -> list[Envelope]:
     """Stamp what a handler said because of ``cause``: same cause, same order, same ids."""
     seen: dict[tuple[str, str], int] = {}
     stamped = []

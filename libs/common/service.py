@@ -6,19 +6,32 @@ permissions, schedules, schemas, documents. A name written by hand twice is a bu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from libs.common.event import Event
 from libs.common.item import Item
+from libs.common.store.ops import Op
 
 #: A function from an event (and the context) to the events that follow from it.
 Handler = Callable[[Any, Any], Awaitable[Iterable[Event] | None]]
 #: A pure function from a provider's message to ``[(key, event)]``; ``key`` is what the provider calls it.
 Parser = Callable[[str], Sequence[tuple[str, Event]]]
-#: What is done every so often; returns ``[(key, event)]`` of what follows, or nothing.
-Tick = Callable[[Any], Awaitable[Sequence[tuple[str, Event]] | None]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a tick finds to do. Its writes and what it says are one transaction, done once per ``key``; if a
+    condition no longer holds, somebody else was there first and the step is dropped."""
+
+    key: str
+    writes: tuple[Op, ...] = ()
+    said: tuple[Event, ...] = ()
+
+
+#: What is done every so often: looks around through the context and yields steps.
+Tick = Callable[[Any], AsyncIterator[Step]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,7 @@ class Service:
         return sorted({on.lane for on in self.hears})
 
     def uses_ledger(self) -> bool:
-        return self.serves is not None or any(on.ledger for on in self.hears)
+        return self.serves is not None or bool(self.every) or any(on.ledger for on in self.hears)
 
 
 def on(

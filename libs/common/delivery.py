@@ -1,0 +1,174 @@
+"""Handling exactly as if it came once.
+
+*By condition*: the handler's own writes can stand being repeated; what it says has derived ids. *By ledger*: what it
+stages and what it says are one transaction with one ledger row; a redelivery finds the row and says the same again.
+Requests and ticks have no redelivery, so their ledger row is also the outbox that :func:`sweep_outbox` empties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from zlib import crc32
+
+import structlog
+
+from libs.common.bus.base import Record
+from libs.common.clock import drawn_id, iso
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.event import Cause, Envelope, Event, following, root_cause
+from libs.common.ledger import LEDGER_DAYS, LedgerEntry
+from libs.common.runtime import Runtime
+from libs.common.service import Every, Feed, On, Service, Step
+from libs.common.store.ops import Op, TransactionConflict, When
+
+#: How often a handler is run again on fresh rows before the event goes back to its queue.
+TRIES = 6
+#: The outbox is spread over so many index keys, that none sees too many writes.
+OUTBOX_SHARDS = 8
+OUTBOX_SECONDS = 15
+
+log = structlog.get_logger()
+
+
+async def deliver(runtime: Runtime, service: Service, on: On, envelope: Envelope) -> None:
+    """Run one handler for one event, commit, publish what follows. Raises what the handler raises."""
+    cause = envelope.as_cause()
+    context = runtime.context(service, cause)
+    if on.ledger:
+        said = await _by_ledger(context, on, envelope)
+    else:
+        said = await _by_condition(context, on, envelope)
+    if said:
+        await runtime.bus.publish(said)
+
+
+async def _by_condition(context: Context, on: On, envelope: Envelope) -> list[Envelope]:
+    for _ in range(TRIES):
+        try:
+            facts = await on.handler(envelope.data, context)
+        except Conflict:
+            continue
+        if context.staged:
+            raise RuntimeError(f"{on.handler.__name__} stages writes but is not declared with ledger=True")
+        return _stamp(context, envelope.as_cause(), facts or ())
+    raise Conflict(f"{on.handler.__name__} kept meeting other writers")
+
+
+async def _by_ledger(context: Context, on: On, envelope: Envelope) -> list[Envelope]:
+    key = f"{on.handler.__name__}#{envelope.id}"
+    for _ in range(TRIES):
+        entry = await context.get(LedgerEntry, key)
+        if entry is not None:
+            return [Envelope.from_wire(wire) for wire in entry.said]
+        context.staged.clear()
+        try:
+            said = _stamp(context, envelope.as_cause(), await on.handler(envelope.data, context) or ())
+        except Conflict:
+            continue
+        if not context.staged and not said:
+            return []
+        if await commit(context, _entry(context, key, said)):
+            return said
+    raise Conflict(f"{on.handler.__name__} kept meeting other writers")
+
+
+async def commit(context: Context, entry: LedgerEntry, writes: Sequence[Op] | None = None) -> bool:
+    """All the writes and the ledger row, or nothing: False when a condition did not hold."""
+    staged = context.staged if writes is None else writes
+    try:
+        await context.store.transact([*staged, context.insert(entry)], token=drawn_id())
+    except TransactionConflict:
+        return False
+    return True
+
+
+async def publish_outbox(runtime: Runtime, context: Context, entry: LedgerEntry, said: Sequence[Envelope]) -> None:
+    """Publish what an accepted request or a step says and take it out of the outbox. If the bus is down the row stays
+    pending and the sweep brings it later: what was accepted is never lost."""
+    if not said:
+        return
+    try:
+        await runtime.bus.publish(said)
+    except Exception as error:
+        log.warning("publish failed; the sweep will do it", entry=entry.id, error=type(error).__name__)
+        return
+    await context.write(
+        context.update(LedgerEntry, entry.id, set={}, remove=("pending",), when=(When("id", "present"),))
+    )
+
+
+async def run_tick(runtime: Runtime, service: Service, every: Every) -> int:
+    """Do what an ``every`` finds to do; returns the number of steps that took effect."""
+    done = 0
+    context = runtime.context(service)
+    async for step in every.tick(context):
+        done += await _step(runtime, service, every.label(), step)
+    return done
+
+
+async def _step(runtime: Runtime, service: Service, name: str, step: Step) -> bool:
+    cause = root_cause(service.name, name, step.key, actor=f"system:{service.name}")
+    context = runtime.context(service, cause)
+    said = _stamp(context, cause, step.said)
+    entry = _entry(context, f"{name}#{step.key}", said, pending=True)
+    if not await commit(context, entry, step.writes):
+        return False
+    await publish_outbox(runtime, context, entry, said)
+    return True
+
+
+async def sweep_outbox(runtime: Runtime, service: Service) -> int:
+    """Publish what was accepted but not yet published, oldest first; returns how many rows. Runs every few seconds in
+    each worker of a service that keeps a ledger; publishing twice is harmless, the ids are the same."""
+    context = runtime.context(service)
+    before = iso(context.now - timedelta(seconds=OUTBOX_SECONDS))
+    swept = 0
+    for shard in range(OUTBOX_SHARDS):
+        page = await context.query(LedgerEntry, str(shard), index="by-pending", between=("", before), limit=100)
+        for entry in page.items:
+            await publish_outbox(runtime, context, entry, [Envelope.from_wire(wire) for wire in entry.said])
+            swept += 1
+    return swept
+
+
+async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: Record) -> None:
+    """Translate a provider's message and publish what it says. Ids derive from the provider's own, so that a doubled
+    message yields the same events. Raises Malformed (and then nothing of it is published)."""
+    context = runtime.context(service)
+    said: list[Envelope] = []
+    for key, event in feed.parse(record.body):
+        cause = root_cause(feed.name, key, actor="provider")
+        said += _stamp(context, cause, [event])
+    if said:
+        await runtime.bus.publish(said)
+
+
+def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envelope]:
+    facts = list(facts)
+    for fact in facts:
+        if type(fact) not in context.service.says:
+            raise RuntimeError(f"{context.service.name} says {fact.TYPE} without declaring it")
+    return following(cause, facts, source=context.service.name, now=context.now)
+
+
+def _entry(
+    context: Context,
+    key: str,
+    said: Sequence[Envelope],
+    *,
+    pending: bool = False,
+    fingerprint: str | None = None,
+    answer: dict[str, Any] | None = None,
+) -> LedgerEntry:
+    return LedgerEntry(
+        id=key,
+        at=context.now,
+        said=[envelope.to_wire() for envelope in said],
+        fingerprint=fingerprint,
+        answer=answer,
+        pending=str(crc32(key.encode()) % OUTBOX_SHARDS) if pending and said else None,
+        expires_at=int((context.now + timedelta(days=LEDGER_DAYS)).timestamp()),
+    )

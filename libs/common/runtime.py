@@ -1,0 +1,56 @@
+"""What a process runs on: a store, a bus, a clock, AWS, settings. Built once by a host (or by a test's world)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from libs.common.aws import Aws
+from libs.common.bus.base import Bus
+from libs.common.clock import Clock, SystemClock
+from libs.common.context import Context
+from libs.common.event import Cause
+from libs.common.service import Service
+from libs.common.settings import Settings
+from libs.common.store.ops import Store
+
+
+@dataclass
+class Runtime:
+    """Everything outside a handler."""
+
+    settings: Settings
+    store: Store
+    bus: Bus
+    clock: Clock
+    aws: Aws
+
+    def context(self, service: Service, cause: Cause | None = None, actor: str = "") -> Context:
+        """A fresh context for one event, request, read or tick of ``service``."""
+        return Context(
+            service=service,
+            settings=self.settings,
+            store=self.store,
+            clock=self.clock,
+            aws=self.aws,
+            cause=cause,
+            actor=actor or (cause.actor if cause else f"system:{service.name}"),
+        )
+
+
+@asynccontextmanager
+async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncIterator[Runtime]:
+    """The real thing: DynamoDB, SNS and SQS behind one open door."""
+    from libs.common.bus.sns_sqs import SnsSqsBus
+    from libs.common.store.dynamodb import DynamoStore
+    from libs.common.topology import topology
+
+    async with Aws(connections=max(50, settings.concurrency)) as aws:
+        whole = topology(services, settings.prefix)
+        store = DynamoStore(aws, {spec.name: spec.table for spec in whole.tables})
+        bus = SnsSqsBus(aws, prefix=settings.prefix)
+        try:
+            yield Runtime(settings, store, bus, SystemClock(), aws)
+        finally:
+            await bus.drain()

@@ -1,0 +1,105 @@
+# A newcomer's two commands: make up, make test. `make` alone prints this list.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export NEXT_TELEMETRY_DISABLED := 1
+
+PYTHON ?=
+UV := .venv-tools/bin/uv
+LOCAL := .venv/bin/python -m deploy.local
+PYTEST := .venv/bin/pytest
+
+.PHONY: help up down status logs env smoke test check test-localstack localstack fmt lock clean venv dashboard
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# -- running it ------------------------------------------------------------------------------------
+
+up: venv dashboard ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host
+	@$(if $(filter localstack-host,$(AWS)),$(MAKE) localstack,:)
+	@$(LOCAL) up
+
+down: .venv/.installed ## stop everything that `make up` started
+	@$(LOCAL) down
+
+status: .venv/.installed ## who runs, on which port
+	@$(LOCAL) status
+
+logs: .venv/.installed ## follow the logs; NAMES="api workers" for some only
+	@$(LOCAL) logs $(NAMES)
+
+env: .venv/.installed ## shell lines that point the AWS CLI at what runs: eval "$(make -s env)"
+	@$(LOCAL) env
+
+# -- proving it ------------------------------------------------------------------------------------
+
+check: .venv/.installed ## linters, types, walls between services, contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTEST) tests/contracts
+
+test: venv ## all tests that need nothing but Python
+	$(PYTEST) tests -m "not localstack"
+
+smoke: venv ## a private stack on free ports, one message through it, and away again
+	.venv/bin/python -m deploy.local.smoke
+
+test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm)
+	WECARE_TEST_AWS=localstack-host $(PYTEST) tests -m localstack
+
+fmt: .venv/.installed ## put code into shape
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: .venv-tools/.installed ## compile requirements/*.in into hash-pinned *.txt (UPGRADE=1 takes newer releases)
+	deploy/local/lock $(if $(UPGRADE),--upgrade)
+
+clean: ## stop, and remove everything that was made here but the virtual environments
+	@if [ -x .venv/bin/python ]; then $(LOCAL) down; fi
+	rm -rf .local .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dashboard/out dashboard/.next
+	find . -name __pycache__ -type d -not -path './.venv*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
+
+# -- what it stands on -----------------------------------------------------------------------------
+
+venv: .venv/.installed .venv-emulator/.installed ## install what the code and the embedded AWS need
+
+.venv-tools/.installed: requirements/bootstrap.txt
+	@python=$$(PYTHON="$(PYTHON)" deploy/local/find-python 3.11) && { "$$python" -m venv --clear .venv-tools \
+	  || { echo "$$python cannot make virtual environments (on Debian: apt-get install python3-venv)" >&2; exit 1; }; }
+	@.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# A virtual environment holds exactly what its file pins; it is made anew when its Python has gone.
+.venv/.installed: requirements/dev.txt | .venv-tools/.installed
+.venv-emulator/.installed: requirements/emulator.txt | .venv-tools/.installed
+.venv/.installed .venv-emulator/.installed:
+	@$(@D)/bin/python -c '' 2>/dev/null || $(UV) venv --quiet --clear --python .venv-tools/bin/python $(@D)
+	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	@touch $@
+
+localstack: .venv/.installed
+	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host
+
+# -- dashboard: built when its sources are newer than what was built ------------------------------
+
+ifneq ($(wildcard dashboard/package.json),)
+DASHBOARD := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 'dashboard/out/*' \
+  -not -path 'dashboard/.next/*' -not -name next-env.d.ts -not -name '*.tsbuildinfo')
+dashboard: dashboard/out/index.html
+dashboard/node_modules/.installed: dashboard/package-lock.json
+	@command -v npm >/dev/null || { echo "the dashboard needs Node 20 and npm; install them" >&2; exit 1; }
+	cd dashboard && npm ci --no-audit --no-fund
+	@touch $@
+dashboard/out/index.html: $(DASHBOARD) dashboard/node_modules/.installed
+	cd dashboard && npm run build
+	@touch $@
+else
+dashboard:
+endif

@@ -1,0 +1,1 @@
+"""Renderers of the one topology: local stacks here and now, CDK for AWS."""

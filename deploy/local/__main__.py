@@ -1,0 +1,130 @@
+"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main`."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from deploy.local import logs, process
+from deploy.local.cognito import DEMO_PEOPLE
+from deploy.local.health import NotHealthy
+from deploy.local.ports import PortTaken
+from deploy.local.processes import DEFAULT_PORTS
+from deploy.local.resources import Mismatch
+from deploy.local.stack import Stack
+from deploy.local.supervisor import ROOT, BadRequest, read_json
+
+MAIN = ROOT / ".local" / "main"
+_ROLES = {
+    "VIEWER": "reads",
+    "OPERATOR": "writes to people, starts jobs, replays",
+    "ADMIN": "people, settings, discards",
+}
+
+
+def chosen_ports(environ: Mapping[str, str], saved: Mapping[str, int]) -> dict[str, int]:
+    """The variables AWS_PORT, API_PORT... first, then the ports of what runs (`saved`), then the defaults."""
+    given: dict[str, int] = {}
+    for name in DEFAULT_PORTS:
+        text = environ.get(f"{name.upper()}_PORT", "")
+        if text and not (text.isdigit() and 0 < int(text) < 65536):
+            raise BadRequest(f"{name.upper()}_PORT={text} is no port: give a number from 1 to 65535")
+        given |= {name: int(text)} if text else {}
+    return DEFAULT_PORTS | dict(saved) | given
+
+
+def the_stack(directory: Path = MAIN) -> Stack:
+    """The stack as the environment asks for it, or as it runs."""
+    saved = read_json(directory / "stack.json")
+    runs = any((directory / "run").glob("[!.]*.json"))
+    aws = os.environ.get("AWS") or (saved.get("aws") if runs else None) or "embedded"
+    return Stack(directory, aws=aws, ports=chosen_ports(os.environ, saved.get("ports", {}) if runs else {}))
+
+
+def up(options: argparse.Namespace) -> int:
+    """Start, provision, and say where everything is."""
+    begun = time.monotonic()
+    stack = the_stack().up()
+    print(f"\nWECARE is up after {time.monotonic() - begun:.1f} s (AWS={stack.aws})\n")
+    if "api" in stack.rows:
+        print(f"  dashboard and API   {stack.api_url}")
+    if "simulator" in stack.rows:
+        print(f"  carrier simulator   {stack.simulator_url}")
+    print(f"  AWS                 {stack.aws_url}")
+    print(f"  sign-in pages       {stack.cognito_url}\n")
+    for person in DEMO_PEOPLE:
+        print(f"  {person.email:<22}{person.password:<18}{person.group:<10}{_ROLES[person.group]}")
+    print('\n  make logs · make status · make down · eval "$(make -s env)" points the AWS CLI here\n')
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """Stop everything."""
+    stack = the_stack()
+    running = [record.name for record in stack.records()]
+    stack.down()
+    print(f"stopped: {', '.join(running)}" if running else "nothing was running")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """One line per process; the exit code is 1 unless all are ready."""
+    stack, bad = the_stack(), 0
+    for name, row in stack.rows.items():
+        record, trouble = stack.record(name), stack.problem(name)
+        bad += trouble is not None
+        port = stack.ports[row.port] if row.port else ""
+        age = f"{time.time() - record.started:.0f} s" if record and process.is_alive(record) else ""
+        pid = f"pid {record.pid}" if record else ""
+        print(f"{name:<12}{trouble or 'ready':<24}{port:<8}{pid:<12}{age}")
+    return 1 if bad else 0
+
+
+def follow(options: argparse.Namespace) -> int:
+    """Logs."""
+    folder = MAIN / "logs"
+    if not any(folder.glob("*.log")):
+        raise BadRequest("there are no logs yet; run `make up` first")
+    logs.show(folder, options.names, follow=not options.no_follow, lines=options.lines)
+    return 0
+
+
+def env(options: argparse.Namespace) -> int:
+    """Lines for a shell that point every AWS SDK and the AWS CLI at this stack."""
+    for name, value in the_stack().env.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def main() -> int:
+    """Run one command; errors that say what to do are printed without a traceback."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    table: dict[str, Callable[[argparse.Namespace], int]] = {
+        "up": up, "down": down, "status": status, "logs": follow, "env": env,
+    }  # fmt: skip
+    for name, function in table.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        command.set_defaults(function=function)
+        if name == "logs":
+            command.add_argument("names", nargs="*", help="processes (all)")
+            command.add_argument("--no-follow", action="store_true", help="print and end")
+            command.add_argument("--lines", type=int, default=20, help="how many of each to begin with")
+    options = parser.parse_args()
+    # So that `up`, when it is told to end half-way, stops what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return int(options.function(options))
+    except KeyboardInterrupt:
+        return 130
+    except (BadRequest, NotHealthy, PortTaken, Mismatch) as error:
+        print(f"\n{error}\n", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The embedded AWS: MiniStack on the loopback interface, with two faults of its Cognito mended.
+
+Runs inside `.venv-emulator`, never inside the development environment:
+
+    AWS_PORT=4566 .venv-emulator/bin/python deploy/local/emulator.py
+
+On a token refresh MiniStack 1.5.33 sets `auth_time` to now, and at `/oauth2/token` it forgets
+`cognito:groups`. Cognito keeps the first and answers the groups of the moment. Browsers' OpenID clients refuse
+a changed `auth_time`, and a token without groups is a person without a role, so both are put right before a
+token is signed.
+`tests/deploy/test_cognito_refresh.py` fails when an upgrade makes this needless or ineffective.
+"""
+
+import importlib
+import inspect
+import os
+import sys
+from typing import Any
+
+SERVICES = (
+    "cognito-idp,sns,sqs,dynamodb,s3,secretsmanager,scheduler,events,iam,sts,lambda,"
+    "ssm,logs,monitoring,kms,cloudformation,apigateway,appsync"
+)
+DEFAULT_PORT = "4566"
+
+
+def keep_session_on_refresh(cognito: Any) -> None:
+    """Wrap the one function of MiniStack's Cognito module that signs every token.
+
+    Raises RuntimeError when that function is not what it was: an upgrade must not lose the fixes in silence.
+    """
+    sign = getattr(cognito, "_signed_jwt", None)
+    if sign is None or list(inspect.signature(sign).parameters)[:2] != ["claims", "pool_id"]:
+        raise RuntimeError(
+            "MiniStack signs Cognito tokens elsewhere now: read its services/cognito.py and "
+            "adapt keep_session_on_refresh in deploy/local/emulator.py"
+        )
+    first_auth_time: dict[str, int] = {}
+
+    def signed(claims: dict[str, Any], pool_id: str = "", *rest: Any, **named: Any) -> str:
+        if claims.get("token_use") in ("access", "id"):
+            session = claims.get("origin_jti")
+            if session and "auth_time" in claims:
+                claims["auth_time"] = first_auth_time.setdefault(session, claims["auth_time"])
+            groups = _groups_of(cognito, claims, pool_id)
+            if groups:
+                claims.setdefault("cognito:groups", groups)
+        return str(sign(claims, pool_id, *rest, **named))
+
+    cognito._signed_jwt = signed
+
+
+def _groups_of(cognito: Any, claims: dict[str, Any], pool_id: str) -> list[str]:
+    pool = cognito._get_pool_unscoped(pool_id) or {}
+    user = pool.get("_users", {}).get(claims.get("username") or claims.get("cognito:username"), {})
+    return list(user.get("_groups", []))
+
+
+def main() -> None:
+    """Serve until SIGTERM; AWS_PORT is the port, SERVICES (comma-separated) what is played."""
+    # MiniStack reads these while it is imported. Left alone it binds every interface, opens an MQTT port,
+    # and looks for a Docker daemon whose containers it may remove.
+    os.environ["BIND_HOST"] = "127.0.0.1"
+    os.environ["GATEWAY_PORT"] = os.environ.get("AWS_PORT", DEFAULT_PORT)
+    os.environ["IOT_MTLS_ENABLED"] = "0"
+    os.environ["SFTP_ENABLED"] = "0"
+    os.environ["DOCKER_HOST"] = "unix:///var/empty/no-docker.sock"
+    os.environ["SERVICES"] = os.environ.get("SERVICES") or SERVICES
+    sys.argv = sys.argv[:1]
+    app = importlib.import_module("ministack.app")
+    keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A stack: AWS, the carriers and our processes, each WECARE of its own in one directory.
+
+with Stack(tmp_path) as stack:                    # free ports, AWS provisioned, everything healthy
+    stack.client("sqs").list_queues()
+    stack.kill("workers", signal.SIGKILL)
+    stack.start("workers")
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from deploy.local import environment
+from deploy.local.lifeline import Lifeline
+from deploy.local.process import Process
+from deploy.local.processes import DEFAULT_PORTS, table
+from deploy.local.provision import everything
+from deploy.local.supervisor import BadRequest, Supervisor, read_json, write_json
+
+#: Called once AWS runs; returns variables for the processes after it.
+Provision = Callable[["Stack"], Mapping[str, str]]
+
+
+class Stack(Supervisor):
+    """See the module. As a context manager it is brought up and, whatever happens, down again."""
+
+    port_names = tuple(DEFAULT_PORTS)
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        aws: str = "embedded",
+        ports: Mapping[str, int] | None = None,
+        env: Mapping[str, str] | None = None,
+        only: Collection[str] | None = None,
+        processes: Sequence[Process] | None = None,
+        provision: Provision | None = everything,
+    ) -> None:
+        """`only` picks processes by name; `env` is added to what every child gets; `processes` replaces the table."""
+        rows = list(table(aws) if processes is None else processes)
+        unknown = set(only or ()) - {row.name for row in rows}
+        if unknown:
+            raise BadRequest(f"no such process: {', '.join(unknown)}; there are: {', '.join(row.name for row in rows)}")
+        self.aws = aws
+        self._extra = dict(env or {})
+        self._provision = provision
+        self._lifeline: Lifeline | None = None
+        super().__init__(directory, [row for row in rows if only is None or row.name in only], ports)
+
+    @property
+    def aws_url(self) -> str:
+        """Endpoint of every AWS service but the carriers' (and, beside LocalStack, Cognito)."""
+        return environment.url(self.ports["aws"])
+
+    @property
+    def cognito_url(self) -> str:
+        """Cognito, its hosted sign-in pages and its keys; by name, as redirect addresses are."""
+        return f"http://localhost:{self.ports['aws' if self.aws == 'embedded' else 'cognito']}"
+
+    @property
+    def simulator_url(self) -> str:
+        """The carrier simulator: AWS End User Messaging, SES, and `/control`."""
+        return environment.url(self.ports["simulator"])
+
+    @property
+    def api_url(self) -> str:
+        """Our HTTP API and the dashboard; by name, because browsers allow PKCE on `localhost` alone."""
+        return f"http://localhost:{self.ports['api']}"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The variables that provisioning made (ids of the user pool and so on); empty before it ran."""
+        return read_json(self.directory / "config.json")
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that point a process or boto3 at this stack, and nowhere else."""
+        return self._env_before_provisioning() | self.config | self._extra
+
+    def env_of(self, row: Process) -> dict[str, str]:
+        """Processes get the same variables at each `up`, so that those of before provisioning are not started anew."""
+        own = super().env_of(row)
+        if not row.uses_aws:
+            return {"NO_PROXY": environment.NO_PROXY, "no_proxy": environment.NO_PROXY} | own
+        return (self.env if row.after_provisioning else self._env_before_provisioning()) | own
+
+    def _env_before_provisioning(self) -> dict[str, str]:
+        return environment.of_stack(self.aws, self.ports) | {"WECARE_PUBLIC_URL": self.api_url} | self._extra
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this stack, whatever this process's own environment says."""
+        return environment.client(self.env, service)
+
+    def prepare_directory(self, **also: Any) -> None:
+        """As above; refuses to mix two kinds of AWS while one of them runs."""
+        running_on = self.saved().get("aws", self.aws)
+        if running_on != self.aws and self.records():
+            raise BadRequest(f"this stack runs with AWS={running_on}; run `make down` before AWS={self.aws}")
+        super().prepare_directory(aws=self.aws, **also)
+
+    def _start_missing(self, rows: Sequence[Process], started: list[str]) -> None:
+        super()._start_missing([row for row in rows if not row.after_provisioning], started)
+        if self._provision:
+            write_json(self.directory / "config.json", self._provision(self))
+        super()._start_missing([row for row in rows if row.after_provisioning], started)
+
+    def __enter__(self) -> Self:
+        # Should this process be killed, the lifeline stops the stack in its place.
+        self._lifeline = Lifeline(self.directory)
+        try:
+            return self.up()
+        except BaseException:
+            self._lifeline.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+        if self._lifeline:
+            self._lifeline.close()

@@ -1,0 +1,199 @@
+"""Starts, watches and ends the processes of one directory; knows nothing of AWS or WECARE.
+
+The directory holds `run/` (who runs), `logs/`, `tmp/` and `stack.json` (ports). All that is known about running
+processes is in there, so that `make down` works after the terminal that ran `make up` is gone.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from deploy.local import health, process
+from deploy.local.ports import free_ports, require_free
+from deploy.local.process import Record
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class BadRequest(ValueError):
+    """The caller asked for something that does not exist or does not run; the text says what does."""
+
+
+class Supervisor:
+    """The processes of `directory`. Ports that are not given are those of the last start there, or free ones."""
+
+    port_names: tuple[str, ...] = ()  # ports to have besides those that the rows name
+
+    def __init__(
+        self, directory: Path | str, rows: Sequence[process.Process], ports: Mapping[str, int] | None = None
+    ) -> None:
+        self.directory = Path(directory).resolve()
+        self.rows = {row.name: row for row in rows}
+        self.ports = self._choose_ports(ports or {})
+
+    def env_of(self, row: process.Process) -> dict[str, str]:
+        """What a child gets besides this process's environment; subclasses add to it."""
+        return {name: self._fill(value) for name, value in row.env.items()}
+
+    @property
+    def run_directory(self) -> Path:
+        """Where the records are."""
+        return self.directory / "run"
+
+    # -- all of them -------------------------------------------------------------------------------
+
+    def up(self) -> Self:
+        """Start what does not run yet, and return once everything is ready.
+
+        When anything fails, what this call has started is stopped again, and the error is raised.
+        """
+        self.prepare_directory()
+        with self._locked():
+            started: list[str] = []
+            try:
+                self._start_missing(list(self.rows.values()), started)
+            except BaseException:
+                for name in reversed(started):
+                    self.stop(name)
+                raise
+        return self
+
+    def down(self) -> None:
+        """Stop everything that was started here, the last first. Harmless when nothing runs."""
+        if not self.run_directory.is_dir():
+            return
+        with self._locked():
+            for record in sorted(self.records(), key=lambda record: record.started, reverse=True):
+                self.stop(record.name)
+
+    def _start_missing(self, rows: Sequence[process.Process], started: list[str]) -> None:
+        """Start these side by side, then wait for each; `started` gets the names that did not run before."""
+        for row in rows:
+            before = self.record(row.name)
+            if self.start(row.name, wait=False) != before:
+                started.append(row.name)
+        self.wait_healthy(*(row.name for row in rows))
+
+    # -- one of them -------------------------------------------------------------------------------
+
+    def start(self, name: str, *, wait: bool = True) -> Record:
+        """Start `name` unless it runs. A process whose definition or code has changed is started anew."""
+        row = self._row(name)
+        env, argv = self.env_of(row), [self._fill(word) for word in row.argv]
+        digest = _digest(argv, env, row.watches)
+        record = self.record(name)
+        if record and process.is_alive(record) and record.digest == digest:
+            if wait:
+                self.wait_healthy(name)
+            return record
+        self.stop(name)
+        if row.port:
+            require_free(name, row.port, self.ports[row.port])
+        log = self.directory / "logs" / f"{name}.log"
+        env |= {process.STACK_VARIABLE: str(self.directory)}
+        record = process.spawn(name, argv, env, ROOT, log, digest)
+        record.save(self.run_directory)
+        if wait:
+            self.wait_healthy(name)
+        return record
+
+    def stop(self, name: str) -> None:
+        """SIGTERM, and SIGKILL after the row's grace. Harmless when it does not run."""
+        record = self.record(name)
+        if record:
+            grace = self.rows[name].grace_seconds if name in self.rows else process.GRACE_SECONDS
+            process.stop(record, grace, self.directory)
+            Record.forget(self.run_directory, name)
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Signal the process and its children, and do not wait. Raises BadRequest when it does not run."""
+        record = self.record(name)
+        if not record or not process.send(record, number):
+            raise BadRequest(f"`{name}` does not run in {self.directory}")
+
+    def wait_healthy(self, *names: str, seconds: float | None = None) -> None:
+        """Wait until the named processes (all, when none is named) are ready; raises health.NotHealthy."""
+        for name in names or tuple(self.rows):
+            row, record = self._row(name), self.record(name)
+            if record is None:
+                raise health.NotHealthy(f"`{name}` was not started in {self.directory}")
+            health.wait(record, row, self.ports.get(row.port or ""), seconds or row.ready_seconds)
+
+    def problem(self, name: str) -> str | None:
+        """None when `name` runs and is ready, else what is wrong in a few words."""
+        row, record = self._row(name), self.record(name)
+        if record is None:
+            return "stopped"
+        return health.problem(record, row, self.ports.get(row.port or ""))
+
+    def record(self, name: str) -> Record | None:
+        """Who runs as `name`, or ran when it ended by itself."""
+        return Record.load(self.run_directory, name)
+
+    def records(self) -> list[Record]:
+        """All records of this directory, also of processes that this table does not know."""
+        found = (self.record(path.stem) for path in sorted(self.run_directory.glob("[!.]*.json")))
+        return [record for record in found if record]
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _row(self, name: str) -> process.Process:
+        if name not in self.rows:
+            raise BadRequest(f"there is no process `{name}` here, only: {', '.join(self.rows)}")
+        return self.rows[name]
+
+    def _fill(self, text: str) -> str:
+        return text.format(root=ROOT, stack=self.directory, python=sys.executable, **self.ports)
+
+    def _choose_ports(self, given: Mapping[str, int]) -> dict[str, int]:
+        """Given ones, else those of the last start, else free ones."""
+        names = {row.port for row in self.rows.values() if row.port} | set(self.port_names)
+        ports = {name: int(port) for name, port in self.saved().get("ports", {}).items()} | dict(given)
+        missing = sorted(names - set(ports))
+        return ports | dict(zip(missing, free_ports(len(missing)), strict=True))
+
+    def saved(self) -> dict[str, Any]:
+        """What the last start in this directory wrote down: `ports`, and what subclasses add."""
+        return read_json(self.directory / "stack.json")
+
+    def prepare_directory(self, **also: Any) -> None:
+        """Make the directory and write down how it is started."""
+        for folder in ("run", "logs", "tmp"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        write_json(self.directory / "stack.json", {"ports": self.ports, **also})
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One `up` or `down` of a directory at a time; the second waits."""
+        with open(self.directory / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _digest(argv: Sequence[str], env: Mapping[str, str], watches: Sequence[str]) -> str:
+    newest = max(
+        (file.stat().st_mtime_ns for folder in watches for file in (ROOT / folder).rglob("*.py")),
+        default=0,
+    )
+    return hashlib.sha256(json.dumps([list(argv), sorted(env.items()), newest]).encode()).hexdigest()[:16]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty when there is no such file."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(dict(value), indent=2) + "\n")
+    draft.replace(path)

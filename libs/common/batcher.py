@@ -7,7 +7,8 @@ functions of one event while the bill is that of a batch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
@@ -19,7 +20,7 @@ class Batcher(Generic[A, R]):
     to its caller alone, an exception from ``send`` to all of them.
 
     ``linger`` is how long the first waits for company, in seconds. Two things of one ``key`` never share a call and
-    keep their order.
+    keep their order. The things of a call weigh at most ``heaviest`` together; a heavier one goes alone.
     """
 
     def __init__(
@@ -38,66 +39,87 @@ class Batcher(Generic[A, R]):
         self._key = key
         self._weight = weight
         self._heaviest = heaviest
-        self._waiting: list[tuple[A, asyncio.Future[R]]] = []
+        self._ready: list[tuple[A, asyncio.Future[R]]] = []
+        #: A key is here while a thing of its own is ready or on its way; those behind it wait in line.
+        self._lines: dict[Hashable, deque[tuple[A, asyncio.Future[R]]]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._busy: set[Hashable] = set()
         self._running: set[asyncio.Task[None]] = set()
 
     async def do(self, thing: A) -> R:
         """Have it done; returns its own result or raises its own error."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-        self._waiting.append((thing, future))
-        if len(self._waiting) >= self._most:
-            self._flush()
-        elif self._timer is None:
-            self._timer = loop.call_later(self._linger, self._flush)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        key = self._key(thing) if self._key else None
+        if key is not None and key in self._lines:
+            self._lines[key].append((thing, future))
+        else:
+            if key is not None:
+                self._lines[key] = deque()
+            self._ready.append((thing, future))
+            self._pulse()
         return await future
 
     async def drain(self) -> None:
         """Send what waits and see it through."""
-        while self._waiting or self._running:
+        while self._ready or self._running:
             self._flush()
             if self._running:
                 await asyncio.wait(set(self._running))
+
+    def _pulse(self) -> None:
+        """Full batches leave at once; the rest when the timer says so."""
+        while len(self._ready) >= self._most:
+            self._start()
+        if self._ready and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._linger, self._flush)
 
     def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while batch := self._take():
+        while self._ready:
+            self._start()
+
+    def _start(self) -> None:
+        """Send one batch of what is ready; a thing whose caller has gone is dropped."""
+        batch: list[tuple[A, asyncio.Future[R]]] = []
+        rest: list[tuple[A, asyncio.Future[R]]] = []
+        gone: list[A] = []
+        load = 0
+        for thing, future in self._ready:
+            cost = self._weight(thing) if self._weight else 0
+            if future.cancelled():
+                gone.append(thing)
+            elif len(batch) >= self._most or (batch and self._heaviest and load + cost > self._heaviest):
+                rest.append((thing, future))
+            else:
+                load += cost
+                batch.append((thing, future))
+        self._ready = rest
+        self._release(gone)
+        if batch:
             task = asyncio.get_running_loop().create_task(self._run(batch))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _take(self) -> list[tuple[A, asyncio.Future[R]]]:
-        """The next batch of things whose keys are not on their way already."""
-        batch: list[tuple[A, asyncio.Future[R]]] = []
-        rest: list[tuple[A, asyncio.Future[R]]] = []
-        held: set[Hashable] = set()
-        weight = 0
-        for thing, future in self._waiting:
-            if future.cancelled():
-                continue
-            key = self._key(thing) if self._key else None
-            cost = self._weight(thing) if self._weight else 0
-            full = len(batch) >= self._most or (batch and self._heaviest and weight + cost > self._heaviest)
-            if full or (key is not None and (key in self._busy or key in held)):
-                rest.append((thing, future))
-                if key is not None:
-                    held.add(key)
-                continue
-            if key is not None:
-                self._busy.add(key)
-            weight += cost
-            batch.append((thing, future))
-        self._waiting = rest
-        return batch
+    def _release(self, things: Iterable[A]) -> None:
+        """Let the next in line of each key come forward."""
+        if self._key is None:
+            return
+        for key in map(self._key, things):
+            line = self._lines.get(key)
+            while line and line[0][1].cancelled():
+                line.popleft()
+            if line:
+                self._ready.append(line.popleft())
+            else:
+                self._lines.pop(key, None)
 
     async def _run(self, batch: list[tuple[A, asyncio.Future[R]]]) -> None:
         results: Sequence[R | BaseException]
         try:
             results = await self._send([thing for thing, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} things")
         except BaseException as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
@@ -107,7 +129,5 @@ class Batcher(Generic[A, R]):
                 future.set_exception(result)
             else:
                 future.set_result(result)
-        if self._key:
-            self._busy.difference_update(self._key(thing) for thing, _ in batch)
-        if self._waiting:
-            self._flush()
+        self._release(thing for thing, _ in batch)
+        self._pulse()

@@ -127,7 +127,7 @@ async def sweep_outbox(runtime: Runtime, service: Service) -> int:
     before = iso(context.now - timedelta(seconds=OUTBOX_SECONDS))
     swept = 0
     for shard in range(OUTBOX_SHARDS):
-        page = await context.query(LedgerEntry, str(shard), index="by-pending", between=("", before), limit=100)
+        page = await context.query(LedgerEntry, str(shard), index="by-pending", between=("0", before), limit=100)
         for entry in page.items:
             await publish_outbox(runtime, context, entry, [Envelope.from_wire(wire) for wire in entry.said])
             swept += 1

@@ -147,7 +147,7 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
             [TopicSpec(names.topic(topic)) for topic in sorted(said)]
             + [TopicSpec(names.feed_topic(feed.name), feed.principals) for _, feed in feeds]
         ),
-        queues=tuple(queue for service in services for queue in _queues(names, service)),
+        queues=tuple(queue for service in services for queue in queues_of(names, service)),
         subscriptions=tuple(sub for service in services for sub in _subscriptions(names, service)),
         buckets=tuple(
             (names.bucket(s.name, n.name), n.days) for s in services for n in s.needs if isinstance(n, Bucket)
@@ -177,7 +177,8 @@ def _check(services: Sequence[Service]) -> None:
             raise ValueError(f"two services are called {name}")
 
 
-def _queues(names: Names, service: Service) -> Iterable[QueueSpec]:
+def queues_of(names: Names, service: Service) -> Iterable[QueueSpec]:
+    """The queues that a service consumes: one for each lane, one for each feed."""
     for lane in service.lanes():
         queue = names.queue(service.name, lane)
         yield QueueSpec(queue, names.dlq(queue), service.name, lane=lane)
@@ -219,7 +220,7 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             ),
             tables,
         )  # fmt: skip
-    queues = tuple(_queues(names, service))
+    queues = tuple(queues_of(names, service))
     if queues:
         yield GrantSpec(
             service.name,
@@ -249,4 +250,4 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             yield GrantSpec(service.name, need.actions, need.resources)
 
 
-__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "owned", "topology"]
+__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "owned", "queues_of", "topology"]

@@ -1,0 +1,43 @@
+"""The brake of a consumer: when nearly everything fails, take nothing more but a single probe now and then, until one
+goes through. A bad deploy then costs time instead of a dead-letter queue full of good messages."""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW = 50
+LIMIT = 40
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+class Brake:
+    """Pure: fed with outcomes and the time in seconds. On after ``limit`` failures among the last ``window`` outcomes."""
+
+    def __init__(self, window: int = WINDOW, limit: int = LIMIT) -> None:
+        self._outcomes: deque[bool] = deque(maxlen=window)
+        self._limit = limit
+        self._pause = 0.0
+        self._probe_at = 0.0
+
+    @property
+    def on(self) -> bool:
+        return self._pause > 0
+
+    def note(self, good: bool, now: float) -> None:
+        """One record went through, or failed for a reason nobody foresaw. What was still running when the brake came on
+        and fails too does not lengthen the pause; any success releases it."""
+        if good and self.on:
+            self._outcomes.clear()
+            self._pause = 0.0
+        self._outcomes.append(good)
+        if not self.on and self._outcomes.count(False) >= self._limit:
+            self._pause = FIRST_PAUSE
+            self._probe_at = now + self._pause
+        elif self.on and now >= self._probe_at:
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self._probe_at = now + self._pause
+
+    def pause(self, now: float) -> float:
+        """Seconds to wait before the next record may be taken; 0: go ahead (with one alone, while ``on``)."""
+        return max(0.0, self._probe_at - now) if self.on else 0.0

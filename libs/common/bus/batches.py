@@ -1,0 +1,58 @@
+"""The batch calls of SNS and SQS answer 200 even when some of their entries failed; here ``Failed[]`` is read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+ENTRY_ATTEMPTS = 6
+_TRANSIENT = ("Throttl", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "Timeout")
+
+Entry = dict[str, Any]
+
+
+class EntryFailed(Exception):
+    """One entry of a batch was refused, or failed too often."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class _Again(Exception):
+    pass
+
+
+async def send_all(
+    call: Callable[[list[Entry]], Awaitable[dict[str, Any]]],
+    entries: Sequence[Entry],
+    done: frozenset[str] = frozenset(),
+) -> list[EntryFailed | None]:
+    """Send one batch; entries that failed for a passing reason are sent again with full jitter. Answers for each entry
+    None or what became of it; codes in ``done`` count as success. Raises what the whole call raises."""
+    waiting = {str(n): {**entry, "Id": str(n)} for n, entry in enumerate(entries)}
+    failed: dict[str, EntryFailed] = {}
+    try:
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(ENTRY_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            retry=retry_if_exception_type(_Again),
+        ):
+            with attempt:
+                answer = await call(list(waiting.values()))
+                failures = {f["Id"]: f for f in answer.get("Failed", []) if f["Code"] not in done}
+                for name in waiting:
+                    failed.pop(name, None)
+                failed.update((name, EntryFailed(f["Code"], f.get("Message", ""))) for name, f in failures.items())
+                waiting = {name: waiting[name] for name, f in failures.items() if _passing(f)}
+                if waiting:
+                    raise _Again
+    except RetryError:
+        pass
+    return [failed.get(str(n)) for n in range(len(entries))]
+
+
+def _passing(failure: dict[str, Any]) -> bool:
+    return not failure.get("SenderFault") or any(word in failure["Code"] for word in _TRANSIENT)

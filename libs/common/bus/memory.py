@@ -1,0 +1,141 @@
+"""A bus in memory, for tests and for trying things out: the semantics of SNS and SQS, without their cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from libs.common.bus import letters
+from libs.common.bus.base import Letter, Record
+from libs.common.clock import Clock, drawn_id, monotonic
+from libs.common.event import Envelope, pack
+from libs.common.topology import Names, Topology
+
+
+@dataclass
+class _Message:
+    id: str
+    body: str
+    attributes: dict[str, str]
+    sent_at: datetime
+    visible_at: datetime
+    receive_count: int = 0
+    first_received_at: datetime | None = None
+    handle: str = ""
+
+
+class MemoryBus:
+    """Topics, filters, visibility, receive counts and dead letters by the clock that it is given. Each call lets other
+    tasks run first, so that tests meet the interleavings that a network would bring."""
+
+    def __init__(self, topology: Topology, clock: Clock) -> None:
+        self._names = Names(topology.prefix)
+        self._clock = clock
+        self._specs = {spec.name: spec for spec in topology.queues}
+        self._topics = {
+            topic.name: [s for s in topology.subscriptions if s.topic == topic.name] for topic in topology.topics
+        }
+        self._queues: dict[str, list[_Message]] = {
+            name: [] for spec in topology.queues for name in (spec.name, spec.dlq)
+        }
+        #: How many messages each topic has taken.
+        self.published: defaultdict[str, int] = defaultdict(int)
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        for topic in dict.fromkeys(envelope.data.topic() for envelope in envelopes):
+            mine = [envelope for envelope in envelopes if envelope.data.topic() == topic]
+            for attributes, body, _ in pack(mine):
+                await self.publish_raw(self._names.topic(topic), body, attributes)
+
+    async def publish_raw(self, topic: str, body: str, attributes: dict[str, str] | None = None) -> None:
+        """Put a body on a topic as a provider would."""
+        await asyncio.sleep(0)
+        had = attributes or {}
+        self.published[topic] += 1
+        for subscription in self._topics[topic]:
+            if all(had.get(name) in values for name, values in subscription.filter.items()):
+                self._send(subscription.queue, body, had, 0)
+
+    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
+        await asyncio.sleep(0)
+        until = monotonic() + wait
+        # Real time passes here even when the clock is a test's: another task may send, or move the clock.
+        while not (found := self._take(queue, most)) and monotonic() < until:
+            await asyncio.sleep(0.005)
+        return found
+
+    async def ack(self, record: Record) -> None:
+        await asyncio.sleep(0)
+        message = self._held(record)
+        if message:
+            self._queues[record.queue].remove(message)
+
+    async def hide(self, record: Record, seconds: float) -> None:
+        await asyncio.sleep(0)
+        message = self._held(record)
+        if message:
+            message.visible_at = self._clock.now() + timedelta(seconds=seconds)
+
+    async def renew(self, record: Record, body: str, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self._send(record.queue, body, record.attributes, min(seconds, 900))
+        await self.ack(record)
+
+    async def bury(self, record: Record, letter: Letter) -> None:
+        await asyncio.sleep(0)
+        self._send(self._specs[record.queue].dlq, letters.to_body(letter), record.attributes, 0)
+
+    async def drain(self) -> None:
+        await asyncio.sleep(0)
+
+    def peek(self, queue: str) -> list[Record]:
+        """Everything on a queue (or dead-letter queue), hidden or not, without receiving it."""
+        return [self._record(queue, message) for message in self._queues[queue]]
+
+    def wakes(self) -> datetime | None:
+        """When the next message of any queue that is consumed shows up (in the past: it is there); None if all are empty."""
+        return min((m.visible_at for name in self._specs for m in self._queues[name]), default=None)
+
+    def _send(self, queue: str, body: str, attributes: dict[str, str], seconds: float) -> None:
+        now = self._clock.now()
+        self._queues[queue].append(_Message(drawn_id(), body, dict(attributes), now, now + timedelta(seconds=seconds)))
+
+    def _take(self, queue: str, most: int) -> list[Record]:
+        now = self._clock.now()
+        spec = self._specs.get(queue)
+        taken = []
+        for message in list(self._queues[queue]):
+            if len(taken) == most:
+                break
+            if message.visible_at > now:
+                continue
+            if spec and message.receive_count >= spec.max_receives:
+                self._queues[queue].remove(message)
+                self._send(spec.dlq, message.body, message.attributes, 0)
+                continue
+            message.receive_count += 1
+            message.first_received_at = message.first_received_at or now
+            message.handle = drawn_id()
+            message.visible_at = now + timedelta(seconds=spec.visibility if spec else 30)
+            taken.append(self._record(queue, message))
+        return taken
+
+    def _held(self, record: Record) -> _Message | None:
+        """The message, if this is still its latest handle: an old one does nothing, as on SQS."""
+        return next((m for m in self._queues[record.queue] if m.handle == record.handle and m.handle), None)
+
+    @staticmethod
+    def _record(queue: str, message: _Message) -> Record:
+        return Record(
+            queue=queue,
+            id=message.id,
+            body=message.body,
+            attributes=dict(message.attributes),
+            receive_count=message.receive_count,
+            sent_at=message.sent_at,
+            first_received_at=message.first_received_at,
+            handle=message.handle,
+        )

@@ -1,0 +1,195 @@
+"""The bus on AWS: publishes to SNS topics, consumes SQS queues. Everything travels in batches; see :class:`Batcher`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from libs.common.aws import Aws
+from libs.common.batcher import Batcher
+from libs.common.bus import letters
+from libs.common.bus.base import Letter, Record
+from libs.common.bus.batches import Entry, send_all
+from libs.common.event import Envelope, pack
+from libs.common.topology import Names
+
+#: A batch may weigh 256 KiB with its attributes.
+BATCH_BYTES = 250_000
+PUBLISH_LINGER = 0.005
+ACK_LINGER = 0.008
+#: Envelopes in one flush: ten messages of a hundred.
+PUBLISH_MOST = 1000
+LONGEST_POLL = 20
+LONGEST_DELAY = 900
+LONGEST_HIDE = 12 * 3600
+#: A message that is gone, or that another receive has taken over, needs no ack and cannot be hidden.
+GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
+_SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
+
+
+class SnsSqsBus:
+    """``acks`` False: the host deletes what is done by itself (Lambda's event source mapping)."""
+
+    def __init__(self, aws: Aws, prefix: str, *, acks: bool = True) -> None:
+        self._aws = aws
+        self._names = Names(prefix)
+        self._acks = acks
+        self._urls: dict[str, str] = {}
+        self._arn_prefix = ""
+        self._batchers: dict[tuple[str, str], Batcher[Any, None]] = {}
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        results = await asyncio.gather(
+            *(self._publisher(self._names.topic(e.data.topic())).do(e) for e in envelopes), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
+        sqs = await self._aws.client("sqs")
+        answer = await sqs.receive_message(
+            QueueUrl=await self._url(queue),
+            MaxNumberOfMessages=most,
+            WaitTimeSeconds=min(LONGEST_POLL, round(wait)),
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=_SYSTEM,
+        )
+        return [_record(queue, message) for message in answer.get("Messages", [])]
+
+    async def ack(self, record: Record) -> None:
+        if self._acks:
+            await self._batcher("delete_message_batch", record.queue, ACK_LINGER).do({"ReceiptHandle": record.handle})
+
+    async def hide(self, record: Record, seconds: float) -> None:
+        entry = {"ReceiptHandle": record.handle, "VisibilityTimeout": min(LONGEST_HIDE, round(seconds))}
+        await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER).do(entry)
+
+    async def renew(self, record: Record, body: str, seconds: float) -> None:
+        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(body, record.attributes)}
+        await self._batcher("send_message_batch", record.queue, PUBLISH_LINGER).do(entry)
+        await self.ack(record)
+
+    async def bury(self, record: Record, letter: Letter) -> None:
+        entry = _message(letters.to_body(letter), record.attributes)
+        await self._batcher("send_message_batch", self._names.dlq(record.queue), PUBLISH_LINGER).do(entry)
+
+    async def drain(self) -> None:
+        await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))
+
+    def _batcher(self, operation: str, queue: str, linger: float) -> Batcher[Any, None]:
+        """One for each operation and queue. Changes to one message keep their order."""
+
+        async def send(entries: Sequence[Entry]) -> Sequence[None | BaseException]:
+            sqs, url = await self._aws.client("sqs"), await self._url(queue)
+
+            async def call(some: list[Entry]) -> dict[str, Any]:
+                return dict(await getattr(sqs, operation)(QueueUrl=url, Entries=some))
+
+            return await send_all(call, entries, GONE if "ReceiptHandle" in entries[0] else frozenset())
+
+        key = (operation, queue)
+        if key not in self._batchers:
+            self._batchers[key] = Batcher(
+                send, most=10, linger=linger, key=_handle, weight=_weight, heaviest=BATCH_BYTES
+            )
+        return self._batchers[key]
+
+    def _publisher(self, topic: str) -> Batcher[Any, None]:
+        async def send(envelopes: Sequence[Envelope]) -> Sequence[None | BaseException]:
+            return await self._publish(topic, envelopes)
+
+        key = ("publish", topic)
+        if key not in self._batchers:
+            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=PUBLISH_LINGER)
+        return self._batchers[key]
+
+    async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[None | BaseException]:
+        """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
+        those whose events were in it."""
+        sns, arn = await self._aws.client("sns"), await self._arn(topic)
+        packed = pack(envelopes)
+
+        async def call(some: list[Entry]) -> dict[str, Any]:
+            return dict(await sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=some))
+
+        entries = [_message(body, attributes, "Message") for attributes, body, _ in packed]
+        shares = _shares(entries, _weight)
+        answers = await asyncio.gather(
+            *(send_all(call, [entries[n] for n in share]) for share in shares), return_exceptions=True
+        )
+        became: dict[int, BaseException | None] = {}
+        for share, answer in zip(shares, answers, strict=True):
+            for at, n in enumerate(share):
+                result = answer if isinstance(answer, BaseException) else answer[at]
+                became.update((id(envelope), result) for envelope in packed[n][2])
+        return [became[id(envelope)] for envelope in envelopes]
+
+    async def _url(self, queue: str) -> str:
+        if queue not in self._urls:
+            sqs = await self._aws.client("sqs")
+            self._urls[queue] = (await sqs.get_queue_url(QueueName=queue))["QueueUrl"]
+        return self._urls[queue]
+
+    async def _arn(self, topic: str) -> str:
+        """Made rather than looked up: no call for each topic, no right to list topics."""
+        if not self._arn_prefix:
+            me = await (await self._aws.client("sts")).get_caller_identity()
+            sns = await self._aws.client("sns")
+            partition = me["Arn"].split(":")[1]
+            self._arn_prefix = f"arn:{partition}:sns:{sns.meta.region_name}:{me['Account']}:"
+        return self._arn_prefix + topic
+
+
+def _message(body: str, attributes: dict[str, str], name: str = "MessageBody") -> Entry:
+    typed = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
+    return {name: body, "MessageAttributes": typed} if typed else {name: body}
+
+
+def _weight(entry: Entry) -> int:
+    body = entry.get("Message") or entry.get("MessageBody") or ""
+    attributes = entry.get("MessageAttributes", {})
+    return len(body.encode()) + sum(len(k) + len(v["StringValue"].encode()) + 6 for k, v in attributes.items())
+
+
+def _handle(entry: Entry) -> str | None:
+    return entry.get("ReceiptHandle")
+
+
+def _shares(entries: Sequence[Entry], weigh: Callable[[Entry], int]) -> list[list[int]]:
+    """Positions, ten to a request and not too heavy."""
+    shares: list[list[int]] = []
+    weight = 0
+    for n, entry in enumerate(entries):
+        cost = weigh(entry)
+        if not shares or len(shares[-1]) == 10 or weight + cost > BATCH_BYTES:
+            shares.append([])
+            weight = 0
+        shares[-1].append(n)
+        weight += cost
+    return shares
+
+
+def _record(queue: str, message: dict[str, Any]) -> Record:
+    system = message.get("Attributes", {})
+    return Record(
+        queue=queue,
+        id=message["MessageId"],
+        body=message["Body"],
+        attributes={
+            name: value["StringValue"]
+            for name, value in message.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        },
+        receive_count=int(system.get("ApproximateReceiveCount", 1)),
+        sent_at=moment(system.get("SentTimestamp")),
+        first_received_at=moment(system.get("ApproximateFirstReceiveTimestamp")),
+        handle=message["ReceiptHandle"],
+    )
+
+
+def moment(milliseconds: str | None) -> datetime | None:
+    """A time as SQS writes it."""
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None

@@ -1,0 +1,117 @@
+"""Rows as DynamoDB writes them, what identifies them, and the cursors of a query."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from typing import Any
+
+from libs.common.item import Key, Row, Table
+from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query
+
+Attributes = dict[str, dict[str, Any]]
+#: The stores' own attributes, never shown: marks of the last writes (``partiql.mark``).
+HIDDEN = "_w"
+MOST_IN_TRANSACTION = 100
+
+
+def to_attributes(row: Row) -> Attributes:
+    """Raises TypeError or ValueError for what DynamoDB could not give back unchanged."""
+    return {name: to_attribute(value) for name, value in row.items()}
+
+
+def from_attributes(attributes: Attributes) -> Row:
+    return {name: from_attribute(value) for name, value in attributes.items() if not name.startswith(HIDDEN)}
+
+
+def to_attribute(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, int | float):
+        return {"N": _number(value)}
+    if isinstance(value, list | tuple):
+        return {"L": [to_attribute(each) for each in value]}
+    if isinstance(value, dict):
+        return {"M": to_attributes(value)}
+    raise TypeError(f"a row cannot hold a {type(value).__name__}")
+
+
+def from_attribute(attribute: dict[str, Any]) -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "NULL":
+        return None
+    if kind == "N":
+        return _whole(float(value)) if set(value) & set(".eE") else int(value)
+    if kind == "L":
+        return [from_attribute(each) for each in value]
+    if kind == "M":
+        return {name: from_attribute(each) for name, each in value.items()}
+    return value
+
+
+def _number(value: int | float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"a row cannot hold {value}")
+    return str(_whole(value)) if isinstance(value, float) else str(value)
+
+
+def _whole(value: float) -> int | float:
+    """One spelling for a number: 2.0 is written and read as 2."""
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+def key_of(op: Op, table: Table) -> Key:
+    """The primary key that an operation touches."""
+    row = op.row if isinstance(op, Insert | Put) else op.key
+    return {name: row[name] for name in key_names(table)}
+
+
+def key_names(table: Table, index: str | None = None) -> list[str]:
+    """Attributes of the primary key, and of the index's own where one is named: what a cursor holds."""
+    where = table.index(index) if index else None
+    names = [table.key, table.sort, where and where.hash, where and where.sort]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def checked(ops: list[Op], tables: dict[str, Table]) -> None:
+    """Raises ValueError for a transaction that DynamoDB would not take."""
+    keys = {(op.table, *key_of(op, tables[op.table]).values()) for op in ops}
+    if len(keys) != len(ops) or not 0 < len(ops) <= MOST_IN_TRANSACTION:
+        raise ValueError("a transaction has 1 to 100 operations, each on a row of its own")
+
+
+def must_exist(op: Op) -> bool:
+    """Whether an absent row refuses the operation even if every condition holds for nothing at all."""
+    return not isinstance(op, Insert | Put) and (not op.when if isinstance(op, Check) else hasattr(op, "set"))
+
+
+def encode_cursor(query: Query, key: Key) -> str:
+    text = json.dumps([_identity(query), key], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(query: Query, table: Table) -> Key | None:
+    """The key after which the page begins. Raises BadCursor for one that another query made, or nobody."""
+    if query.cursor is None:
+        return None
+    try:
+        padded = query.cursor + "=" * (-len(query.cursor) % 4)
+        identity, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        good = identity == _identity(query) and sorted(key) == sorted(key_names(table, query.index))
+        if not good or not all(isinstance(value, str) for value in key.values()) or key[query.hash[0]] != query.hash[1]:
+            raise BadCursor(query.cursor)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise BadCursor(query.cursor) from error
+    return {str(name): str(value) for name, value in key.items()}
+
+
+def _identity(query: Query) -> str:
+    """All of a query but its page. It guards against mix-ups, not against forgery: a cursor only moves within one hash."""
+    parts = (query.table, query.hash, query.index, query.sort, query.prefix, query.between, query.newest_first)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]

@@ -1,0 +1,168 @@
+"""What a message can say: one union for all channels, by ``kind``. Which kinds a channel can carry is the channel's to know.
+
+Limits here are those that hold everywhere; a channel refuses what its provider would.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Part(BaseModel):
+    """Base of everything inside a message: frozen, camelCase on the wire, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Text(Part):
+    kind: Literal["text"] = "text"
+    body: str = Field(min_length=1, max_length=6000)
+    preview_url: bool = False
+
+
+class File(Part):
+    """A file: one of ours by ``file_id``, or a public ``https`` link, or the provider's own media id."""
+
+    file_id: str | None = None
+    url: str | None = Field(default=None, max_length=2000, pattern=r"^(https|s3)://")
+    provider_id: str | None = None
+    content_type: str | None = None
+    filename: str | None = Field(default=None, max_length=255)
+
+
+class Media(Part):
+    kind: Literal["media"] = "media"
+    media_type: Literal["image", "video", "audio", "document", "sticker"]
+    file: File
+    caption: str | None = Field(default=None, max_length=1024)
+
+
+class Template(Part):
+    """A template by name. ``variables`` are keyed ``"1"``, ``"2"`` … for positional ones, by name otherwise; ``components``
+    passes header and button parameters through in the provider's form."""
+
+    kind: Literal["template"] = "template"
+    name: str = Field(min_length=1, max_length=512)
+    language: str = Field(default="en_US", pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
+    variables: dict[str, str] = Field(default_factory=dict)
+    header: File | None = None
+    components: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Location(Part):
+    kind: Literal["location"] = "location"
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    name: str | None = None
+    address: str | None = None
+
+
+class Contacts(Part):
+    """Contact cards, in the shape of WhatsApp's ``contacts``."""
+
+    kind: Literal["contacts"] = "contacts"
+    contacts: list[dict[str, Any]] = Field(min_length=1)
+
+
+class Reaction(Part):
+    """``message_id`` is our id of the message reacted to (inbound: the provider's, when ours is not known)."""
+
+    kind: Literal["reaction"] = "reaction"
+    message_id: str
+    emoji: str = ""
+
+
+class Choice(Part):
+    id: str = Field(min_length=1, max_length=256)
+    title: str = Field(min_length=1, max_length=25)
+    description: str | None = Field(default=None, max_length=72)
+
+
+class Section(Part):
+    title: str | None = Field(default=None, max_length=24)
+    rows: list[Choice] = Field(min_length=1)
+
+
+class Interactive(Part):
+    """Buttons (1–3), a list (sections of rows, 10 in all), a link button, or a request for the location."""
+
+    kind: Literal["interactive"] = "interactive"
+    style: Literal["buttons", "list", "link", "location_request"]
+    body: str = Field(min_length=1, max_length=1024)
+    header: str | None = Field(default=None, max_length=60)
+    footer: str | None = Field(default=None, max_length=60)
+    buttons: list[Choice] = Field(default_factory=list, max_length=3)
+    button: str | None = Field(default=None, max_length=20)
+    sections: list[Section] = Field(default_factory=list, max_length=10)
+    url: str | None = Field(default=None, max_length=2000)
+
+
+class Email(Part):
+    kind: Literal["email"] = "email"
+    subject: str = Field(min_length=1, max_length=998)
+    text: str | None = None
+    html: str | None = None
+    attachments: list[File] = Field(default_factory=list, max_length=20)
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class Speech(Part):
+    kind: Literal["speech"] = "speech"
+    text: str = Field(min_length=1, max_length=6000)
+    ssml: bool = False
+    voice: str = "MATTHEW"
+
+
+class Suggestion(Part):
+    action: Literal["reply", "open_url", "dial", "show_location", "request_location", "calendar"]
+    text: str = Field(min_length=1, max_length=25)
+    postback: str = Field(min_length=1, max_length=2048)
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Card(Part):
+    title: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2000)
+    media_url: str | None = None
+    height: Literal["SHORT", "MEDIUM", "TALL"] = "MEDIUM"
+    suggestions: list[Suggestion] = Field(default_factory=list, max_length=4)
+
+
+class Rich(Part):
+    """RCS: text, a file, one card or a carousel of 2–10, with suggestions, and what goes out by SMS when RCS cannot."""
+
+    kind: Literal["rich"] = "rich"
+    text: str | None = Field(default=None, max_length=3072)
+    file_url: str | None = None
+    cards: list[Card] = Field(default_factory=list, max_length=10)
+    orientation: Literal["VERTICAL", "HORIZONTAL"] = "VERTICAL"
+    width: Literal["SMALL", "MEDIUM"] = "MEDIUM"
+    suggestions: list[Suggestion] = Field(default_factory=list, max_length=11)
+    fallback_text: str | None = Field(default=None, max_length=1600)
+    fallback_media_url: str | None = None
+
+
+class Choosing(Part):
+    """Inbound only: a button, list row or suggestion that the contact tapped."""
+
+    kind: Literal["choice"] = "choice"
+    id: str
+    title: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Raw(Part):
+    """Inbound only: a kind that we do not know, kept as it came."""
+
+    kind: Literal["raw"] = "raw"
+    type: str
+    raw: dict[str, Any]
+
+
+Content = Annotated[
+    Text | Media | Template | Location | Contacts | Reaction | Interactive | Email | Speech | Rich | Choosing | Raw,
+    Field(discriminator="kind"),
+]

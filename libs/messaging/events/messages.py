@@ -1,0 +1,62 @@
+"""What ``messages`` says."""
+
+from __future__ import annotations
+
+from libs.common.clock import Timestamp
+from libs.common.event import Event
+from libs.messaging.content import Content
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
+
+
+class MessageQueued(Event):
+    """A message was accepted and wants to be sent. The channel's sender takes it from here."""
+
+    TYPE = "messages.queued.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    message_class: MessageClass
+    purpose: Purpose = Purpose.SERVICE
+    #: The sending identity (a WhatsApp phone-number id, a number, an address); None: the channel's default.
+    sender: str | None = None
+    content: Content
+    queued_at: Timestamp
+    expires_at: Timestamp
+    #: The provider's id of the message it answers, if it is an answer.
+    in_reply_to: str | None = None
+    #: An operator's decision to resend an uncertain or unknown message: the number of that decision (1, 2 …).
+    resend: int = 0
+
+
+class MessageChanged(Event):
+    """A message came to be or moved up in status; for live views, bulk counts, insights and customers' webhooks."""
+
+    TYPE = "messages.changed.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    message_class: MessageClass | None = None
+    direction: Direction
+    status: Status
+    at: Timestamp
+    error_code: ErrorCode | None = None
+    job_id: str | None = None
+
+
+class MessageConfirmed(Event):
+    """A message whose sender was not sure is known to have been accepted (or to have failed): the provider said so."""
+
+    TYPE = "messages.confirmed.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    channel: Channel
+    status: Status
+    provider_id: str | None = None
+    at: Timestamp
+    error_code: ErrorCode | None = None

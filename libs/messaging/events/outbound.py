@@ -1,0 +1,47 @@
+"""What the senders say."""
+
+from __future__ import annotations
+
+from libs.common.clock import Timestamp
+from libs.common.event import Event
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel, MessageClass, Status
+
+
+class DeliveryChanged(Event):
+    """What became of a send, as recorded in the sender's ledger: ``deferred``, ``claimed`` (only where it is news),
+    ``sent``, ``failed``, ``suppressed``, ``expired``, ``uncertain`` or ``unknown``."""
+
+    TYPE = "outbound.delivery-changed.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    message_class: MessageClass
+    status: Status
+    at: Timestamp
+    attempt: int = 0
+    provider_id: str | None = None
+    sender: str | None = None
+    error_code: ErrorCode | None = None
+    provider_code: str | None = None
+    #: Why, in words: the provider's, or the fault that made it uncertain.
+    detail: str | None = None
+    not_before: Timestamp | None = None
+    #: What was decided on the way, in order: consent record, window, waiting for a lease, resend decisions.
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+    job_id: str | None = None
+
+
+class PermissionApplied(Event):
+    """A sender has applied a permission that was to be acknowledged (an opt-out)."""
+
+    TYPE = "outbound.permission-applied.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    revision: int
+    at: Timestamp

@@ -1,0 +1,70 @@
+"""What we may do with one contact on one channel. ``contacts`` owns the truth and says it whole whenever it changes;
+every service that sends or accepts keeps its own copy of the newest revision."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp
+from libs.common.item import Index, Item, Table
+from libs.messaging.words import Channel
+
+#: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
+WINDOW = timedelta(hours=24)
+
+
+class Standing(BaseModel):
+    """The facts. ``revision`` only grows; the newer one wins."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    contact_id: str
+    channel: Channel
+    revision: int
+    #: E.164, e-mail address, or a provider's own user id; None if the contact has none for this channel.
+    address: str | None = None
+    name: str | None = None
+    opted_in: bool = False
+    #: Set while the contact has opted out; only a new opt-in clears it.
+    opted_out_at: Timestamp | None = None
+    #: Purposes the opt-in covers; empty: every purpose.
+    purposes: tuple[str, ...] = ()
+    consent_id: str | None = None
+    #: Why nothing may be sent to the address (hard bounce, complaint, provider's list), while that is so.
+    suppressed: str | None = None
+    last_inbound_at: Timestamp | None = None
+    zone: str | None = None
+    locale: str | None = None
+    deleted: bool = False
+
+    def window_open(self, now: datetime) -> bool:
+        """Whether WhatsApp takes free-form messages now."""
+        return self.last_inbound_at is not None and now < self.last_inbound_at + WINDOW
+
+
+class Permission(Item):
+    """A service's own copy of a :class:`Standing`: ``contactId#channel`` -> the newest seen."""
+
+    TABLE: ClassVar[Table] = Table("permission", key="id", indexes=(Index("by-address", hash="address"),))
+
+    id: str
+    address: str | None = None
+    standing: Standing
+
+    @staticmethod
+    def id_of(contact_id: str, channel: str) -> str:
+        return f"{contact_id}#{channel}"
+
+
+def newest(copy: Permission | None, standing: Standing) -> Permission | None:
+    """The row to write when ``standing`` is heard, or None if it is no news."""
+    if copy is not None and copy.standing.revision >= standing.revision:
+        return None
+    row = Permission(
+        id=Permission.id_of(standing.contact_id, standing.channel), address=standing.address, standing=standing
+    )
+    return row.model_copy(update={"version": copy.version}) if copy is not None else row

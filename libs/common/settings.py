@@ -19,6 +19,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,20}$")
+    #: Which build this is (a commit); told in logs and dead letters.
+    build: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Messages in flight in one worker process, over all its queues.
     concurrency: int = Field(default=100, ge=1, le=2000)

@@ -214,8 +214,8 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         yield GrantSpec(
             service.name,
             (
-                "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
-                "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate",
+                "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+                "dynamodb:GetItem", "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert", "dynamodb:PartiQLSelect", "dynamodb:PartiQLUpdate",
                 "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
             ),
             tables,

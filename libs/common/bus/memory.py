@@ -63,7 +63,7 @@ class MemoryBus:
         await asyncio.sleep(0)
         until = monotonic() + wait
         # Real time passes here even when the clock is a test's: another task may send, or move the clock.
-        while not (found := self._take(queue, most)) and monotonic() < until:
+        while not (found := self._take(queue, most)) and monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return found
 
@@ -106,7 +106,7 @@ class MemoryBus:
     def _take(self, queue: str, most: int) -> list[Record]:
         now = self._clock.now()
         spec = self._specs.get(queue)
-        taken = []
+        taken: list[Record] = []
         for message in list(self._queues[queue]):
             if len(taken) == most:
                 break

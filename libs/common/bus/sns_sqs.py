@@ -82,7 +82,7 @@ class SnsSqsBus:
     def _batcher(self, operation: str, queue: str, linger: float) -> Batcher[Any, None]:
         """One for each operation and queue. Changes to one message keep their order."""
 
-        async def send(entries: Sequence[Entry]) -> Sequence[None | BaseException]:
+        async def send(entries: Sequence[Entry]) -> Sequence[BaseException | None]:
             sqs, url = await self._aws.client("sqs"), await self._url(queue)
 
             async def call(some: list[Entry]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class SnsSqsBus:
         return self._batchers[key]
 
     def _publisher(self, topic: str) -> Batcher[Any, None]:
-        async def send(envelopes: Sequence[Envelope]) -> Sequence[None | BaseException]:
+        async def send(envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
             return await self._publish(topic, envelopes)
 
         key = ("publish", topic)
@@ -106,7 +106,7 @@ class SnsSqsBus:
             self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=PUBLISH_LINGER)
         return self._batchers[key]
 
-    async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[None | BaseException]:
+    async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
         """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
         those whose events were in it."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)

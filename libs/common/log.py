@@ -1,0 +1,110 @@
+"""The one door for logs: JSON lines on stderr, in which no body, address or secret appears."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any
+
+import structlog
+
+#: Fields whose values are never written, whatever they hold.
+HIDDEN = frozenset(
+    [
+        "address",
+        "authorization",
+        "body",
+        "caption",
+        "content",
+        "email",
+        "html",
+        "password",
+        "phone",
+        "recipient",
+        "secret",
+        "text",
+        "token",
+    ]
+)
+_PATTERNS = (
+    (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
+    (re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    (re.compile(r"\+\d[\d ().-]{5,18}\d|(?<![\w.-])\d{10,15}(?![\w-])"), "[phone]"),
+    (re.compile(r"input_value=.*?, input_type="), "input_value=[hidden], input_type="),
+)
+_LONGEST = 500
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Mask ``secrets``, then whatever looks like a phone number, an e-mail address, or a token; ids stay legible."""
+    for secret in secrets:
+        text = text.replace(secret, "[hidden]")
+    for pattern, mask in _PATTERNS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def secrets_in(data: Any, hidden: bool = False) -> Iterator[str]:
+    """The strings in a wire object that stand under a name of :data:`HIDDEN`: an exception may quote them."""
+    if isinstance(data, str):
+        if hidden and len(data) > 2:
+            yield data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from secrets_in(value, hidden or str(key).lower() in HIDDEN)
+    elif isinstance(data, list):
+        for value in data:
+            yield from secrets_in(value, hidden)
+
+
+def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """What an exception says, redacted and cut short."""
+    return redact(str(error), secrets)[:_LONGEST]
+
+
+def where(error: BaseException) -> list[str]:
+    """The innermost frames of a traceback, without any values."""
+    return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-6:]]
+
+
+def configure(level: str = "INFO") -> None:
+    """Set up logging for a process."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _exceptions,
+            _redacted,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _exceptions(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = entry.pop("exc_info", None)
+    error = sys.exc_info()[1] if error is True else error
+    if isinstance(error, BaseException):
+        entry.update(error=type(error).__name__, why=describe(error), where=where(error))
+    return entry
+
+
+def _redacted(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: value if key == "time" else _masked(key, value) for key, value in entry.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if key.lower() in HIDDEN:
+        return "[hidden]"
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {k: _masked(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", v) for v in value]
+    return value if isinstance(value, int | float | bool | None) else redact(str(value))

@@ -1,0 +1,175 @@
+"""One record of a queue, from its bytes to its end: done, hidden, renewed or buried. The same on every host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from libs.common.brake import Brake
+from libs.common.bus.base import Letter, Record
+from libs.common.clock import monotonic
+from libs.common.delivery import deliver, deliver_feed
+from libs.common.errors import Later, Malformed
+from libs.common.event import Envelope, unpack
+from libs.common.log import describe, secrets_in, where
+from libs.common.retry import Bury, Hide, Plan, Renew, plan
+from libs.common.runtime import Runtime
+from libs.common.service import Feed, On, Service
+from libs.common.topology import Names
+
+log = structlog.get_logger()
+_draw = random.SystemRandom().random
+
+
+@dataclass
+class _Part:
+    """One event of a record (or the whole record, where it cannot be taken apart) and what went wrong with it."""
+
+    record: Record
+    wire: Any = None
+    alone: bool = True
+    handler: str = ""
+    error: Exception | None = None
+
+    def body(self) -> str:
+        return self.record.body if self.alone else json.dumps(self.wire, separators=(",", ":"), ensure_ascii=False)
+
+    def known(self) -> dict[str, str]:
+        """What can be told about an event even if it could not be read."""
+        wire = self.wire if isinstance(self.wire, dict) else {}
+        names = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
+        return {name: wire[key] for name, key in names.items() if isinstance(wire.get(key), str)}
+
+
+async def receive(runtime: Runtime, service: Service, record: Record, brake: Brake | None = None) -> bool:
+    """Handle all that is in the record. True: it is done with (what could not be handled is buried or renewed); False: it
+    comes back. Raises only what the bus raises, and then it comes back too."""
+    with structlog.contextvars.bound_contextvars(service=service.name, queue=record.queue, record=record.id):
+        parts = await _handle(runtime, service, record)
+        failed = [part for part in parts if part.error is not None]
+        wrong = sum(1 for part in failed if not isinstance(part.error, Later))
+        if brake and (wrong or len(failed) < len(parts)):
+            brake.note(wrong * 2 <= len(parts), monotonic())
+        return await _settle(runtime, service, record, failed, brake is not None and brake.on)
+
+
+async def _handle(runtime: Runtime, service: Service, record: Record) -> list[_Part]:
+    route = _route(service, runtime.settings.prefix, record.queue)
+    if isinstance(route, Feed):
+        whole = _Part(record, handler=route.name)
+        await _try(whole, deliver_feed(runtime, service, route, record))
+        return [whole]
+    try:
+        wires = unpack(record.body)
+    except Malformed as error:
+        return [_Part(record, error=error)]
+    parts = [_Part(record, wire, alone=len(wires) == 1) for wire in wires]
+    if len(parts) == 1:
+        await _dispatch(runtime, service, route, parts[0])
+    else:
+        await asyncio.gather(*(_dispatch(runtime, service, route, part) for part in parts))
+    return parts
+
+
+async def _dispatch(runtime: Runtime, service: Service, lane: str, part: _Part) -> None:
+    try:
+        envelope = Envelope.from_wire(part.wire)
+    except Exception as error:
+        part.error = error
+        return
+    attributes = envelope.attributes()
+    heard = [on for on in service.hears if on.lane == lane and envelope.type == on.event.TYPE]
+    if not heard:
+        log.info("heard by nobody here", event_type=envelope.type)
+    wanted = [on for on in heard if on.wants(attributes)]
+    if len(wanted) == 1:
+        await _hear(runtime, service, wanted[0], envelope, part)
+    elif wanted:
+        await asyncio.gather(*(_hear(runtime, service, on, envelope, part) for on in wanted))
+
+
+async def _hear(runtime: Runtime, service: Service, on: On, envelope: Envelope, part: _Part) -> None:
+    with structlog.contextvars.bound_contextvars(
+        event_id=envelope.id, event_type=envelope.type, correlation_id=envelope.correlation_id
+    ):
+        await _try(part, deliver(runtime, service, on, envelope), on.handler.__name__)
+
+
+async def _try(part: _Part, work: Awaitable[None], handler: str = "") -> None:
+    """Of several handlers that fail, a fault is remembered rather than a mere Later."""
+    try:
+        await work
+    except Exception as error:
+        if part.error is None or isinstance(part.error, Later):
+            part.error, part.handler = error, handler or part.handler
+
+
+async def _settle(runtime: Runtime, service: Service, record: Record, failed: list[_Part], braked: bool) -> bool:
+    now, drawn, most = runtime.clock.now(), _draw(), runtime.settings.max_attempts
+    plans: list[tuple[_Part, Exception, Plan]] = []
+    for part in failed:
+        if part.error is not None:
+            plans.append((part, part.error, plan(part.error, record.receive_count, now, drawn, most, braked)))
+            _tell(*plans[-1])
+    waits = [what.seconds for _, _, what in plans if isinstance(what, Hide | Renew)]
+    if any(isinstance(what, Hide) for _, _, what in plans):
+        # The whole record comes back, so nothing else is done about it now: burying or renewing a part of it would be
+        # done again each time.
+        await runtime.bus.hide(record, min(waits))
+        return False
+    letters = [_letter(runtime, service, p, e, what.cause) for p, e, what in plans if isinstance(what, Bury)]
+    await asyncio.gather(*(runtime.bus.bury(record, letter) for letter in letters))
+    later = [part.body() for part, _, what in plans if isinstance(what, Renew)]
+    if later:
+        await runtime.bus.renew(record, later[0] if len(later) == 1 else "[" + ",".join(later) + "]", min(waits))
+    else:
+        await runtime.bus.ack(record)
+    return True
+
+
+def _tell(part: _Part, error: Exception, what: Plan) -> None:
+    said = {Renew: log.info, Hide: log.warning, Bury: log.error}[type(what)]
+    said(
+        "not handled",
+        plan=type(what).__name__.lower(),
+        **what.__dict__,
+        handler=part.handler,
+        attempt=part.record.receive_count,
+        error=type(error).__name__,
+        why=describe(error, secrets_in(part.wire)),
+        where=where(error),
+        **part.known(),
+    )
+
+
+def _letter(runtime: Runtime, service: Service, part: _Part, error: Exception, cause: str) -> Letter:
+    return Letter(
+        cause=cause,
+        exception=type(error).__name__,
+        text=describe(error, secrets_in(part.wire)),
+        queue=part.record.queue,
+        service=service.name,
+        handler=part.handler,
+        build=runtime.settings.build,
+        record=replace(part.record, body=part.body()),
+        died_at=runtime.clock.now(),
+        **part.known(),
+    )
+
+
+def _route(service: Service, prefix: str, queue: str) -> Feed | str:
+    """What a queue is to its service: a feed, or the name of a lane of what it hears."""
+    names = Names(prefix)
+    for lane in service.lanes():
+        if names.queue(service.name, lane) == queue:
+            return lane
+    for feed in service.feeds:
+        if names.feed_queue(service.name, feed.name) == queue:
+            return feed
+    raise LookupError(f"{queue} is no queue of {service.name}")

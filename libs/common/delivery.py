@@ -7,7 +7,8 @@ Requests and ticks have no redelivery, so their ledger row is also the outbox th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from zlib import crc32
@@ -16,8 +17,8 @@ import structlog
 
 from libs.common.bus.base import Record
 from libs.common.clock import drawn_id, iso
-from libs.common.context import Context
-from libs.common.errors import Conflict
+from libs.common.context import Context, Done
+from libs.common.errors import Conflict, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.ledger import LEDGER_DAYS, LedgerEntry
 from libs.common.runtime import Runtime
@@ -30,7 +31,19 @@ TRIES = 6
 OUTBOX_SHARDS = 8
 OUTBOX_SECONDS = 15
 
+#: A request's function: ``async def f(…, ctx) -> Done``.
+RequestHandler = Callable[..., Awaitable[Done[Any]]]
+
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who asks, under which key (the client's Idempotency-Key or a drawn one), and a digest of what exactly."""
+
+    actor: str
+    key: str
+    fingerprint: str
 
 
 async def deliver(runtime: Runtime, service: Service, on: On, envelope: Envelope) -> None:
@@ -132,6 +145,35 @@ async def sweep_outbox(runtime: Runtime, service: Service) -> int:
             await publish_outbox(runtime, context, entry, [Envelope.from_wire(wire) for wire in entry.said])
             swept += 1
     return swept
+
+
+async def apply_request(
+    runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester
+) -> dict[str, Any] | None:
+    """Handle a request exactly once per key and return its answer (JSON; None for no body). A repeat with the same key gets
+    the same answer; another request under a used key is refused. Raises Problem."""
+    name = handler.__name__
+    cause = root_cause("http", who.actor, name, who.key, actor=who.actor)
+    context = runtime.context(service, cause)
+    key = f"http#{who.actor}#{name}#{who.key}"
+    for _ in range(TRIES):
+        entry = await context.get(LedgerEntry, key)
+        if entry is not None:
+            if entry.fingerprint != who.fingerprint:
+                raise Problem(422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request")
+            return entry.answer
+        context.staged.clear()
+        try:
+            done: Done[Any] = await handler(**request, ctx=context)
+        except Conflict:
+            continue
+        said = _stamp(context, cause, done.said)
+        answer = done.value.model_dump(mode="json", by_alias=True) if done.value is not None else None
+        entry = _entry(context, key, said, pending=True, fingerprint=who.fingerprint, answer=answer)
+        if await commit(context, entry):
+            await publish_outbox(runtime, context, entry, said)
+            return answer
+    raise Problem(409, "CONFLICT", "Others are changing the same thing; try again")
 
 
 async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: Record) -> None:

@@ -1,0 +1,193 @@
+"""The HTTP host: mounts the routes of services, verifies tokens and roles, answers in problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from libs.common.auth import Caller, Role, Verifier, unauthorized
+from libs.common.clock import drawn_id
+from libs.common.context import Context, Done
+from libs.common.delivery import Requester, apply_request
+from libs.common.errors import Problem
+from libs.common.hosts.routes import Api, Route
+from libs.common.hosts.strict import StrictJson
+from libs.common.runtime import Runtime
+from libs.common.service import Service
+from libs.common.store.ops import BadCursor
+
+log = structlog.get_logger()
+
+
+def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier) -> FastAPI:
+    """An ASGI application that serves these services."""
+    app = FastAPI(title="WECARE", version="1", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
+    app.add_middleware(StrictJson)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(BadCursor, _bad_cursor)
+    app.add_exception_handler(Exception, _broken)
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    for service in services:
+        if isinstance(service.serves, Api):
+            # Fixed paths go before paths with parameters: /search is no id.
+            for route in sorted(service.serves.routes, key=lambda r: r.path.count("{")):
+                _mount(app, runtime, service, route, verifier)
+    return app
+
+
+def _mount(app: FastAPI, runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> None:
+    build = {"read": _read, "write": _write, "public": _public}[route.kind]
+    role = route.role.name if route.role else "public"
+    app.add_api_route(
+        route.path,
+        build(runtime, service, route, verifier),
+        methods=[route.method],
+        status_code=route.status,
+        tags=[service.name],
+        summary=(inspect.getdoc(route.function) or "").split("\n")[0],
+        description=inspect.getdoc(route.function),
+        operation_id=f"{service.name}.{route.function.__name__}",
+        openapi_extra={"x-role": role},
+        response_model=_response_model(route),
+        response_model_exclude_none=True,
+    )
+
+
+def _response_model(route: Route) -> Any:
+    if route.kind == "public" or route.status == 204:
+        return None
+    returned = typing.get_type_hints(route.function)["return"]
+    if route.kind == "write":
+        (returned,) = typing.get_args(returned)
+    return returned
+
+
+def _allow(verifier: Verifier, role: Role) -> Callable[[Request], Awaitable[Caller]]:
+    async def allow(request: Request) -> Caller:
+        given = request.headers.getlist("authorization")
+        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthorized("Send one Authorization header: Bearer and the access token.")
+        caller = await verifier.verify(token.strip())
+        if caller.role is None or caller.role < role:
+            log.warning("refused by role", actor=caller.actor, path=request.url.path, needs=role.name)
+            raise Problem(403, "FORBIDDEN", f"This needs the role {role.name}")
+        return caller
+
+    return allow
+
+
+def _signature(route: Route, **extra: Any) -> inspect.Signature:
+    """The function's own parameters without ``ctx``, as FastAPI reads them, and ours."""
+    hints = typing.get_type_hints(route.function, include_extras=True)
+    own = [
+        p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in inspect.signature(route.function).parameters.values()
+        if p.name != "ctx"
+    ]
+    ours = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in extra.items()]
+    return inspect.Signature([*own, *ours])
+
+
+def _read(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
+    assert route.role is not None
+
+    async def call(*, caller_: Caller, **given: Any) -> Any:
+        return await route.function(**given, ctx=runtime.context(service, actor=caller_.actor))
+
+    call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(verifier, route.role))])  # type: ignore[attr-defined]
+    return call
+
+
+def _write(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
+    assert route.role is not None
+
+    async def call(*, caller_: Caller, request_: Request, key_: str | None = None, **given: Any) -> Response:
+        digest = hashlib.sha256(f"{request_.method} {request_.url.path}\n".encode() + await request_.body()).hexdigest()
+        who = Requester(caller_.actor, key_ or drawn_id(), digest)
+        answer = await apply_request(runtime, service, route.function, given, who)
+        if answer is None:
+            return Response(status_code=204)
+        return JSONResponse(answer, status_code=route.status)
+
+    key = Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            description="Repeat it to repeat the request safely: the same key gets the same answer.",
+        ),
+    ]
+    signature = _signature(
+        route, caller_=Annotated[Caller, Depends(_allow(verifier, route.role))], request_=Request, key_=key
+    )
+    parameters = [p.replace(default=None) if p.name == "key_" else p for p in signature.parameters.values()]
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return call
+
+
+def _public(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
+    async def call(request: Request) -> Response:
+        answer: Response = await route.function(request, runtime.context(service))
+        return answer
+
+    return call
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+    return JSONResponse(
+        problem.document(), status_code=problem.status, media_type="application/problem+json", headers=headers
+    )
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(str(part) for part in e["loc"] if part not in ("body", "query", "path")), "detail": e["msg"]}
+        for e in error.errors()
+    ]
+    named = ", ".join(e["field"] or "body" for e in errors)
+    return problem_response(
+        Problem(422, "VALIDATION_FAILED", "The request is not as it should be", f"See: {named}", errors)
+    )
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
+    return problem_response(Problem(error.status_code, code, str(error.detail)))
+
+
+async def _bad_cursor(_: Request, error: Exception) -> Response:
+    errors = [{"field": "cursor", "detail": "Use the cursor of the page before, with the same filters."}]
+    return problem_response(Problem(422, "BAD_CURSOR", "This cursor does not belong to this list", "", errors))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.error("request failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return problem_response(Problem(500, "INTERNAL", "Something went wrong on our side; it is safe to try again"))
+
+
+__all__ = ["Context", "Done", "create_app", "problem_response"]

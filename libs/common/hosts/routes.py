@@ -1,0 +1,52 @@
+"""How a service declares its HTTP routes: each names its role, or says ``public``.
+
+A *read* is ``async def f(ctx, …) -> Model``. A *write* is ``async def f(body, ctx, …) -> Done[Model]``: the host gives it an
+idempotency key, commits what it stages together with the ledger row, and publishes what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from libs.common.auth import Role
+
+F = TypeVar("F", bound=Callable[..., Any])
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route. ``role`` None means public: it must authenticate its caller by itself (a signature)."""
+
+    method: Method
+    path: str
+    role: Role | None
+    function: Callable[..., Any]
+    kind: Literal["read", "write", "public"]
+    status: int = 200
+
+
+@dataclass
+class Api:
+    """The routes of one service, for ``Service(serves=…)``."""
+
+    routes: list[Route] = field(default_factory=list)
+
+    def read(self, method: Method, path: str, *, role: Role) -> Callable[[F], F]:
+        return self._add(method, path, role, "read", 200)
+
+    def write(self, method: Method, path: str, *, role: Role, status: int = 200) -> Callable[[F], F]:
+        return self._add(method, path, role, "write", status)
+
+    def public(self, method: Method, path: str) -> Callable[[F], F]:
+        """``async def f(request: starlette Request, ctx) -> starlette Response``."""
+        return self._add(method, path, None, "public", 200)
+
+    def _add(self, method: Method, path: str, role: Role | None, kind: Any, status: int) -> Callable[[F], F]:
+        def decorate(function: F) -> F:
+            self.routes.append(Route(method, path, role, function, kind, status))
+            return function
+
+        return decorate

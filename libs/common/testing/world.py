@@ -1,0 +1,181 @@
+"""A whole platform in memory. Everything arrives twice: each record of each queue is handled two times in every test.
+
+async with World([contacts.service]) as world:
+    await world.hear(MessageReceived(...))
+    assert world.said(ConsentChanged)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from libs.common.auth import Caller, Role, unauthorized
+from libs.common.aws import Aws
+from libs.common.bus.base import Record
+from libs.common.bus.memory import MemoryBus
+from libs.common.clock import ManualClock
+from libs.common.delivery import run_tick, sweep_outbox
+from libs.common.event import Envelope, Event, following, root_cause
+from libs.common.hosts.api import create_app
+from libs.common.item import Item
+from libs.common.receive import receive
+from libs.common.runtime import Runtime
+from libs.common.service import Service
+from libs.common.settings import Settings
+from libs.common.store.memory import MemoryStore
+from libs.common.topology import Names, topology
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=Item)
+
+
+class FakeVerifier:
+    """Takes the role's own name for a token: ``Bearer OPERATOR``."""
+
+    async def verify(self, token: str) -> Caller:
+        if token not in Role.__members__:
+            raise unauthorized("not a role")
+        return Caller(f"test-{token.lower()}", Role[token])
+
+
+class _Watched(MemoryBus):
+    """Remembers what was said."""
+
+    heard: list[Envelope]
+
+    async def publish(self, envelopes: Sequence[Envelope]) -> None:
+        await super().publish(envelopes)
+        self.heard.extend(envelopes)
+
+
+class World:
+    """``services`` on a memory store and bus, with time that is moved by hand.
+
+    ``strangers`` are events that are published by the test itself though no service here says them.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        strangers: Sequence[type[Event]] = (),
+        settings: Settings | None = None,
+        aws: Aws | None = None,
+        times: int = 2,
+    ) -> None:
+        said = {event for service in services for event in service.says}
+        missing = [on.event for service in services for on in service.hears if on.event not in said]
+        self.test = Service("test", says=list(dict.fromkeys([*missing, *strangers])))
+        self.services = [*services, self.test]
+        self.settings = settings or Settings(stage="test", send_mode="LIVE")
+        self.clock = ManualClock()
+        self.topology = topology(self.services, self.settings.prefix)
+        self.store = MemoryStore({spec.name: spec.table for spec in self.topology.tables})
+        self.bus = _Watched(self.topology, self.clock)
+        self.bus.heard = []
+        self.aws = aws or Aws()
+        self.runtime = Runtime(self.settings, self.store, self.bus, self.clock, self.aws)
+        self.times = times
+        self._n = 0
+        self._clients: list[httpx.AsyncClient] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            await client.aclose()
+        await self.aws.__aexit__(None, None, None)
+
+    def service(self, name: str) -> Service:
+        return next(service for service in self.services if service.name == name)
+
+    def envelope(self, event: Event, key: str | None = None, actor: str = "test") -> Envelope:
+        """The event as the test says it; one ``key`` gives one id, none a new one each time."""
+        self._n += 1
+        cause = root_cause("test", key or str(self._n), actor=actor)
+        return following(cause, [event], source="test", now=self.clock.now())[0]
+
+    async def publish(self, *events: Event, key: str | None = None) -> None:
+        """Say these events, without waiting for what follows."""
+        await self.bus.publish([self.envelope(event, key and f"{key}{i}") for i, event in enumerate(events)])
+
+    async def hear(self, *events: Event, key: str | None = None) -> None:
+        """Say these events and let everything follow that follows now."""
+        await self.publish(*events, key=key)
+        await self.settle()
+
+    async def feed(self, name: str, body: str | dict[str, Any], times: int = 1) -> None:
+        """A provider publishes to a feed, so many times; let everything follow."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        for _ in range(times):
+            await self.bus.publish_raw(Names(self.settings.prefix).feed_topic(name), text)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Handle all that can be seen, and what follows from it, until the queues are quiet; hidden messages stay hidden."""
+        for _ in range(10_000):
+            records = [
+                (self.service(spec.service), record)
+                for spec in self.topology.queues
+                for record in await self.bus.receive(spec.name, 10, 0)
+            ]
+            if not records:
+                return
+            for service, record in records:
+                for _ in range(self.times):
+                    await receive(self.runtime, service, record)
+        raise AssertionError("the queues never came to rest")
+
+    async def advance(self, seconds: float, step: float = 60) -> None:
+        """Let time pass, handling what shows up on the way."""
+        left = seconds
+        while left > 0:
+            self.clock.advance(min(step, left))
+            left -= step
+            await self.settle()
+
+    async def tick(self, service: str, label: str | None = None) -> int:
+        """Run a service's ticks (and its sweep) once each, twice over, then settle; returns the number of steps."""
+        done = 0
+        for _ in range(self.times):
+            for every in self.service(service).every:
+                if label is None or every.label() == label:
+                    done += await run_tick(self.runtime, self.service(service), every)
+            if self.service(service).uses_ledger():
+                await sweep_outbox(self.runtime, self.service(service))
+        await self.settle()
+        return done
+
+    def said(self, event: type[E]) -> list[E]:
+        """What was said of this type, in order, each event once however often it was published."""
+        found: dict[str, E] = {}
+        for envelope in self.bus.heard:
+            if isinstance(envelope.data, event):
+                found.setdefault(envelope.id, envelope.data)
+        return list(found.values())
+
+    def letters(self, queue: str | None = None) -> list[dict[str, Any]]:
+        """The dead letters (of one queue, by its physical name, or of all), newest last."""
+        specs = [spec for spec in self.topology.queues if queue in (None, spec.name)]
+        records: list[Record] = [record for spec in specs for record in self.bus.peek(spec.dlq)]
+        return [json.loads(record.body) for record in records]
+
+    async def row(self, service: str, model: type[T], hash: str, sort: str | None = None) -> T | None:
+        """One item of a service, as it stands."""
+        return await self.runtime.context(self.service(service)).get(model, hash, sort)
+
+    def http(self, role: str | None = "OPERATOR") -> httpx.AsyncClient:
+        """A client of the API, signed in with a role (None: not signed in)."""
+        app = create_app(self.runtime, self.services, FakeVerifier())
+        headers = {"Authorization": f"Bearer {role}"} if role else {}
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers)
+        self._clients.append(client)
+        return client

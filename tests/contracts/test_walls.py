@@ -1,0 +1,69 @@
+"""Rules of the house that an import linter cannot see: one door each for time, ids, settings, logs; nothing connects at import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(p for top in ("services", "libs/common", "libs/messaging") for p in (ROOT / top).rglob("*.py"))
+#: call -> the one module that may make it.
+DOORS = {
+    "datetime.now": {"libs/common/clock.py"},
+    "datetime.utcnow": set(),
+    "time.time": {"libs/common/clock.py"},
+    "time.monotonic": {"libs/common/clock.py"},
+    "time.sleep": set(),
+    "uuid.uuid4": {"libs/common/clock.py"},
+    "os.getenv": {"libs/common/settings.py"},
+    "print": {"libs/common/run.py"},
+    "asyncio.run": {"libs/common/run.py", "libs/common/hosts/worker.py", "libs/common/hosts/run.py"},
+}
+
+
+def _calls(tree: ast.AST) -> list[tuple[str, int]]:
+    return [(ast.unparse(node.func), node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_there_is_one_door(door: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in SOURCES
+        for name, line in _calls(ast.parse(path.read_text()))
+        if name == door and str(path.relative_to(ROOT)) not in DOORS[door]
+    ]
+    assert found == []
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    allowed = {"libs/common/settings.py", "libs/common/hosts/lambda_.py"}
+    found = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if "os.environ" in path.read_text() and str(path.relative_to(ROOT)) not in allowed
+    ]
+    assert found == []
+
+
+def test_nothing_in_the_services_asks_whether_it_is_local() -> None:
+    words = ("localstack", "ministack", "is_local", "if local")
+    found = [
+        f"{path.relative_to(ROOT)}: {word}" for path in SOURCES for word in words if word in path.read_text().lower()
+    ]
+    assert found == []
+
+
+def test_every_service_has_the_same_rooms() -> None:
+    folders = [path.parent for path in (ROOT / "services").rglob("service.py")]
+    assert folders
+    missing = [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "README.md").exists()]
+    assert missing == []
+
+
+def test_modules_stay_small() -> None:
+    """About 200 lines; a little slack for tables."""
+    big = {str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > 300}
+    assert big == {}

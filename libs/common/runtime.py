@@ -44,11 +44,11 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     """The real thing: DynamoDB, SNS and SQS behind one open door."""
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.store.dynamodb import DynamoStore
-    from libs.common.topology import topology
+    from libs.common.topology import Names, owned
 
     async with Aws(connections=max(50, settings.concurrency)) as aws:
-        whole = topology(services, settings.prefix)
-        store = DynamoStore(aws, {spec.name: spec.table for spec in whole.tables})
+        names = Names(settings.prefix)
+        store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
         bus = SnsSqsBus(aws, prefix=settings.prefix)
         try:
             yield Runtime(settings, store, bus, SystemClock(), aws)

@@ -19,6 +19,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,20}$")
+    #: The services of this function or process, by commas; empty: all.
+    services: str = ""
     #: Which build this is (a commit); told in logs and dead letters.
     build: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

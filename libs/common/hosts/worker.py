@@ -1,0 +1,52 @@
+"""The worker process: from the environment to a running :class:`Worker`, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Sequence
+
+from libs.common.discover import discover
+from libs.common.log import configure
+from libs.common.runtime import aws_runtime
+from libs.common.settings import settings
+from libs.common.worker import Worker
+
+
+async def work(names: Sequence[str], health_port: int | None = None) -> None:
+    """Work for the named services (all, if none is named). Returns once stopped and drained."""
+    configure(settings().log_level)
+    services = discover(names)
+    async with aws_runtime(settings(), services) as runtime:
+        worker = Worker(runtime, services)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, worker.stop)
+        health = await serve_health(worker, health_port) if health_port is not None else None
+        try:
+            await worker.run()
+        finally:
+            if health is not None:
+                health.close()
+
+
+async def serve_health(worker: Worker, port: int, host: str = "0.0.0.0") -> asyncio.Server:  # noqa: S104 - for the load balancer
+    """``GET`` anything: 200 while every queue is being asked, else 503; the body tells about each queue. It holds names
+    and numbers only."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=2)
+            told = worker.health()
+            body = json.dumps(told).encode()
+            status = b"200 OK" if told["alive"] else b"503 Service Unavailable"
+            writer.write(b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n" % status)
+            writer.write(b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(answer, host, port)

@@ -7,7 +7,7 @@ import asyncio
 import importlib
 from collections.abc import Sequence
 
-from libs.common.hosts.worker import work
+from libs.common.hosts.worker import work as work_queues
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,23 +15,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("services", nargs="*", metavar="SERVICE", help="services to work for, e.g. contacts messages")
     parser.add_argument("--all", action="store_true", help="work for every service under services/")
     parser.add_argument("--http", type=int, metavar="PORT", help="serve their HTTP routes on this port, too")
-    parser.add_argument("--no-http", action="store_true", help="serve no HTTP (the default)")
+    parser.add_argument("--no-worker", action="store_true", help="serve HTTP only, leave the queues to other processes")
     parser.add_argument("--health-port", type=int, metavar="PORT", help="tell there how the queues are doing")
     chosen = parser.parse_args(arguments)
     if bool(chosen.services) == chosen.all:
         parser.error("name services, or say --all")
-    if chosen.http is not None and chosen.no_http:
-        parser.error("--http and --no-http exclude each other")
-    asyncio.run(_run(chosen.services, chosen.http, chosen.health_port))
+    if chosen.no_worker and chosen.http is None:
+        parser.error("--no-worker leaves nothing to do without --http PORT")
+    asyncio.run(_run(chosen.services, chosen.http, chosen.health_port, work=not chosen.no_worker))
 
 
-async def _run(names: Sequence[str], http: int | None, health: int | None) -> None:
+async def _run(names: Sequence[str], http: int | None, health: int | None, *, work: bool) -> None:
     if http is None:
-        await work(names, health)
+        await work_queues(names, health)
         return
     # Not imported otherwise: a worker without HTTP needs no web framework.
     serve = importlib.import_module("libs.common.hosts.http").serve
-    await serve(names, http, health)
+    await serve(names, http, health, work=work)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The HTTP process: the routes of services behind uvicorn, with or without their queues worked in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import uvicorn
+
+from libs.common.auth import CognitoVerifier
+from libs.common.discover import discover
+from libs.common.hosts.api import create_app
+from libs.common.hosts.worker import serve_health
+from libs.common.log import configure
+from libs.common.runtime import aws_runtime
+from libs.common.settings import settings
+from libs.common.worker import Worker
+
+#: Open sockets (live views) must not hold up a stop for longer.
+SHUTDOWN_SECONDS = 5
+
+
+async def serve(names: Sequence[str], port: int, health_port: int | None = None, *, work: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then let the worker finish what it has."""
+    ours = settings()
+    configure(ours.log_level)
+    verifier = CognitoVerifier(ours.cognito_issuer, ours.cognito_client_id, ours.cognito_jwks_url)
+    services = discover(names)
+    async with aws_runtime(ours, services) as runtime:
+        app = create_app(runtime, services, verifier)
+        host = "127.0.0.1" if ours.stage == "local" else "0.0.0.0"  # noqa: S104 - behind the load balancer
+        config = uvicorn.Config(
+            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+        )
+        server = uvicorn.Server(config)
+        if not work:
+            await server.serve()
+            return
+        worker = Worker(runtime, services)
+        health = await serve_health(worker, health_port) if health_port is not None else None
+        working = asyncio.create_task(worker.run())
+        try:
+            await server.serve()
+        finally:
+            worker.stop()
+            await working
+            if health is not None:
+                health.close()

@@ -54,7 +54,8 @@ class Update:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove the row if it fulfils every condition. Without conditions an absent row is fine."""
+    """Remove the row if it fulfils every condition. An absent row is fine: a delete that is tried again cannot tell whose
+    work that was, so nothing may be claimed by deleting it."""
 
     table: str
     key: Key
@@ -63,7 +64,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Check:
-    """Inside a transaction: the row must fulfil the conditions, and is not changed."""
+    """Inside a transaction: the row must fulfil the conditions (without any: exist), and is not changed."""
 
     table: str
     key: Key
@@ -136,7 +137,8 @@ class Store(Protocol):
         that is tried again recognises its own effect."""
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
-        """All or nothing, up to 100 operations; ``token`` makes a repeat harmless. Raises TransactionConflict."""
+        """All or nothing, up to 100 operations on as many rows. With the same ``token`` a repeat of the same operations
+        is harmless; other operations are judged by their conditions. Raises TransactionConflict."""
 
     async def query(self, query: Query) -> Rows:
         """One page. Raises BadCursor."""

@@ -6,10 +6,11 @@ import base64
 import hashlib
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common.item import Key, Row, Table
-from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query
+from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query, Update
 
 Attributes = dict[str, dict[str, Any]]
 #: The stores' own attributes, never shown: marks of the last writes (``partiql.mark``).
@@ -79,7 +80,7 @@ def key_names(table: Table, index: str | None = None) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def checked(ops: list[Op], tables: dict[str, Table]) -> None:
+def check_transaction(ops: Sequence[Op], tables: Mapping[str, Table]) -> None:
     """Raises ValueError for a transaction that DynamoDB would not take."""
     keys = {(op.table, *key_of(op, tables[op.table]).values()) for op in ops}
     if len(keys) != len(ops) or not 0 < len(ops) <= MOST_IN_TRANSACTION:
@@ -87,8 +88,8 @@ def checked(ops: list[Op], tables: dict[str, Table]) -> None:
 
 
 def must_exist(op: Op) -> bool:
-    """Whether an absent row refuses the operation even if every condition holds for nothing at all."""
-    return not isinstance(op, Insert | Put) and (not op.when if isinstance(op, Check) else hasattr(op, "set"))
+    """Whether an absent row refuses the operation, whatever its conditions."""
+    return isinstance(op, Update) or (isinstance(op, Check) and not op.when)
 
 
 def encode_cursor(query: Query, key: Key) -> str:

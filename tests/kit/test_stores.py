@@ -1,0 +1,34 @@
+"""The memory store and the DynamoDB store sit the same exam."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from libs.common.aws import Aws
+from libs.common.store.dynamodb import DynamoStore
+from libs.common.store.memory import MemoryStore
+from tests.kit.exam_store import Sitting, StoreExam
+from tests.kit.tables import create, fresh_tables
+
+
+class TestMemory(StoreExam):
+    @pytest.fixture
+    def sitting(self) -> Sitting:
+        tables = fresh_tables()
+        return Sitting(MemoryStore(tables), *tables)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def aws(emulator: dict[str, str]) -> AsyncIterator[Aws]:
+    async with Aws(environment=emulator) as aws:
+        yield aws
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestDynamoDB(StoreExam):
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def sitting(self, aws: Aws) -> Sitting:
+        tables = fresh_tables()
+        await create(aws, tables)
+        return Sitting(DynamoStore(aws, tables), *tables)

@@ -1,0 +1,71 @@
+"""The simulator as a whole: build it, start it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from aiohttp import web
+
+from libs.simulator.control.api import Control, no_such_route, route
+from libs.simulator.control.whatsapp import WhatsAppControl
+from libs.simulator.core import Core, Service, Settings
+from libs.simulator.server import MAX_BODY, Front
+from libs.simulator.socialmessaging.inbound import Inbound
+from libs.simulator.socialmessaging.service import SocialMessaging
+
+log = structlog.get_logger("simulator")
+
+
+class Simulator:
+    """`await start(port)` serves until `await stop()`; port 0 takes a free one. Use as an async context manager in tests."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.core = Core(settings or Settings())
+        self.whatsapp = SocialMessaging(self.core)
+        self.services: dict[str, Service] = {self.whatsapp.name: self.whatsapp}
+        self.runner: web.AppRunner | None = None
+        self.emitting: asyncio.Task[None] | None = None
+        self.url = ""
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        Control(self.core, self.services).add_to(app.router)
+        WhatsAppControl(Inbound(self.core, self.whatsapp.account, self.whatsapp.templates)).add_to(app.router)
+        app.router.add_route("*", "/control{path:.*}", route(no_such_route))
+        app.router.add_route("*", "/{path:.*}", Front(self.core, self.services).handle)
+        return app
+
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:
+        """Returns the base URL."""
+        # Requests that hang are answered by the test, not by the server's patience: shut down fast.
+        self.runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=self.core.settings.grace_s)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, host, port, backlog=1024)
+        await site.start()
+        taken = self.runner.addresses[0][1]
+        self.url = f"http://{host}:{taken}"
+        self.emitting = asyncio.create_task(self.core.emitter.run())
+        return self.url
+
+    async def stop(self) -> None:
+        """Finish open requests, publish what is still to come (a carrier does not forget), close."""
+        self.core.stopping.set()
+        if self.runner is not None:
+            await self.runner.cleanup()
+        if self.emitting is not None:
+            self.emitting.cancel()
+            await asyncio.gather(self.emitting, return_exceptions=True)
+        if self.core.settings.grace_s > 0:
+            await self.core.emitter.flush()
+        await self.core.publisher.drain(self.core.settings.grace_s)
+        await self.core.publisher.close()
+        await self.whatsapp.media.close()
+        self.core.ledger.close()
+
+    async def __aenter__(self) -> Simulator:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

@@ -1,0 +1,34 @@
+"""The simulator's clock: wall time plus an offset that tests can move forward."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Seconds since 1970 as the simulator sees them; `advance` makes a day pass at once."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.offset
+
+    def advance(self, seconds: float) -> float:
+        """Move forward by `seconds`; returns the new offset. Time never goes back."""
+        if seconds < 0:
+            raise ValueError("the clock only moves forward")
+        self.offset += seconds
+        return self.offset
+
+
+def iso_millis(at: float) -> str:
+    """`2026-09-01T12:00:00.000Z`, the form SES uses."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+
+
+def iso_nanos(at: float) -> str:
+    """`2026-09-01T12:00:00.271279391Z`, the form of `message_timestamp` in WhatsApp envelopes."""
+    fraction = int((at % 1) * 1_000_000_000)
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{fraction:09d}Z"

@@ -1,0 +1,103 @@
+"""What all simulated services share: clock, ledger, behaviour, faults and the way out for events."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from libs.simulator import demo
+from libs.simulator.behaviour import Behaviour
+from libs.simulator.clock import Clock
+from libs.simulator.emitter import Emitter
+from libs.simulator.errors import ProviderError
+from libs.simulator.fates import Dice
+from libs.simulator.faults import Faults
+from libs.simulator.ledger import Ledger
+from libs.simulator.model import Invalid
+from libs.simulator.publisher import Publisher
+from libs.simulator.rates import Buckets
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a simulator is started. `sns_endpoint`, `s3_endpoint`: URL, "aws", or None for "not connected"."""
+
+    seed: str | None = None
+    region: str = demo.REGION
+    ledger: Path | None = None
+    sns_endpoint: str | None = None
+    s3_endpoint: str | None = None
+    grace_s: float = 5.0
+    check_responses: bool = False
+    """Check our own responses against the service model too (a bug of the simulator then shows as a 500)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom a send goes to, and our id of the message if the request carries one."""
+
+    to: str
+    message_id: str | None
+
+
+Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Checked parameters of an operation -> the response body. Refuses with ProviderError."""
+
+
+class Service(Protocol):
+    """One simulated AWS service. `name` is boto3's client name."""
+
+    name: str
+    operations: Mapping[str, Handler]
+
+    def prepare(self, operation: str, params: dict[str, Any]) -> Addressee | None:
+        """Look at a send before it is carried out; None for everything that is not a send."""
+
+    def invalid(self, error: Invalid) -> ProviderError: ...
+
+    def refusal(self, kind: str) -> ProviderError:
+        """The service's words for `throttled`, `internal` and `invalid_number`."""
+
+    def reset(self) -> None:
+        """Back to the demo account."""
+
+
+class Core:
+    """The shared parts. One per simulator; nothing in it is global."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        # Without a seed every start is different on purpose: provider ids must never repeat between runs.
+        self.seed = settings.seed or secrets.token_hex(8)
+        self.clock = Clock()
+        self.behaviour = Behaviour()
+        self.ledger = Ledger(settings.ledger)
+        self.faults = Faults(self.seed)
+        self.buckets = Buckets(self.clock)
+        self.publisher = Publisher(settings.sns_endpoint)
+        self.emitter = Emitter(self.clock, self.publisher)
+        self.requests: Counter[str] = Counter()
+        self.magic_hits: Counter[tuple[str, str]] = Counter()
+        self.stopping = asyncio.Event()
+        self.noise = Dice(self.seed, "noise")
+
+    def dice(self, service: str, message_id: str | None, to: str) -> Dice:
+        """The random numbers of the next acceptance of this message."""
+        nth = self.ledger.accepted(message_id, to)
+        return Dice(self.seed, f"{service}|{message_id or to}|{nth}")
+
+    def reset(self) -> None:
+        """Forget messages, events to come, faults, rates and changed behaviour."""
+        self.ledger.clear()
+        self.emitter.clear()
+        self.emitter.recent.clear()
+        self.faults.remove(None)
+        self.buckets.clear()
+        self.magic_hits.clear()
+        self.requests.clear()
+        self.behaviour = Behaviour()

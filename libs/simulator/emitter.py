@@ -1,0 +1,87 @@
+"""Events that are yet to happen: a timetable on the simulator's clock that feeds the publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from libs.simulator.clock import Clock
+from libs.simulator.publisher import Publisher
+
+TICK_S = 0.01
+"""Events due within one tick leave together, so that batches fill up."""
+
+BURST = 200
+"""Events that leave before requests get their turn again."""
+
+Render = Callable[[], str]
+
+
+class Emitter:
+    """`at(due, topics, render)` publishes `render()` to each topic at `due`; what left last is kept in `recent`."""
+
+    def __init__(self, clock: Clock, publisher: Publisher) -> None:
+        self.clock = clock
+        self.publisher = publisher
+        self.heap: list[tuple[float, int, tuple[str, ...], Render]] = []
+        self.order = itertools.count()
+        self.emitted = 0
+        self.recent: deque[dict[str, object]] = deque(maxlen=1000)
+        self.wake = asyncio.Event()
+
+    def at(self, due: float, topics: Iterable[str], render: Render) -> None:
+        # The text is made when it leaves: a hundred thousand waiting receipts cost references, not megabytes.
+        entry = (due, next(self.order), tuple(topics), render)
+        if not self.heap or due < self.heap[0][0]:
+            self.wake.set()
+        heapq.heappush(self.heap, entry)
+
+    def now(self, topics: Iterable[str], message: str) -> None:
+        """Publish at once."""
+        self._leave(self.clock.now(), tuple(topics), lambda: message)
+
+    async def run(self) -> None:
+        while True:
+            self.wake.clear()
+            await self._release_due()
+            pause = max(TICK_S, self.heap[0][0] - self.clock.now()) if self.heap else None
+            try:
+                # A clock that is advanced sets `wake`, so that a long pause ends with it.
+                await asyncio.wait_for(self.wake.wait(), pause)
+                await asyncio.sleep(TICK_S)
+            except TimeoutError:
+                pass
+
+    async def _release_due(self) -> None:
+        while self.release(self.clock.now(), BURST):  # noqa: ASYNC110 - yields to requests, waits for nothing
+            await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Publish everything that is still to come, without waiting for its time."""
+        while self.release(float("inf"), BURST):  # noqa: ASYNC110 - yields, waits for nothing
+            await asyncio.sleep(0)
+
+    def release(self, until: float, limit: int) -> int:
+        """Publish what is due by `until`, at most `limit` events; returns how many."""
+        count = 0
+        while count < limit and self.heap and self.heap[0][0] <= until:
+            due, _, topics, render = heapq.heappop(self.heap)
+            self._leave(due, topics, render)
+            count += 1
+        return count
+
+    def _leave(self, due: float, topics: tuple[str, ...], render: Render) -> None:
+        message = render()
+        self.emitted += 1
+        self.recent.append({"seq": self.emitted, "at": due, "topics": list(topics), "message": message})
+        for topic in topics:
+            self.publisher.put(topic, message)
+
+    def clear(self) -> int:
+        """Drop what has not happened yet."""
+        count = len(self.heap)
+        self.heap.clear()
+        return count

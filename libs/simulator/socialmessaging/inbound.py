@@ -1,0 +1,201 @@
+"""What customers and Meta do by themselves, on request of the control API: write in, opt out, change the account."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from libs.simulator.core import Core
+from libs.simulator.errors import ControlError
+from libs.simulator.socialmessaging import events
+from libs.simulator.socialmessaging.account import Account, Number, Waba
+from libs.simulator.socialmessaging.body import E164
+from libs.simulator.socialmessaging.seeds import placeholder
+from libs.simulator.socialmessaging.templates import Templates
+from libs.simulator.wishes import Wish
+
+DEFAULT_MIME = {
+    "image": "image/jpeg",
+    "video": "video/mp4",
+    "audio": "audio/ogg; codecs=opus",
+    "document": "application/pdf",
+    "sticker": "image/webp",
+}
+WITHOUT_OBJECT = {"unsupported": [{
+    "code": 131051, "title": "Message type unknown", "message": "Message type unknown",
+    "error_data": {"details": "Message type is currently not supported."},
+}]}  # fmt: skip
+TYPES = (
+    "text", *DEFAULT_MIME, "location", "contacts", "reaction", "button", "interactive", "order", "system", "unsupported",
+)  # fmt: skip
+TEMPLATE_EVENTS = (
+    "APPROVED", "ARCHIVED", "UNARCHIVED", "DELETED", "DISABLED", "FLAGGED", "IN_APPEAL", "LIMIT_EXCEEDED", "LOCKED",
+    "PAUSED", "PENDING", "PENDING_DELETION", "REINSTATED", "REJECTED",
+)  # fmt: skip
+ACCOUNT_STATES = ("OK", "RESTRICTED", "LOCKED", "UNPAID")
+
+
+class Inbound:
+    """Each method takes the JSON body of a control request and returns that of the answer."""
+
+    def __init__(self, core: Core, account: Account, templates: Templates) -> None:
+        self.core = core
+        self.account = account
+        self.templates = templates
+
+    def _number(self, wish: Wish, name: str = "to") -> tuple[Waba, Number]:
+        key = wish.text(name)
+        found = self.account.number_for(key)
+        if found is None:
+            raise ControlError(name, "is not a number of this account", 404)
+        return found
+
+    def _person(self, wish: Wish) -> str:
+        person = wish.text("from", required=True) or ""
+        if not E164.fullmatch(person):
+            raise ControlError("from", "must be an E.164 number such as +12025550143")
+        return person.removeprefix("+")
+
+    def message(self, wish: Wish) -> dict[str, Any]:
+        """A customer writes in: opens the window and publishes the same event `times` times."""
+        digits, (waba, number) = self._person(wish), self._number(wish)
+        kind, content = self._content(wish)
+        now = self.core.clock.now()
+        name = wish.text("profile_name")
+        if name:
+            self.account.names[digits] = name
+        wamid = wish.text("wamid") or f"wamid.IN{self.core.noise.hex(32).upper()}"
+        hide = wish.flag("hide_phone", False)
+        item = self._item(wish, digits, number, wamid, now, hide)
+        item |= {"type": kind, **({"errors": content} if kind == "unsupported" else {kind: content})}
+        value = events.base_value(number)
+        if kind != "system":
+            value["contacts"] = [events.contact(self.account, digits, hide)]
+        value["messages"] = [item]
+        self.account.heard(number, digits, now)
+        message_id = self.core.noise.uuid()
+        text = events.envelope(self.account, waba, number, value, "messages", now, message_id)
+        times = wish.count("times", 1, 1000)
+        wish.done()
+        for _ in range(times):
+            self.core.emitter.now(waba.topics, text)
+        media = content.get("id") if isinstance(content, dict) and kind in DEFAULT_MIME else None
+        return {"wamid": wamid, "messageId": message_id, "mediaId": media, "published": times * len(waba.topics)}
+
+    def _item(self, wish: Wish, digits: str, number: Number, wamid: str, now: float, hide: bool) -> dict[str, Any]:
+        item: dict[str, Any] = {} if hide else {"from": digits}
+        item |= {"from_user_id": self.account.user_id(digits), "id": wamid, "timestamp": str(int(now))}
+        replied = wish.text("context_message_id")
+        if replied:
+            item["context"] = {"from": number.digits, "id": replied}
+        referral = wish.get("referral")
+        if referral is not None:
+            item["referral"] = referral
+        return item
+
+    def _content(self, wish: Wish) -> tuple[str, Any]:
+        words = wish.text("text")
+        if words is not None:
+            return "text", {"body": words}
+        kind = wish.choice("type", TYPES)
+        if kind in WITHOUT_OBJECT:
+            return kind, WITHOUT_OBJECT[kind]
+        content = wish.get("body")
+        if kind in DEFAULT_MIME:
+            return kind, self._media(wish, kind, content or {})
+        if not isinstance(content, list if kind == "contacts" else dict):
+            raise ControlError("body", f"must be the {kind} object of the message (or give text)")
+        return kind, content
+
+    def _media(self, wish: Wish, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Store the file that the customer sends; `data` is base64, without it a placeholder."""
+        mime_type = wish.text("mime_type") or str(content.get("mime_type", DEFAULT_MIME[kind]))
+        data = wish.text("data")
+        try:
+            raw = placeholder(mime_type) if data is None else base64.b64decode(data, validate=True)
+        except binascii.Error as error:
+            raise ControlError("data", "must be base64") from error
+        media = self.account.store(mime_type, raw, "inbound")
+        extra = {"voice": True} if kind == "audio" else {"animated": False} if kind == "sticker" else {}
+        return {"id": media.id, "mime_type": mime_type, "sha256": media.sha256, **extra, **content}
+
+    def preference(self, wish: Wish) -> dict[str, Any]:
+        """A user stops or resumes marketing messages (`user_preferences`)."""
+        digits, (waba, number) = self._person(wish), self._number(wish)
+        value = wish.choice("value", ("stop", "resume"))
+        wish.done()
+        (self.account.opted_out.add if value == "stop" else self.account.opted_out.discard)(digits)
+        now = self.core.clock.now()
+        body = events.base_value(number) | {"contacts": [events.contact(self.account, digits)]}
+        body["user_preferences"] = [{
+            "wa_id": digits, "user_id": self.account.user_id(digits),
+            "detail": f"User requested to {value} marketing messages", "category": "marketing_messages",
+            "value": value, "timestamp": int(now),
+        }]  # fmt: skip
+        return self._tell(waba, number, body, "user_preferences")
+
+    def template_status(self, name: str, wish: Wish) -> dict[str, Any]:
+        """Meta changes the status of a template."""
+        language, event = wish.text("language"), wish.choice("status", TEMPLATE_EVENTS)
+        reason = wish.text("reason") or "NONE"
+        extra = {k: wish.get(k) for k in ("other_info", "rejection_info", "disable_info") if wish.get(k) is not None}
+        wish.done()
+        changed = [
+            (waba, t) for waba in self.account.wabas.values() for t in waba.templates.values()
+            if t.name == name and language in (None, t.language)
+        ]  # fmt: skip
+        if not changed:
+            raise ControlError("name", f"there is no template {name}", 404)
+        for waba, template in changed:
+            self.core.emitter.now(waba.topics, self.templates.decide(waba, template, event, reason, extra))
+        return {"name": name, "status": event, "languages": [t.language for _, t in changed]}
+
+    def template_category(self, name: str, wish: Wish) -> dict[str, Any]:
+        """Meta re-categorises a template (`template_category_update`)."""
+        category = wish.choice("category", ("MARKETING", "UTILITY", "AUTHENTICATION"))
+        wish.done()
+        for waba in self.account.wabas.values():
+            for template in (t for t in waba.templates.values() if t.name == name):
+                value = {
+                    "message_template_id": int(template.meta_id), "message_template_name": name,
+                    "message_template_language": template.language,
+                    "previous_category": template.category, "new_category": category,
+                }  # fmt: skip
+                template.category = category
+                return self._tell(waba, None, value, "template_category_update")
+        raise ControlError("name", f"there is no template {name}", 404)
+
+    def quality(self, wish: Wish) -> dict[str, Any]:
+        """Quality or throughput of a number changes (`phone_number_quality_update`)."""
+        waba, number = self._number(wish, "phone_number")
+        rating = wish.text("quality_rating")
+        if rating is not None:
+            number.quality = wish.choice("quality_rating", ("GREEN", "YELLOW", "RED"))
+        limit = wish.text("limit") or "TIER_UNLIMITED"
+        value = {
+            "display_phone_number": number.digits, "event": wish.text("event") or "THROUGHPUT_UPGRADE",
+            "current_limit": limit, "max_daily_conversations_per_business": limit,
+        }  # fmt: skip
+        wish.done()
+        return self._tell(waba, number, value, "phone_number_quality_update")
+
+    def account_state(self, wish: Wish) -> dict[str, Any]:
+        """The business account is restricted, locked, unpaid or fine again; publishes account_update."""
+        waba = next(iter(self.account.wabas.values()))
+        waba.state = wish.choice("state", ACCOUNT_STATES)
+        named = {"RESTRICTED": "ACCOUNT_RESTRICTION", "LOCKED": "DISABLED_UPDATE", "UNPAID": "ACCOUNT_VIOLATION"}
+        value: dict[str, Any] = {"event": named.get(waba.state, "ACCOUNT_REINSTATED")}
+        if waba.state == "RESTRICTED":
+            expiry = int(self.core.clock.now()) + 86400
+            value["restriction_info"] = [
+                {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": expiry}
+            ]
+        wish.done()
+        return {"state": waba.state, **self._tell(waba, None, value, "account_update")}
+
+    def _tell(self, waba: Waba, number: Number | None, value: dict[str, Any], field: str) -> dict[str, Any]:
+        message_id = self.core.noise.uuid()
+        text = events.envelope(self.account, waba, number, value, field, self.core.clock.now(), message_id)
+        self.core.emitter.now(waba.topics, text)
+        return {"messageId": message_id, "published": len(waba.topics)}

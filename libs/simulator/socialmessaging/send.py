@@ -1,0 +1,218 @@
+"""SendWhatsAppMessage: accept, write it in the ledger, and plan what becomes of the message."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from libs.simulator import magic
+from libs.simulator.core import Addressee, Core
+from libs.simulator.errors import ProviderError
+from libs.simulator.fates import Dice, Step, timeline
+from libs.simulator.socialmessaging import body as bodies
+from libs.simulator.socialmessaging import events, media_rules, template_rules
+from libs.simulator.socialmessaging.account import Account, Number, Template, Waba
+from libs.simulator.socialmessaging.codes import meta_error
+
+SERVICE = "socialmessaging"
+PAIR_RATE, PAIR_BURST = 1 / 6, 45
+"""One message per 6 s and pair, a burst of 45 borrows from the future (facts 2.5)."""
+
+MetaError = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An accepted message with all that its status events repeat."""
+
+    waba: Waba
+    number: Number
+    digits: str
+    api_id: str
+    wamid: str
+    category: str
+    callback_data: str | None
+    error: MetaError | None
+
+
+class Sender:
+    """Sends for one account."""
+
+    def __init__(self, core: Core, account: Account) -> None:
+        self.core = core
+        self.account = account
+
+    def prepare(self, params: dict[str, Any]) -> Addressee | None:
+        """Decode the message once; whom it goes to decides about magic numbers and faults."""
+        body = bodies.decode(params["message"])
+        params["body"] = body
+        to, callback = body.get("to"), body.get("biz_opaque_callback_data")
+        if not isinstance(to, str):
+            return None
+        return Addressee(to, callback if isinstance(callback, str) else None)
+
+    async def send(self, params: dict[str, Any]) -> dict[str, Any]:
+        waba, number = self.account.number(params["originationPhoneNumberId"])
+        if not re.fullmatch(r"v\d{1,2}\.\d", params["metaApiVersion"]):
+            raise ProviderError("InvalidParametersException", "metaApiVersion must have the form v23.0")
+        body = bodies.check(params["body"])
+        if body.kind == "mark_read":
+            return self._mark_read(number, body)
+        digits = self._digits(body)
+        template, error = self._template(waba, body)
+        if error is not None and self.core.behaviour.sync_template_errors:
+            details = error["error_data"]["details"]
+            raise ProviderError("InvalidParametersException", f"(#{error['code']}) {error['title']}: {details}")
+        dice = self.core.dice(SERVICE, body.callback_data, "+" + digits)
+        fate = magic.fate_of("+" + digits)
+        error = error or self._misfortune(waba, number, body, digits, template, fate)
+        sent = self._accept(waba, number, body, digits, template, error, dice)
+        self._plan(sent, fate, dice)
+        return {"messageId": sent.api_id}
+
+    def _digits(self, body: bodies.Body) -> str:
+        if body.to is not None:
+            return body.to.removeprefix("+")
+        # A user id nobody has introduced yet stays its own address: the message will be undeliverable.
+        return self.account.by_user_id.get(str(body.recipient), str(body.recipient))
+
+    def _mark_read(self, number: Number, body: bodies.Body) -> dict[str, Any]:
+        now = self.core.clock.now()
+        dice = self.core.dice(SERVICE, None, body.json["message_id"])
+        api_id = dice.uuid()
+        self.core.ledger.record(
+            at=now, service=SERVICE, operation="SendWhatsAppMessage", message_id=None, provider_id=api_id,
+            wamid=body.json["message_id"], to=body.json["message_id"], sender=number.e164, kind="mark_read",
+            payload=body.json,
+        )  # fmt: skip
+        return {"messageId": api_id}
+
+    def _template(self, waba: Waba, body: bodies.Body) -> tuple[Template | None, MetaError | None]:
+        if body.kind != "template":
+            return None, None
+        found = template_rules.find_template(waba, body.json["template"])
+        if not isinstance(found, Template):
+            return None, found
+        if found.category == "AUTHENTICATION" and body.recipient is not None:
+            return found, meta_error(131062)
+        return found, template_rules.check_parameters(found, body.json["template"])
+
+    def _misfortune(
+        self, waba: Waba, number: Number, body: bodies.Body, digits: str, template: Template | None, fate: str
+    ) -> MetaError | None:
+        """The error that an accepted message ends with at once, if any: the first reason counts."""
+        marketing = template is not None and template.category == "MARKETING"
+        return (
+            self._by_account(waba, number, digits, template)
+            or self._by_fate(digits, fate, marketing)
+            or self._by_window(number, digits, template, fate)
+            or self._by_media(body)
+            or self._by_rate(number, digits)
+        )
+
+    def _by_account(self, waba: Waba, number: Number, digits: str, template: Template | None) -> MetaError | None:
+        if digits == number.digits:
+            return meta_error(131021)
+        if waba.state == "RESTRICTED" and template is not None:
+            return meta_error(368)
+        return {"LOCKED": meta_error(131031), "UNPAID": meta_error(131042)}.get(waba.state)
+
+    def _by_fate(self, digits: str, fate: str, marketing: bool) -> MetaError | None:
+        if marketing and (fate == "opted_out" or digits in self.account.opted_out):
+            return meta_error(131050)
+        if marketing and fate == "ecosystem":
+            return meta_error(131049)
+        if not digits.isdigit():
+            return meta_error(131026)
+        codes = {"undeliverable": 131026, "blocked": 131026, "throughput": 130429, "pair_rate": 131056}
+        return meta_error(codes[fate]) if fate in codes else None
+
+    def _by_window(self, number: Number, digits: str, template: Template | None, fate: str) -> MetaError | None:
+        if template is not None or self.core.behaviour.always_open_window:
+            return None
+        if fate != "window_closed" and self.account.window_open(number, digits, self.core.clock.now()):
+            return None
+        return meta_error(131047)
+
+    def _by_media(self, body: bodies.Body) -> MetaError | None:
+        if body.kind not in media_rules.ALLOWED:
+            return None
+        content = body.json[body.kind]
+        if "link" in content:
+            problem = media_rules.link_problem(body.kind, content["link"])
+        else:
+            media = self.account.media.get(content["id"])
+            problem = (
+                media_rules.use_problem(body.kind, media.mime_type)
+                if media is not None
+                else f"Media id {content['id']} does not exist"
+            )
+        return meta_error(131053, problem) if problem else None
+
+    def _by_rate(self, number: Number, digits: str) -> MetaError | None:
+        behaviour, buckets = self.core.behaviour, self.core.buckets
+        if behaviour.throughput and not buckets.take(f"wa:{number.id}", behaviour.throughput, behaviour.throughput):
+            return meta_error(130429)
+        if behaviour.pair_rate and not buckets.take(f"pair:{number.id}:{digits}", PAIR_RATE, PAIR_BURST):
+            return meta_error(131056)
+        return None
+
+    def _accept(
+        self,
+        waba: Waba,
+        number: Number,
+        body: bodies.Body,
+        digits: str,
+        template: Template | None,
+        error: MetaError | None,
+        dice: Dice,
+    ) -> Sent:
+        api_id = dice.uuid()
+        # Like the real ones: base64 of length-prefixed fields with the number and a random part.
+        token = (
+            b"\x1c\x18"
+            + bytes([len(digits)])
+            + digits.encode()
+            + b"\x15\x02\x00\x11\x18\x12"
+            + bytes.fromhex(dice.hex(18))
+        )
+        wamid = "wamid." + base64.b64encode(token).decode()
+        category = template.category.lower() if template is not None else "service"
+        self.core.ledger.record(
+            at=self.core.clock.now(), service=SERVICE, operation="SendWhatsAppMessage",
+            message_id=body.callback_data, provider_id=api_id, wamid=wamid,
+            to="+" + digits if digits.isdigit() else digits, sender=number.e164, kind=body.kind, payload=body.json,
+        )  # fmt: skip
+        return Sent(waba, number, digits, api_id, wamid, category, body.callback_data, error)
+
+    def _plan(self, sent: Sent, fate: str, dice: Dice) -> None:
+        read, failed = dice.chance(self.core.behaviour.read_share), dice.chance(self.core.behaviour.fail_share)
+        if sent.error is None and (failed or fate == "fails_after_sent"):
+            names = ["sent", "failed"]
+        elif sent.error is not None:
+            names = ["failed"]
+        else:
+            names = _STATUSES.get(fate, ["sent", "delivered", "read"] if read else ["sent", "delivered"])
+        for step in timeline(self.core.behaviour, dice, names, self.core.clock.now(), fate):
+            self.core.emitter.at(step.due, sent.waba.topics, partial(self._status, sent, step))
+
+    def _status(self, sent: Sent, step: Step) -> str:
+        behaviour = self.core.behaviour
+        value = events.status_value(
+            self.account, sent.number, wamid=sent.wamid, status=step.name, digits=sent.digits, at=step.happens,
+            category=sent.category, callback_data=sent.callback_data if behaviour.echo_callback_data else None,
+            error=(sent.error or meta_error(131000)) if step.name == "failed" else None,
+        )  # fmt: skip
+        message_id = sent.api_id if behaviour.envelope_message_id == "api" else self.core.noise.uuid()
+        return events.envelope(self.account, sent.waba, sent.number, value, "messages", step.happens, message_id)
+
+
+_STATUSES: dict[str, list[str]] = {
+    "silent": [],
+    "unknown": [],
+    "unread": ["sent", "delivered"],
+    "unreachable": ["sent"],
+}

@@ -1,0 +1,145 @@
+"""A simulator on a free port, a fake SNS behind it, and real clients in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import boto3
+import pytest
+from aiobotocore.config import AioConfig
+from botocore.config import Config
+
+from libs.simulator import demo
+from libs.simulator.app import Simulator
+from libs.simulator.aws import session
+from libs.simulator.core import Settings
+from tests.simulator.fake_sns import FakeSns
+
+CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+SESSION = boto3.Session()
+ONCE = {"total_max_attempts": 1, "mode": "standard"}
+
+
+@pytest.fixture(autouse=True)
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture
+async def sns() -> AsyncIterator[FakeSns]:
+    async with FakeSns() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def simulator(sns: FakeSns) -> AsyncIterator[Simulator]:
+    settings = Settings(seed="tests", sns_endpoint=sns.url, grace_s=0, check_responses=True)
+    made = Simulator(settings)
+    await made.start()
+    made.core.behaviour.delay_ms = [1.0, 2.0]
+    yield made
+    await made.stop()
+
+
+class Control:
+    """The control API as a client sees it: `await control.post("/faults", fault=...)` -> (status, JSON)."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url = url + "/control"
+        self.session = session
+
+    async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        async with self.session.request(method, self.url + path, json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def get(self, path: str) -> Any:
+        status, body = await self.call("GET", path)
+        assert status == 200, body
+        return body
+
+    async def post(self, path: str, /, **body: Any) -> Any:
+        status, answer = await self.call("POST", path, body)
+        assert status == 200, answer
+        return answer
+
+    async def behave(self, **changes: Any) -> Any:
+        status, answer = await self.call("PATCH", "/behaviour", changes)
+        assert status == 200, answer
+        return answer
+
+
+@pytest.fixture
+async def control(simulator: Simulator) -> AsyncIterator[Control]:
+    async with aiohttp.ClientSession() as session:
+        yield Control(simulator.url, session)
+
+
+async def _client(service: str, url: str) -> AsyncIterator[Any]:
+    config = AioConfig(retries=ONCE, read_timeout=3, connect_timeout=3)
+    async with session().create_client(
+        service, region_name=demo.REGION, endpoint_url=url, config=config, **CREDENTIALS
+    ) as client:
+        yield client
+
+
+TOPIC = "arn:aws:sns:us-east-1:111122223333:whatsapp-events"
+
+
+@pytest.fixture
+async def whatsapp_client(simulator: Simulator) -> AsyncIterator[Any]:
+    """socialmessaging, with events going to TOPIC."""
+    async for client in _client("socialmessaging", simulator.url):
+        await client.put_whatsapp_business_account_event_destinations(
+            id=demo.WABA_ID, eventDestinations=[{"eventDestinationArn": TOPIC}]
+        )
+        yield client
+
+
+def blocking_client(service: str, url: str, **config: Any) -> Any:
+    """A boto3 client, for what has to run in a thread (the simulator lives in this one)."""
+    config.setdefault("retries", ONCE)
+    return SESSION.client(
+        service, region_name=demo.REGION, endpoint_url=url, config=Config(read_timeout=3, **config), **CREDENTIALS
+    )
+
+
+async def in_thread(call: Callable[[], Any]) -> Any:
+    return await asyncio.to_thread(call)
+
+
+def text_body(to: str = demo.CUSTOMER, body: str = "hello", ours: str | None = None) -> bytes:
+    message: dict[str, Any] = {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": body}}
+    return json.dumps(message | ({"biz_opaque_callback_data": ours} if ours else {})).encode()
+
+
+def template_body(
+    name: str, *components: dict[str, Any], to: str = demo.CUSTOMER, ours: str | None = None, language: str = "en_US"
+) -> bytes:
+    message: dict[str, Any] = {
+        "messaging_product": "whatsapp", "to": to, "type": "template",
+        "template": {"name": name, "language": {"code": language}, "components": list(components)},
+    }  # fmt: skip
+    return json.dumps(message | ({"biz_opaque_callback_data": ours} if ours else {})).encode()
+
+
+def body_parameters(*texts: str) -> dict[str, Any]:
+    return {"type": "body", "parameters": [{"type": "text", "text": t} for t in texts]}
+
+
+async def send(client: Any, message: bytes, number: str = demo.PHONE_NUMBER_ID) -> str:
+    """Send a WhatsApp message; returns the messageId."""
+    answer = await client.send_whatsapp_message(
+        originationPhoneNumberId=number, message=message, metaApiVersion="v23.0"
+    )
+    return str(answer["messageId"])
+
+
+def order_update(to: str = demo.CUSTOMER, ours: str | None = None) -> bytes:
+    """A message that needs no open window."""
+    return template_body(demo.TEMPLATE_ORDER_UPDATE, body_parameters("Alex", "1001"), to=to, ours=ours)

@@ -1,0 +1,58 @@
+"""What the story speaks to: our API as a person of some role, and the simulator's control API. HTTP only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import httpx
+
+#: How long something may take to come true; far above what it takes, for the machine may be busy.
+PATIENCE_SECONDS = 60.0
+
+
+class Failed(Exception):
+    """A step did not hold; the text says what was seen."""
+
+
+class Http:
+    """A small JSON client; ``expect`` is the status that the step asks for."""
+
+    def __init__(self, base: str, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=base, headers=headers, timeout=30, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Any = None, *, expect: int = 200, **query: Any) -> Any:
+        """The parsed answer. Raises Failed for another status than expected."""
+        answer = self._http.request(method, path, json=body, params={k: v for k, v in query.items() if v is not None})
+        if answer.status_code != expect:
+            raise Failed(f"{method} {path}: {answer.status_code} instead of {expect}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", path, **query)
+
+
+def until(what: str, look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+    """Look until it is true (not falsy) and return it. Raises Failed with what was seen last."""
+    end = time.monotonic() + seconds
+    seen: Any = None
+    while time.monotonic() < end:
+        seen = look()
+        if seen:
+            return seen
+        time.sleep(0.1)
+    raise Failed(f"waited {seconds:.0f} s for: {what}")
+
+
+def require(holds: Any, what: str) -> None:
+    """Raises Failed unless it holds."""
+    if not holds:
+        raise Failed(what)

@@ -14,7 +14,7 @@ from libs.simulator.aws import session
 from libs.simulator.core import Settings
 from tests.simulator.conftest import TOPIC, Control, order_update, send
 from tests.simulator.fake_sns import FakeSns, statuses, whatsapp
-from tests.simulator.test_whatsapp_sends import shape
+from tests.simulator.test_whatsapp_sends import sample, shape
 
 
 @pytest.mark.parametrize(

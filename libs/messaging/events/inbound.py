@@ -32,6 +32,8 @@ class MessageReceived(Event):
     received_at: Timestamp
     #: The provider's id of the message it answers.
     in_reply_to: str | None = None
+    #: What else the provider told: ``referral`` (the ad or post that it came from), ``group_id``.
+    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class ReceiptReceived(Event):

@@ -1,0 +1,187 @@
+"""WhatsApp: AWS End User Messaging Social's events, and Meta's own webhooks, in our words. Pure.
+
+AWS wraps one Meta ``entry`` as a JSON string in an SNS message; Meta sends ``entry[]`` itself; the changes inside are the
+same. Sources: AWS, *Message and event format*; Meta, *Webhooks reference* (2026). Neither orders what it sends, and both
+send things again, so that keys come from the content: the same report always becomes the same event.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from libs.common.clock import derived_id
+from libs.common.errors import Malformed
+from libs.common.event import Event
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
+from libs.messaging.providers.whatsapp import error_code
+from libs.messaging.words import Channel, Status
+from services.inbound.channels.fields import Json, an_object, moment, needed, objects, optional, parsed
+from services.inbound.channels.whatsapp_content import content_of
+
+Keyed = list[tuple[str, Event]]
+
+STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
+#: Webhook fields about the account; every other one becomes ``unknown`` with its value kept.
+ACCOUNT_KINDS = {
+    "message_template_status_update": "template_status",
+    "template_category_update": "template_category",
+    "message_template_quality_update": "quality",
+    "phone_number_quality_update": "quality",
+    "account_update": "account_update",
+}
+
+
+def parse(feed: str) -> Keyed:
+    """The SNS ``Message`` as AWS publishes it -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    envelope = parsed(feed, "message")
+    entry = envelope.get("whatsAppWebhookEntry")
+    if entry is None:
+        raise Malformed("message.whatsAppWebhookEntry: missing")
+    # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
+    said_at = optional(envelope, "message_timestamp") or ""
+    return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, optional(envelope, "messageId"))
+
+
+def parse_meta(body: str) -> Keyed:
+    """The body of Meta's own webhook, already verified -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    whole = parsed(body, "body")
+    if whole.get("object") != "whatsapp_business_account":
+        raise Malformed("body.object: not whatsapp_business_account")
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", None)]
+
+
+def _entry(entry: Json, said_at: str, aws_id: str | None) -> Keyed:
+    account = needed(entry, "id", "entry")
+    found: Keyed = []
+    for change in objects(entry, "changes", "entry"):
+        field = needed(change, "field", "changes")
+        value = an_object(change, "value", "changes")
+        told_apart = f"{said_at}{entry.get('time', '')}"
+        if field == "messages":
+            found += _messages(value, account, told_apart, aws_id)
+        elif field == "user_preferences":
+            found += _preferences(value, account, told_apart)
+        else:
+            found.append(_notice(ACCOUNT_KINDS.get(field, "unknown"), field, value, account, told_apart))
+    return found
+
+
+def _messages(value: Json, account: str, told_apart: str, aws_id: str | None) -> Keyed:
+    statuses = objects(value, "statuses", "value")
+    # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
+    also = (aws_id,) if aws_id and len(statuses) == 1 else ()
+    found = [_message(message, value) for message in objects(value, "messages", "value")]
+    found += [_receipt(status, also) for status in statuses]
+    if not found:
+        kind = "error" if value.get("errors") else "unknown"
+        found.append(_notice(kind, "messages", value, account, told_apart))
+    return found
+
+
+def _message(message: Json, value: Json) -> tuple[str, Event]:
+    provider_id = needed(message, "id", "messages")
+    kind = optional(message, "type") or "unknown"
+    # Users with a username come without a number (2026); their business-scoped id stands for them.
+    digits, user_id = optional(message, "from"), optional(message, "from_user_id")
+    if digits is None and user_id is None:
+        raise Malformed("messages.from: missing, and from_user_id too")
+    received = MessageReceived(
+        message_id=derived_id(Channel.WHATSAPP, provider_id),
+        channel=Channel.WHATSAPP,
+        provider_message_id=provider_id,
+        sender=_number(digits),
+        sender_user_id=user_id,
+        sender_name=_name(value, digits, user_id),
+        to=_ours(value),
+        content=content_of(message, kind),
+        received_at=moment(message, "timestamp", "messages"),
+        in_reply_to=optional(an_object(message, "context", "messages"), "id"),
+        details={name: message[name] for name in ("referral", "group_id") if name in message},
+    )
+    return f"message#{provider_id}", received
+
+
+def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
+    provider_id = needed(status, "id", "statuses")
+    word = needed(status, "status", "statuses")
+    error = next(iter(objects(status, "errors", "statuses")), None)
+    code, number, words = _error(error) if error else (None, None, None)
+    receipt = ReceiptReceived(
+        channel=Channel.WHATSAPP,
+        provider_id=provider_id,
+        message_id=optional(status, "biz_opaque_callback_data"),
+        also_known_as=also,
+        status=STATUSES.get(word, Status.UNKNOWN),
+        provider_status=word,
+        at=moment(status, "timestamp", "statuses"),
+        error_code=code,
+        provider_code=number,
+        error_detail=words,
+        details={name: status[name] for name in ("pricing", "conversation") if name in status},
+    )
+    return f"status#{provider_id}#{word}", receipt
+
+
+def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:
+    """Decided by the number alone; Meta changes titles."""
+    words = optional(an_object(error, "error_data", "errors"), "details") or optional(error, "message")
+    try:
+        number = int(error["code"])
+    except (KeyError, TypeError, ValueError):
+        return ErrorCode.UNKNOWN, None, words
+    return error_code(number), str(number), words or optional(error, "title")
+
+
+def _preferences(value: Json, account: str, told_apart: str) -> Keyed:
+    found: Keyed = []
+    for preference in objects(value, "user_preferences", "value"):
+        address = _number(optional(preference, "wa_id")) or optional(preference, "user_id")
+        wish = {"stop": False, "resume": True}.get(str(preference.get("value")))
+        if address is None or wish is None or preference.get("category") != "marketing_messages":
+            found.append(_notice("unknown", "user_preferences", preference, account, told_apart))
+            continue
+        changed = PreferenceChanged(
+            channel=Channel.WHATSAPP,
+            address=address,
+            scope="marketing",
+            wanted=wish,
+            at=moment(preference, "timestamp", "user_preferences"),
+            details={"detail": preference["detail"]} if optional(preference, "detail") else {},
+        )
+        found.append((f"preference#{_fingerprint(preference)}", changed))
+    return found
+
+
+def _notice(kind: str, field: str, value: Json, account: str, told_apart: str) -> tuple[str, Event]:
+    notice = AccountNoticed(
+        channel=Channel.WHATSAPP, kind=kind, account=account, details={"field": field, "value": value}
+    )
+    return f"notice#{account}#{told_apart}#{_fingerprint([field, value])}", notice
+
+
+def _fingerprint(value: Any) -> str:
+    return derived_id(json.dumps(value, sort_keys=True))
+
+
+def _number(digits: str | None) -> str | None:
+    """Meta writes numbers without the plus, and the business's own with or without punctuation."""
+    only = "".join(c for c in digits or "" if c.isdecimal() and c.isascii())
+    return f"+{only}" if only else None
+
+
+def _ours(value: Json) -> str:
+    metadata = an_object(value, "metadata", "value")
+    to = _number(optional(metadata, "display_phone_number")) or optional(metadata, "phone_number_id")
+    if to is None:
+        raise Malformed("value.metadata.display_phone_number: missing, and phone_number_id too")
+    return to
+
+
+def _name(value: Json, digits: str | None, user_id: str | None) -> str | None:
+    """The profile name of the contact that the message is from."""
+    for contact in objects(value, "contacts", "value"):
+        if (digits and contact.get("wa_id") == digits) or (user_id and contact.get("user_id") == user_id):
+            return optional(an_object(contact, "profile", "contacts"), "name")
+    return None

@@ -53,6 +53,17 @@ def provision(cognito: Any, prefix: str, cognito_url: str, api_url: str) -> dict
     }
 
 
+def sign_in(cognito: Any, client_id: str, group: str) -> dict[str, str]:
+    """`AccessToken`, `IdToken` and `RefreshToken` of the demo person of that group, without a browser."""
+    person = next(person for person in DEMO_PEOPLE if person.group == group)
+    answer = cognito.initiate_auth(
+        ClientId=client_id,
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": person.email, "PASSWORD": person.password},
+    )
+    return dict(answer["AuthenticationResult"])
+
+
 def _pool(cognito: Any, name: str) -> str:
     for pool in cognito.list_user_pools(MaxResults=60)["UserPools"]:
         if pool["Name"] == name:

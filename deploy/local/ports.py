@@ -55,7 +55,7 @@ def holder(port: int) -> str | None:
         if target.removeprefix("socket:[").removesuffix("]") in inodes:
             process = fd.parent.parent
             command = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            return f"pid {process.name} ({command.strip()[:120]})"
+            return f"pid {process.name} ({' '.join(command.split())[:120]})"
     return None
 
 

@@ -48,6 +48,7 @@ class Record:
     log: str
     log_offset: int  # where the log of this start begins, in bytes
     started: float  # Unix seconds
+    grace_seconds: float = GRACE_SECONDS
 
     def save(self, run: Path) -> None:
         """Write the record to `run/<name>.json`, whole or not at all."""
@@ -82,10 +83,10 @@ class Record:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
 
-def spawn(name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, digest: str) -> Record:
-    """Start `argv` in a new session, its output appended to `log`; `env` is added to the environment of this process.
+def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, digest: str) -> Record:
+    """Start `argv` (the row's, filled in) in a new session, its output appended to `log`; `env` is added to ours.
 
-    Raises FileNotFoundError (with the program's name) when there is no such program.
+    Raises OSError (with the program's name) when the program cannot be run.
     """
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
@@ -102,7 +103,7 @@ def spawn(name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log
         )
     _children[child.pid] = child
     mark = mark_of(child.pid) or "ended at once"
-    return Record(name, child.pid, mark, digest, str(log), offset, time.time())
+    return Record(row.name, child.pid, mark, digest, str(log), offset, time.time(), row.grace_seconds)
 
 
 def _child_environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -127,19 +128,20 @@ def send(record: Record, number: signal.Signals) -> bool:
     return True
 
 
-def stop(record: Record, grace: float, stack: Path) -> bool:
-    """SIGTERM to the group, SIGKILL to what is left of it after `grace` seconds. True when it ended by itself."""
+def stop(record: Record, stack: Path) -> bool:
+    """SIGTERM to the group, SIGKILL to what is left of it after its grace. True when SIGTERM was enough."""
     send(record, signal.SIGTERM)
-    if _wait_gone(record, stack, grace):
+    if wait_gone(record, stack, record.grace_seconds):
         return True
     send(record, signal.SIGKILL)
     for pid in _left_behind(record, stack):
         os.kill(pid, signal.SIGKILL)
-    _wait_gone(record, stack, 5.0)
+    wait_gone(record, stack, 5.0)
     return False
 
 
-def _wait_gone(record: Record, stack: Path, seconds: float) -> bool:
+def wait_gone(record: Record, stack: Path, seconds: float) -> bool:
+    """True once the process and its group are gone; False when some of it is left after `seconds`."""
     deadline = time.monotonic() + seconds
     while is_alive(record) or _left_behind(record, stack):
         if time.monotonic() > deadline:

@@ -3,10 +3,8 @@
 from deploy.local.process import Process
 from deploy.local.supervisor import BadRequest
 
-AWS_KINDS = ("embedded", "localstack", "localstack-host")
-
 #: Ports of `make up`; each can be changed by the variable `<NAME>_PORT`. Tests take free ones.
-DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "simulator": 4600, "api": 8080}
+DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 4580, "api": 8080}
 
 
 def _embedded(name: str, services: str = "") -> Process:
@@ -22,6 +20,36 @@ def _embedded(name: str, services: str = "") -> Process:
     )
 
 
+#: What LocalStack's free edition lacks.
+COGNITO = _embedded("cognito", "cognito-idp,appsync,lambda,iam,sts")
+
+LOCALSTACK_HOST = Process(
+    "aws",
+    ("{python}", "-m", "deploy.local.localstack_host", "serve", "{stack}/localstack"),
+    port="aws",
+    health="/_localstack/health",
+    after_provisioning=False,
+    uses_aws=False,
+    env={"AWS_PORT": "{aws}", "DYNAMODB_PORT": "{dynamodb}", "TMPDIR": "{stack}/tmp"},
+    ready_seconds=90.0,
+    grace_seconds=20.0,
+)
+
+LOCALSTACK_DOCKER = Process(
+    "aws",
+    (
+        *("docker", "compose", "--file", "{root}/docker-compose.localstack.yml", "--project-name", "wecare-{aws}"),
+        *("up", "--abort-on-container-exit", "--no-color"),
+    ),
+    port="aws",
+    health="/_localstack/health",
+    after_provisioning=False,
+    uses_aws=False,
+    env={"AWS_PORT": "{aws}"},
+    ready_seconds=600.0,  # the first time, the image is fetched
+    grace_seconds=30.0,
+)
+
 SIMULATOR = Process(
     "simulator",
     ("{python}", "-m", "libs.simulator", "--port", "{simulator}"),
@@ -31,13 +59,16 @@ SIMULATOR = Process(
     watches=("libs/simulator",),
 )
 
+#: Kind of AWS -> the processes that play it.
+CLOUDS = {
+    "embedded": [_embedded("aws")],
+    "localstack": [LOCALSTACK_DOCKER, COGNITO],
+    "localstack-host": [LOCALSTACK_HOST, COGNITO],
+}
+
 
 def table(aws: str = "embedded") -> list[Process]:
     """The processes of a whole stack, in the order in which they start."""
-    if aws not in AWS_KINDS:
-        raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join(AWS_KINDS)}")
-    if aws == "embedded":
-        clouds = [_embedded("aws")]
-    else:
-        raise BadRequest(f"AWS={aws} is not built yet; use AWS=embedded")
-    return [*clouds, SIMULATOR]
+    if aws not in CLOUDS:
+        raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join(CLOUDS)}")
+    return [*CLOUDS[aws], SIMULATOR]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deploy.local import environment
+from deploy.local import cognito, environment
 from deploy.local.lifeline import Lifeline
 from deploy.local.process import Process
 from deploy.local.processes import DEFAULT_PORTS, table
@@ -79,6 +79,11 @@ class Stack(Supervisor):
         """The variables that point a process or boto3 at this stack, and nowhere else."""
         return self._env_before_provisioning() | self.config | self._extra
 
+    def token(self, group: str = "ADMIN") -> str:
+        """An access token of the demo person of that group, for `Authorization: Bearer`."""
+        client_id = self.config["WECARE_COGNITO_CLIENT_ID"]
+        return cognito.sign_in(self.client("cognito-idp"), client_id, group)["AccessToken"]
+
     def env_of(self, row: Process) -> dict[str, str]:
         """Processes get the same variables at each `up`, so that those of before provisioning are not started anew."""
         own = super().env_of(row)
@@ -100,11 +105,11 @@ class Stack(Supervisor):
             raise BadRequest(f"this stack runs with AWS={running_on}; run `make down` before AWS={self.aws}")
         super().prepare_directory(aws=self.aws, **also)
 
-    def _start_missing(self, rows: Sequence[Process], started: list[str]) -> None:
-        super()._start_missing([row for row in rows if not row.after_provisioning], started)
+    def _start_missing(self, rows: Sequence[Process]) -> None:
+        super()._start_missing([row for row in rows if not row.after_provisioning])
         if self._provision:
             write_json(self.directory / "config.json", self._provision(self))
-        super()._start_missing([row for row in rows if row.after_provisioning], started)
+        super()._start_missing([row for row in rows if row.after_provisioning])
 
     def __enter__(self) -> Self:
         # Should this process be killed, the lifeline stops the stack in its place.

@@ -55,12 +55,13 @@ class Supervisor:
         """
         self.prepare_directory()
         with self._locked():
-            started: list[str] = []
+            before = self.records()
             try:
-                self._start_missing(list(self.rows.values()), started)
+                self._start_missing(list(self.rows.values()))
             except BaseException:
-                for name in reversed(started):
-                    self.stop(name)
+                for record in self.records():
+                    if record not in before:
+                        self.stop(record.name)
                 raise
         return self
 
@@ -69,16 +70,15 @@ class Supervisor:
         if not self.run_directory.is_dir():
             return
         with self._locked():
-            for record in sorted(self.records(), key=lambda record: record.started, reverse=True):
+            for record in self.records():
                 self.stop(record.name)
 
-    def _start_missing(self, rows: Sequence[process.Process], started: list[str]) -> None:
-        """Start these side by side, then wait for each; `started` gets the names that did not run before."""
+    def _start_missing(self, rows: Sequence[process.Process]) -> None:
+        """Start these side by side, then wait for each."""
         for row in rows:
-            before = self.record(row.name)
-            if self.start(row.name, wait=False) != before:
-                started.append(row.name)
-        self.wait_healthy(*(row.name for row in rows))
+            self.start(row.name, wait=False)
+        for row in rows:
+            self.wait_healthy(row.name)
 
     # -- one of them -------------------------------------------------------------------------------
 
@@ -97,7 +97,10 @@ class Supervisor:
             require_free(name, row.port, self.ports[row.port])
         log = self.directory / "logs" / f"{name}.log"
         env |= {process.STACK_VARIABLE: str(self.directory)}
-        record = process.spawn(name, argv, env, ROOT, log, digest)
+        try:
+            record = process.spawn(row, argv, env, ROOT, log, digest)
+        except OSError as error:
+            raise BadRequest(f"`{name}` cannot be started: {error}") from error
         record.save(self.run_directory)
         if wait:
             self.wait_healthy(name)
@@ -107,15 +110,19 @@ class Supervisor:
         """SIGTERM, and SIGKILL after the row's grace. Harmless when it does not run."""
         record = self.record(name)
         if record:
-            grace = self.rows[name].grace_seconds if name in self.rows else process.GRACE_SECONDS
-            process.stop(record, grace, self.directory)
+            process.stop(record, self.directory)
             Record.forget(self.run_directory, name)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Signal the process and its children, and do not wait. Raises BadRequest when it does not run."""
+        """Signal the process and its children; after SIGKILL, return once they are gone, else at once.
+
+        Raises BadRequest when it does not run.
+        """
         record = self.record(name)
         if not record or not process.send(record, number):
             raise BadRequest(f"`{name}` does not run in {self.directory}")
+        if number == signal.SIGKILL:
+            process.wait_gone(record, self.directory, 5.0)
 
     def wait_healthy(self, *names: str, seconds: float | None = None) -> None:
         """Wait until the named processes (all, when none is named) are ready; raises health.NotHealthy."""
@@ -137,9 +144,9 @@ class Supervisor:
         return Record.load(self.run_directory, name)
 
     def records(self) -> list[Record]:
-        """All records of this directory, also of processes that this table does not know."""
-        found = (self.record(path.stem) for path in sorted(self.run_directory.glob("[!.]*.json")))
-        return [record for record in found if record]
+        """All records of this directory, also of processes that this table does not know; last started first."""
+        found = (self.record(path.stem) for path in self.run_directory.glob("[!.]*.json"))
+        return sorted((record for record in found if record), key=lambda record: -record.started)
 
     # -- inside ------------------------------------------------------------------------------------
 

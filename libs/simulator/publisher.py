@@ -12,6 +12,7 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from libs.simulator.aws import session
+from libs.simulator.forms import encode_body
 
 log = structlog.get_logger("simulator.publisher")
 
@@ -130,7 +131,9 @@ class Publisher:
                 )  # fmt: skip
                 url = None if self.endpoint == "aws" else self.endpoint
                 context = session().create_client("sns", region_name=region, endpoint_url=url, config=config)
-                self.clients[region] = await self.stack.enter_async_context(context)
+                client = await self.stack.enter_async_context(context)
+                client.meta.events.register("before-call.sns", encode_body)
+                self.clients[region] = client
         return self.clients[region]
 
     async def drain(self, grace_s: float) -> None:

@@ -49,7 +49,7 @@ test: venv ## all tests that need nothing but Python
 	$(PYTEST) tests -m "not localstack"
 
 smoke: venv ## a private stack on free ports, one message through it, and away again
-	.venv/bin/python -m deploy.local.smoke
+	.venv/bin/python -m deploy.smoke
 
 test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm)
 	$(PYTEST) tests -m localstack

@@ -41,6 +41,7 @@ def of_stack(aws: str, ports: Mapping[str, int]) -> dict[str, str]:
         "NO_PROXY": NO_PROXY,
         "no_proxy": NO_PROXY,
         "WECARE_STAGE": "local",
+        "WECARE_SEND_MODE": "LIVE",  # the carriers here are the simulator
         "PYTHONUNBUFFERED": "1",
     }
     env |= {f"AWS_ENDPOINT_URL_{service}": url(ports["simulator"]) for service in _CARRIER}

@@ -4,6 +4,7 @@ A pid alone proves nothing: the kernel gives it to the next process once ours ha
 start time of the process (and the boot it belongs to) as its *mark*, and every signal is preceded by a look at it.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _LOG_LIMIT = 20_000_000  # bytes, then the log is moved aside once
-STACK_VARIABLE = "WECARE_STACK"  # in the environment of every process of a stack: the stack's directory
+_TAG_VARIABLE = "WECARE_PROCESS"  # in the environment of what we start, and of what that starts: whose it is
 GRACE_SECONDS = 10.0
 _children: dict[int, "subprocess.Popen[bytes]"] = {}  # only to reap what this very process started
 
@@ -44,6 +45,7 @@ class Record:
     name: str
     pid: int
     mark: str
+    tag: str  # in its environment, and in that of its children
     digest: str  # of what it was started from: when that changes, it is started anew
     log: str
     log_offset: int  # where the log of this start begins, in bytes
@@ -83,18 +85,20 @@ class Record:
         return "\n".join(self.log_text().splitlines()[-lines:])
 
 
-def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, digest: str) -> Record:
-    """Start `argv` (the row's, filled in) in a new session, its output appended to `log`; `env` is added to ours.
+def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], stack: Path, cwd: Path, digest: str) -> Record:
+    """Start `argv` (the row's, filled in) in a new session; its output goes to `<stack>/logs/<name>.log`, and `env`
+    is added to the environment of this process.
 
     Raises OSError (with the program's name) when the program cannot be run.
     """
+    log, tag = stack / "logs" / f"{row.name}.log", f"{stack}/{row.name}"
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
         log.replace(log.with_suffix(".log.1"))
     with open(log, "ab") as out:
         offset = out.tell()
         child = subprocess.Popen(
             argv,
-            env=_child_environment(env),
+            env=_child_environment({**env, _TAG_VARIABLE: tag}),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -103,7 +107,7 @@ def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], cwd: Path, 
         )
     _children[child.pid] = child
     mark = mark_of(child.pid) or "ended at once"
-    return Record(row.name, child.pid, mark, digest, str(log), offset, time.time(), row.grace_seconds)
+    return Record(row.name, child.pid, mark, tag, digest, str(log), offset, time.time(), row.grace_seconds)
 
 
 def _child_environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -118,7 +122,7 @@ def is_alive(record: Record) -> bool:
 
 
 def send(record: Record, number: signal.Signals) -> bool:
-    """Signal the whole process group; False when the process is no longer there."""
+    """Signal the process and its group; False when the process is no longer there."""
     if not is_alive(record):
         return False
     try:
@@ -128,22 +132,24 @@ def send(record: Record, number: signal.Signals) -> bool:
     return True
 
 
-def stop(record: Record, stack: Path) -> bool:
-    """SIGTERM to the group, SIGKILL to what is left of it after its grace. True when SIGTERM was enough."""
-    send(record, signal.SIGTERM)
-    if wait_gone(record, stack, record.grace_seconds):
-        return True
-    send(record, signal.SIGKILL)
-    for pid in _left_behind(record, stack):
-        os.kill(pid, signal.SIGKILL)
-    wait_gone(record, stack, 5.0)
-    return False
+def stop(record: Record) -> bool:
+    """SIGTERM, then SIGKILL to what is left after its grace. True when SIGTERM was enough."""
+    return _end(record, signal.SIGTERM, record.grace_seconds) or not kill(record)
 
 
-def wait_gone(record: Record, stack: Path, seconds: float) -> bool:
-    """True once the process and its group are gone; False when some of it is left after `seconds`."""
+def kill(record: Record) -> bool:
+    """SIGKILL to the process and to all that it started; returns once they are gone."""
+    # Twice: only once the process itself has gone are those that left its group looked for.
+    return _end(record, signal.SIGKILL, 0.2) or _end(record, signal.SIGKILL, 5.0)
+
+
+def _end(record: Record, number: signal.Signals, seconds: float) -> bool:
+    if not send(record, number):
+        for pid in _left_behind(record):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
     deadline = time.monotonic() + seconds
-    while is_alive(record) or _left_behind(record, stack):
+    while is_alive(record) or _left_behind(record):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -176,16 +182,14 @@ def _mark_by_ps(pid: int) -> str | None:
     return None if not started or state.startswith("Z") else started.strip()
 
 
-def _left_behind(record: Record, stack: Path) -> list[int]:
-    """Members of the group that outlive its leader. They prove to be ours by the stack's name in their environment."""
-    ours = f"{STACK_VARIABLE}={stack}".encode()
-    found = []
+def _left_behind(record: Record) -> list[int]:
+    """What the process has started and left, in whichever group: the tag in the environment proves it ours."""
+    ours, found = f"{_TAG_VARIABLE}={record.tag}".encode(), []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = _stat(int(entry.name))
-            in_group = fields[0] not in "ZX" and int(fields[2]) == record.pid
-            if in_group and ours in entry.joinpath("environ").read_bytes().split(b"\0"):
+            running = _stat(int(entry.name))[0] not in "ZX"
+            if running and ours in entry.joinpath("environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
         except OSError:
-            continue
-    return found
+            continue  # it has ended, or is another user's
+    return [pid for pid in found if pid != record.pid]

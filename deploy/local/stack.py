@@ -81,8 +81,14 @@ class Stack(Supervisor):
 
     def token(self, group: str = "ADMIN") -> str:
         """An access token of the demo person of that group, for `Authorization: Bearer`."""
-        client_id = self.config["WECARE_COGNITO_CLIENT_ID"]
-        return cognito.sign_in(self.client("cognito-idp"), client_id, group)["AccessToken"]
+        return self._sign_in(group)["AccessToken"]
+
+    def id_token(self, group: str = "ADMIN") -> str:
+        """Their id token: who they are. No API may take it for a permission."""
+        return self._sign_in(group)["IdToken"]
+
+    def _sign_in(self, group: str) -> dict[str, str]:
+        return cognito.sign_in(self.client("cognito-idp"), self.config["WECARE_COGNITO_CLIENT_ID"], group)
 
     def env_of(self, row: Process) -> dict[str, str]:
         """Processes get the same variables at each `up`, so that those of before provisioning are not started anew."""

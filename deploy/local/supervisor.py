@@ -95,10 +95,8 @@ class Supervisor:
         self.stop(name)
         if row.port:
             require_free(name, row.port, self.ports[row.port])
-        log = self.directory / "logs" / f"{name}.log"
-        env |= {process.STACK_VARIABLE: str(self.directory)}
         try:
-            record = process.spawn(row, argv, env, ROOT, log, digest)
+            record = process.spawn(row, argv, env, self.directory, ROOT, digest)
         except OSError as error:
             raise BadRequest(f"`{name}` cannot be started: {error}") from error
         record.save(self.run_directory)
@@ -110,7 +108,7 @@ class Supervisor:
         """SIGTERM, and SIGKILL after the row's grace. Harmless when it does not run."""
         record = self.record(name)
         if record:
-            process.stop(record, self.directory)
+            process.stop(record)
             Record.forget(self.run_directory, name)
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
@@ -122,7 +120,7 @@ class Supervisor:
         if not record or not process.send(record, number):
             raise BadRequest(f"`{name}` does not run in {self.directory}")
         if number == signal.SIGKILL:
-            process.wait_gone(record, self.directory, 5.0)
+            process.kill(record)
 
     def wait_healthy(self, *names: str, seconds: float | None = None) -> None:
         """Wait until the named processes (all, when none is named) are ready; raises health.NotHealthy."""

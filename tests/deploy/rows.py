@@ -16,7 +16,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Hello).serve_forever()
 _STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 print("child", child.pid, "stays", flush=True)
 time.sleep(600)
 """
@@ -40,5 +40,5 @@ def script(code: str, name: str = "script", **changes: object) -> Process:
 
 
 def stubborn() -> Process:
-    """Ignores SIGTERM, and has a child."""
+    """Ignores SIGTERM, and has a child in a session of its own."""
     return script(_STUBBORN, "stubborn", ready_line="stays", grace_seconds=0.3)

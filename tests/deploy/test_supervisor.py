@@ -191,7 +191,7 @@ def test_children_get_no_credentials_or_settings_of_the_shell(tmp_path: Path, mo
         assert record
         seen = json.loads(record.log_text().splitlines()[0])
         ours = {name: value for name, value in seen.items() if name.startswith(("AWS_", "WECARE_"))}
-        assert ours == {"WECARE_LOG_LEVEL": "DEBUG", "WECARE_STACK": str(tmp_path)}
+        assert ours == {"WECARE_LOG_LEVEL": "DEBUG", "WECARE_PROCESS": f"{tmp_path}/script"}
 
 
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:

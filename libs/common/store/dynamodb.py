@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import ClientError as HttpError
@@ -272,29 +272,30 @@ class _Batch:
             assert isinstance(op, Insert | Update | Delete)
             statements.append(statement(op, nonce, self._tables[op.table]))
         reply = await self._call("batch_execute_statement", Statements=statements)
-        there: list[int] = []
+        unseen: list[int] = []
         for n, response in zip(some, reply["Responses"], strict=True):
             error = response.get("Error")
             if error is None:
                 self._settled[n] = Written(True)
-            elif error["Code"] == "ConditionalCheckFailed":
-                self._settled[n] = self._verdict(n, error.get("Item"))
-            elif error["Code"] == "DuplicateItem":
-                there.append(n)
+            elif error["Code"] in ("ConditionalCheckFailed", "DuplicateItem"):
+                if "Item" in error:
+                    self._settle(n, error["Item"])
+                else:
+                    unseen.append(n)
             elif not _is_transient(error["Code"]):
                 self._settled[n] = ClientError({"Error": error}, "BatchExecuteStatement")
-        if there:
-            await self._look(there)
+        if unseen:
+            # A duplicate comes without the row that stands there; DynamoDB Local gives it for no refusal.
+            ops = [self._batch[n][0] for n in unseen]
+            rows = await self._read([(op.table, key_of(op, self._tables[op.table])) for op in ops])
+            for n, row in zip(unseen, rows, strict=True):
+                self._settle(n, row)
 
-    async def _look(self, some: Iterable[int]) -> None:
-        """A duplicate comes without the row that stands there. One that has gone meanwhile is inserted again."""
-        ops = {n: self._batch[n][0] for n in some}
-        rows = await self._read([(op.table, key_of(op, self._tables[op.table])) for op in ops.values()])
-        for n, row in zip(ops, rows, strict=True):
-            if row is not None:
-                self._settled[n] = self._verdict(n, row)
-
-    def _verdict(self, n: int, row: Attributes | None) -> Written:
-        if bears(row, self._batch[n][1]):
-            return Written(True)
-        return Written(False, None if row is None else from_attributes(row))
+    def _settle(self, n: int, row: Attributes | None) -> None:
+        """What a refusal means, now that we see the row that refused."""
+        op, nonce = self._batch[n]
+        if row is not None:
+            mine = bears(row, nonce)
+            self._settled[n] = Written(True) if mine else Written(False, from_attributes(row))
+        elif not isinstance(op, Insert):  # an insert whose obstacle has gone is tried again
+            self._settled[n] = Written(isinstance(op, Delete))

@@ -81,8 +81,10 @@ class MemoryBus:
 
     async def renew(self, record: Record, body: str, seconds: float) -> None:
         await asyncio.sleep(0)
-        self._send(record.queue, body, record.attributes, min(seconds, 900))
-        await self.ack(record)
+        # Tests hand each delivery over twice; were a copy of what is gone renewed as well, Laters would breed.
+        if self._held(record):
+            self._send(record.queue, body, record.attributes, min(seconds, 900))
+            await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
         await asyncio.sleep(0)

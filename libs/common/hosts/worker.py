@@ -19,16 +19,20 @@ async def work(names: Sequence[str], health_port: int | None = None) -> None:
     configure(settings().log_level)
     services = discover(names)
     async with aws_runtime(settings(), services) as runtime:
-        worker = Worker(runtime, services)
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, worker.stop)
-        health = await serve_health(worker, health_port) if health_port is not None else None
-        try:
-            await worker.run()
-        finally:
-            if health is not None:
-                health.close()
+        await run_until_signal(Worker(runtime, services), health_port)
+
+
+async def run_until_signal(worker: Worker, health_port: int | None = None) -> None:
+    """Run it in this process; SIGTERM and SIGINT stop it gently."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, worker.stop)
+    health = await serve_health(worker, health_port) if health_port is not None else None
+    try:
+        await worker.run()
+    finally:
+        if health is not None:
+            health.close()
 
 
 async def serve_health(worker: Worker, port: int, host: str = "0.0.0.0") -> asyncio.Server:  # noqa: S104 - for the load balancer

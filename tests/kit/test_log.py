@@ -1,0 +1,74 @@
+"""What may stand in a log line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from libs.common.clock import drawn_id
+from libs.common.log import configure, describe, redact, secrets_in
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("to +12025550123 now", "to [phone] now"),
+        ("to +1 (202) 555-0123.", "to [phone]."),
+        ('{"wa_id":"12025550123"}', '{"wa_id":"[phone]"}'),
+        ("tel:12025550123", "tel:[phone]"),
+        ("from Ann.O'Neil+x@mail.example.com:", "from Ann.O'[email]:"),
+        ("Authorization: Bearer abc.DEF-123_~+/=", "Authorization: [token]"),
+        ("token eyJhbGciOi.eyJzdWIi.c2ln", "token [token]"),
+        ("12 of 300 in 4500 ms", "12 of 300 in 4500 ms"),
+        ("5f2b3ab8-6f0d-5d0e-9a53-123456789012", "5f2b3ab8-6f0d-5d0e-9a53-123456789012"),
+        ("2026-01-15T12:00:00.000Z", "2026-01-15T12:00:00.000Z"),
+    ],
+)
+def test_addresses_and_tokens_are_masked_and_ids_and_numbers_stay(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def test_drawn_ids_stay_legible() -> None:
+    for text in [drawn_id() for _ in range(2000)]:
+        assert redact(text) == text
+
+
+def test_an_exception_may_not_quote_what_stands_under_a_hidden_name() -> None:
+    wire = {"id": "e1", "data": {"body": "meet me at noon", "parts": [{"text": "alone"}], "name": "kept"}}
+    error = RuntimeError("cannot store 'meet me at noon' or alone of kept e1")
+    assert describe(error, secrets_in(wire)) == "cannot store '[hidden]' or [hidden] of kept e1"
+
+
+def test_a_validation_error_does_not_quote_its_input() -> None:
+    class Shape(BaseModel):
+        size: int
+
+    with pytest.raises(ValidationError) as caught:
+        Shape.model_validate({"size": "my secret diary"})
+    assert "diary" not in describe(caught.value)
+    assert "size" in describe(caught.value)
+
+
+def test_a_line_is_json_with_its_context_and_without_personal_data(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    log = structlog.get_logger()
+    try:
+        with structlog.contextvars.bound_contextvars(service="toy", event_id="e1"):
+            log.debug("not shown")
+            try:
+                raise ValueError("call +12025550123")
+            except ValueError:
+                log.exception("failed for x@example.com", body="hello", parts={"Text": "hi", "n": [1, "+12025550123"]})
+    finally:
+        structlog.reset_defaults()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = json.loads(captured.err)
+    assert (line["service"], line["event_id"], line["level"]) == ("toy", "e1", "error")
+    assert (line["event"], line["body"]) == ("failed for [email]", "[hidden]")
+    assert line["parts"] == {"Text": "[hidden]", "n": [1, "[phone]"]}
+    assert (line["error"], line["why"]) == ("ValueError", "call [phone]")
+    assert line["where"][0].endswith("test_a_line_is_json_with_its_context_and_without_personal_data")

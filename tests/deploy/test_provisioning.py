@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from deploy.local import resources
+from deploy.local import cognito, resources
 from deploy.local.resources import Mismatch
 from deploy.local.stack import Stack
 from libs.common.event import Event
@@ -56,14 +56,14 @@ def the_topology(prefix: str, *services: Service) -> Topology:
     return topology(services or (KETTLES, TEA), prefix)
 
 
-def provisioned(aws: Stack, whole: Topology) -> Topology:
-    resources.provision(whole, aws.client)
+def provisioned(cloud: Stack, whole: Topology) -> Topology:
+    resources.provision(whole, cloud.client)
     return whole
 
 
-def test_a_table_has_its_keys_index_and_expiry(aws: Stack) -> None:
-    (spec,) = provisioned(aws, the_topology("shape")).tables
-    dynamodb = aws.client("dynamodb")
+def test_a_table_has_its_keys_index_and_expiry(cloud: Stack) -> None:
+    (spec,) = provisioned(cloud, the_topology("shape")).tables
+    dynamodb = cloud.client("dynamodb")
     table = dynamodb.describe_table(TableName=spec.name)["Table"]
     assert spec.name == "shape-kettles-kettle"
     assert table["KeySchema"] == [{"AttributeName": "kettleId", "KeyType": "HASH"}]
@@ -73,9 +73,9 @@ def test_a_table_has_its_keys_index_and_expiry(aws: Stack) -> None:
     assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expiresAt")
 
 
-def test_a_queue_hands_what_it_cannot_digest_to_its_dead_letter_queue(aws: Stack) -> None:
-    whole = provisioned(aws, the_topology("redrive"))
-    sqs = aws.client("sqs")
+def test_a_queue_hands_what_it_cannot_digest_to_its_dead_letter_queue(cloud: Stack) -> None:
+    whole = provisioned(cloud, the_topology("redrive"))
+    sqs = cloud.client("sqs")
     queue = next(queue for queue in whole.queues if queue.service == "tea")
     url = sqs.get_queue_url(QueueName=queue.name)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -89,9 +89,9 @@ def test_a_queue_hands_what_it_cannot_digest_to_its_dead_letter_queue(aws: Stack
     ]
 
 
-def test_an_event_reaches_the_queue_that_hears_it_and_no_other_event_does(aws: Stack) -> None:
-    provisioned(aws, the_topology("heard"))
-    sns, sqs = aws.client("sns"), aws.client("sqs")
+def test_an_event_reaches_the_queue_that_hears_it_and_no_other_event_does(cloud: Stack) -> None:
+    provisioned(cloud, the_topology("heard"))
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
     topic = sns.create_topic(Name="heard-kettles")["TopicArn"]
     for event in (KettleBroke, KettleBoiled):
         kind = {"type": {"DataType": "String", "StringValue": event.TYPE}}
@@ -102,17 +102,17 @@ def test_an_event_reaches_the_queue_that_hears_it_and_no_other_event_does(aws: S
     assert [json.loads(message["Body"])["type"] for message in messages] == [KettleBoiled.TYPE]
 
 
-def test_only_the_provider_of_a_feed_may_publish_to_its_topic(aws: Stack) -> None:
-    provisioned(aws, the_topology("feed"))
-    sns = aws.client("sns")
+def test_only_the_provider_of_a_feed_may_publish_to_its_topic(cloud: Stack) -> None:
+    provisioned(cloud, the_topology("feed"))
+    sns = cloud.client("sns")
     topic = sns.create_topic(Name="feed-feed-steam")["TopicArn"]
     (statement,) = json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])["Statement"]
     assert statement["Principal"] == {"Service": ["social-messaging.amazonaws.com"]}
 
 
-def test_a_bucket_is_private_encrypted_and_forgets(aws: Stack) -> None:
-    provisioned(aws, the_topology("bucket"))
-    s3, name = aws.client("s3"), "bucket-kettles-pictures"
+def test_a_bucket_is_private_encrypted_and_forgets(cloud: Stack) -> None:
+    provisioned(cloud, the_topology("bucket"))
+    s3, name = cloud.client("s3"), "bucket-kettles-pictures"
     rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
@@ -120,37 +120,45 @@ def test_a_bucket_is_private_encrypted_and_forgets(aws: Stack) -> None:
     assert rule["Expiration"]["Days"] == 30
 
 
-def test_provisioning_again_keeps_secrets_and_doubles_nothing(aws: Stack) -> None:
-    whole = provisioned(aws, the_topology("twice"))
-    secret = aws.client("secretsmanager").get_secret_value(SecretId="twice/kettles/key")["SecretString"]
-    provisioned(aws, whole)
-    assert aws.client("secretsmanager").get_secret_value(SecretId="twice/kettles/key")["SecretString"] == secret
-    assert len(subscriptions(aws, "twice-kettles")) == 1
+def test_provisioning_again_keeps_secrets_and_doubles_nothing(cloud: Stack) -> None:
+    whole = provisioned(cloud, the_topology("twice"))
+    secret = cloud.client("secretsmanager").get_secret_value(SecretId="twice/kettles/key")["SecretString"]
+    provisioned(cloud, whole)
+    assert cloud.client("secretsmanager").get_secret_value(SecretId="twice/kettles/key")["SecretString"] == secret
+    assert len(subscriptions(cloud, "twice-kettles")) == 1
 
 
-def test_a_filter_that_changed_is_mended_and_what_is_no_longer_declared_goes(aws: Stack) -> None:
-    provisioned(aws, the_topology("drift"))
+def test_a_filter_that_changed_is_mended_and_what_is_no_longer_declared_goes(cloud: Stack) -> None:
+    provisioned(cloud, the_topology("drift"))
     both = Service("tea", hears=[on(KettleBoiled, _nothing), on(KettleBroke, _nothing)])
-    provisioned(aws, the_topology("drift", KETTLES, both))
-    (arn,) = subscriptions(aws, "drift-kettles")
-    attributes = aws.client("sns").get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    provisioned(cloud, the_topology("drift", KETTLES, both))
+    (arn,) = subscriptions(cloud, "drift-kettles")
+    attributes = cloud.client("sns").get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     assert json.loads(attributes["FilterPolicy"])["type"] == [KettleBoiled.TYPE, KettleBroke.TYPE]
     assert attributes["RawMessageDelivery"] == "true"
     deaf = Service("tea", hears=[on(KettleBoiled, _nothing, lane="slow")])
-    provisioned(aws, the_topology("drift", KETTLES, deaf))
-    assert subscriptions(aws, "drift-kettles") != [arn]
+    provisioned(cloud, the_topology("drift", KETTLES, deaf))
+    assert subscriptions(cloud, "drift-kettles") != [arn]
 
 
-def subscriptions(aws: Stack, topic: str) -> list[str]:
-    found = aws.client("sns").list_subscriptions()["Subscriptions"]
+def subscriptions(cloud: Stack, topic: str) -> list[str]:
+    found = cloud.client("sns").list_subscriptions()["Subscriptions"]
     return [item["SubscriptionArn"] for item in found if item["TopicArn"].endswith(f":{topic}")]
 
 
-def test_a_table_with_other_keys_is_an_error_that_says_how_to_start_over(aws: Stack) -> None:
-    provisioned(aws, the_topology("keys"))
+def test_a_table_with_other_keys_is_an_error_that_says_how_to_start_over(cloud: Stack) -> None:
+    provisioned(cloud, the_topology("keys"))
 
     class Teapot(Item):
         TABLE: ClassVar[Table] = Table("kettle", "teapotId")
 
     with pytest.raises(Mismatch, match=r"keys-kettles-kettle has other keys.*make down"):
-        provisioned(aws, the_topology("keys", Service("kettles", owns=[Teapot])))
+        provisioned(cloud, the_topology("keys", Service("kettles", owns=[Teapot])))
+
+
+def test_people_sign_in_beside_every_kind_of_aws(cloud: Stack) -> None:
+    client = cloud.client("cognito-idp")
+    first = cognito.provision(client, "people", cloud.cognito_url, cloud.api_url)
+    assert cognito.provision(client, "people", cloud.cognito_url, cloud.api_url) == first
+    for person in cognito.DEMO_PEOPLE:
+        assert cognito.sign_in(client, first["WECARE_COGNITO_CLIENT_ID"], person.group)["AccessToken"]

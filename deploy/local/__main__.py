@@ -100,16 +100,27 @@ def env(options: argparse.Namespace) -> int:
     return 0
 
 
+def token(options: argparse.Namespace) -> int:
+    """Print an access token of a demo person, for `Authorization: Bearer`."""
+    stack = the_stack()
+    if trouble := stack.problem("aws"):
+        raise BadRequest(f"AWS is not up ({trouble}); run `make up` first")
+    print(stack.token(options.group))
+    return 0
+
+
 def main() -> int:
     """Run one command; errors that say what to do are printed without a traceback."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     commands = parser.add_subparsers(required=True)
     table: dict[str, Callable[[argparse.Namespace], int]] = {
-        "up": up, "down": down, "status": status, "logs": follow, "env": env,
+        "up": up, "down": down, "status": status, "logs": follow, "env": env, "token": token,
     }  # fmt: skip
     for name, function in table.items():
         command = commands.add_parser(name, help=function.__doc__)
         command.set_defaults(function=function)
+        if name == "token":
+            command.add_argument("group", nargs="?", default="ADMIN", choices=list(_ROLES))
         if name == "logs":
             command.add_argument("names", nargs="*", help="processes (all)")
             command.add_argument("--no-follow", action="store_true", help="print and end")

@@ -4,7 +4,7 @@ from deploy.local.process import Process
 from deploy.local.supervisor import BadRequest
 
 #: Ports of `make up`; each can be changed by the variable `<NAME>_PORT`. Tests take free ones.
-DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 4580, "api": 8080}
+DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 4580, "api": 8080, "workers": 8081}
 
 
 def _embedded(name: str, services: str = "") -> Process:
@@ -59,6 +59,24 @@ SIMULATOR = Process(
     watches=("libs/simulator",),
 )
 
+#: The HTTP routes of every service; their queues are left to the workers, so that either can be killed alone.
+API = Process(
+    "api",
+    ("{python}", "-m", "libs.common.run", "--all", "--http", "{api}", "--no-worker"),
+    port="api",
+    health="/health",
+    watches=("libs/common", "libs/messaging", "services"),
+)
+
+WORKERS = Process(
+    "workers",
+    ("{python}", "-m", "libs.common.run", "--all", "--health-port", "{workers}"),
+    port="workers",
+    health="/",
+    watches=("libs/common", "libs/messaging", "services"),
+    grace_seconds=25.0,  # it drains for up to 15 s (WECARE_DRAIN_SECONDS)
+)
+
 #: Kind of AWS -> the processes that play it.
 CLOUDS = {
     "embedded": [_embedded("aws")],
@@ -71,4 +89,4 @@ def table(aws: str = "embedded") -> list[Process]:
     """The processes of a whole stack, in the order in which they start."""
     if aws not in CLOUDS:
         raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join(CLOUDS)}")
-    return [*CLOUDS[aws], SIMULATOR]
+    return [*CLOUDS[aws], SIMULATOR, API, WORKERS]

@@ -1,11 +1,10 @@
 """Everything in AWS that a stack needs before our processes start; safe to run again."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from deploy.local import carriers, cognito, environment, resources
-from deploy.local.supervisor import ROOT
+from libs.common.discover import discover
 from libs.common.service import Service
 from libs.common.settings import read
 from libs.common.topology import topology
@@ -14,22 +13,13 @@ if TYPE_CHECKING:
     from deploy.local.stack import Stack
 
 
-def declared_services() -> list[Service]:
-    """The `service` of every `services/**/service.py`, by name. Raises what importing one raises."""
-    found = []
-    for file in sorted((ROOT / "services").rglob("service.py")):
-        module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
-        found.append(module.service)
-    return sorted(found, key=lambda service: str(service.name))
-
-
 def everything(stack: "Stack", services: Sequence[Service] | None = None) -> Mapping[str, str]:
     """Provision AWS, Cognito and the carriers for `services` (all that the repository declares).
 
     Returns the variables by which our processes know what was made.
     """
     prefix = read(stack.env).prefix
-    whole = topology(declared_services() if services is None else services, prefix)
+    whole = topology(discover() if services is None else services, prefix)
     resources.provision(whole, stack.client)
     if "simulator" in stack.rows:
         account = stack.client("sts").get_caller_identity()["Account"]

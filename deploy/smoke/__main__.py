@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.local.stack import Stack
-from deploy.smoke.client import Failed, Http
+from deploy.smoke.client import Failed
+from deploy.smoke.platform import Platform
 from deploy.smoke.story import Story
 
 #: Short claims, so that the story of the killed worker need not wait for half a minute.
@@ -33,12 +34,8 @@ def main() -> int:
         try:
             with Stack(Path(folder), aws=aws, env=QUICK) as stack:
                 say(f"the platform is up (AWS={aws}) after {time.monotonic() - begun:.1f} s")
-                with (
-                    Http(stack.api_url, stack.token("OPERATOR")) as operator,
-                    Http(stack.api_url, stack.token("VIEWER")) as viewer,
-                    Http(stack.simulator_url) as simulator,
-                ):
-                    story = Story(stack, say, operator, viewer, simulator)
+                with Platform(stack) as platform:
+                    story = Story(platform, say)
                     try:
                         story.tell()
                         result = {"smoke": "ok", "aws": aws, **story.facts}

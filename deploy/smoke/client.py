@@ -29,9 +29,13 @@ class Http:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, body: Any = None, *, expect: int = 200, **query: Any) -> Any:
-        """The parsed answer. Raises Failed for another status than expected."""
-        answer = self._http.request(method, path, json=body, params={k: v for k, v in query.items() if v is not None})
+    def call(
+        self, method: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None, **query: Any
+    ) -> Any:
+        """The parsed answer. ``key`` is the Idempotency-Key. Raises Failed for another status than expected."""
+        headers = {"Idempotency-Key": key} if key else None
+        params = {name: value for name, value in query.items() if value is not None}
+        answer = self._http.request(method, path, json=body, params=params, headers=headers)
         if answer.status_code != expect:
             raise Failed(f"{method} {path}: {answer.status_code} instead of {expect}: {answer.text[:500]}")
         return answer.json() if answer.content else None

@@ -1,0 +1,84 @@
+"""A running platform in the words of a test: make a contact, send, wait for a status, look into the carriers' ledger."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, Self
+
+from deploy.local.stack import Stack
+from deploy.smoke.client import Failed, Http, require, until
+
+RANK = ["queued", "deferred", "claimed", "uncertain", "unknown", "sent", "failed", "delivered", "read"]
+TEMPLATE = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {"1": "Ann", "2": "A-17"}}
+
+
+class Platform:
+    """HTTP clients of one stack, signed in as its demo people."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._exit = ExitStack()
+        self.operator = self._exit.enter_context(Http(stack.api_url, stack.token("OPERATOR")))
+        self.viewer = self._exit.enter_context(Http(stack.api_url, stack.token("VIEWER")))
+        self.simulator = self._exit.enter_context(Http(stack.simulator_url))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def contact(self, phone: str, name: str, *, opted_in: bool = True) -> str:
+        made = self.operator.call("POST", "/api/contacts", {"name": name, "phone": phone}, expect=201)
+        contact_id = str(made["contactId"])
+        if opted_in:
+            consent = {"optedIn": True, "how": "form", "words": "Yes, message me on WhatsApp"}
+            self.operator.call("PUT", f"/api/contacts/{contact_id}/consents/whatsapp", consent)
+        return contact_id
+
+    def send(self, contact_id: str, content: dict[str, Any], *, expect: int = 202, **more: Any) -> Any:
+        body = {"contactId": contact_id, "channel": "whatsapp", "content": content, **more}
+        return self.operator.call("POST", "/api/messages", body, expect=expect)
+
+    def send_when_known(self, contact_id: str, content: dict[str, Any], **more: Any) -> str:
+        """Send; until the consent has reached the other services they refuse, which is as it should be."""
+
+        def attempt() -> str | None:
+            try:
+                return str(self.send(contact_id, content, **more)["messageId"])
+            except Failed as failed:
+                if "NO_CONSENT" in str(failed) or "CONTACT_" in str(failed):
+                    return None
+                raise
+
+        return str(until("the consent to be known to the senders", attempt))
+
+    def status(self, message_id: str) -> str:
+        return str(self.operator.get(f"/api/messages/{message_id}")["status"])
+
+    def reaches(self, message_id: str, wanted: str) -> list[str]:
+        """Wait for a status; raises Failed if on the way it ever moved backwards. Returns what was seen."""
+        seen: list[str] = []
+
+        def look() -> bool:
+            now = self.status(message_id)
+            if not seen or seen[-1] != now:
+                seen.append(now)
+            return now == wanted
+
+        until(f"message {message_id} to be {wanted}", look)
+        ranks = [RANK.index(status) for status in seen if status in RANK]
+        require(ranks == sorted(ranks), f"the status went back: {seen}")
+        return seen
+
+    def accepted(self, *, to: str | None = None, message_id: str | None = None) -> list[Any]:
+        entries: list[Any] = self.simulator.get("/control/ledger", to=to, message_id=message_id)["entries"]
+        return entries
+
+    def writes_in(self, phone: str, text: str, times: int = 1) -> None:
+        body = {"from": phone, "text": text, "times": times, "profile_name": "Ann Example"}
+        self.simulator.call("POST", "/control/inbound/whatsapp", body)
+
+    def inbound_of(self, contact_id: str) -> list[Any]:
+        items = self.operator.get("/api/messages", contactId=contact_id)["items"]
+        return [message for message in items if message["direction"] == "inbound"]

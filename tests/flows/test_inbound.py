@@ -1,0 +1,122 @@
+"""From the provider's event to the stored message, the conversation and the consent."""
+
+from __future__ import annotations
+
+import json
+
+from deploy.smoke.client import Failed, until
+from deploy.smoke.platform import TEMPLATE, Platform
+
+REPLY = {"kind": "text", "body": "On its way."}
+
+
+def _contact_of(on: Platform, phone: str) -> str:
+    def look() -> str | None:
+        found = on.operator.get("/api/contacts/search", q=phone)["items"]
+        return str(found[0]["contactId"]) if found else None
+
+    return str(until("the contact", look))
+
+
+def test_a_message_that_comes_three_times_is_one_message_of_one_contact(on: Platform, phone: str) -> None:
+    on.writes_in(phone, "Hello?", times=3)
+    contact = _contact_of(on, phone)
+    until("the message", lambda: on.inbound_of(contact))
+    on.writes_in(phone, "Anybody there?")
+    until("the second message", lambda: len(on.inbound_of(contact)) == 2)
+    found = on.operator.get("/api/contacts/search", q=phone)["items"]
+    assert [c["contactId"] for c in found] == [contact]
+
+
+def test_a_stranger_who_writes_can_be_answered_and_has_not_opted_in_to_marketing(on: Platform, phone: str) -> None:
+    on.writes_in(phone, "Hello?")
+    contact = _contact_of(on, phone)
+
+    def reply() -> str | None:
+        try:
+            return str(on.send(contact, REPLY, messageClass="reply")["messageId"])
+        except Failed as failed:
+            assert "422" in str(failed)
+            return None
+
+    message = until("the window to be open", reply)
+    on.reaches(message, "read")
+    refused = on.send(contact, TEMPLATE, purpose="marketing", expect=422)
+    assert refused["code"] == "NO_CONSENT"
+
+
+def test_stop_wins_and_start_opens_again(on: Platform, phone: str) -> None:
+    contact = on.contact(phone, "Ann Example")
+    on.reaches(on.send_when_known(contact, TEMPLATE), "read")
+    on.writes_in(phone, "  stop! ")
+
+    def effective() -> object:
+        evidence = on.operator.get(f"/api/contacts/{contact}/consents")["evidence"]
+        return next((e for e in evidence if not e["optedIn"] and e.get("effectiveAt")), None)
+
+    until("the opt-out to be effective", effective)
+    before = len(on.accepted(to=phone))
+
+    def refused() -> bool:
+        try:
+            return bool(on.send(contact, TEMPLATE, expect=422)["code"] == "OPTED_OUT")
+        except Failed:
+            return False
+
+    until("the refusal", refused)
+    on.writes_in(phone, "START")
+    message = until("consent to be back", lambda: _try(on, contact))
+    on.reaches(message, "read")
+    assert len(on.accepted(to=phone)) == before + 1
+
+
+def _try(on: Platform, contact: str) -> str | None:
+    try:
+        return str(on.send(contact, TEMPLATE)["messageId"])
+    except Failed:
+        return None
+
+
+def test_what_cannot_be_read_is_dead_lettered_with_its_cause_and_its_neighbours_go_through(
+    on: Platform, phone: str
+) -> None:
+    topic = _feed_topic(on)
+    for bad in ("not json", json.dumps({"whatsAppWebhookEntry": "{"}), json.dumps({"something": "else"})):
+        on.simulator.call("POST", "/control/emit", {"topic": topic, "message": bad})
+    on.writes_in(phone, "I am fine")
+    contact = _contact_of(on, phone)
+    until("the neighbour", lambda: on.inbound_of(contact))
+    sqs = on.stack.client("sqs")
+    url = sqs.get_queue_url(QueueName="wecare-local-inbound-feed-whatsapp-dlq")["QueueUrl"]
+    letters: list[dict[str, object]] = []
+
+    def three() -> bool:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+            letters.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return len(letters) >= 3
+
+    until("three dead letters", three)
+    assert {letter["cause"] for letter in letters} == {"malformed"}
+    assert all(letter["text"] for letter in letters)
+
+
+def _feed_topic(on: Platform) -> str:
+    topics = on.stack.client("sns").list_topics()["Topics"]
+    return next(t["TopicArn"] for t in topics if t["TopicArn"].endswith("feed-whatsapp"))
+
+
+def test_receipts_shuffled_and_doubled_never_move_a_status_back(on: Platform, phone: str) -> None:
+    contact = on.contact(phone, "Ann Example")
+    on.simulator.call("PATCH", "/control/behaviour", {"delay_ms": [10, 300], "duplicate": 3, "shuffle": True})
+    messages = [on.send_when_known(contact, TEMPLATE) for _ in range(3)]
+    for message in messages:
+        on.reaches(message, "read")
+    until("quiet carriers", lambda: not on.simulator.get("/control/events/pending")["pending"])
+    assert {on.status(message) for message in messages} == {"read"}
+
+
+def test_receipts_without_our_id_are_matched_by_the_providers(on: Platform, phone: str) -> None:
+    contact = on.contact(phone, "Ann Example")
+    on.simulator.call("PATCH", "/control/behaviour", {"echo_callback_data": False})
+    on.reaches(on.send_when_known(contact, TEMPLATE), "read")

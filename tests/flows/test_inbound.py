@@ -35,8 +35,7 @@ def test_a_stranger_who_writes_can_be_answered_and_has_not_opted_in_to_marketing
     def reply() -> str | None:
         try:
             return str(on.send(contact, REPLY, messageClass="reply")["messageId"])
-        except Failed as failed:
-            assert "422" in str(failed)
+        except Failed:
             return None
 
     message = until("the window to be open", reply)

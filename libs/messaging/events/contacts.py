@@ -95,3 +95,5 @@ class OptOutEffective(Event):
     channel: Channel
     evidence_id: str
     at: Timestamp
+    #: How they opted out, as in :class:`ConsentChanged`: only a ``keyword`` is a message that wants an answer.
+    how: str | None = None

@@ -1,0 +1,158 @@
+"""How a contact is changed, by a request or by an event: what is staged with it, and who must be told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from libs.common.clock import derived_id, drawn_id, iso
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.event import Event
+from libs.common.store.ops import Op, When
+from libs.messaging.events.contacts import ConsentChanged, ContactCreated, ContactUpdated, PermissionChanged
+from libs.messaging.words import Channel
+from services.contacts.consents import Consent, Kind, Statement, stated
+from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
+
+
+async def holders(ctx: Context, claims: Iterable[str]) -> dict[str, str]:
+    """Of these addresses the taken ones, in this order: claim -> contactId."""
+    found = await asyncio.gather(*(ctx.get(AddressClaim, claim) for claim in claims))
+    return {claim.id: claim.contact_id for claim in found if claim is not None}
+
+
+async def held_by(ctx: Context, contact_id: str) -> Contact:
+    """The contact that holds an address. Raises Conflict if it was deleted in this very moment."""
+    contact = await ctx.get(Contact, contact_id)
+    if contact is None or contact.deleted_at is not None:
+        raise Conflict("the holder of the address is gone")
+    return contact
+
+
+def new_contact(ctx: Context) -> Contact:
+    """Somebody new, not staged yet; the same cause makes the same contact."""
+    cause = ctx.cause.id if ctx.cause else drawn_id()
+    return Contact(contact_id=derived_id("contact", cause), created_at=ctx.now, updated_at=ctx.now)
+
+
+def evidence_id(at: datetime, *what: str) -> str:
+    """Sorts by time, and is the same however often the same thing is heard."""
+    return f"{iso(at)}#{derived_id('evidence', *what)}"
+
+
+def save(ctx: Context, before: Contact | None, after: Contact) -> Contact:
+    """Stage the contact with its claims and search terms; returns it with the revision that it will have. A claim that
+    somebody else took meanwhile refuses the whole."""
+    after = after.model_copy(update={"updated_at": ctx.now})
+    saved = after.model_copy(update={"version": after.version + 1})
+    ctx.stage(ctx.insert(saved) if before is None else ctx.replace(after))
+    ctx.stage(*_claims(ctx, before, after), *_terms(ctx, before, after))
+    return saved
+
+
+def _claims(ctx: Context, before: Contact | None, after: Contact) -> Iterable[Op]:
+    had, has = before.claims() if before else set[str](), after.claims()
+    for claim in sorted(has - had):
+        yield ctx.insert(AddressClaim(id=claim, contact_id=after.contact_id))
+    for claim in sorted(had - has):
+        yield ctx.delete(AddressClaim, claim, when=(When("contactId", "=", after.contact_id),))
+
+
+def _terms(ctx: Context, before: Contact | None, after: Contact) -> Iterable[Op]:
+    had = {(term.bucket, term.place): term for term in before.search_terms()} if before else {}
+    has = {(term.bucket, term.place): term for term in after.search_terms()}
+    for key, term in has.items():
+        if had.get(key) != term:
+            yield ctx.put(term)
+    for bucket, place in had.keys() - has.keys():
+        yield ctx.delete(SearchTerm, bucket, place)
+
+
+async def state(ctx: Context, contact: Contact, kind: Kind, evidence: Evidence) -> Contact:
+    """The contact once this has been heard; stages the evidence. What has been heard already changes nothing."""
+    if await ctx.get(Evidence, contact.contact_id, evidence.evidence_id):
+        return contact
+    before = contact.consent(evidence.channel)
+    statement = Statement(
+        at=evidence.at, how=evidence.how, evidence_id=evidence.evidence_id, purposes=evidence.purposes
+    )
+    after = stated(before, kind, statement)
+    if kind is Kind.WITHDRAWN and after.opted_out_at is not None:
+        if before.opted_out_at is None:
+            after = _pending(after, (evidence.evidence_id,), contact.version + 1)
+        elif before.awaiting:
+            after = _pending(after, (*before.awaiting, evidence.evidence_id), before.awaiting_revision)
+        else:
+            # Said again while in force: there is nothing left to apply, so it is in force at once.
+            evidence = evidence.model_copy(update={"effective_at": ctx.now})
+    ctx.stage(ctx.insert(evidence))
+    return contact.with_consent(evidence.channel, after)
+
+
+def _pending(consent: Consent, awaiting: tuple[str, ...], revision: int) -> Consent:
+    return consent.model_copy(
+        update={"effective_at": None, "awaiting": awaiting, "awaiting_revision": revision},
+    )
+
+
+def profile_said(before: Contact | None, after: Contact) -> list[Event]:
+    """That the contact is new, or that what one sees of it has changed."""
+    if before is None:
+        kind: type[ContactCreated] | type[ContactUpdated] = ContactCreated
+    elif any(getattr(before, name) != getattr(after, name) for name in ("name", "phone", "email", "zone", "locale")):
+        kind = ContactUpdated
+    else:
+        return []
+    return [
+        kind(
+            contact_id=after.contact_id,
+            revision=after.version,
+            name=after.name,
+            phone=after.phone,
+            email=after.email,
+        )
+    ]
+
+
+def consent_said(before: Contact | None, after: Contact, evidence: Evidence, *, always: bool = False) -> list[Event]:
+    """That a consent was given or withdrawn, if what holds now is something else than before."""
+    old = before.consent(evidence.channel) if before else Consent()
+    new = after.consent(evidence.channel)
+    if not always and (old.opted_in, old.purposes, not old.opted_out_at) == (
+        new.opted_in,
+        new.purposes,
+        not new.opted_out_at,
+    ):
+        return []
+    return [
+        ConsentChanged(
+            contact_id=after.contact_id,
+            channel=evidence.channel,
+            opted_in=new.opted_in,
+            at=evidence.at,
+            how=evidence.how,
+            evidence_id=evidence.evidence_id,
+        )
+    ]
+
+
+def permissions_said(before: Contact | None, after: Contact, also: Collection[Channel] = ()) -> list[Event]:
+    """What senders must know, for each channel on which it changed (of a new contact: on which it has an address). An
+    opt-out that no sender has acknowledged yet asks for it again."""
+    said: list[Event] = []
+    for channel in Channel:
+        standing = after.standing(channel)
+        old = before and before.standing(channel).model_copy(update={"revision": standing.revision})
+        news = standing != old if before else standing.address is not None
+        if news or channel in also:
+            said.append(
+                PermissionChanged(
+                    contact_id=after.contact_id,
+                    channel=channel,
+                    standing=standing,
+                    acknowledge=bool(after.consent(channel).awaiting),
+                )
+            )
+    return said

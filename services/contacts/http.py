@@ -1,0 +1,158 @@
+"""``/api/contacts``: translates and delegates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp
+from libs.common.context import Context, Done, Page
+from libs.common.hosts.routes import Api
+from libs.messaging.words import Channel, Purpose
+from services.contacts import requests, search
+from services.contacts.model import Contact, Evidence
+from services.contacts.requests import CreateContact, SetConsent, UpdateContact
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class ConsentView(_View):
+    """What holds on one channel. ``effective_at``: since when the senders obey an opt-out."""
+
+    opted_in: bool = False
+    opted_out_at: Timestamp | None = None
+    effective_at: Timestamp | None = None
+    #: What the opt-in covers; empty: every purpose.
+    purposes: list[Purpose] = []
+    at: Timestamp | None = None
+    how: str | None = None
+    evidence_id: str | None = None
+    allow_listed: bool = False
+    suppressed: str | None = None
+    last_inbound_at: Timestamp | None = None
+
+
+class ContactView(_View):
+    contact_id: str
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    zone: str | None = None
+    consents: dict[Channel, ConsentView]
+    provider_user_ids: dict[Channel, str]
+    last_inbound_message_at: Timestamp | None = None
+    #: Send it back with an update to be refused if somebody else was faster.
+    version: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+    @staticmethod
+    def of(contact: Contact) -> ContactView:
+        """Every channel is named, so that nobody mistakes silence for consent."""
+        facts = contact.model_dump(exclude={"consents"})
+        return ContactView(**facts, consents=_consents(contact))
+
+
+class ContactPage(_View):
+    items: list[ContactView]
+    cursor: str | None = None
+
+
+class EvidenceView(_View):
+    evidence_id: str
+    channel: Channel
+    opted_in: bool
+    purposes: list[Purpose]
+    who: str
+    how: str
+    words: str | None = None
+    message_id: str | None = None
+    at: Timestamp
+    heard_at: Timestamp
+    effective_at: Timestamp | None = None
+
+
+class ConsentHistory(_View):
+    """What holds now, and everything that was said about it, newest first."""
+
+    contact_id: str
+    consents: dict[Channel, ConsentView]
+    evidence: list[EvidenceView]
+    cursor: str | None = None
+
+
+@router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201)
+async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]:
+    """Create a contact; nobody is opted in by that."""
+    return _seen(await requests.create_contact(body, ctx))
+
+
+@router.read("GET", "/api/contacts", role=Role.VIEWER)
+async def list_contacts(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+    """All contacts, newest first."""
+    return _page(await search.list_contacts(limit, cursor, ctx))
+
+
+@router.read("GET", "/api/contacts/search", role=Role.VIEWER)
+async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+    """Contacts by the beginning of name, number or e-mail address."""
+    return _page(await search.search_contacts(q, limit, cursor, ctx))
+
+
+@router.read("GET", "/api/contacts/{contact_id}", role=Role.VIEWER)
+async def read_contact(contact_id: str, ctx: Context) -> ContactView:
+    """One contact."""
+    return ContactView.of(await requests.existing(ctx, contact_id))
+
+
+@router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR)
+async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[ContactView]:
+    """Change what is given; null clears."""
+    return _seen(await requests.update_contact(contact_id, body, ctx))
+
+
+@router.write("DELETE", "/api/contacts/{contact_id}", role=Role.OPERATOR, status=204)
+async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
+    """Delete a contact; its addresses are free again."""
+    return await requests.delete_contact(contact_id, ctx)
+
+
+@router.write("PUT", "/api/contacts/{contact_id}/consents/{channel}", role=Role.OPERATOR)
+async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: Context) -> Done[ContactView]:
+    """Record an opt-in or opt-out with its evidence."""
+    return _seen(await requests.set_consent(contact_id, channel, body, ctx))
+
+
+@router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)
+async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ConsentHistory:
+    """The consents of a contact and their evidence."""
+    contact = await requests.existing(ctx, contact_id)
+    page = await ctx.query(Evidence, contact_id, limit=limit, cursor=cursor, newest_first=True)
+    return ConsentHistory(
+        contact_id=contact_id,
+        consents=_consents(contact),
+        evidence=[EvidenceView.model_validate(row) for row in page.items],
+        cursor=page.cursor,
+    )
+
+
+def _consents(contact: Contact) -> dict[Channel, ConsentView]:
+    return {channel: ConsentView.model_validate(contact.consent(channel)) for channel in Channel}
+
+
+def _seen(done: Done[Contact]) -> Done[ContactView]:
+    return Done(ContactView.of(done.value), done.said)
+
+
+def _page(page: Page[Contact]) -> ContactPage:
+    return ContactPage(items=[ContactView.of(contact) for contact in page.items], cursor=page.cursor)

@@ -1,0 +1,193 @@
+"""Contacts, who holds which address, the evidence of consents, and the rows that searching reads."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import phonenumbers
+from pydantic import Field
+
+from libs.common.clock import Timestamp
+from libs.common.item import Index, Item, Table
+from libs.messaging.checks import E164, EMAIL
+from libs.messaging.permission import Standing
+from libs.messaging.words import Channel, Purpose
+from services.contacts.consents import Consent
+from services.contacts.words import SHORTEST, terms
+
+#: Channels that write to a phone number.
+BY_PHONE = frozenset({Channel.WHATSAPP, Channel.SMS, Channel.VOICE, Channel.RCS})
+#: The one key under which all contacts are listed; takes 1,000 new contacts a second.
+LISTED = "all"
+NAME_LENGTH = 200
+
+
+class Contact(Item):
+    """Somebody whom we may talk to. ``version`` grows with every change and is the revision in all that is said."""
+
+    TABLE: ClassVar[Table] = Table(
+        "contact", key="contactId", indexes=(Index("by-creation", hash="listed", sort="createdAt"),)
+    )
+
+    contact_id: str
+    name: str | None = None
+    #: E.164.
+    phone: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    #: IANA name, such as ``Europe/Berlin``.
+    zone: str | None = None
+    consents: dict[Channel, Consent] = Field(default_factory=dict)
+    last_inbound_message_at: Timestamp | None = None
+    #: By channel: the provider's own id of the user, where an address may be missing.
+    provider_user_ids: dict[Channel, str] = Field(default_factory=dict)
+    created_at: Timestamp
+    updated_at: Timestamp
+    deleted_at: Timestamp | None = None
+    #: Gone with the contact, so that the list is of those who are there.
+    listed: str | None = LISTED
+
+    def consent(self, channel: Channel) -> Consent:
+        return self.consents.get(channel) or Consent()
+
+    def with_consent(self, channel: Channel, consent: Consent) -> Contact:
+        return self.model_copy(update={"consents": {**self.consents, channel: consent}})
+
+    def address(self, channel: Channel) -> str | None:
+        """Where the channel writes to."""
+        if channel is Channel.EMAIL:
+            return self.email
+        return self.phone or self.provider_user_ids.get(channel)
+
+    def standing(self, channel: Channel) -> Standing:
+        """All that a sender must know."""
+        consent = self.consent(channel)
+        return Standing(
+            contact_id=self.contact_id,
+            channel=channel,
+            revision=self.version,
+            address=self.address(channel),
+            name=self.name,
+            opted_in=consent.opted_in,
+            opted_out_at=consent.opted_out_at,
+            purposes=consent.purposes,
+            consent_id=consent.evidence_id,
+            suppressed=consent.suppressed,
+            last_inbound_at=consent.last_inbound_at,
+            zone=self.zone,
+            locale=self.locale,
+            deleted=self.deleted_at is not None,
+        )
+
+    def claims(self) -> set[str]:
+        """The addresses that are this contact's alone; none once it is deleted."""
+        if self.deleted_at is not None:
+            return set()
+        held = {AddressClaim.id_of(str(channel), user) for channel, user in self.provider_user_ids.items()}
+        if self.phone:
+            held.add(AddressClaim.id_of("phone", self.phone))
+        if self.email:
+            held.add(AddressClaim.id_of("email", self.email))
+        return held
+
+    def search_terms(self) -> list[SearchTerm]:
+        if self.deleted_at is not None:
+            return []
+        found = sorted(terms(self.name, self.phone, self.email))
+        return [
+            SearchTerm(
+                bucket=SearchTerm.bucket_of(kind, term),
+                place=f"{term}#{self.contact_id}",
+                contact_id=self.contact_id,
+                term=term,
+                siblings=[other for same, other in found if same == kind],
+            )
+            for kind, term in found
+        ]
+
+
+class AddressClaim(Item):
+    """Who holds an address; inserted in the transaction that gives it, so that one address has one contact."""
+
+    TABLE: ClassVar[Table] = Table("address-claim", key="id")
+
+    id: str
+    contact_id: str
+
+    @staticmethod
+    def id_of(kind: str, address: str) -> str:
+        """``kind`` is ``phone``, ``email`` or the channel whose provider gave the id."""
+        return f"{kind}#{address.lower() if kind == 'email' else address}"
+
+
+class Evidence(Item):
+    """What was said about consent, word for word. Rows are added and never changed, but for ``effective_at``, once."""
+
+    TABLE: ClassVar[Table] = Table("evidence", key="contactId", sort="evidenceId")
+
+    contact_id: str
+    #: ``<time>#<id>``: in the order of time.
+    evidence_id: str
+    channel: Channel
+    opted_in: bool
+    purposes: tuple[Purpose, ...] = ()
+    #: ``customer``, or the one who recorded it.
+    who: str
+    how: str
+    #: What the contact wrote, or was shown.
+    words: str | None = None
+    message_id: str | None = None
+    #: When it was said, and when we heard it.
+    at: Timestamp
+    heard_at: Timestamp
+    #: When an opt-out was in force: the sender had acknowledged it.
+    effective_at: Timestamp | None = None
+
+
+class SearchTerm(Item):
+    """``term#contactId`` under the kind and the first characters of the term. ``siblings`` are all of the contact's terms
+    of that kind, so that a query of several words can be answered from these rows alone."""
+
+    TABLE: ClassVar[Table] = Table("search-term", key="bucket", sort="place")
+
+    bucket: str
+    place: str
+    contact_id: str
+    term: str
+    siblings: list[str] = Field(default_factory=list)
+
+    @staticmethod
+    def bucket_of(kind: str, term: str) -> str:
+        return f"{kind}#{term[:SHORTEST]}"
+
+
+_WRITTEN = re.compile(r"\+?[\d\s()./-]{3,40}")
+
+
+def to_e164(text: str, region: str | None = None) -> str:
+    """A phone number in E.164. ``region`` (ISO 3166) is where a number without ``+`` is dialled.
+
+    Raises ValueError with a sentence for people."""
+    text = text.strip()
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError("Write a phone number of digits, such as +1 202 555 0123.")
+    if not text.startswith("+") and not region:
+        raise ValueError("Begin with + and the country code, or give a defaultRegion.")
+    try:
+        number = phonenumbers.parse(text, region and region.upper())
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(f"{str(error).partition(') ')[2] or 'This is no phone number'}") from None
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # Possible, not valid: carriers open ranges faster than tables of them are published.
+    if not phonenumbers.is_possible_number(number) or not E164.fullmatch(written):
+        raise ValueError("The number is too short or too long for its country.")
+    return written
+
+
+def is_phone(address: str) -> bool:
+    return E164.fullmatch(address) is not None
+
+
+def is_email(address: str) -> bool:
+    return len(address) <= 320 and EMAIL.fullmatch(address) is not None

@@ -1,0 +1,214 @@
+"""What one can ask of ``contacts``: create, update, delete, consent. Each stages its writes and says what follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.messaging.events.contacts import ContactDeleted
+from libs.messaging.words import Channel, Purpose
+from services.contacts.changes import (
+    consent_said,
+    evidence_id,
+    holders,
+    new_contact,
+    permissions_said,
+    profile_said,
+    save,
+    state,
+)
+from services.contacts.consents import Kind, moment, moved
+from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email, to_e164
+
+MILLISECOND = timedelta(milliseconds=1)
+Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
+
+
+class _Body(BaseModel):
+    """A request's body: camelCase, and a field that we do not know is a mistake, not a wish."""
+
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, populate_by_name=True, str_strip_whitespace=True
+    )
+
+
+class _Profile(_Body):
+    name: str | None = Field(default=None, max_length=NAME_LENGTH)
+    #: With a leading ``+``, or as dialled in ``default_region``.
+    phone: str | None = Field(default=None, max_length=40)
+    email: str | None = Field(default=None, max_length=320)
+    locale: str | None = Field(default=None, pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
+    #: IANA time zone.
+    zone: str | None = Field(default=None, max_length=64)
+    default_region: Region | None = None
+
+
+class CreateContact(_Profile):
+    """A new contact. Nobody is opted in by being created."""
+
+
+class UpdateContact(_Profile):
+    """Only what is given changes; null clears. With ``version`` it is refused if somebody else was faster."""
+
+    version: int | None = None
+
+
+class SetConsent(_Body):
+    """An opt-in or opt-out, with how it was had and the words that were shown or said; and the channel's allow-list flag."""
+
+    opted_in: bool | None = None
+    #: What an opt-in covers; empty: every purpose.
+    purposes: list[Purpose] = Field(default_factory=list, max_length=3)
+    how: str = Field(default="api", min_length=1, max_length=100)
+    words: str | None = Field(default=None, max_length=4000)
+    allow_listed: bool | None = None
+
+
+async def create_contact(body: CreateContact, ctx: Context) -> Done[Contact]:
+    """Raises Problem: VALIDATION_FAILED names fields, CONTACT_EXISTS says who has the address."""
+    given = _checked(body)
+    if not any(given.get(name) for name in ("name", "phone", "email")):
+        raise _invalid([{"field": "phone", "detail": "Give a name, a phone number or an e-mail address."}])
+    contact = new_contact(ctx).model_copy(update=given)
+    await _unclaimed(ctx, contact)
+    after = save(ctx, None, contact)
+    return Done(after, (*profile_said(None, after), *permissions_said(None, after)))
+
+
+async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[Contact]:
+    """Raises Problem: as for creating, CONTACT_NOT_FOUND, VERSION_CONFLICT."""
+    before = await existing(ctx, contact_id)
+    if body.version is not None and body.version != before.version:
+        raise Problem(
+            409,
+            "VERSION_CONFLICT",
+            "Somebody else changed this contact",
+            "Read it again and repeat your change.",
+            version=before.version,
+        )
+    contact = _moved(before, before.model_copy(update=_checked(body)))
+    if contact == before:
+        return Done(before)
+    await _unclaimed(ctx, contact)
+    after = save(ctx, before, contact)
+    return Done(after, (*profile_said(before, after), *permissions_said(before, after)))
+
+
+async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
+    """The row stays, marked; its addresses are free again and nobody may write to it. Raises CONTACT_NOT_FOUND."""
+    before = await existing(ctx, contact_id)
+    after = save(ctx, before, before.model_copy(update={"deleted_at": ctx.now, "listed": None}))
+    deleted = ContactDeleted(contact_id=contact_id, revision=after.version)
+    return Done(None, (deleted, *permissions_said(before, after, also=tuple(Channel))))
+
+
+async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: Context) -> Done[Contact]:
+    """Records the evidence; an opt-in after an opt-out clears it. Raises Problem."""
+    before = await existing(ctx, contact_id)
+    if body.opted_in is None and body.allow_listed is None:
+        raise _invalid([{"field": "optedIn", "detail": "Give optedIn, allowListed or both."}])
+    if Purpose.COMPLIANCE in body.purposes:
+        raise _invalid([{"field": "purposes", "detail": "compliance needs no consent; use service or marketing."}])
+    contact, evidence = before, None
+    if body.allow_listed is not None:
+        consent = contact.consent(channel).model_copy(update={"allow_listed": body.allow_listed})
+        contact = contact.with_consent(channel, consent)
+    if body.opted_in is not None:
+        evidence = _evidence(ctx, contact, channel, body, body.opted_in)
+        contact = await state(ctx, contact, Kind.GIVEN if body.opted_in else Kind.WITHDRAWN, evidence)
+    after = save(ctx, before, contact)
+    consents = consent_said(before, after, evidence, always=True) if evidence else []
+    return Done(after, (*consents, *permissions_said(before, after, also=(channel,))))
+
+
+def _evidence(ctx: Context, contact: Contact, channel: Channel, body: SetConsent, opted_in: bool) -> Evidence:
+    # Whoever asks has seen what we know, so it is later than that, whatever the clocks of others say.
+    known = [statement.at + MILLISECOND for statement in contact.consent(channel).heard.values()]
+    at = max([moment(ctx.now), *known])
+    return Evidence(
+        contact_id=contact.contact_id,
+        evidence_id=evidence_id(at, ctx.cause.id if ctx.cause else "", channel),
+        channel=channel,
+        opted_in=opted_in,
+        purposes=tuple(dict.fromkeys(body.purposes)) if opted_in else (),
+        who=ctx.actor,
+        how=body.how,
+        words=body.words,
+        at=at,
+        heard_at=ctx.now,
+    )
+
+
+async def existing(ctx: Context, contact_id: str) -> Contact:
+    """Raises Problem CONTACT_NOT_FOUND, also for one that was deleted."""
+    contact = await ctx.get(Contact, contact_id)
+    if contact is None or contact.deleted_at is not None:
+        raise Problem(404, "CONTACT_NOT_FOUND", "There is no such contact")
+    return contact
+
+
+async def _unclaimed(ctx: Context, contact: Contact) -> None:
+    taken = {
+        claim: holder
+        for claim, holder in (await holders(ctx, sorted(contact.claims()))).items()
+        if holder != contact.contact_id
+    }
+    if taken:
+        claim, holder = next(iter(taken.items()))
+        kind = claim.partition("#")[0]
+        raise Problem(
+            409,
+            "CONTACT_EXISTS",
+            "Another contact has this address",
+            "Update that contact, or delete it first.",
+            [{"field": kind, "detail": "It belongs to another contact."}],
+            contactId=holder,
+        )
+
+
+def _moved(before: Contact, after: Contact) -> Contact:
+    """What belonged to an address that was replaced (its window, suppression, having written from it) does not go along;
+    what the person decided does."""
+    channels = set(BY_PHONE) if before.phone and before.phone != after.phone else set[Channel]()
+    if before.email and before.email != after.email:
+        channels.add(Channel.EMAIL)
+    for channel in channels & after.consents.keys():
+        after = after.with_consent(channel, moved(after.consent(channel)))
+    return after
+
+
+def _checked(body: _Profile) -> dict[str, str | None]:
+    """The fields given, as they are kept. Raises Problem with every wrong one named."""
+    given: dict[str, str | None] = body.model_dump(exclude={"default_region", "version"}, exclude_unset=True)
+    errors = []
+    given = {name: value or None for name, value in given.items()}
+    if phone := given.get("phone"):
+        try:
+            given["phone"] = to_e164(phone, body.default_region)
+        except ValueError as error:
+            errors.append({"field": "phone", "detail": str(error)})
+    if (email := given.get("email")) and not is_email(email):
+        errors.append({"field": "email", "detail": "Write an e-mail address, such as ana@example.com."})
+    if (zone := given.get("zone")) and not _is_zone(zone):
+        errors.append({"field": "zone", "detail": "Write an IANA time zone, such as Europe/Berlin."})
+    if errors:
+        raise _invalid(errors)
+    return given
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, OSError, KeyError):
+        return False
+
+
+def _invalid(errors: list[dict[str, str]]) -> Problem:
+    named = ", ".join(error["field"] for error in errors)
+    return Problem(422, "VALIDATION_FAILED", "The request is not as it should be", f"See: {named}", errors)

@@ -1,0 +1,47 @@
+"""Finding contacts by the beginning of a name, number or address. A page costs the same wherever in the list it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from libs.common.context import Context, Page
+from libs.common.errors import Problem
+from services.contacts.model import LISTED, Contact, SearchTerm
+from services.contacts.words import SHORTEST, Sought, sought
+
+#: A query of several words may read past rows that do not fit; so often at most, then the page is short.
+ROUNDS = 5
+
+
+async def search_contacts(q: str, limit: int, cursor: str | None, ctx: Context) -> Page[Contact]:
+    """One page in the order of the matched word; it may be short and still have a cursor. Raises Problem, BadCursor."""
+    wanted = sought(q)
+    if wanted is None:
+        detail = f"Give at least {SHORTEST} characters of a name, number or address."
+        raise Problem(422, "QUERY_TOO_SHORT", "There is too little to look for", "", [{"field": "q", "detail": detail}])
+    found: list[SearchTerm] = []
+    for _ in range(ROUNDS):
+        page = await ctx.query(
+            SearchTerm,
+            SearchTerm.bucket_of(wanted.kind, wanted.term),
+            prefix=wanted.term,
+            limit=limit - len(found),
+            cursor=cursor,
+        )
+        found += [row for row in page.items if _fits(row, wanted)]
+        cursor = page.cursor
+        if cursor is None or len(found) == limit:
+            break
+    contacts = await asyncio.gather(*(ctx.get(Contact, row.contact_id) for row in found))
+    return Page([contact for contact in contacts if contact and contact.deleted_at is None], cursor)
+
+
+async def list_contacts(limit: int, cursor: str | None, ctx: Context) -> Page[Contact]:
+    """All who are there, newest first."""
+    return await ctx.query(Contact, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
+
+
+def _fits(row: SearchTerm, wanted: Sought) -> bool:
+    """The other words fit, and this is the first of the contact's terms that fits: who has two is found once."""
+    first = min(term for term in row.siblings if term.startswith(wanted.term))
+    return row.term == first and all(any(term.startswith(word) for term in row.siblings) for word in wanted.rest)

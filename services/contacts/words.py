@@ -1,0 +1,70 @@
+"""How contacts are found by what one types: search terms, and the same normalisation for a query; pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+
+#: Terms are kept under their first characters, so that a prefix of at least so many finds one key.
+SHORTEST = 2
+LONGEST = 60
+MOST_WORDS = 12
+_DIALLED = re.compile(r"[\d+()./\s-]+")
+_LETTERS = re.compile(r"[^\W_]+")
+
+
+def folded(text: str) -> str:
+    """Case, width and accents do not matter: ``José`` and ``JOSE`` are the same."""
+    spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(c for c in spread if not (unicodedata.combining(c) and ord(c) < 0x0370))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, each once, in order; marks that letters of some scripts need stay with them."""
+    parts = re.split(r"[^\w\u0300-\uffff]+|_", folded(text))
+    return list(dict.fromkeys(part[:LONGEST] for part in parts if _LETTERS.search(part)))
+
+
+def terms(name: str | None, phone: str | None, email: str | None) -> set[tuple[str, str]]:
+    """Under what a contact is found: ``(kind, term)``. Words of the name and of the address's local part, the number with
+    and without its country code, the address."""
+    found = {("word", word) for word in [*words(name or ""), *words((email or "").partition("@")[0])][:MOST_WORDS]}
+    if phone:
+        found |= {("phone", number) for number in _numbers(phone)}
+    if email:
+        found.add(("email", email.lower()[:LONGEST]))
+    return found
+
+
+def _numbers(phone: str) -> set[str]:
+    try:
+        return {phone.lstrip("+"), phonenumbers.national_significant_number(phonenumbers.parse(phone))}
+    except phonenumbers.NumberParseException:
+        return {phone.lstrip("+")}
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A query understood: rows under ``kind`` whose term begins with ``term``; of those, contacts that have a word
+    beginning with each of ``rest``."""
+
+    kind: str
+    term: str
+    rest: tuple[str, ...] = ()
+
+
+def sought(query: str) -> Sought | None:
+    """What a query looks for; None when it is too short to look for anything."""
+    query = query.strip()
+    if "@" in query:
+        return Sought("email", folded(query)[:LONGEST]) if len(query) >= SHORTEST else None
+    if _DIALLED.fullmatch(query):
+        digits = "".join(c for c in unicodedata.normalize("NFKC", query) if c.isdigit())
+        return Sought("phone", digits) if len(digits) >= SHORTEST else None
+    parts = sorted(words(query), key=len, reverse=True)
+    if not parts or len(parts[0]) < SHORTEST:
+        return None
+    return Sought("word", parts[0], tuple(parts[1:]))

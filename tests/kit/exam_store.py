@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,11 @@ class Sitting:
     store: Store
     people: str
     notes: str
+    #: Another process's store on the same rows.
+    open: Callable[[], Store]
+
+    def another(self) -> "Sitting":
+        return replace(self, store=self.open())
 
     async def person(self, id: str) -> dict[str, Any] | None:
         return await self.store.get(self.people, {"id": id})
@@ -199,10 +205,17 @@ class StoreExam:
 
     async def test_fifty_writers_of_one_row_lose_no_update(self, sitting: Sitting) -> None:
         await sitting.store.write(ops.insert(sitting.people, Person(id="ada")))
-        await asyncio.gather(*(add_one(sitting) for _ in range(50)))
+        await asyncio.gather(*(add_one(sitting.another()) for _ in range(50)))
         row = await sitting.person("ada")
         assert row is not None
         assert (row["count"], row["version"]) == (50, 50)
+
+    async def test_writers_of_one_row_that_share_a_store_lose_no_update(self, sitting: Sitting) -> None:
+        await sitting.store.write(ops.insert(sitting.people, Person(id="ada")))
+        await asyncio.gather(*(add_one(sitting) for _ in range(12)))
+        row = await sitting.person("ada")
+        assert row is not None
+        assert (row["count"], row["version"]) == (12, 12)
 
     async def test_a_replacement_removes_what_the_item_no_longer_has(self, sitting: Sitting) -> None:
         await sitting.store.write(ops.insert(sitting.people, Person(id="ada", city="Paris")))

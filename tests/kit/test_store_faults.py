@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 
 from libs.common.aws import Aws
 from libs.common.store import ops
-from libs.common.store.dynamodb import ATTEMPTS, DynamoStore
+from libs.common.store.dynamodb import DynamoStore
 from libs.common.store.ops import Check, Delete, Insert, Put, Query, Update, When
+from libs.common.store.persist import ATTEMPTS
 from libs.common.testing.faultproxy import FaultProxy, Rule
 from tests.kit.exam_store import Sitting, add_one, fill, pages
 from tests.kit.tables import Person, create, fresh_tables
@@ -34,7 +35,7 @@ async def through(emulator: dict[str, str]) -> AsyncIterator[Open]:
                 made = True
             proxy = await stack.enter_async_context(FaultProxy(emulator["AWS_ENDPOINT_URL"], rules, seed))
             aws = await stack.enter_async_context(Aws(environment={**emulator, "AWS_ENDPOINT_URL": proxy.url}))
-            return Sitting(DynamoStore(aws, tables), *tables), proxy
+            return Sitting(DynamoStore(aws, tables), *tables, open=lambda: DynamoStore(aws, tables)), proxy
 
         yield open
 
@@ -195,3 +196,13 @@ async def test_reads_and_writes_of_many_callers_share_calls(through: Open) -> No
     rows = await asyncio.gather(*(sitting.store.get(sitting.notes, key) for key in keys * 3))
     assert all(rows)
     assert proxy.calls == {("dynamodb", WRITES): 1, ("dynamodb", "BatchGetItem"): 1}
+
+
+async def test_what_cannot_be_written_or_read_does_not_take_its_company_with_it(through: Open) -> None:
+    sitting, _ = await through()
+    rows = [{"id": "good"}, {"id": "bad", "at": object()}, {"id": ""}]
+    writes = (sitting.store.write(Insert(sitting.people, row)) for row in rows)
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(each).__name__ for each in results] == ["Written", "TypeError", "ClientError"]
+    reads = await asyncio.gather(*(sitting.person(id) for id in ("good", "", "none")), return_exceptions=True)
+    assert [reads[0], type(reads[1]), reads[2]] == [{"id": "good"}, ClientError, None]

@@ -16,7 +16,8 @@ class TestMemory(StoreExam):
     @pytest.fixture
     def sitting(self) -> Sitting:
         tables = fresh_tables()
-        return Sitting(MemoryStore(tables), *tables)
+        store = MemoryStore(tables)
+        return Sitting(store, *tables, open=lambda: store)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,4 +32,4 @@ class TestDynamoDB(StoreExam):
     async def sitting(self, aws: Aws) -> Sitting:
         tables = fresh_tables()
         await create(aws, tables)
-        return Sitting(DynamoStore(aws, tables), *tables)
+        return Sitting(DynamoStore(aws, tables), *tables, open=lambda: DynamoStore(aws, tables))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from libs.common.clock import derived_id
 from libs.common.item import Key, Row, Table
+from libs.common.store import values
 from libs.common.store.ops import (
     Delete,
     Insert,
@@ -25,24 +25,9 @@ from libs.common.store.ops import (
     Write,
     Written,
 )
-from libs.common.store.values import (
-    check_transaction,
-    decode_cursor,
-    encode_cursor,
-    from_attributes,
-    key_names,
-    key_of,
-    must_exist,
-    to_attribute,
-    to_attributes,
-)
+from libs.common.store.values import from_attributes, key_names, key_of, must_exist, to_attribute, to_attributes
 
-ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class MemoryStore:
@@ -68,7 +53,7 @@ class MemoryStore:
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
         await asyncio.sleep(0)
-        check_transaction(ops, self._tables)
+        values.check_transaction(ops, self._tables)
         cause = derived_id(token, repr(list(ops)))
         if cause in self._transactions:
             return
@@ -83,7 +68,7 @@ class MemoryStore:
     async def query(self, query: Query) -> Rows:
         await asyncio.sleep(0)
         table = self._tables[query.table]
-        after = decode_cursor(query, table)
+        after = values.decode_cursor(query, table)
         names = key_names(table, query.index)
         if (query.prefix or query.between) and query.sort is None:
             raise ValueError("a range needs a sort key")
@@ -100,7 +85,7 @@ class MemoryStore:
         last = {name: page[-1][name] for name in names} if len(found) > query.limit else None
         if query.index and table.index(query.index).projection == "KEYS_ONLY":
             page = [{name: row[name] for name in names} for row in page]
-        return Rows([_copy(row) for row in page], encode_cursor(query, last) if last else None)
+        return Rows([_copy(row) for row in page], values.encode_cursor(query, last) if last else None)
 
     def _place(self, op: Op) -> tuple[str, ...]:
         return tuple(key_of(op, self._tables[op.table]).values())

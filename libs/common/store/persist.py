@@ -1,0 +1,47 @@
+"""Which faults of DynamoDB pass, and how long we wait for that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import ClientError as HttpError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+
+#: Codes of requests, statements and cancelled transactions that say "not now"; the suffix differs between them.
+TRANSIENT = {
+    "InternalServer", "InternalFailure", "LimitExceeded", "ProvisionedThroughputExceeded", "RequestLimitExceeded",
+    "RequestTimeout", "ServiceUnavailable", "Throttling", "TransactionConflict", "TransactionInProgress",
+}  # fmt: skip
+#: Short first waits (50 ms), because a key stays busy while its write is retried; in all less than a message is hidden.
+ATTEMPTS = 8
+PATIENCE_SECONDS = 15
+
+
+class Unavailable(Exception):
+    """DynamoDB left a part undone until our patience ended. What was asked may or may not have happened."""
+
+
+def is_transient(code: str) -> bool:
+    return code.removesuffix("Exception").removesuffix("Error") in TRANSIENT
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether another attempt can help."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or is_transient(error.response["Error"]["Code"])
+    return isinstance(error, Unavailable | HTTPClientError | HttpError | ResponseParserError | TimeoutError)
+
+
+async def persist(step: Callable[[], Awaitable[None]]) -> None:
+    """Repeat ``step`` while what stops it may pass; then raise that."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(may_pass),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(PATIENCE_SECONDS),
+        reraise=True,
+    ):
+        with attempt:
+            await step()

@@ -1,0 +1,120 @@
+"""Writes on their way, up to 25 to a call, until each has its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from libs.common.clock import drawn_id
+from libs.common.item import Key, Table
+from libs.common.store.ops import Delete, Insert, Put, Write, Written
+from libs.common.store.partiql import bears, statement
+from libs.common.store.persist import Unavailable, is_transient, may_pass, persist
+from libs.common.store.values import Attributes, from_attributes, key_of, to_attributes
+
+Call = Callable[..., Awaitable[dict[str, Any]]]
+Read = Callable[[Sequence[tuple[str, Key]]], Awaitable[Sequence[Attributes | None]]]
+
+
+@dataclass(eq=False)
+class Pending:
+    """``request`` is the item of a put or the statement of another write; all attempts carry the same ``nonce``."""
+
+    op: Write
+    key: Key
+    nonce: str
+    request: dict[str, Any]
+    outcome: Written | BaseException | None = None
+
+    @classmethod
+    def of(cls, op: Write, table: Table) -> Pending:
+        """Raises TypeError or ValueError for values that DynamoDB cannot hold."""
+        nonce = drawn_id()[:12]
+        request = to_attributes(op.row) if isinstance(op, Put) else statement(op, nonce, table)
+        return cls(op, key_of(op, table), nonce, request)
+
+    def refused(self, row: Attributes | None) -> None:
+        """What a refusal means, now that the row that refused is seen."""
+        if row is not None:
+            mine = bears(row, self.nonce)
+            self.outcome = Written(True) if mine else Written(False, from_attributes(row))
+        elif not isinstance(self.op, Insert):  # an insert whose obstacle has gone is tried again
+            self.outcome = Written(isinstance(self.op, Delete))
+
+
+class Writer:
+    def __init__(self, call: Call, read: Read) -> None:
+        self._call = call
+        self._read = read
+
+    async def send(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
+        """The writes of one batch are on rows of their own."""
+
+        async def step() -> None:
+            left = [each for each in batch if each.outcome is None]
+            puts = [each for each in left if isinstance(each.op, Put)]
+            rest = [each for each in left if not isinstance(each.op, Put)]
+            sent = [self._together(self._put, puts), self._together(self._execute, rest)]
+            for error in await asyncio.gather(*sent, return_exceptions=True):
+                if error is not None:
+                    raise error
+            if any(each.outcome is None for each in batch):
+                raise Unavailable("some writes")
+
+        failure: BaseException = Unavailable("write")
+        try:
+            await persist(step)
+        except Exception as error:
+            failure = error
+        return [failure if each.outcome is None else each.outcome for each in batch]
+
+    async def _together(self, send: Callable[[list[Pending]], Awaitable[None]], some: list[Pending]) -> None:
+        """If the call is refused as a whole, one by one, so that only the bad one fails."""
+        if not some:
+            return
+        try:
+            await send(some)
+        except (ClientError, BotoCoreError) as error:
+            if may_pass(error):
+                raise
+            if len(some) == 1:
+                some[0].outcome = error
+            else:
+                for each in some:
+                    await self._together(send, [each])
+
+    async def _put(self, some: list[Pending]) -> None:
+        requests: dict[str, list[Any]] = defaultdict(list)
+        for each in some:
+            requests[each.op.table].append({"PutRequest": {"Item": each.request}})
+        skipped = (await self._call("batch_write_item", RequestItems=dict(requests))).get("UnprocessedItems", {})
+        for each in some:
+            key = to_attributes(each.key).items()
+            again = (entry["PutRequest"]["Item"] for entry in skipped.get(each.op.table, []))
+            if not any(key <= item.items() for item in again):
+                each.outcome = Written(True)
+
+    async def _execute(self, some: list[Pending]) -> None:
+        reply = await self._call("batch_execute_statement", Statements=[each.request for each in some])
+        unseen: list[Pending] = []
+        for each, response in zip(some, reply["Responses"], strict=True):
+            error = response.get("Error")
+            if error is None:
+                each.outcome = Written(True)
+            elif error["Code"] not in ("ConditionalCheckFailed", "DuplicateItem"):
+                if not is_transient(error["Code"]):
+                    each.outcome = ClientError({"Error": error}, "BatchExecuteStatement")
+            elif "Item" in error:
+                each.refused(error["Item"])
+            else:
+                unseen.append(each)
+        if unseen:
+            # A duplicate comes without the row that stands there; DynamoDB Local shows it for no refusal.
+            rows = await self._read([(each.op.table, each.key) for each in unseen])
+            for each, row in zip(unseen, rows, strict=True):
+                each.refused(row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from libs.common.clock import Timestamp
 from libs.common.event import Event
 from libs.messaging.errors import ErrorCode
@@ -45,3 +47,23 @@ class PermissionApplied(Event):
     channel: Channel
     revision: int
     at: Timestamp
+
+
+class SendAgainDecided(Event):
+    """A message that was claimed before is to be tried once more, not before ``not_before``; its sender hears this itself
+    and claims ``attempt``. ``why`` is ``not_sent`` (the attempt before it certainly did not go out), ``resend`` (its
+    outcome stayed uncertain and the class allows a resend: ``resends`` counts them) or ``overdue`` (this was said before
+    and nothing came of it)."""
+
+    TYPE = "outbound.send-again-decided.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    message_class: MessageClass
+    attempt: int
+    not_before: Timestamp
+    why: Literal["not_sent", "resend", "overdue"]
+    resends: int = 0
+    detail: str | None = None

@@ -1,1 +1,1 @@
-"""What providers call things, in our words: shared by the sender and the translator of a channel's feed."""
+"""What providers' own words mean in ours; pure tables that the sending and the receiving side share."""

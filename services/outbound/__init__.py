@@ -1,0 +1,1 @@
+"""The senders: what they share, and a folder for each channel."""

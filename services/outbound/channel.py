@@ -1,0 +1,104 @@
+"""The contract of a channel: it translates one message for one provider and says which of four things became of it.
+
+A channel decides nothing else. Whether, when, how fast and how often a message is sent is the pipeline's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from libs.messaging.content import Content
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel as Name
+from libs.messaging.words import MessageClass, Purpose
+
+#: The arguments of the provider's operation, exactly as its AWS client takes them.
+Request = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message as a channel sees it: allowed, addressed, ready to be translated."""
+
+    message_id: str
+    #: E.164, an e-mail address, or the provider's own id of the user.
+    to: str
+    content: Content
+    message_class: MessageClass
+    purpose: Purpose = Purpose.SERVICE
+    #: The provider's id of the message it answers.
+    in_reply_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """Our side at the provider: the identity that sends, and the channel's own options by name."""
+
+    sender: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The provider took it and calls it ``provider_id``. Only a parsed answer with an id says so."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The provider took a look and refused for good. ``provider_code`` and ``detail`` are its own words."""
+
+    code: ErrorCode
+    provider_code: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """It certainly did not go out, and may later. ``retry_after`` in seconds if the provider named a time; otherwise the
+    wait grows by ``growth`` with every attempt."""
+
+    cause: str
+    retry_after: float | None = None
+    code: ErrorCode = ErrorCode.UNAVAILABLE
+    growth: float = 2.0
+    provider_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """It may have gone out: something of the request left, and no answer that can be read came back."""
+
+    cause: str
+
+
+Outcome = Accepted | Rejected | NotSent | Unknown
+
+
+class Invalid(Exception):
+    """The provider would not take this message; said before anything is sent."""
+
+    def __init__(self, code: ErrorCode, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class Channel(Protocol):
+    """One provider's translator, without state."""
+
+    name: Name
+    #: The AWS service whose client ``send`` is given; that client sends a request at most once.
+    provider: str
+
+    def render(self, message: Outgoing, account: Account) -> Request:
+        """The request, with our message id in the field that the provider echoes. Pure. Raises :class:`Invalid`."""
+
+    async def send(self, request: Request, client: Any) -> Outcome:
+        """Send it once and say what became of it; see :mod:`services.outbound.outcomes`. Raises nothing."""
+
+    def units(self, request: Request) -> int:
+        """How much of the sender's rate it takes: 1, or the parts of a text message."""

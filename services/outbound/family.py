@@ -1,0 +1,73 @@
+"""The declaration of a sender, the same for every channel: its queues, tables, grants and ticks follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from libs.common.event import Event
+from libs.common.item import Item
+from libs.common.service import Bucket, Grant, On, Secret, Service, every, on
+from libs.common.settings import Settings
+from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.messages import MessageConfirmed, MessageQueued
+from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
+from libs.messaging.permission import Permission
+from libs.messaging.words import MessageClass
+from services.outbound import handlers
+from services.outbound.channel import Channel
+from services.outbound.model import Delivery
+from services.outbound.pipeline import Pipeline
+from services.outbound.rates import Limits, RateLimitTracker
+from services.outbound.reconcile import reconcile
+
+#: Each lane is a queue of its own: a hundred thousand bulk messages do not stand before a code.
+LANES: dict[str, tuple[str, ...]] = {
+    "otp": (MessageClass.OTP,),
+    "tx": (MessageClass.TRANSACTIONAL, MessageClass.REPLY),
+    "bulk": (MessageClass.BULK,),
+}
+#: The shortest window of a class is that of a code, 5 s.
+RECONCILE_SECONDS = 10
+
+
+def any_sender(settings: Settings) -> Sequence[str]:
+    """No list of allowed senders: a message names its own."""
+    return ()
+
+
+def sender(
+    channel: Channel,
+    limits: Limits,
+    needs: Sequence[Bucket | Secret | Grant],
+    *,
+    senders: Callable[[Settings], Sequence[str]] = any_sender,
+    options: Mapping[str, str] | None = None,
+    owns: Sequence[type[Item]] = (),
+    hears: Sequence[On] = (),
+    says: Sequence[type[Event]] = (),
+) -> Service:
+    """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
+    may send, by the settings (none: any); ``options`` go to the channel's ``render`` as they are; ``owns``, ``hears`` and
+    ``says`` are what the channel has besides the family's own."""
+    pipeline = Pipeline(channel, limits, senders, dict(options or {}))
+    messages = [
+        heard
+        for lane, classes in LANES.items()
+        for heard in (
+            on(MessageQueued, pipeline.queued, channel=channel.name, message_class=classes, lane=lane),
+            on(SendAgainDecided, pipeline.again, channel=channel.name, message_class=classes, lane=lane),
+        )
+    ]
+    return Service(
+        f"outbound-{channel.name}",
+        owns=[Delivery, RateLimitTracker, Permission, *owns],
+        hears=[
+            *messages,
+            on(PermissionChanged, handlers.permission_changed, channel=channel.name),
+            on(MessageConfirmed, handlers.confirmed, channel=channel.name),
+            *hears,
+        ],
+        says=[DeliveryChanged, SendAgainDecided, PermissionApplied, *says],
+        every=[every(RECONCILE_SECONDS, reconcile)],
+        needs=list(needs),
+    )

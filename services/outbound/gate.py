@@ -1,0 +1,150 @@
+"""The gate before a send: breaker, bulkhead, pair rate, rate. One per sender and process; what all workers must agree on
+is in rows (see :mod:`services.outbound.rates`), the rest is this process's own experience with the provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from weakref import WeakKeyDictionary
+from zlib import crc32
+
+from libs.common.context import Context
+from libs.common.errors import Later
+from libs.common.store.ops import Store
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import MessageClass
+from services.outbound.breaker import PROBE_SECONDS, Breaker, Bulkhead
+from services.outbound.channel import Accepted, NotSent, Outcome, Rejected
+from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, Busy, Grid, Limits, Line, take_pair
+
+#: Whoever finds the house full comes back within this many seconds.
+FULL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the gate must know of a message."""
+
+    message_id: str
+    to: str
+    units: int
+    message_class: MessageClass
+
+    def luck(self, salt: str) -> float:
+        """In [0, 1), spread over messages; not drawn, so that a rerun of a story is the same story."""
+        return crc32(f"{self.message_id}{salt}".encode()) / 2**32
+
+
+class Pass:
+    """Leave to send at ``at`` (seconds since 1970)."""
+
+    def __init__(self, gate: Gate, visit: Visit, at: float, waited: float) -> None:
+        self._gate = gate
+        self._visit = visit
+        self.at = at
+        self.waited = waited
+
+    async def until_due(self, ctx: Context) -> bool:
+        """Wait for the moment. If it was missed (a slow store) another one is taken; False if there is none in time."""
+        if ctx.now.timestamp() > self.at + LATE:
+            try:
+                self.at = await self._gate.slot(self._visit, ctx, lead=0.0)
+            except Busy:
+                return False
+        pause = self.at - ctx.now.timestamp()
+        if pause > 0:
+            await ctx.clock.sleep(pause)
+        return True
+
+    def note(self, outcome: Outcome, ctx: Context) -> None:
+        """Tell the breaker. A provider that asks us to slow down is well."""
+        throttled = isinstance(outcome, NotSent) and outcome.code is ErrorCode.THROTTLED
+        answered = isinstance(outcome, Accepted | Rejected) or throttled
+        self._gate.breaker.note(answered, ctx.now.timestamp())
+
+
+class Gate:
+    """The gate of one sender."""
+
+    def __init__(self, sender: str, limits: Limits, ctx: Context) -> None:
+        self.breaker = Breaker(limits.failures)
+        self.bulkhead = Bulkhead(limits.in_flight)
+        self._sender = sender
+        self._limits = limits
+        rate = limits.per_second * PACE
+        self._lines = [
+            Line(f"sender#{sender}#{shard}", Grid(rate, shard, limits.shards), ctx.clock)
+            for shard in range(limits.shards)
+        ]
+        self._probes = Line(f"probe#{sender}", Grid(1 / PROBE_SECONDS), ctx.clock)
+
+    @asynccontextmanager
+    async def admit(self, visit: Visit, ctx: Context) -> AsyncIterator[Pass]:
+        """Through, with a place that is kept until the end of the block. Raises Later; a store that is down raises what it
+        raises, and then nothing is sent."""
+        began = ctx.now.timestamp()
+        await self._past_breaker(visit, ctx)
+        if not self.bulkhead.enter():
+            raise self._later(FULL_SECONDS * (0.5 + visit.luck(str(began))), "too many sends in flight", ctx)
+        try:
+            await self._past_pair(visit, ctx)
+            try:
+                at = await self.slot(visit, ctx)
+            except Busy as busy:
+                pause = busy.seconds * (0.5 + visit.luck(str(began)))
+                raise self._later(pause, "waiting for the sender's rate", ctx) from None
+            yield Pass(self, visit, at, ctx.now.timestamp() - began)
+        finally:
+            self.bulkhead.leave()
+
+    async def slot(self, visit: Visit, ctx: Context, lead: float | None = None) -> float:
+        """A moment at which the message may go out. Raises Busy."""
+        line = self._lines[crc32(visit.message_id.encode()) % len(self._lines)]
+        horizon = HORIZON[visit.message_class]
+        if lead is None:
+            return await line.take(visit.units, horizon, ctx)
+        return await line.take(visit.units, horizon, ctx, lead)
+
+    async def _past_breaker(self, visit: Visit, ctx: Context) -> None:
+        if not self.breaker.open:
+            return
+        now = ctx.now.timestamp()
+        pause = self.breaker.pause(now, visit.luck(str(now)))
+        if not self.breaker.admits(now):
+            raise self._later(pause, "the provider does not answer", ctx)
+        try:
+            # All workers share the probes.
+            await self._probes.take(1, PROBE_SECONDS, ctx)
+        except Busy:
+            raise self._later(pause, "the provider does not answer", ctx) from None
+
+    async def _past_pair(self, visit: Visit, ctx: Context) -> None:
+        if not self._limits.pair_seconds:
+            return
+        key = f"pair#{self._sender}#{visit.to}"
+        until = await take_pair(key, self._limits, ctx)
+        if until is not None and until - ctx.now < timedelta(seconds=PATIENCE):
+            await ctx.clock.sleep((until - ctx.now).total_seconds())
+            until = await take_pair(key, self._limits, ctx)
+        if until is not None:
+            raise Later(until, "waiting for the rate of this pair")
+
+    @staticmethod
+    def _later(seconds: float, why: str, ctx: Context) -> Later:
+        return Later(ctx.now + timedelta(seconds=seconds), why)
+
+
+class Gates:
+    """The gates of a channel, by sender; a process has one store, a test one for each world."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._gates: WeakKeyDictionary[Store, dict[str, Gate]] = WeakKeyDictionary()
+
+    def of(self, sender: str, ctx: Context) -> Gate:
+        mine = self._gates.setdefault(ctx.store, {})
+        if sender not in mine:
+            mine[sender] = Gate(sender, self._limits.of(sender), ctx)
+        return mine[sender]

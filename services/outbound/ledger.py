@@ -1,0 +1,88 @@
+"""Writing the send ledger, and what is said of it. A step is written over exactly the row it was taken from; whoever comes
+second follows the row that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.common.context import Context
+from libs.common.errors import Conflict, Later
+from libs.common.event import Event
+from libs.common.store.ops import Update
+from libs.messaging.words import Status
+from services.outbound import steps
+from services.outbound.model import Delivery, again, changed, move
+
+#: Pause between two tries to record an outcome while the store is down (s).
+RECORD_PAUSE = 0.2
+
+
+def step(old: Delivery, new: Delivery, ctx: Context) -> Update:
+    """The write that takes ``old`` to ``new``."""
+    change, gone, when = move(old, new)
+    return ctx.update(Delivery, old.message_id, set=change, remove=gone, when=when)
+
+
+async def write(row: Delivery | None, new: Delivery, ctx: Context) -> Sequence[Event]:
+    """Take ``row`` (None: there is none yet) to ``new`` and say so. If it stands elsewhere by now, follow it."""
+    stands = await _moved(row, new, ctx)
+    return said(new) if stands is None else await follow(stands, ctx)
+
+
+async def take(row: Delivery | None, claim: Delivery, ctx: Context) -> Sequence[Event] | None:
+    """Claim. None: it is ours; else somebody was quicker, and this is what that leads to."""
+    stands = await _moved(row, claim, ctx)
+    return None if stands is None else await follow(stands, ctx)
+
+
+async def record(claim: Delivery, ended: Delivery, ctx: Context) -> Sequence[Event]:
+    """Write down how a claim ended. While the claim lasts a store that is down is asked again; after that the failure
+    goes up, and whoever sees the claim next will call it uncertain, which is the truth."""
+    row, new = claim, ended
+    while True:
+        try:
+            stands = await _moved(row, new, ctx)
+        except Exception:
+            if claim.deadline is None or ctx.now >= claim.deadline:
+                raise
+            await ctx.clock.sleep(RECORD_PAUSE)
+            continue
+        if stands is None:
+            return said(new)
+        better = steps.overtaken(stands, ended) if stands.claim_id == claim.claim_id else steps.outlived(stands, ended)
+        if better is None:
+            return known(stands)
+        row, new = stands, better
+
+
+async def follow(row: Delivery, ctx: Context) -> Sequence[Event]:
+    """What a message that is already known leads to: nothing new, but what was said of it is said again. A claim whose
+    worker never reported becomes uncertain; it is never sent again from here."""
+    if row.status is not Status.CLAIMED or row.deadline is None:
+        return known(row)
+    if ctx.now < row.deadline:
+        raise Later(row.deadline, "claimed by another worker")
+    lost = steps.abandoned(row, ctx.now, ctx.settings.window_scale)
+    if await _moved(row, lost, ctx) is not None:
+        raise Conflict("the claim was settled meanwhile")
+    return said(lost)
+
+
+def said(row: Delivery) -> Sequence[Event]:
+    """What is said when a row has come to where it is: a deferral leads to one further attempt."""
+    return [*known(row), again(row, "not_sent")] if row.status is Status.DEFERRED else known(row)
+
+
+def known(row: Delivery) -> Sequence[Event]:
+    """What can be said of a row at any time, as often as one likes. A deferral is news only once."""
+    return [changed(row)] if row.status is not Status.DEFERRED or row.attempt == 1 else []
+
+
+async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery | None:
+    """Write it. None: done; else the row that stands there."""
+    written = await ctx.write(ctx.insert(new) if row is None else step(row, new, ctx))
+    if written:
+        return None
+    if written.row is None:
+        raise Conflict("the row is gone")
+    return Delivery.from_row(written.row)

@@ -1,0 +1,193 @@
+"""From a queued message to a recorded outcome. The claim comes last, each send is recorded, and whoever cannot claim does
+not send.
+
+    known? -> permission, checks, render -> gate (breaker, places, pair, rate) -> claim -> permission once more
+           -> wait for the slot -> send, once -> record -> say
+
+Whatever arrives twice finds the row and follows it; see :mod:`services.outbound.steps` for the steps of a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from zlib import crc32
+
+import structlog
+
+from libs.common.clock import drawn_id
+from libs.common.context import Context
+from libs.common.errors import Later
+from libs.common.event import Event
+from libs.common.settings import Settings
+from libs.messaging.checks import Asked, Refusal, refusal
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.outbound import SendAgainDecided
+from libs.messaging.permission import Permission, Standing
+from libs.messaging.words import Status
+from services.outbound import steps
+from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
+from services.outbound.gate import Gates, Pass, Visit
+from services.outbound.ledger import follow, record, take, write
+from services.outbound.model import Delivery, fresh
+from services.outbound.rates import Limits
+
+#: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
+RECORD_SECONDS = 3.0
+#: Our copy of a permission may lag behind the one the message was accepted on; a refusal waits this long for news.
+CATCH_UP = timedelta(seconds=10)
+_MAY_LAG = frozenset({ErrorCode.CONTACT_ERASED, ErrorCode.NO_CONSENT, ErrorCode.OPTED_OUT, ErrorCode.WINDOW_CLOSED})
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """One of the checks said no."""
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.code)
+        self.why = why
+
+
+class Pipeline:
+    """The sender of one channel. ``senders`` lists the identities that may send, by the settings; the first is the default."""
+
+    def __init__(
+        self, channel: Channel, limits: Limits, senders: Callable[[Settings], Sequence[str]], options: dict[str, str]
+    ) -> None:
+        self._channel = channel
+        self._gates = Gates(limits)
+        self._senders = senders
+        self._options = options
+        self._owner = drawn_id()
+
+    async def queued(self, event: MessageQueued, ctx: Context) -> Sequence[Event]:
+        """A message wants to be sent: the first time it is, after that its row tells."""
+        row = await ctx.get(Delivery, event.message_id)
+        if row is None or steps.may_claim(row, event):
+            return await self._attempt(row, event, ctx)
+        return await follow(row, ctx)
+
+    async def again(self, event: SendAgainDecided, ctx: Context) -> Sequence[Event]:
+        """A further attempt was decided; it is made if the row still stands where it stood then."""
+        row = await ctx.get(Delivery, event.message_id)
+        if row is None:
+            return ()
+        if row.status is not Status.DEFERRED or row.attempt != event.attempt - 1:
+            return await follow(row, ctx)
+        if row.not_before is not None and ctx.now < row.not_before:
+            raise Later(row.not_before, "waiting to try again")
+        return await self._attempt(row, row.queued, ctx)
+
+    async def _attempt(self, row: Delivery | None, event: MessageQueued, ctx: Context) -> Sequence[Event]:
+        before = row or fresh(event, ctx.now)
+        try:
+            standing = await self._permitted(event, ctx)
+            outgoing, request, sender = self._rendered(event, standing, ctx)
+        except Refused as refused:
+            return await write(row, steps.refused(before, refused.why, ctx.now), ctx)
+        visit = Visit(event.message_id, outgoing.to, self._channel.units(request), event.message_class)
+        async with self._gates.of(sender, ctx).admit(visit, ctx) as leave:
+            if ctx.settings.send_mode == "DRY_RUN":
+                return await write(row, steps.rehearsed(before, sender, ctx.now), ctx)
+            client = await ctx.client(self._channel.provider)
+            claim = self._claim(before, event, sender, standing, leave.waited, ctx)
+            # Nothing is sent before the claim, and nothing if it does not succeed.
+            elsewhere = await take(row, claim, ctx)
+            if elsewhere is not None:
+                return elsewhere
+            ended = await self._stopped(claim, event, leave, ctx)
+            if ended is None:
+                ended = await self._sent(claim, request, client, leave, ctx)
+            return await record(claim, ended, ctx)
+
+    async def _stopped(self, claim: Delivery, event: MessageQueued, leave: Pass, ctx: Context) -> Delivery | None:
+        """What keeps a claimed message from being sent after all. A STOP that was applied before this read wins; one that
+        is applied later finds the message already claimed."""
+        try:
+            due = await leave.until_due(ctx)
+            await self._permitted(event, ctx, lag=False)
+        except Refused as refused:
+            return steps.refused(claim, refused.why, ctx.now)
+        except Exception as error:
+            # Mended here, because only here it is certain that nothing went out.
+            log.warning("not sent", message=claim.message_id, error=type(error).__name__)
+            return self._concluded(claim, NotSent(f"stopped before the call: {type(error).__name__}"), ctx)
+        if not due:
+            late = NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
+            return self._concluded(claim, late, ctx)
+        return None
+
+    async def _sent(self, claim: Delivery, request: Request, client: object, leave: Pass, ctx: Context) -> Delivery:
+        """The one call. It is over, or given up as unknown, before the claim is."""
+        outcome: Outcome
+        left = steps.seconds_left(claim, ctx.now) - RECORD_SECONDS
+        if left <= 0:
+            return self._concluded(claim, NotSent("the claim ran out before the call"), ctx)
+        try:
+            async with asyncio.timeout(left):
+                outcome = await self._channel.send(request, client)
+        except Exception as error:
+            outcome = Unknown(f"no outcome: {type(error).__name__}")
+        leave.note(outcome, ctx)
+        return self._concluded(claim, outcome, ctx)
+
+    def _concluded(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
+        luck = crc32((claim.claim_id or "").encode()) / 2**32
+        ended = steps.concluded(claim, outcome, ctx.now, luck, ctx.settings.window_scale)
+        log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
+        return ended
+
+    async def _permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
+        """Our copy of the permission, if it allows the message. Raises Refused, or Later while the copy may lag behind."""
+        copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+        standing = copy.standing if copy else None
+        why = refusal(standing, Asked(event.channel, event.purpose, event.content, event.expires_at), ctx.now)
+        if why is None and standing is not None:
+            return standing
+        why = why or Refusal(ErrorCode.CONTACT_ERASED)
+        if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + CATCH_UP:
+            raise Later(
+                ctx.now + CATCH_UP / 5, f"refused for now ({why.code}); the permission may not have arrived yet"
+            )
+        raise Refused(why)
+
+    def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
+        allowed = self._senders(ctx.settings)
+        sender = event.sender or (allowed[0] if allowed else None)
+        if sender is None:
+            raise Refused(Refusal(ErrorCode.MISCONFIGURED, "No sender is named, and none is set."))
+        if allowed and sender not in allowed:
+            raise Refused(Refusal(ErrorCode.SENDER_NOT_ALLOWED))
+        outgoing = Outgoing(
+            event.message_id,
+            standing.address or "",
+            event.content,
+            event.message_class,
+            event.purpose,
+            event.in_reply_to,
+        )
+        try:
+            return outgoing, self._channel.render(outgoing, Account(sender, self._options)), sender
+        except Invalid as invalid:
+            raise Refused(Refusal(invalid.code, invalid.detail)) from None
+
+    def _claim(
+        self, before: Delivery, event: MessageQueued, sender: str, standing: Standing, waited: float, ctx: Context
+    ) -> Delivery:
+        notes = [
+            f"attempt {before.attempt + 1}: permission {standing.revision}, consent {standing.consent_id or 'none'}"
+        ]
+        if waited >= 1:
+            notes.append(f"waited {waited:.1f} s for the sender's rate")
+        return steps.claimed(
+            before.model_copy(update={"notes": (*before.notes, *notes)}),
+            event,
+            owner=self._owner,
+            claim_id=drawn_id(),
+            sender=sender,
+            deadline=ctx.now + timedelta(seconds=ctx.settings.claim_seconds),
+            now=ctx.now,
+        )

@@ -1,0 +1,175 @@
+"""Every step that a row of the send ledger can take. Pure; each returns the row one step and one version on.
+
+Absent -> claimed -> sent | failed | deferred | uncertain; deferred, and uncertain where it is allowed, -> claimed again;
+uncertain -> sent | failed (the provider says so) | unknown. Refused messages begin and end as suppressed, failed or expired.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from libs.messaging.checks import Refusal
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.policy import policy
+from libs.messaging.words import Status
+from services.outbound.channel import Accepted, NotSent, Outcome, Rejected
+from services.outbound.model import OPEN_SHARDS, Delivery
+
+#: What says "again" can be lost on its way; when it is so long overdue it is said once more.
+OVERDUE = timedelta(seconds=60)
+LONGEST_WAIT = 300.0
+#: What is only feared of a claim gives way to what its worker knows.
+_FEARED = frozenset({Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
+#: Whom we must not write to, or who was too late, is not a failure.
+_REFUSED = {
+    ErrorCode.EXPIRED: Status.EXPIRED,
+    ErrorCode.CONTACT_ERASED: Status.SUPPRESSED,
+    ErrorCode.NO_CONSENT: Status.SUPPRESSED,
+    ErrorCode.OPTED_OUT: Status.SUPPRESSED,
+    ErrorCode.SUPPRESSED: Status.SUPPRESSED,
+}
+
+
+def _step(row: Delivery, status: Status, now: datetime, due: datetime | None = None, **change: Any) -> Delivery:
+    """The row one step on. What belonged to the step before is cleared; ``due`` keeps it before the sweeper's eyes."""
+    cleared = {"error_code": None, "provider_code": None, "detail": None, "deadline": None, "not_before": None}
+    shard = str(crc32(row.message_id.encode()) % OPEN_SHARDS) if due else None
+    step = {"status": status, "at": now, "due": due, "open": shard, "version": row.version + 1}
+    return row.model_copy(update={**cleared, **step, **change})
+
+
+def claimed(
+    row: Delivery, queued: MessageQueued, *, owner: str, claim_id: str, sender: str, deadline: datetime, now: datetime
+) -> Delivery:
+    """Taken by one worker, which has until ``deadline`` to report."""
+    ordered = queued.resend > row.ordered
+    note = (f"attempt {row.attempt + 1}: resend ordered by an operator ({queued.resend})",) if ordered else ()
+    return _step(
+        row, Status.CLAIMED, now, due=deadline, deadline=deadline, owner=owner, claim_id=claim_id, sender=sender,
+        attempt=row.attempt + 1, ordered=max(row.ordered, queued.resend), queued=queued, notes=row.notes + note,
+        uncertain_since=None,
+    )  # fmt: skip
+
+
+def seconds_left(claim: Delivery, now: datetime) -> float:
+    """How long the claim still lasts."""
+    return (claim.deadline - now).total_seconds() if claim.deadline else 0.0
+
+
+def may_claim(row: Delivery, queued: MessageQueued) -> bool:
+    """Whether the event may begin an attempt: nothing was tried yet, or an operator ordered to resend what is not known."""
+    return row.status is Status.QUEUED or (
+        queued.resend > row.ordered and row.status in (Status.UNCERTAIN, Status.UNKNOWN)
+    )
+
+
+def refused(row: Delivery, refusal: Refusal, now: datetime) -> Delivery:
+    """Ended by us before it was sent."""
+    status = _REFUSED.get(refusal.code, Status.FAILED)
+    return _step(row, status, now, error_code=refusal.code, detail=refusal.detail or None)
+
+
+def rehearsed(row: Delivery, sender: str, now: datetime) -> Delivery:
+    """All was done but the call itself (``SEND_MODE`` is ``DRY_RUN``)."""
+    notes = (*row.notes, "dry run: the provider was not called")
+    return _step(row, Status.SENT, now, sender=sender, dry_run=True, notes=notes)
+
+
+def concluded(row: Delivery, outcome: Outcome, now: datetime, luck: float, scale: float = 1.0) -> Delivery:
+    """A claimed row after its call. ``luck`` in [0, 1) spreads the waiting; ``scale`` shortens windows (settings)."""
+    if isinstance(outcome, Accepted):
+        return _step(row, Status.SENT, now, provider_id=outcome.provider_id)
+    if isinstance(outcome, Rejected):
+        detail = outcome.detail or None
+        return _step(
+            row, Status.FAILED, now, error_code=outcome.code, provider_code=outcome.provider_code, detail=detail
+        )
+    if isinstance(outcome, NotSent):
+        return _deferred(row, outcome, now + timedelta(seconds=wait(outcome, row.attempt, luck)), now)
+    return uncertain(row, outcome.cause, now, scale)
+
+
+def wait(outcome: NotSent, attempt: int, luck: float) -> float:
+    """Seconds until attempt ``attempt`` + 1. A named time is kept and a little spread; a steep growth is the provider's own
+    rule (Meta's pair rate: 4^X, X = 0, 1 …); else full jitter under a doubling bound."""
+    if outcome.retry_after is not None:
+        return outcome.retry_after + luck
+    bound = min(LONGEST_WAIT, outcome.growth ** min(attempt, 20))
+    return bound / outcome.growth + luck if outcome.growth > 2 else luck * bound
+
+
+def _deferred(row: Delivery, outcome: NotSent, until: datetime, now: datetime) -> Delivery:
+    why: dict[str, Any] = {"provider_code": outcome.provider_code, "detail": outcome.cause}
+    if until >= row.queued.expires_at:
+        return _step(row, Status.EXPIRED, now, error_code=ErrorCode.EXPIRED, **why)
+    return _step(row, Status.DEFERRED, now, due=until + OVERDUE, not_before=until, error_code=outcome.code, **why)
+
+
+def uncertain(row: Delivery, cause: str, now: datetime, scale: float = 1.0) -> Delivery:
+    """Something may have gone out and nobody knows; the sweeper looks again when the class's window has passed."""
+    window = policy(row.message_class, row.channel).window * scale
+    return _step(
+        row, Status.UNCERTAIN, now, due=now + window, uncertain_since=now,
+        error_code=ErrorCode.NOT_CONFIRMED, detail=cause, notes=(*row.notes, f"attempt {row.attempt}: {cause}"),
+    )  # fmt: skip
+
+
+def abandoned(row: Delivery, now: datetime, scale: float = 1.0) -> Delivery:
+    """A claim that ran out."""
+    return uncertain(row, "the worker that claimed it never reported", now, scale)
+
+
+def overtaken(row: Delivery, ended: Delivery) -> Delivery | None:
+    """``ended`` is how a claim ended for its worker, but the ``row`` was moved on under the same claim (we were slow and
+    were called uncertain, or a receipt was quicker). What the worker knows for certain is written over what was only
+    feared; None: the row knows as much."""
+    if ended.status is Status.UNCERTAIN:
+        return None
+    gives_way = {Status.UNCERTAIN} if ended.status is Status.DEFERRED else _FEARED
+    nameless = row.status is ended.status is Status.SENT and row.provider_id is None
+    if row.status not in gives_way and not nameless:
+        return None
+    notes = (*row.notes, *(note for note in ended.notes if note not in row.notes))
+    kept = {"version": row.version + 1, "resends": row.resends, "ordered": row.ordered, "notes": notes}
+    return ended.model_copy(update=kept)
+
+
+def outlived(row: Delivery, ended: Delivery) -> Delivery | None:
+    """As above, but a resend has been claimed since: that the first one was accepted must not be forgotten."""
+    note = f"attempt {ended.attempt} was accepted after all, as {ended.provider_id}"
+    if ended.status is not Status.SENT or note in row.notes:
+        return None
+    return row.model_copy(update={"notes": (*row.notes, note), "version": row.version + 1})
+
+
+def waits_on(row: Delivery, due: datetime) -> Delivery:
+    """Looked at, left as it is, and to be looked at again."""
+    return row.model_copy(update={"due": due, "version": row.version + 1})
+
+
+def resent(row: Delivery, now: datetime) -> Delivery:
+    """Decided: the class allows to send an uncertain one again, once its window has passed."""
+    note = f"attempt {row.attempt} stayed uncertain ({row.detail}): resent by the policy of {row.message_class}"
+    return _step(
+        row, Status.DEFERRED, now, due=now + OVERDUE, not_before=now, resends=row.resends + 1, notes=(*row.notes, note)
+    )
+
+
+def given_up(row: Delivery, now: datetime) -> Delivery:
+    """The class's deadline has passed without a word from the provider."""
+    return _step(row, Status.UNKNOWN, now, error_code=ErrorCode.NOT_CONFIRMED, detail=row.detail)
+
+
+def confirmed(
+    row: Delivery, status: Status, provider_id: str | None, code: ErrorCode | None, now: datetime
+) -> Delivery:
+    """The provider itself has told: it went out, or it failed there. ``status`` may be further than sent."""
+    failed = status is Status.FAILED
+    change: dict[str, Any] = {
+        "provider_id": row.provider_id or provider_id,
+        "error_code": code if failed else None,
+    }
+    return _step(row, Status.FAILED if failed else Status.SENT, now, **change)

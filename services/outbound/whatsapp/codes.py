@@ -1,0 +1,38 @@
+"""What a refusal of SendWhatsAppMessage means. Meta's codes are in :mod:`libs.messaging.providers.whatsapp`; here are
+AWS's own exceptions (model 2024-01-01). Where Meta's number is in the message, as ``(#131056)``, it decides."""
+
+from __future__ import annotations
+
+import re
+
+from libs.messaging.errors import ErrorCode
+from libs.messaging.providers.whatsapp import PAIR_RATE, error_code
+from services.outbound.channel import NotSent, Rejected
+from services.outbound.outcomes import Refused, by_code
+
+_AWS = {
+    "ValidationException": ErrorCode.INVALID_CONTENT,
+    "InvalidParametersException": ErrorCode.INVALID_CONTENT,
+    "LimitExceededException": ErrorCode.MISCONFIGURED,
+    "AccessDeniedException": ErrorCode.MISCONFIGURED,
+    "AccessDeniedByMetaException": ErrorCode.MISCONFIGURED,
+    "ResourceNotFoundException": ErrorCode.MISCONFIGURED,
+    "ConflictException": ErrorCode.UNAVAILABLE,
+}
+_META = re.compile(r"\(#(\d+)\)")
+#: AWS says of a recipient that it cannot read: "Invalid destination phone number or message Id".
+_RECIPIENT = re.compile(r"destination phone number|recipient phone number|\bto\b.{0,20}\bE\.164\b", re.IGNORECASE)
+#: Meta's rule for the pair rate: 4^X seconds.
+_PAIR_GROWTH = 4.0
+
+
+def verdict(refused: Refused) -> Rejected | NotSent:
+    """The outcome of a 4xx."""
+    found = _META.search(refused.message)
+    if found:
+        number = int(found.group(1))
+        growth = _PAIR_GROWTH if number == PAIR_RATE else 2.0
+        return by_code(refused, error_code(number), found.group(1), growth)
+    if refused.code == "InvalidParametersException" and _RECIPIENT.search(refused.message):
+        return by_code(refused, ErrorCode.INVALID_RECIPIENT)
+    return by_code(refused, _AWS.get(refused.code, ErrorCode.UNKNOWN))

@@ -1,0 +1,267 @@
+"""The life of a message at its sender, over a store and a bus in memory; everything arrives twice."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.common.receive import receive
+from libs.common.settings import Settings
+from libs.common.store.ops import Insert, Write, Written
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.messages import MessageConfirmed
+from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
+from libs.messaging.words import Channel, MessageClass, Status
+from services.outbound.channel import Outcome, Request
+from services.outbound.rates import Limits
+from tests.services.outbound.kit import (
+    NAME,
+    SENDER,
+    Fake,
+    accepts,
+    first,
+    loses_answer,
+    message,
+    permission,
+    refuses,
+    row,
+    unreachable,
+    world,
+)
+
+
+async def test_sent_once_and_said() -> None:
+    fake = Fake()
+    async with world(fake) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        assert fake.accepted == {"m1": 1}
+        (said,) = w.said(DeliveryChanged)
+        assert (said.status, said.provider_id, said.sender, said.attempt) == (Status.SENT, "provider-m1-1", SENDER, 1)
+        found = await row(w)
+        assert (found.status, found.open, found.due) == (Status.SENT, None, None)
+
+
+async def test_refused_by_the_provider() -> None:
+    fake = Fake(refuses)
+    async with world(fake) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        (said,) = w.said(DeliveryChanged)
+        assert (said.status, said.error_code, said.provider_code) == (Status.FAILED, "undeliverable", "131026")
+
+
+@pytest.mark.parametrize(
+    ("facts", "more", "status", "code"),
+    [
+        ({"opted_in": False}, {}, Status.SUPPRESSED, ErrorCode.NO_CONSENT),
+        ({"suppressed": "hard bounce"}, {}, Status.SUPPRESSED, ErrorCode.SUPPRESSED),
+        ({"deleted": True}, {}, Status.SUPPRESSED, ErrorCode.CONTACT_ERASED),
+        ({"address": "12"}, {}, Status.FAILED, ErrorCode.INVALID_RECIPIENT),
+        ({"last_inbound_at": None}, {}, Status.FAILED, ErrorCode.WINDOW_CLOSED),
+        ({}, {"sender": "somebody-else"}, Status.FAILED, ErrorCode.SENDER_NOT_ALLOWED),
+    ],
+)
+async def test_refused_by_us(
+    facts: dict[str, object], more: dict[str, object], status: Status, code: ErrorCode
+) -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now(), **facts))
+        await w.hear(message(w.clock.now(), **more))
+        await w.advance(30, step=2)
+        (said,) = w.said(DeliveryChanged)
+        assert (said.status, said.error_code) == (status, code)
+        assert not fake.asked
+
+
+async def test_a_permission_that_is_late_is_waited_for() -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(message(w.clock.now()))
+        assert not fake.asked
+        await w.hear(permission(w.clock.now()))
+        await w.advance(4, step=1)
+        assert fake.accepted == {"m1": 1}
+
+
+async def test_expired_before_it_was_sent() -> None:
+    fake = Fake()
+    async with world(fake) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now(), expires_at=w.clock.now() - timedelta(seconds=1)))
+        assert [said.status for said in w.said(DeliveryChanged)] == [Status.EXPIRED]
+        assert not fake.asked
+
+
+async def test_dry_run_calls_nobody() -> None:
+    fake = Fake()
+    async with world(fake, settings=Settings(stage="test", send_mode="DRY_RUN")) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        (said,) = w.said(DeliveryChanged)
+        assert said.dry_run
+        assert said.provider_id is None
+        assert not fake.asked
+
+
+async def test_not_sent_is_tried_again_and_announced_once() -> None:
+    fake = Fake(first(unreachable, times=3))
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        await w.advance(120, step=1)
+        assert fake.accepted == {"m1": 1}
+        assert [said.status for said in w.said(DeliveryChanged)] == [Status.DEFERRED, Status.SENT]
+        assert [said.attempt for said in w.said(SendAgainDecided)] == [2, 3, 4]
+        assert (await row(w)).attempt == 4
+
+
+async def test_not_sent_ends_with_its_time_to_live() -> None:
+    fake = Fake(unreachable)
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now(), message_class=MessageClass.OTP))
+        await w.advance(400, step=5)
+        assert w.said(DeliveryChanged)[-1].status is Status.EXPIRED
+        assert not fake.accepted
+
+
+@pytest.mark.parametrize("message_class", list(MessageClass))
+async def test_uncertain_follows_the_policy_of_its_class(message_class: MessageClass) -> None:
+    """Acceptances <= 1 + recorded resends; bulk and replies are never resent by themselves."""
+    fake = Fake(first(loses_answer))
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now(), message_class=message_class))
+        for _ in range(20):
+            await w.tick(NAME)
+            await w.advance(7, step=7)
+        resends = message_class in (MessageClass.OTP, MessageClass.TRANSACTIONAL)
+        found = await row(w)
+        assert fake.accepted["m1"] == 1 + found.resends == (2 if resends else 1)
+        said = [event.status for event in w.said(DeliveryChanged)]
+        if resends:
+            assert said == [Status.UNCERTAIN, Status.SENT]
+            assert any("resent by the policy" in note for note in found.notes)
+        elif message_class is MessageClass.REPLY:
+            assert said == [Status.UNCERTAIN, Status.UNKNOWN]
+            assert found.error_code is ErrorCode.NOT_CONFIRMED
+        else:
+            assert said == [Status.UNCERTAIN]
+
+
+async def test_confirmed_is_not_resent() -> None:
+    fake = Fake(first(loses_answer))
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        confirmed = MessageConfirmed(
+            message_id="m1", channel=Channel.WHATSAPP, status=Status.DELIVERED, provider_id="wamid.1", at=w.clock.now()
+        )
+        await w.hear(confirmed)
+        await w.advance(200)
+        await w.tick(NAME)
+        await w.advance(200)
+        assert fake.accepted == {"m1": 1}
+        assert ((await row(w)).status, (await row(w)).provider_id) == (Status.SENT, "wamid.1")
+
+
+async def test_an_operator_may_resend_what_is_unknown() -> None:
+    fake = Fake(first(loses_answer))
+    async with world(fake) as w:
+        await w.hear(permission(w.clock.now()))
+        queued = message(w.clock.now(), message_class=MessageClass.REPLY)
+        await w.hear(queued)
+        await w.advance(61)
+        await w.tick(NAME)
+        assert (await row(w)).status is Status.UNKNOWN
+        await w.hear(queued.model_copy(update={"resend": 1}))
+        await w.hear(queued.model_copy(update={"resend": 1}))
+        found = await row(w)
+        assert fake.accepted == {"m1": 2}
+        assert (found.status, found.ordered, found.attempt) == (Status.SENT, 1, 2)
+        assert any("ordered by an operator" in note for note in found.notes)
+
+
+async def test_stop_wins_over_a_deferred_message_and_is_acknowledged() -> None:
+    fake = Fake(first(unreachable))
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.hear(message(w.clock.now()))
+        await w.hear(permission(w.clock.now(), 2, True, opted_out_at=w.clock.now()))
+        (applied,) = w.said(PermissionApplied)
+        assert applied.revision == 2
+        await w.advance(60, step=1)
+        assert not fake.accepted
+        assert (await row(w)).status is Status.SUPPRESSED
+
+
+@pytest.mark.parametrize("delay", range(40))
+async def test_a_stop_that_races_a_send(delay: int) -> None:
+    """After the opt-out was acknowledged nothing is sent but what was already claimed, however the two interleave."""
+    fake, story = Fake(), list[str]()
+
+    async def told(fake: Fake, request: Request) -> Outcome:
+        story.append("sent")
+        return await accepts(fake, request)
+
+    fake.behaviour = told
+    async with world(fake, limits=Limits(per_second=100, pair_seconds=6), times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        w.runtime.store = Watched(w.store, story)
+        await w.publish(message(w.clock.now()), permission(w.clock.now(), 2, True, opted_out_at=w.clock.now()))
+        (send,) = await w.bus.receive("wecare-test-outbound-whatsapp-tx", 1, 0)
+        (stop,) = await w.bus.receive("wecare-test-outbound-whatsapp", 1, 0)
+
+        async def stops() -> None:
+            for _ in range(delay):
+                await asyncio.sleep(0)
+            await receive(w.runtime, w.service(NAME), stop)
+            story.append("acknowledged")
+
+        await asyncio.gather(receive(w.runtime, w.service(NAME), send), stops())
+        await w.advance(30, step=2)
+    if "sent" in story:
+        assert story.index("claimed") < story.index("acknowledged")
+    assert (await row(w)).status in (Status.SENT, Status.SUPPRESSED)
+    assert (await row(w)).status is (Status.SENT if "sent" in story else Status.SUPPRESSED)
+
+
+class Watched:
+    """A store that notes when a claim is written."""
+
+    def __init__(self, store: Any, story: list[str]) -> None:
+        self._store, self._story = store, story
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def write(self, op: Write) -> Written:
+        written: Written = await self._store.write(op)
+        change = op.row if isinstance(op, Insert) else getattr(op, "set", {})
+        if written and change.get("status") == "claimed":
+            self._story.append("claimed")
+        return written
+
+
+async def test_two_workers_one_acceptance() -> None:
+    """Fifty races of two processes for one message."""
+    fake = Fake()
+    for _ in range(50):
+        fake.accepted.clear()
+        one, two = world(fake, times=1), world(fake, times=1)
+        two.runtime.store = one.store
+        async with one, two:
+            await one.hear(permission(one.clock.now()))
+            envelope = one.envelope(message(one.clock.now()))
+            for w in (one, two):
+                await w.bus.publish([envelope])
+            await asyncio.gather(one.settle(), two.settle())
+            for w in (one, two):
+                await w.advance(60, step=10)
+            assert fake.accepted == {"m1": 1}
+            assert (await row(one)).status is Status.SENT

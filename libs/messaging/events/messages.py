@@ -60,3 +60,29 @@ class MessageConfirmed(Event):
     provider_id: str | None = None
     at: Timestamp
     error_code: ErrorCode | None = None
+
+
+class CancelAsked(Event):
+    """Somebody wants a message not to be sent any more. Only its sender can know whether that is still possible: it says
+    ``cancelled`` if it had not claimed it, and nothing otherwise."""
+
+    TYPE = "messages.cancel-asked.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    message_class: MessageClass
+    at: Timestamp
+
+
+class MessageDeleted(Event):
+    """The content of a message was removed for good; that there was one, and what became of it, stays."""
+
+    TYPE = "messages.deleted.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    at: Timestamp

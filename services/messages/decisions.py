@@ -1,0 +1,89 @@
+"""What people decide about a message that exists: resend, cancel, delete. Each is one transaction with what it says.
+
+What only the sender can know (whether a message is already out) is asked of the sender, not decided here.
+"""
+
+from __future__ import annotations
+
+from libs.common.clock import iso
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.common.item import Row
+from libs.common.store.ops import When
+from libs.messaging.checks import Asked
+from libs.messaging.events.messages import CancelAsked, MessageDeleted
+from libs.messaging.words import Direction, Status
+from services.messages.handlers import cause_id
+from services.messages.model import Message, Moment
+from services.messages.queries import message_by_id
+from services.messages.requests import CONTENT, check, queued_event, standing_of, time_to_live_ends
+from services.messages.views import MessageView, message_view
+
+#: Nothing can be deleted while its sender may be about to say it.
+UNDERWAY = frozenset({Status.QUEUED, Status.DEFERRED, Status.CLAIMED})
+
+
+async def resend_message(ctx: Context, message_id: str) -> Done[MessageView]:
+    """An operator's decision to send again what may have been sent: the same message, counted and on record."""
+    message = await message_by_id(ctx, message_id)
+    if message.status not in (Status.UNCERTAIN, Status.UNKNOWN) or message.direction is not Direction.OUTBOUND:
+        raise Problem(409, "NOT_UNCERTAIN", "Only a message whose outcome is not known can be resent", message.status)
+    if message.content is None or not message.message_class or not message.purpose:
+        raise Problem(409, "CONTENT_GONE", "Its content is not here any more, so it cannot be resent")
+    send_by = time_to_live_ends(ctx, message.message_class, message.channel)
+    standing = await standing_of(ctx, message.contact_id, message.channel)
+    content = CONTENT.validate_python(message.content)
+    check(standing, Asked(message.channel, message.purpose, content, send_by), ctx.now)
+    quoted = await ctx.get(Message, message.in_reply_to) if message.in_reply_to else None
+    again = message.model_copy(update={"resends": message.resends + 1, "send_by": send_by})
+    decided = _decision(ctx, "resend").model_copy(update={"attempt": again.resends})
+    changes: Row = {"resends": again.resends, "sendBy": iso(send_by)}
+    _stage_decision(ctx, message, decided, changes)
+    return Done(message_view(again.with_step(decided)), (queued_event(again, quoted, ctx.now),))
+
+
+async def cancel_message(ctx: Context, message_id: str) -> Done[MessageView]:
+    """Ask the sender not to send it any more; the status changes when the sender says so, or when it was too late."""
+    message = await message_by_id(ctx, message_id)
+    if message.status not in (Status.QUEUED, Status.DEFERRED) or not message.message_class:
+        raise Problem(409, "TOO_LATE", "Only a message that waits to be sent can be cancelled", message.status)
+    asked = CancelAsked(
+        message_id=message_id,
+        contact_id=message.contact_id,
+        channel=message.channel,
+        message_class=message.message_class,
+        at=ctx.now,
+    )
+    decided = _decision(ctx, "cancel-asked")
+    if decided.slot() in message.steps:
+        return Done(message_view(message), (asked,))
+    _stage_decision(ctx, message, decided, {})
+    return Done(message_view(message.with_step(decided)), (asked,))
+
+
+async def delete_message(ctx: Context, message_id: str) -> Done[None]:
+    """Remove what it says and to whom; that it was, and what became of it, stays until its 30 days are over, so that counts
+    and late receipts still find it. It does not call back what was sent."""
+    message = await message_by_id(ctx, message_id)
+    if message.deleted_at is not None:
+        return Done(None)
+    if message.status in UNDERWAY:
+        raise Problem(409, "NOT_SETTLED", "It is still to be sent; cancel it first", message.status)
+    decided = _decision(ctx, "deleted")
+    _stage_decision(ctx, message, decided, {"deletedAt": iso(ctx.now)}, ("content", "to"))
+    gone = MessageDeleted(message_id=message_id, contact_id=message.contact_id, channel=message.channel, at=ctx.now)
+    return Done(None, (gone,))
+
+
+def _decision(ctx: Context, what: str) -> Moment:
+    return Moment(what=what, at=ctx.now, source="request", cause=cause_id(ctx), actor=ctx.actor)
+
+
+def _stage_decision(
+    ctx: Context, message: Message, decided: Moment, changes: Row, remove: tuple[str, ...] = ()
+) -> None:
+    """Once, and only while the message stands where it stood when it was looked at."""
+    slot = decided.slot()
+    when = (When("status", "=", message.status), When(slot, "missing"))
+    new = {**changes, slot: decided.to_attribute()}
+    ctx.stage(ctx.update(Message, message.message_id, set=new, remove=remove, when=when))

@@ -1,0 +1,104 @@
+"""How a report changes a message: the rules alone, pure. What a sender or a provider says becomes one conditional write, and
+what follows from it can be said again from the row by whoever brings the same report once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.common.event import Event
+from libs.common.item import Row
+from libs.common.store.ops import When
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.messages import MessageChanged, MessageConfirmed
+from libs.messaging.words import RANK, Status
+from services.messages.model import Message, Moment, Settled
+
+#: What a sender says while it does not know, or believes otherwise, that the message was taken: tell it if we know.
+UNSURE = frozenset({Status.CLAIMED, Status.DEFERRED, Status.UNCERTAIN, Status.UNKNOWN})
+DEFINITE = frozenset({Status.SENT, Status.DELIVERED, Status.READ, Status.FAILED})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One conditional update of the row."""
+
+    moment: Moment
+    set: Row
+    remove: tuple[str, ...] = ()
+    when: tuple[When, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was reported, and facts about the message that came with it, which hold whatever its status (camelCase)."""
+
+    status: Status
+    moment: Moment
+    facts: Row = field(default_factory=dict)
+    #: An id of the provider's for the confirmation.
+    provider_id: str | None = None
+
+
+def change(message: Message, report: Report) -> Change:
+    """What to write for a report that the message has not yet seen."""
+    slot = report.moment.slot()
+    fresh = When(slot, "missing")
+    if report.moment.what == "note":
+        return Change(report.moment, {slot: report.moment.to_attribute(), **report.facts}, when=(fresh,))
+    moved = RANK[report.status] > message.rank
+    moment = report.moment.model_copy(update={"moved": moved, "settles": _settles(message, report, moved)})
+    new: Row = {slot: moment.to_attribute(), **report.facts}
+    if not moved:
+        return Change(moment, new, when=(fresh,))
+    new |= {"status": report.status.value, "rank": RANK[report.status]}
+    errors = {"errorCode": moment.code, "providerCode": moment.provider_code, "errorDetail": moment.detail}
+    if moment.code is None:
+        errors = dict.fromkeys(errors)
+    new |= {name: str(value) for name, value in errors.items() if value is not None}
+    gone = [name for name, value in errors.items() if value is None]
+    if RANK[report.status] > RANK[Status.DEFERRED]:
+        gone += ["open", "settleBy"]
+    return Change(moment, new, tuple(gone), (fresh, When("rank", "<", RANK[report.status])))
+
+
+def _settles(message: Message, report: Report, moved: bool) -> Settled | None:
+    """What the sender has to be told, so that it never sends again what the provider has taken."""
+    if report.moment.source == "provider":
+        if not moved or message.rank >= RANK[Status.SENT]:
+            return None
+        return Settled(status=report.status, provider_id=report.provider_id, error_code=report.moment.code)
+    if moved or report.status not in UNSURE or message.status not in DEFINITE or not message.was_reported():
+        return None
+    code: ErrorCode | None = message.error_code
+    return Settled(status=message.status, provider_id=message.reported_id, error_code=code)
+
+
+def follows(message: Message, moment: Moment) -> list[Event]:
+    """What is said because of ``moment``; the same each time it is asked."""
+    said: list[Event] = []
+    if moment.moved:
+        said.append(
+            MessageChanged(
+                message_id=message.message_id,
+                contact_id=message.contact_id,
+                channel=message.channel,
+                message_class=message.message_class,
+                direction=message.direction,
+                status=Status(moment.what),
+                at=moment.at,
+                error_code=moment.code,
+                job_id=message.job_id,
+            )
+        )
+    if moment.settles is not None:
+        said.append(
+            MessageConfirmed(
+                message_id=message.message_id,
+                channel=message.channel,
+                status=moment.settles.status,
+                provider_id=moment.settles.provider_id,
+                at=moment.at,
+                error_code=moment.settles.error_code,
+            )
+        )
+    return said

@@ -1,0 +1,233 @@
+"""What ``messages`` does with what it hears. Everything by condition: the row itself tells what is news.
+
+A report that is brought twice must say twice what follows from it (the first time it may have died between the write and the
+publishing), while a report that comes late says nothing: each step remembers the event that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.errors import Conflict, Later
+from libs.common.event import Event
+from libs.messaging.content import Content, Reaction
+from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
+from libs.messaging.events.inbound import ReceiptReceived
+from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.permission import Permission, newest
+from libs.messaging.words import RANK, Channel, Direction, Status
+from services.messages.fold import Report, change, follows
+from services.messages.model import (
+    Conversation,
+    Message,
+    Moment,
+    Orphan,
+    ProviderId,
+    conversation_after,
+    kept_until,
+)
+
+#: How long a report waits for its message, counted from when it was first seen here.
+PATIENCE = timedelta(minutes=15)
+LONGEST_WAIT_SECONDS = 60
+
+log = structlog.get_logger()
+
+
+async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
+    """The newest revision wins."""
+    standing = event.standing
+    copy = await ctx.get(Permission, Permission.id_of(standing.contact_id, standing.channel))
+    row = newest(copy, standing)
+    if row is not None and not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
+        raise Conflict("another permission came first")
+
+
+async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
+    """An inbound message is stored as received; what it answers is known by the provider's id."""
+    received = Moment(what=Status.RECEIVED, at=event.received_at, source="customer", cause=cause_id(ctx), moved=True)
+    answered, content = await asyncio.gather(
+        owner_of(ctx, event.channel, event.in_reply_to), _with_our_ids(ctx, event.channel, event.content)
+    )
+    message = Message(
+        message_id=event.message_id,
+        contact_id=event.contact_id,
+        channel=event.channel,
+        direction=Direction.INBOUND,
+        content=content.model_dump(mode="json", by_alias=True, exclude_none=True),
+        status=Status.RECEIVED,
+        rank=RANK[Status.RECEIVED],
+        provider_id=event.provider_message_id,
+        to=event.to,
+        in_reply_to=answered or event.in_reply_to,
+        created_at=event.received_at,
+        expires_at=kept_until(event.received_at),
+    ).with_step(received)
+    await bind(ctx, event.channel, event.provider_message_id, event.message_id)
+    written = await ctx.write(ctx.insert(message))
+    await touch_conversation(ctx, message)
+    if written:
+        return follows(message, received)
+    first = Message.from_row(written.row or {}).steps.get(received.slot())
+    return follows(message, first) if first and first.cause == received.cause else []
+
+
+async def _with_our_ids(ctx: Context, channel: Channel, content: Content) -> Content:
+    """A reaction names the message by the provider's id; ours is wanted, where it is known."""
+    if not isinstance(content, Reaction):
+        return content
+    ours = await owner_of(ctx, channel, content.message_id)
+    return content.model_copy(update={"message_id": ours}) if ours else content
+
+
+async def touch_conversation(ctx: Context, message: Message) -> None:
+    known = await ctx.get(Conversation, message.contact_id, message.channel)
+    news = conversation_after(known, message)
+    if news is not None and not await ctx.write(ctx.insert(news) if known is None else ctx.replace(news)):
+        raise Conflict("the conversation moved on")
+
+
+async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
+    """What the sender recorded. The event knows enough to try the write before reading anything."""
+    moment = Moment(
+        what=event.status,
+        at=event.at,
+        source="sender",
+        cause=cause_id(ctx),
+        attempt=event.attempt,
+        code=event.error_code,
+        provider_code=event.provider_code,
+        detail=event.detail,
+        not_before=event.not_before,
+        notes=event.notes,
+    )
+    facts = {"providerId": event.provider_id, "sender": event.sender, "dryRun": event.dry_run or None}
+    report = Report(event.status, moment, {name: value for name, value in facts.items() if value is not None})
+    if event.provider_id:
+        await bind(ctx, event.channel, event.provider_id, event.message_id)
+    guess = _as_told(event)
+    if event.job_id is not None:
+        # The rows of a job come to be with the sender's first word: one write for each recipient.
+        first = change(guess, report)
+        made = Message.from_row({**guess.to_row(), **first.set})
+        written = await ctx.write(ctx.insert(made))
+    else:
+        first = change(guess, report)
+        written = await ctx.write(
+            ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
+        )
+    if written:
+        return follows(guess, first.moment)
+    if written.row is None:
+        return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
+    return await record(ctx, Message.from_row(written.row), report)
+
+
+def _as_told(event: DeliveryChanged) -> Message:
+    """The message as far as the event tells, below every status."""
+    return Message(
+        message_id=event.message_id,
+        contact_id=event.contact_id,
+        channel=event.channel,
+        direction=Direction.OUTBOUND,
+        message_class=event.message_class,
+        job_id=event.job_id,
+        status=Status.QUEUED,
+        rank=RANK[Status.QUEUED] - 1,
+        created_at=event.at,
+        expires_at=kept_until(event.at),
+    )
+
+
+async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
+    """What the provider reports. A word that we do not know is noted and moves nothing."""
+    message = await _reported_on(ctx, event)
+    if message is None:
+        return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
+    if message.reported_id != event.provider_id:
+        await bind(ctx, event.channel, event.provider_id, message.message_id)
+    moment = Moment(
+        what="note" if event.status is Status.UNKNOWN else event.status,
+        at=event.at,
+        source="provider",
+        cause=cause_id(ctx),
+        code=event.error_code,
+        provider_code=event.provider_code,
+        provider_status=event.provider_status,
+        detail=event.error_detail,
+    )
+    facts = {"reportedId": event.provider_id}
+    return await record(ctx, message, Report(event.status, moment, facts, event.provider_id))
+
+
+async def _reported_on(ctx: Context, event: ReceiptReceived) -> Message | None:
+    """By our own id where it was echoed, else by any id that the provider has for it."""
+    if event.message_id:
+        found = await ctx.get(Message, event.message_id)
+        if found is not None and _ours(found, event.channel):
+            return found
+    for provider_id in (event.provider_id, *event.also_known_as):
+        owner = await owner_of(ctx, event.channel, provider_id)
+        found = await ctx.get(Message, owner) if owner else None
+        if found is not None and _ours(found, event.channel):
+            return found
+    return None
+
+
+def _ours(message: Message, channel: Channel) -> bool:
+    return message.channel is channel and message.direction is Direction.OUTBOUND
+
+
+async def record(ctx: Context, message: Message, report: Report) -> list[Event]:
+    """Fold a report into a message that was just read; says what follows from it."""
+    known = message.steps.get(report.moment.slot())
+    if known is not None:
+        return follows(message, known) if known.cause == report.moment.cause else []
+    new = change(message, report)
+    written = await ctx.write(ctx.update(Message, message.message_id, set=new.set, remove=new.remove, when=new.when))
+    if not written:
+        raise Conflict("another report came first")
+    return follows(message, new.moment)
+
+
+async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: Status) -> list[Event]:
+    """A report can come before its message is recorded. It waits, and then counts as an orphan. Raises Later."""
+    cause = cause_id(ctx)
+    orphan = Orphan(
+        id=cause, channel=channel, about=about, status=status, first_at=ctx.now, expires_at=kept_until(ctx.now)
+    )
+    written = await ctx.write(ctx.insert(orphan))
+    if not written and written.row is not None:
+        orphan = Orphan.from_row(written.row)
+    waited = ctx.now - orphan.first_at
+    if waited < PATIENCE:
+        seconds = min(LONGEST_WAIT_SECONDS, 2 + waited.total_seconds())
+        raise Later(ctx.now + timedelta(seconds=seconds), "its message is not recorded yet")
+    if orphan.lost is None:
+        await ctx.write(ctx.update(Orphan, cause, set={"lost": "lost"}))
+        log.warning("orphan report", channel=channel, status=status, first_at=iso(orphan.first_at))
+    return []
+
+
+async def owner_of(ctx: Context, channel: Channel, provider_id: str | None) -> str | None:
+    """Our id of the message that the provider calls so."""
+    found = await ctx.get(ProviderId, ProviderId.id_of(channel, provider_id)) if provider_id else None
+    return found.message_id if found else None
+
+
+async def bind(ctx: Context, channel: Channel, provider_id: str, message_id: str) -> None:
+    """The same however often it is written."""
+    binding = ProviderId(
+        id=ProviderId.id_of(channel, provider_id), message_id=message_id, expires_at=kept_until(ctx.now)
+    )
+    await ctx.write(ctx.put(binding))
+
+
+def cause_id(ctx: Context) -> str:
+    assert ctx.cause is not None, "handled without a cause"
+    return ctx.cause.id

@@ -1,0 +1,100 @@
+"""The routes of ``messages``: translate and delegate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from libs.messaging.words import Channel, Status
+from services.messages import decisions, queries, requests
+from services.messages.requests import SendMessage
+from services.messages.views import (
+    ConversationList,
+    ConversationView,
+    MessageList,
+    MessageView,
+    Timeline,
+    message_view,
+    timeline,
+)
+
+router = Api()
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+Named = Annotated[str | None, Query(min_length=1, max_length=1000)]
+
+
+@router.read("GET", "/api/messages", role=Role.VIEWER)
+async def list_messages(
+    ctx: Context,
+    contact_id: Annotated[str | None, Query(alias="contactId", min_length=1, max_length=100)] = None,
+    channel: Channel | None = None,
+    status: Status | None = None,
+    provider_id: Annotated[str | None, Query(alias="providerId", min_length=1, max_length=1000)] = None,
+    cursor: Named = None,
+    limit: Limit = 50,
+) -> MessageList:
+    """Messages, newest first: of a contact, of a channel, or of all."""
+    return await queries.list_messages(
+        ctx,
+        contact_id=contact_id,
+        channel=channel,
+        status=status,
+        provider_id=provider_id,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+@router.write("POST", "/api/messages", role=Role.OPERATOR, status=202)
+async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
+    """Accept a message for sending."""
+    return await requests.send_message(body, ctx)
+
+
+@router.read("GET", "/api/messages/{message_id}", role=Role.VIEWER)
+async def read_message(message_id: str, ctx: Context) -> MessageView:
+    """One message and its status."""
+    return message_view(await queries.message_by_id(ctx, message_id))
+
+
+@router.read("GET", "/api/messages/{message_id}/timeline", role=Role.VIEWER)
+async def read_timeline(message_id: str, ctx: Context) -> Timeline:
+    """What happened to a message, in order and in plain words."""
+    return timeline(await queries.message_by_id(ctx, message_id))
+
+
+@router.write("DELETE", "/api/messages/{message_id}", role=Role.ADMIN, status=204)
+async def delete_message(message_id: str, ctx: Context) -> Done[None]:
+    """Remove the content of a message."""
+    return await decisions.delete_message(ctx, message_id)
+
+
+@router.write("POST", "/api/messages/{message_id}/resend", role=Role.OPERATOR, status=202)
+async def resend_message(message_id: str, ctx: Context) -> Done[MessageView]:
+    """Send again a message whose outcome is not known."""
+    return await decisions.resend_message(ctx, message_id)
+
+
+@router.write("POST", "/api/messages/{message_id}/cancel", role=Role.OPERATOR, status=202)
+async def cancel_message(message_id: str, ctx: Context) -> Done[MessageView]:
+    """Ask that a waiting message is not sent any more."""
+    return await decisions.cancel_message(ctx, message_id)
+
+
+@router.read("GET", "/api/conversations", role=Role.VIEWER)
+async def list_conversations(
+    ctx: Context, channel: Channel | None = None, cursor: Named = None, limit: Limit = 50
+) -> ConversationList:
+    """Conversations by their last message, newest first."""
+    return await queries.list_conversations(ctx, channel=channel, cursor=cursor, limit=limit)
+
+
+@router.read("GET", "/api/conversations/{contact_id}/{channel}", role=Role.VIEWER)
+async def read_conversation(contact_id: str, channel: Channel, ctx: Context) -> ConversationView:
+    """One conversation, and until when WhatsApp takes free text."""
+    return await queries.conversation(ctx, contact_id, channel)

@@ -1,0 +1,225 @@
+"""Messages, what happened to each in order, conversations, and whose id at a provider is whose message. Pure.
+
+What happened is kept as attributes of the message's own row, one per status word (``stepSent``, ``stepSentReported`` …), so
+that a change of status is one conditional write and a late report can still add what it knows.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal, Self
+from zlib import crc32
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp
+from libs.common.item import Index, Item, Row, Table
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
+
+#: How long a message is kept.
+KEPT = timedelta(days=30)
+#: The open messages are spread over so many index keys, that none sees too many writes.
+OPEN_SHARDS = 8
+STEP = "step"
+#: From the tenth attempt on, attempts share one step: a row stays small whatever happens.
+MOST_ATTEMPTS = 9
+
+Source = Literal["request", "customer", "sender", "provider", "auditor"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Settled(_Part):
+    """What a sender that was not sure has to be told."""
+
+    status: Status
+    provider_id: str | None = None
+    error_code: ErrorCode | None = None
+
+
+class Moment(_Part):
+    """One thing that happened to a message. ``cause`` is the event or request it came from: a redelivery of that one, and no
+    other, says again what followed from it. ``moved``: the status went up; ``settles``: what the sender was told."""
+
+    what: str
+    at: Timestamp
+    source: Source
+    cause: str
+    moved: bool = False
+    settles: Settled | None = None
+    attempt: int = 0
+    actor: str | None = None
+    code: ErrorCode | None = None
+    provider_code: str | None = None
+    provider_status: str | None = None
+    detail: str | None = None
+    not_before: Timestamp | None = None
+    notes: tuple[str, ...] = ()
+
+    def slot(self) -> str:
+        """The attribute that holds it: one per word and attempt; what a provider reports stands beside what we did."""
+        words = re.split(r"[^A-Za-z0-9]+", self.provider_status or "" if self.what == "note" else self.what)
+        name = "".join(word.capitalize() for word in words)[:40]
+        reported = "Reported" if self.source == "provider" else ""
+        attempt = str(min(self.attempt, MOST_ATTEMPTS)) if self.attempt > 1 else ""
+        return f"{STEP}{name}{reported}{attempt}"
+
+    def to_attribute(self) -> Row:
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Message(Item):
+    """``rank`` is that of ``status`` and guards it. ``provider_id`` is what the send was answered with, ``reported_id`` what
+    receipts call it (WhatsApp's wamid). ``send_by`` is the end of its time to live, ``expires_at`` that of the row.
+    ``open`` and ``settle_by`` are there only while its sender has not said more than ``deferred``."""
+
+    TABLE: ClassVar[Table] = Table(
+        "message",
+        key="messageId",
+        indexes=(
+            Index("by-contact", hash="contactId", sort="createdAt"),
+            Index("by-channel", hash="channel", sort="createdAt"),
+            Index("by-open", hash="open", sort="settleBy"),
+        ),
+        ttl="expiresAt",
+    )
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    direction: Direction
+    message_class: MessageClass | None = None
+    purpose: Purpose | None = None
+    #: A ``libs.messaging.content`` as JSON; None once deleted, and in bulk, where the job holds it.
+    content: dict[str, Any] | None = None
+    status: Status
+    rank: int
+    error_code: ErrorCode | None = None
+    provider_code: str | None = None
+    error_detail: str | None = None
+    provider_id: str | None = None
+    reported_id: str | None = None
+    sender: str | None = None
+    to: str | None = None
+    job_id: str | None = None
+    created_by: str | None = None
+    in_reply_to: str | None = None
+    created_at: Timestamp
+    send_by: Timestamp | None = None
+    resends: int = 0
+    dry_run: bool | None = None
+    deleted_at: Timestamp | None = None
+    open: str | None = None
+    settle_by: Timestamp | None = None
+    expires_at: int
+    steps: dict[str, Moment] = Field(default_factory=dict, exclude=True)
+
+    def to_row(self) -> Row:
+        return super().to_row() | {slot: moment.to_attribute() for slot, moment in self.steps.items()}
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        steps = {name: value for name, value in row.items() if re.match(STEP + "[A-Z]", name)}
+        return cls.model_validate({**row, "steps": steps})
+
+    def with_step(self, *moments: Moment) -> Self:
+        return self.model_copy(update={"steps": {**self.steps, **{moment.slot(): moment for moment in moments}}})
+
+    def provider_ids(self) -> list[str]:
+        return list(dict.fromkeys(each for each in (self.provider_id, self.reported_id) if each))
+
+    def was_reported(self) -> bool:
+        """Whether the provider itself has said anything of it."""
+        return any(moment.source == "provider" for moment in self.steps.values())
+
+
+def kept_until(moment: datetime) -> int:
+    """Unix seconds at which a row of that moment goes."""
+    return int((moment + KEPT).timestamp())
+
+
+def open_shard(message_id: str) -> str:
+    return str(crc32(message_id.encode()) % OPEN_SHARDS)
+
+
+class ProviderId(Item):
+    """Whose message a provider's id is. A row of its own and not an index: a receipt may come milliseconds after the send,
+    and an index would not know it yet."""
+
+    TABLE: ClassVar[Table] = Table("provider-id", key="id", ttl="expiresAt")
+
+    id: str
+    message_id: str
+    expires_at: int
+
+    @staticmethod
+    def id_of(channel: str, provider_id: str) -> str:
+        return f"{channel}#{provider_id}"
+
+
+class Orphan(Item):
+    """A report whose message is not known: since when it waits for it, and whether that was given up (``lost``)."""
+
+    TABLE: ClassVar[Table] = Table(
+        "orphan", key="id", indexes=(Index("by-lost", hash="lost", sort="firstAt"),), ttl="expiresAt"
+    )
+
+    id: str
+    channel: Channel
+    about: str
+    status: Status
+    first_at: Timestamp
+    lost: str | None = None
+    expires_at: int
+
+
+class Conversation(Item):
+    """One contact on one channel. All times only move forward."""
+
+    TABLE: ClassVar[Table] = Table(
+        "conversation",
+        key="contactId",
+        sort="channel",
+        indexes=(Index("by-last", hash="channel", sort="lastMessageAt"),),
+        ttl="expiresAt",
+    )
+
+    contact_id: str
+    channel: Channel
+    last_message_at: Timestamp
+    last_message_id: str
+    last_direction: Direction
+    last_inbound_at: Timestamp | None = None
+    last_outbound_at: Timestamp | None = None
+    expires_at: int
+
+    def unanswered(self) -> bool:
+        """Derived, not counted: a counter that is added to counts a redelivery twice."""
+        if self.last_inbound_at is None:
+            return False
+        return self.last_outbound_at is None or self.last_outbound_at < self.last_inbound_at
+
+
+def conversation_after(known: Conversation | None, message: Message) -> Conversation | None:
+    """The conversation once ``message`` belongs to it, or None if that is no news."""
+    inbound = message.direction is Direction.INBOUND
+    side = "last_inbound_at" if inbound else "last_outbound_at"
+    at = message.created_at
+    latest = {
+        "last_message_at": at,
+        "last_message_id": message.message_id,
+        "last_direction": message.direction,
+        "expires_at": kept_until(at),
+    }
+    if known is None:
+        return Conversation(contact_id=message.contact_id, channel=message.channel, **{side: at}, **latest)
+    before = getattr(known, side)
+    news: dict[str, Any] = {} if before is not None and before >= at else {side: at}
+    if known.last_message_at < at:
+        news |= latest
+    return known.model_copy(update=news) if news else None

@@ -1,0 +1,32 @@
+"""The declaration of ``messages``."""
+
+from __future__ import annotations
+
+from libs.common.service import Service, every, on
+from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
+from libs.messaging.events.inbound import ReceiptReceived
+from libs.messaging.events.messages import (
+    CancelAsked,
+    MessageChanged,
+    MessageConfirmed,
+    MessageDeleted,
+    MessageQueued,
+)
+from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.permission import Permission
+from services.messages import handlers, http, overdue
+from services.messages.model import Conversation, Message, Orphan, ProviderId
+
+service = Service(
+    "messages",
+    owns=[Message, Conversation, ProviderId, Orphan, Permission],
+    hears=[
+        on(PermissionChanged, handlers.keep_permission),
+        on(ContactWroteIn, handlers.store_inbound),
+        on(DeliveryChanged, handlers.fold_delivery),
+        on(ReceiptReceived, handlers.fold_receipt),
+    ],
+    says=[MessageQueued, MessageChanged, MessageConfirmed, CancelAsked, MessageDeleted],
+    serves=http.router,
+    every=[every(overdue.SECONDS, overdue.settle_overdue)],
+)

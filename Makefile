@@ -81,7 +81,7 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 .venv-emulator/.installed: requirements/emulator.txt | .venv-tools/.installed
 .venv/.installed .venv-emulator/.installed:
 	@$(@D)/bin/python -c '' 2>/dev/null || $(UV) venv --quiet --clear --python .venv-tools/bin/python $(@D)
-	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
 	@touch $@
 
 # What this machine lacks for LocalStack without Docker; prints nothing when it can run.

@@ -47,6 +47,7 @@ class Stack(Supervisor):
         self._extra = dict(env or {})
         self._provision = provision
         self._lifeline: Lifeline | None = None
+        self._clients: dict[str, Any] = {}
         super().__init__(directory, [row for row in rows if only is None or row.name in only], ports)
 
     @property
@@ -102,7 +103,9 @@ class Stack(Supervisor):
 
     def client(self, service: str) -> Any:
         """A boto3 client of this stack, whatever this process's own environment says."""
-        return environment.client(self.env, service)
+        if service not in self._clients:  # slow to make: botocore reads a description of the whole service
+            self._clients[service] = environment.client(self.env, service)
+        return self._clients[service]
 
     def prepare_directory(self, **also: Any) -> None:
         """As above; refuses to mix two kinds of AWS while one of them runs."""

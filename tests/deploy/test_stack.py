@@ -136,7 +136,8 @@ def test_python_is_found_or_the_message_says_how_to_name_it() -> None:
     find = ROOT / "deploy" / "local" / "find-python"
     found = subprocess.run([find, "3.11"], capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()).exists()
-    missing = subprocess.run([find, "9.9", "exactly"], capture_output=True, text=True, check=False)
+    bare = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    missing = subprocess.run([find, "9.9", "exactly"], env=bare, capture_output=True, text=True, check=False)
     assert missing.returncode == 1
     assert "needs Python 9.9 (exactly that)" in missing.stderr
     assert "make PYTHON=" in missing.stderr

@@ -8,9 +8,11 @@ import structlog
 from aiohttp import web
 
 from libs.simulator.control.api import Control, no_such_route, route
+from libs.simulator.control.sms import SmsControl
 from libs.simulator.control.whatsapp import WhatsAppControl
 from libs.simulator.core import Core, Service, Settings
 from libs.simulator.server import MAX_BODY, Front
+from libs.simulator.sms_voice.service import SmsVoice
 from libs.simulator.socialmessaging.inbound import Inbound
 from libs.simulator.socialmessaging.service import SocialMessaging
 
@@ -23,7 +25,8 @@ class Simulator:
     def __init__(self, settings: Settings | None = None) -> None:
         self.core = Core(settings or Settings())
         self.whatsapp = SocialMessaging(self.core)
-        self.services: dict[str, Service] = {self.whatsapp.name: self.whatsapp}
+        self.sms = SmsVoice(self.core)
+        self.services: dict[str, Service] = {service.name: service for service in (self.whatsapp, self.sms)}
         self.runner: web.AppRunner | None = None
         self.emitting: asyncio.Task[None] | None = None
         self.url = ""
@@ -32,6 +35,7 @@ class Simulator:
         app = web.Application(client_max_size=MAX_BODY)
         Control(self.core, self.services).add_to(app.router)
         WhatsAppControl(Inbound(self.core, self.whatsapp.account, self.whatsapp.templates)).add_to(app.router)
+        SmsControl(self.sms).add_to(app.router)
         app.router.add_route("*", "/control{path:.*}", route(no_such_route))
         app.router.add_route("*", "/{path:.*}", Front(self.core, self.services).handle)
         return app

@@ -47,6 +47,8 @@ class Behaviour:
     """What happens to a new template after delay_ms: approve, reject or hold."""
     sms_receipts: str = "delivered"
     """`delivered`: handset receipts; `successful`: carriers that only confirm acceptance."""
+    pool_prefers_rcs: bool = False
+    """True: text to a pool with an RCS agent is delivered by the agent (the origination of its TEXT_* events)."""
     sandbox: bool = False
     """SMS and email sandbox: only verified destinations."""
     hang_s: float = 120.0
@@ -134,6 +136,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "sync_template_errors": _flag,
     "template_review": _choice("approve", "reject", "hold"),
     "sms_receipts": _choice("delivered", "successful"),
+    "pool_prefers_rcs": _flag,
     "sandbox": _flag,
     "hang_s": lambda name, value: _number(name, value, 0, 3600),
 }

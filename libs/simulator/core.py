@@ -63,6 +63,9 @@ class Service(Protocol):
     def refusal(self, kind: str) -> ProviderError:
         """The service's words for `throttled`, `internal` and `invalid_number`."""
 
+    def known_event(self, name: str) -> bool:
+        """Whether `name` can stand in an outcome (PUT /control/outcomes)."""
+
     def reset(self) -> None:
         """Back to the demo account."""
 
@@ -83,6 +86,8 @@ class Core:
         self.emitter = Emitter(self.clock, self.publisher)
         self.requests: Counter[str] = Counter()
         self.magic_hits: Counter[tuple[str, str]] = Counter()
+        self.outcomes: dict[tuple[str, str], list[str]] = {}
+        """(service, recipient) -> event names that replace the usual course of an accepted message."""
         self.stopping = asyncio.Event()
         self.noise = Dice(self.seed, "noise")
 
@@ -97,6 +102,7 @@ class Core:
         self.emitter.clear()
         self.emitter.recent.clear()
         self.faults.remove(None)
+        self.outcomes.clear()
         self.buckets.clear()
         self.magic_hits.clear()
         self.requests.clear()

@@ -46,3 +46,24 @@ def waba_arn(waba_id: str = WABA_ID, region: str = REGION) -> str:
 def phone_number_arn(phone_number_id: str = PHONE_NUMBER_ID, region: str = REGION) -> str:
     bare = phone_number_id.removeprefix("phone-number-id-")
     return f"arn:aws:social-messaging:{region}:{ACCOUNT_ID}:phone-number-id/{bare}"
+
+
+# SMS, MMS, voice and RCS.
+SMS_PHONE_NUMBER_ID = "phone-0a1b2c3d4e5f60718293a4b5c6d7e8f9"  # +12025550100, 10DLC, TRANSACTIONAL
+SMS_SECOND_PHONE_NUMBER_ID = "phone-1b2c3d4e5f60718293a4b5c6d7e8f90a"  # +12025550101, toll-free, PROMOTIONAL
+POOL_ID = "pool-0a1b2c3d4e5f60718293a4b5c6d7e8f9"  # the first number and the RCS agent
+RCS_AGENT_ID = "rcs-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+SENDER_ID = "EXMPLE"  # GB and IN, one-way
+OPT_OUT_LIST = "Default"
+NOTIFY_CONFIGURATION_ID = "notify-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+
+# Email: verified identities of the demo account.
+EMAIL_DOMAIN = "mail.example.com"
+EMAIL_SENDER = "Example Store <news@mail.example.com>"
+EMAIL_SUPPORT = "support@example.com"
+EMAIL_CUSTOMER = "alex@example.com"
+
+
+def sms_arn(kind: str, name: str, region: str = REGION) -> str:
+    """`sms_arn("phone-number", SMS_PHONE_NUMBER_ID)`."""
+    return f"arn:aws:sms-voice:{region}:{ACCOUNT_ID}:{kind}/{name}"

@@ -59,7 +59,7 @@ class Wish:
         value = self.get(name)
         if value is None and default is not None:
             return default
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise ControlError(name, "must be a list of strings")
         return value
 

@@ -143,3 +143,26 @@ async def send(client: Any, message: bytes, number: str = demo.PHONE_NUMBER_ID) 
 def order_update(to: str = demo.CUSTOMER, ours: str | None = None) -> bytes:
     """A message that needs no open window."""
     return template_body(demo.TEMPLATE_ORDER_UPDATE, body_parameters("Alex", "1001"), to=to, ours=ours)
+
+
+SMS_TOPIC = "arn:aws:sns:us-east-1:111122223333:sms-events"
+SMS_INBOUND = "arn:aws:sns:us-east-1:111122223333:sms-inbound"
+RCS_INBOUND = "arn:aws:sns:us-east-1:111122223333:rcs-inbound"
+
+
+@pytest.fixture
+async def sms_client(simulator: Simulator) -> AsyncIterator[Any]:
+    """pinpoint-sms-voice-v2 with the configuration set `messaging-events` and two-way topics."""
+    async for client in _client("pinpoint-sms-voice-v2", simulator.url):
+        await client.create_configuration_set(ConfigurationSetName="messaging-events")
+        await client.create_event_destination(
+            ConfigurationSetName="messaging-events",
+            EventDestinationName="sns",
+            MatchingEventTypes=["TEXT_ALL", "MEDIA_ALL", "VOICE_ALL", "RCS_ALL"],
+            SnsDestination={"TopicArn": SMS_TOPIC},
+        )
+        await client.update_phone_number(
+            PhoneNumberId=demo.SMS_PHONE_NUMBER_ID, TwoWayEnabled=True, TwoWayChannelArn=SMS_INBOUND
+        )
+        await client.update_rcs_agent(RcsAgentId=demo.RCS_AGENT_ID, TwoWayEnabled=True, TwoWayChannelArn=RCS_INBOUND)
+        yield client

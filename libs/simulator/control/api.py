@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from libs.simulator import magic
-from libs.simulator.behaviour import Behaviour
+from libs.simulator.behaviour import SERVICES, Behaviour
 from libs.simulator.core import Core, Service
 from libs.simulator.errors import ControlError
 from libs.simulator.wishes import Wish
@@ -77,6 +77,9 @@ class Control:
             ("POST", "/control/faults", self.add_fault),
             ("DELETE", "/control/faults", self.remove_faults),
             ("DELETE", "/control/faults/{id}", self.remove_faults),
+            ("GET", "/control/outcomes", self.outcomes),
+            ("PUT", "/control/outcomes", self.put_outcome),
+            ("DELETE", "/control/outcomes", self.clear_outcomes),
             ("GET", "/control/events", self.events),
             ("GET", "/control/events/pending", self.pending),
             ("POST", "/control/emit", self.emit),
@@ -146,6 +149,27 @@ class Control:
         if fault_id is not None and not removed:
             raise ControlError("id", f"there is no fault {fault_id}", 404)
         return {"removed": removed}
+
+    async def outcomes(self, request: web.Request) -> Answer:
+        listed = sorted(self.core.outcomes.items())
+        return {"outcomes": [{"service": s, "to": to, "events": events} for (s, to), events in listed]}
+
+    async def put_outcome(self, request: web.Request) -> Answer:
+        """Fix the events of all later messages of a service to a recipient, in this order."""
+        wish = Wish(await body_of(request))
+        service, to = wish.choice("service", SERVICES), wish.text("to", required=True) or ""
+        events = wish.texts("events")
+        wish.done()
+        check = self.services[service].known_event
+        for name in events:
+            if not check(name):
+                raise ControlError("events", f"{name} is not an event of {service}")
+        self.core.outcomes[(service, to)] = events
+        return {"service": service, "to": to, "events": events}
+
+    async def clear_outcomes(self, request: web.Request) -> Answer:
+        self.core.outcomes.clear()
+        return {"outcomes": []}
 
     async def events(self, request: web.Request) -> Answer:
         """The last events that left, oldest first (1,000 are kept), whether or not SNS is connected."""

@@ -53,3 +53,7 @@ def meta_error(code: int, details: str | None = None) -> dict[str, Any]:
         "error_data": {"details": details or usual},
         "href": HREF,
     }
+
+
+def known_code(code: int) -> bool:
+    return code in _TITLES

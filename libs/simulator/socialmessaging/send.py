@@ -196,15 +196,18 @@ class Sender:
             names = ["failed"]
         else:
             names = _STATUSES.get(fate, ["sent", "delivered", "read"] if read else ["sent", "delivered"])
+        names = self.core.outcomes.get((SERVICE, "+" + sent.digits), names)
         for step in timeline(self.core.behaviour, dice, names, self.core.clock.now(), fate):
             self.core.emitter.at(step.due, sent.waba.topics, partial(self._status, sent, step))
 
     def _status(self, sent: Sent, step: Step) -> str:
         behaviour = self.core.behaviour
+        status, _, code = step.name.partition(":")
+        error = meta_error(int(code)) if code else sent.error or meta_error(131000)
         value = events.status_value(
-            self.account, sent.number, wamid=sent.wamid, status=step.name, digits=sent.digits, at=step.happens,
+            self.account, sent.number, wamid=sent.wamid, status=status, digits=sent.digits, at=step.happens,
             category=sent.category, callback_data=sent.callback_data if behaviour.echo_callback_data else None,
-            error=(sent.error or meta_error(131000)) if step.name == "failed" else None,
+            error=error if status == "failed" else None,
         )  # fmt: skip
         message_id = sent.api_id if behaviour.envelope_message_id == "api" else self.core.noise.uuid()
         return events.envelope(self.account, sent.waba, sent.number, value, "messages", step.happens, message_id)

@@ -11,6 +11,7 @@ from libs.simulator.errors import ProviderError
 from libs.simulator.model import Invalid
 from libs.simulator.socialmessaging import body
 from libs.simulator.socialmessaging.account import Account, Number, Waba
+from libs.simulator.socialmessaging.codes import known_code
 from libs.simulator.socialmessaging.media import MediaStore
 from libs.simulator.socialmessaging.send import Sender
 from libs.simulator.socialmessaging.templates import Templates, page
@@ -58,6 +59,13 @@ class SocialMessaging:
         if kind == "throttled":
             return ProviderError("ThrottledRequestException", "Rate exceeded")
         return ProviderError("InternalServiceException", "Internal server error")
+
+    def known_event(self, name: str) -> bool:
+        """`sent`, `delivered`, `read`, or `failed:<code>` with a code of codes.py."""
+        status, _, code = name.partition(":")
+        return name in ("sent", "delivered", "read") or (
+            status == "failed" and code.isdigit() and known_code(int(code))
+        )
 
     def reset(self) -> None:
         """Back to the demo account; where events go is kept, because whoever set it does so once."""

@@ -27,7 +27,7 @@ from libs.common.testing.partial import split
 #: then drop it · truncated: forward, answer half · twice: forward two times, answer the second · partial: refuse a part of
 #: a batch (each entry with ``share``) and forward the rest · delay: wait ``seconds``, then forward.
 Fault = Literal["delay", "error", "reset", "lost", "twice", "truncated", "partial"]
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "content-length", "date", "server"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "expect"}
 
 
 @dataclass
@@ -84,6 +84,8 @@ class FaultProxy:
         await self._upstream.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if "Expect" in request.headers and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await request.read()
         service, operation = _identify(request, body)
         self.calls[service, operation] += 1
@@ -112,13 +114,10 @@ class FaultProxy:
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.Response:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
-        headers = [pair for pair in headers if pair[0].lower() != "expect"]
         async with self._upstream.request(
             request.method, self.target + request.raw_path, headers=headers, data=body, allow_redirects=False
         ) as reply:
             kept = [(name, value) for name, value in reply.headers.items() if name.lower() not in HOP_BY_HOP]
-            if "Content-Encoding" in reply.headers:
-                kept.append(("Content-Encoding", reply.headers["Content-Encoding"]))
             return web.Response(status=reply.status, headers=kept, body=await reply.read())
 
 

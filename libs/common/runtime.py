@@ -54,3 +54,4 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
             yield Runtime(settings, store, bus, SystemClock(), aws)
         finally:
             await bus.drain()
+            await store.drain()

@@ -77,6 +77,11 @@ def moment(at: datetime) -> datetime:
     return datetime.fromisoformat(iso(at))
 
 
+def surely_after(at: datetime, stop: datetime) -> bool:
+    """Providers tell time in whole seconds: a STOP of 12:00:00 may have been written after a yes of 12:00:00.5."""
+    return at.replace(microsecond=0) > stop.replace(microsecond=0)
+
+
 def wrote_in(consent: Consent, at: datetime) -> Consent:
     """They wrote to us; the time only moves forward."""
     if consent.last_inbound_at is not None and consent.last_inbound_at >= at:
@@ -101,11 +106,11 @@ def moved(consent: Consent) -> Consent:
 
 
 def settled(consent: Consent) -> Consent:
-    """Work out what holds now. STOP wins over everything but a newer opt-in, also over one of the same instant."""
+    """Work out what holds now. STOP wins over everything but a newer opt-in, also over one of the same second."""
     heard = consent.heard
     withdrawn = heard.get(Kind.WITHDRAWN)
     opt_ins = [heard[kind] for kind in (Kind.GIVEN, Kind.RESTARTED) if kind in heard]
-    if withdrawn and not any(each.at > withdrawn.at for each in opt_ins):
+    if withdrawn and not any(surely_after(each.at, withdrawn.at) for each in opt_ins):
         return _decided(consent, frozenset(), withdrawn, opted_out_at=withdrawn.at)
     because = max(opt_ins, key=lambda each: (each.at, each.evidence_id), default=heard.get(Kind.WROTE_IN))
     return _decided(consent, _covered(consent), because)
@@ -117,7 +122,7 @@ def _covered(consent: Consent) -> frozenset[Purpose]:
     withdrawn, given, restarted = (heard.get(kind) for kind in (Kind.WITHDRAWN, Kind.GIVEN, Kind.RESTARTED))
     if given:
         covered |= set(given.purposes) or EVERY
-    if restarted and (withdrawn is None or restarted.at > withdrawn.at):
+    if restarted and (withdrawn is None or surely_after(restarted.at, withdrawn.at)):
         covered.add(Purpose.SERVICE)
     wrote = consent.last_inbound_at
     if Kind.WROTE_IN in heard and wrote and (withdrawn is None or wrote > withdrawn.at):
@@ -130,7 +135,7 @@ def _covered(consent: Consent) -> frozenset[Purpose]:
 def _no_marketing(heard: Mapping[Kind, Statement]) -> bool:
     stopped = heard.get(Kind.MARKETING_STOPPED)
     later = (heard[kind] for kind in (Kind.MARKETING_RESUMED, Kind.GIVEN) if kind in heard)
-    return stopped is not None and not any(each.at > stopped.at for each in later)
+    return stopped is not None and not any(surely_after(each.at, stopped.at) for each in later)
 
 
 def _decided(

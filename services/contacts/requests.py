@@ -26,7 +26,12 @@ from services.contacts.changes import (
 from services.contacts.consents import Kind, moment, moved
 from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email, to_e164
 
-MILLISECOND = timedelta(milliseconds=1)
+_TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
+#: By how much an opt-in (True) or opt-out (False) must be later than what was heard before, to win over it.
+LATER_THAN = {
+    True: {Kind.GIVEN: _TICK, Kind.WITHDRAWN: _SECOND, Kind.MARKETING_STOPPED: _SECOND},
+    False: {Kind.WITHDRAWN: _TICK, Kind.GIVEN: timedelta(), Kind.RESTARTED: timedelta()},
+}
 Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 
@@ -128,9 +133,11 @@ async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: 
 
 
 def _evidence(ctx: Context, contact: Contact, channel: Channel, body: SetConsent, opted_in: bool) -> Evidence:
-    # Whoever asks has seen what we know, so it is later than that, whatever the clocks of others say.
-    known = [statement.at + MILLISECOND for statement in contact.consent(channel).heard.values()]
-    at = max([moment(ctx.now), *known])
+    # Whoever asks has seen what we know, so this counts as later than that, whatever the clocks of others say; by no more
+    # than it takes, or a STOP that is written right now would seem older.
+    heard = contact.consent(channel).heard
+    later = [heard[kind].at + gap for kind, gap in LATER_THAN[opted_in].items() if kind in heard]
+    at = max([moment(ctx.now), *later])
     return Evidence(
         contact_id=contact.contact_id,
         evidence_id=evidence_id(at, ctx.cause.id if ctx.cause else "", channel),

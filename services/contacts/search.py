@@ -43,5 +43,5 @@ async def list_contacts(limit: int, cursor: str | None, ctx: Context) -> Page[Co
 
 def _fits(row: SearchTerm, wanted: Sought) -> bool:
     """The other words fit, and this is the first of the contact's terms that fits: who has two is found once."""
-    first = min(term for term in row.siblings if term.startswith(wanted.term))
+    first = min((term for term in row.siblings if term.startswith(wanted.term)), default=None)
     return row.term == first and all(any(term.startswith(word) for term in row.siblings) for word in wanted.rest)

@@ -13,7 +13,6 @@ SHORTEST = 2
 LONGEST = 60
 MOST_WORDS = 12
 _DIALLED = re.compile(r"[\d+()./\s-]+")
-_LETTERS = re.compile(r"[^\W_]+")
 
 
 def folded(text: str) -> str:
@@ -23,9 +22,9 @@ def folded(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, each once, in order; marks that letters of some scripts need stay with them."""
-    parts = re.split(r"[^\w\u0300-\uffff]+|_", folded(text))
-    return list(dict.fromkeys(part[:LONGEST] for part in parts if _LETTERS.search(part)))
+    """The words of a text, each once, in order: runs of letters and digits, with the marks that some scripts need."""
+    spaced = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded(text))
+    return list(dict.fromkeys(word[:LONGEST] for word in spaced.split()))
 
 
 def terms(name: str | None, phone: str | None, email: str | None) -> set[tuple[str, str]]:
@@ -62,7 +61,7 @@ def sought(query: str) -> Sought | None:
     if "@" in query:
         return Sought("email", folded(query)[:LONGEST]) if len(query) >= SHORTEST else None
     if _DIALLED.fullmatch(query):
-        digits = "".join(c for c in unicodedata.normalize("NFKC", query) if c.isdigit())
+        digits = "".join(str(unicodedata.decimal(c, "")) for c in query)
         return Sought("phone", digits) if len(digits) >= SHORTEST else None
     parts = sorted(words(query), key=len, reverse=True)
     if not parts or len(parts[0]) < SHORTEST:

@@ -95,12 +95,16 @@ async def test_an_opt_out_holds_whatever_they_write_until_a_new_opt_in(town: Tow
     assert (town.standing().opted_in, town.standing().opted_out_at) == (True, None)
 
 
-async def test_an_opt_in_in_the_same_instant_as_an_opt_out_by_request_counts_as_later(town: Town) -> None:
+async def test_of_requests_in_the_same_instant_the_last_counts(town: Town) -> None:
     contact_id = (await town.create())["contactId"]
     path = f"/api/contacts/{contact_id}/consents/whatsapp"
-    for opted_in in (True, False, True):
+    for opted_in in (True, False, True, False, True):
         await town.api.put(path, json={"optedIn": opted_in})
-    assert town.standing().opted_in
+        assert town.standing().opted_in is opted_in
+    await town.api.put(path, json={"optedIn": True, "purposes": ["service"]})
+    assert town.standing().purposes == ("service",)
+    await town.api.put(path, json={"optedIn": False})
+    assert not town.standing().opted_in
 
 
 async def test_a_stop_that_comes_late_does_not_undo_a_newer_opt_in(town: Town) -> None:
@@ -109,6 +113,14 @@ async def test_a_stop_that_comes_late_does_not_undo_a_newer_opt_in(town: Town) -
     await town.writes("STOP", after=-60)
     assert town.standing().opted_in
     assert [each["optedIn"] for each in await town.history(contact_id)] == [False, True]
+
+
+async def test_a_stop_of_the_same_second_wins_because_providers_tell_whole_seconds(town: Town) -> None:
+    town.world.clock.advance(0.5)
+    contact_id = (await town.create())["contactId"]
+    await town.api.put(f"/api/contacts/{contact_id}/consents/whatsapp", json={"optedIn": True})
+    await town.writes("STOP", after=-0.5)
+    assert town.standing().opted_out_at is not None
 
 
 async def test_an_opt_out_is_in_force_once_the_sender_obeys(town: Town) -> None:

@@ -61,6 +61,9 @@ class Aws:
             read_timeout=SQS_READ_SECONDS if service == "sqs" else READ_SECONDS,
             max_pool_connections=self._connections,
             tcp_keepalive=True,
+            # Both are done anew for each request and cost a tenth of it. A call that must not be sent twice keeps the check.
+            user_agent="wecare",
+            parameter_validation=attempts == 1,
         )
         return _Counted(self._session.create_client(service, config=config, **self._overrides(service)), self.calls)
 

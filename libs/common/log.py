@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -36,6 +37,10 @@ _PATTERNS = (
     (re.compile(r"input_value=.*?, input_type="), "input_value=[hidden], input_type="),
 )
 _LONGEST = 500
+
+#: What the running task works on (queue, event, correlation); every line tells it. A variable of our own rather than
+#: structlog's: this is set for each event, and read only when there is something to say.
+about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed in place
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -75,6 +80,7 @@ def configure(level: str = "INFO") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _about,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _exceptions,
@@ -84,6 +90,10 @@ def configure(level: str = "INFO") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _about(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**about.get(), **entry}
 
 
 def _exceptions(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

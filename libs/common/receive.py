@@ -17,7 +17,7 @@ from libs.common.clock import monotonic
 from libs.common.delivery import deliver, deliver_feed
 from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
-from libs.common.log import describe, secrets_in, where
+from libs.common.log import about, describe, secrets_in, where
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
 from libs.common.service import Feed, On, Service
@@ -50,13 +50,16 @@ class _Part:
 async def receive(runtime: Runtime, service: Service, record: Record, brake: Brake | None = None) -> bool:
     """Handle all that is in the record. True: it is done with (what could not be handled is buried or renewed); False: it
     comes back. Raises only what the bus raises, and then it comes back too."""
-    with structlog.contextvars.bound_contextvars(service=service.name, queue=record.queue, record=record.id):
+    token = about.set({"service": service.name, "queue": record.queue, "record": record.id})
+    try:
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
         wrong = sum(1 for part in failed if not isinstance(part.error, Later))
         if brake and (wrong or len(failed) < len(parts)):
             brake.note(wrong * 2 <= len(parts), monotonic())
         return await _settle(runtime, service, record, failed, brake is not None and brake.on)
+    finally:
+        about.reset(token)
 
 
 async def _handle(runtime: Runtime, service: Service, record: Record) -> list[_Part]:
@@ -95,10 +98,12 @@ async def _dispatch(runtime: Runtime, service: Service, lane: str, part: _Part) 
 
 
 async def _hear(runtime: Runtime, service: Service, on: On, envelope: Envelope, part: _Part) -> None:
-    with structlog.contextvars.bound_contextvars(
-        event_id=envelope.id, event_type=envelope.type, correlation_id=envelope.correlation_id
-    ):
+    told = {"event_id": envelope.id, "event_type": envelope.type, "correlation_id": envelope.correlation_id}
+    token = about.set({**about.get(), **told})
+    try:
         await _try(part, deliver(runtime, service, on, envelope), on.handler.__name__)
+    finally:
+        about.reset(token)
 
 
 async def _try(part: _Part, work: Awaitable[None], handler: str = "") -> None:

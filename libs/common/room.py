@@ -14,6 +14,8 @@ class Room:
     def __init__(self, total: int, queues: Sequence[str]) -> None:
         count = max(1, len(queues))
         self._own = max(1, total // (2 * count)) if count > 1 else total
+        #: Small receives cost as much as full ones, so a poll waits until one is worth it.
+        self._worth = max(1, min(10, self._own // 2))
         self._shared = max(0, total - self._own * count)
         self._inside: Counter[str] = Counter()
         self._borrowed = 0
@@ -23,9 +25,14 @@ class Room:
         """How many more records of the queue may be taken."""
         return max(0, self._own - self._inside[queue]) + max(0, self._shared - self._borrowed)
 
+    def ready(self, queue: str) -> int:
+        """The same, or 0 while it is not worth a receive."""
+        free = self.free(queue)
+        return free if free >= self._worth else 0
+
     async def wait(self, queue: str) -> int:
-        """Wait for room; returns how much."""
-        while not (free := self.free(queue)):
+        """Wait until :meth:`ready`."""
+        while not (free := self.ready(queue)):
             self._left.clear()
             await self._left.wait()
         return free

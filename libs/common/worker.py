@@ -134,7 +134,7 @@ class Worker:
             while not self._stop.asked and (first or not queue.brake.on):
                 if await self._braked(queue):
                     continue
-                most = self._room.free(queue.spec.name) or await self._stop.until(self._room.wait(queue.spec.name))
+                most = self._room.ready(queue.spec.name) or await self._stop.until(self._room.wait(queue.spec.name))
                 if not most:
                     return
                 most = 1 if queue.brake.on else min(10, most)

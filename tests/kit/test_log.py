@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from libs.common.clock import drawn_id
-from libs.common.log import configure, describe, redact, secrets_in
+from libs.common.log import about, configure, describe, redact, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,15 @@ def test_a_line_is_json_with_its_context_and_without_personal_data(capsys: pytes
     configure("INFO")
     log = structlog.get_logger()
     try:
-        with structlog.contextvars.bound_contextvars(service="toy", event_id="e1"):
+        about.set({"event_id": "e1"})
+        with structlog.contextvars.bound_contextvars(service="toy"):
             log.debug("not shown")
             try:
                 raise ValueError("call +12025550123")
             except ValueError:
                 log.exception("failed for x@example.com", body="hello", parts={"Text": "hi", "n": [1, "+12025550123"]})
     finally:
+        about.set({})
         structlog.reset_defaults()
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 ENTRY_ATTEMPTS = 6
+LONGEST_WAIT = 2.0
 _TRANSIENT = ("Throttl", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "Timeout")
+
+_draw = random.SystemRandom().random
 
 Entry = dict[str, Any]
 
@@ -21,10 +24,6 @@ class EntryFailed(Exception):
         self.code = code
 
 
-class _Again(Exception):
-    pass
-
-
 async def send_all(
     call: Callable[[list[Entry]], Awaitable[dict[str, Any]]],
     entries: Sequence[Entry],
@@ -34,23 +33,17 @@ async def send_all(
     None or what became of it; codes in ``done`` count as success. Raises what the whole call raises."""
     waiting = {str(n): {**entry, "Id": str(n)} for n, entry in enumerate(entries)}
     failed: dict[str, EntryFailed] = {}
-    try:
-        async for attempt in AsyncRetrying(
-            stop=stop_after_attempt(ENTRY_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.05, max=2),
-            retry=retry_if_exception_type(_Again),
-        ):
-            with attempt:
-                answer = await call(list(waiting.values()))
-                failures = {f["Id"]: f for f in answer.get("Failed", []) if f["Code"] not in done}
-                for name in waiting:
-                    failed.pop(name, None)
-                failed.update((name, EntryFailed(f["Code"], f.get("Message", ""))) for name, f in failures.items())
-                waiting = {name: waiting[name] for name, f in failures.items() if _passing(f)}
-                if waiting:
-                    raise _Again
-    except RetryError:
-        pass
+    for attempt in range(ENTRY_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(_draw() * min(LONGEST_WAIT, 0.05 * 2**attempt))
+        answer = await call(list(waiting.values()))
+        failures = {f["Id"]: f for f in answer.get("Failed", []) if f["Code"] not in done}
+        for name in waiting:
+            failed.pop(name, None)
+        failed.update((name, EntryFailed(f["Code"], f.get("Message", ""))) for name, f in failures.items())
+        waiting = {name: waiting[name] for name, f in failures.items() if _passing(f)}
+        if not waiting:
+            break
     return [failed.get(str(n)) for n in range(len(entries))]
 
 

@@ -21,7 +21,8 @@ def everything(stack: "Stack", services: Sequence[Service] | None = None) -> Map
     prefix = read(stack.env).prefix
     whole = topology(discover() if services is None else services, prefix)
     resources.provision(whole, stack.client)
+    known = cognito.provision(stack.client("cognito-idp"), prefix, stack.cognito_url, stack.api_url)
     if "simulator" in stack.rows:
         account = stack.client("sts").get_caller_identity()["Account"]
-        carriers.provision(whole, stack.client, account, environment.REGION)
-    return cognito.provision(stack.client("cognito-idp"), prefix, stack.cognito_url, stack.api_url)
+        known |= carriers.provision(whole, stack.client, account, environment.REGION)
+    return known

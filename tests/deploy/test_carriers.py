@@ -37,3 +37,9 @@ def test_what_a_customer_writes_on_whatsapp_arrives_in_the_queue_behind_the_feed
 def test_everything_was_made_under_the_name_of_the_stage(carriers: Stack) -> None:
     assert carriers.config["WECARE_COGNITO_ISSUER"].startswith("https://cognito-idp.us-east-1.amazonaws.com/")
     assert carriers.token("VIEWER").count(".") == 2
+
+
+def test_the_numbers_that_may_send_are_those_of_the_linked_account(carriers: Stack) -> None:
+    numbers = carriers.env["WECARE_WHATSAPP_PHONE_NUMBER_IDS"].split(",")
+    assert len(numbers) == 2
+    assert all(number.startswith("phone-number-id-") for number in numbers)

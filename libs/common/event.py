@@ -48,6 +48,12 @@ class Event(BaseModel):
     def subject(self) -> str:
         return str(getattr(self, self.ABOUT))
 
+    @property
+    def facet(self) -> str:
+        """Part of the derived id. For facts that one cause leads to at different times and that are not the same: a send is
+        first uncertain and, when the event is redelivered, known to be sent."""
+        return ""
+
     @classmethod
     def topic(cls) -> str:
         return cls.TYPE.split(".", 1)[0]
@@ -166,7 +172,7 @@ def following(cause: Cause, said: Iterable[Event], *, source: str, now: datetime
         n = seen[data.TYPE, data.subject] = seen.get((data.TYPE, data.subject), -1) + 1
         stamped.append(
             Envelope(
-                id=derived_id(cause.id, source, data.TYPE, data.subject, str(n)),
+                id=derived_id(cause.id, source, data.TYPE, data.subject, str(n), *filter(None, [data.facet])),
                 source=source,
                 time=now,
                 data=data,

@@ -135,7 +135,7 @@ class Pipeline:
         return self._concluded(claim, outcome, ctx)
 
     def _concluded(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
-        luck = crc32((claim.claim_id or "").encode()) / 2**32
+        luck = crc32(f"{claim.message_id}{claim.attempt}".encode()) / 2**32
         ended = steps.concluded(claim, outcome, ctx.now, luck, ctx.settings.window_scale)
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended

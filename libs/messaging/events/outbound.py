@@ -36,6 +36,10 @@ class DeliveryChanged(Event):
     dry_run: bool = False
     job_id: str | None = None
 
+    @property
+    def facet(self) -> str:
+        return f"{self.attempt}.{self.status}"
+
 
 class PermissionApplied(Event):
     """A sender has applied a permission that was to be acknowledged (an opt-out)."""
@@ -67,3 +71,7 @@ class SendAgainDecided(Event):
     why: Literal["not_sent", "resend", "overdue"]
     resends: int = 0
     detail: str | None = None
+
+    @property
+    def facet(self) -> str:
+        return str(self.attempt)

@@ -13,15 +13,14 @@ UV := .venv-tools/bin/uv
 LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
-.PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard
+.PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard cloud
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- running it ------------------------------------------------------------------------------------
 
-up: venv dashboard ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host
-	@$(if $(filter localstack-host,$(AWS)),$(MAKE) localstack,:)
+up: venv dashboard cloud ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host
 	@$(LOCAL) up
 
 down: .venv/.installed ## stop everything that `make up` started
@@ -48,7 +47,7 @@ check: .venv/.installed ## linters, types, walls between services, contracts
 test: venv ## all tests that need nothing but Python
 	$(PYTEST) tests -m "not localstack"
 
-smoke: venv ## a private stack on free ports, one message through it, and away again
+smoke: venv cloud ## the whole story on a stack of its own (AWS as above), which leaves nothing behind
 	.venv/bin/python -m deploy.smoke
 
 test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm)
@@ -87,6 +86,8 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 # What this machine lacks for LocalStack without Docker; prints nothing when it can run.
 localstack-missing: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host missing
+
+cloud: $(if $(filter localstack-host,$(AWS)),localstack)
 
 localstack: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host set-up

@@ -105,34 +105,36 @@ class Line:
         self._held: deque[float] = deque()
         self._lock = asyncio.Lock()
         self._waiting = 0
+        #: When to look again, by horizon.
+        self._rest: dict[float, float] = {}
         self._recent: deque[float] = deque(maxlen=512)
 
     async def take(self, units: int, horizon: float, ctx: Context, lead: float = LEAD) -> float:
         """The moment at which ``units`` may go out, at least ``lead`` from now. Waits a little if it must; raises
         :class:`Busy` when the line is full beyond that, and whatever the store raises."""
         give_up = self._now() + PATIENCE
-        while True:
-            slot, free = await self._try(units, horizon, ctx, lead)
-            if slot is not None:
-                self._recent.append(slot)
-                return slot
-            now = self._now()
-            pause = max(0.005, free - horizon - now)
-            if now + pause > give_up:
-                raise Busy(pause + self._waiting / self._grid.rate)
-            await self._clock.sleep(pause)
-
-    async def _try(self, units: int, horizon: float, ctx: Context, lead: float) -> tuple[float | None, float]:
         self._waiting += units
         try:
-            async with self._lock:
-                if len(self._fit(lead)) < units:
-                    await self._lease(max(units, self._wanted()), units, horizon, ctx, lead)
-                if len(self._held) >= units:
-                    return [self._held.popleft() for _ in range(units)][-1], 0.0
-                return None, (self._known or 0) / 1e6
+            while True:
+                slot, free = await self._try(units, horizon, ctx, lead)
+                if slot is not None:
+                    self._recent.append(slot)
+                    return slot
+                now = self._now()
+                pause = max(0.005, self._rest.get(horizon, 0.0) - now, free - horizon - now)
+                if now + pause > give_up:
+                    raise Busy(pause + self._waiting / self._grid.rate)
+                await self._clock.sleep(pause)
         finally:
             self._waiting -= units
+
+    async def _try(self, units: int, horizon: float, ctx: Context, lead: float) -> tuple[float | None, float]:
+        async with self._lock:
+            if len(self._fit(lead)) < units:
+                await self._lease(max(units, self._wanted()), units, horizon, ctx, lead)
+            if len(self._held) >= units:
+                return [self._held.popleft() for _ in range(units)][-1], 0.0
+            return None, (self._known or 0) / 1e6
 
     def _fit(self, lead: float) -> deque[float]:
         """What is held and can still be used."""
@@ -142,21 +144,29 @@ class Line:
         return self._held
 
     def _wanted(self) -> int:
-        """Slots for all who wait here, and for as many more as came by in the last second."""
+        """Slots for all who wait here, or for as many as came by in the last second: those will come again."""
         since = self._now() - 1.0
-        return self._waiting + sum(1 for at in self._recent if at >= since)
+        return max(self._waiting, sum(1 for at in self._recent if at >= since))
 
     async def _lease(self, wanted: int, least: int, horizon: float, ctx: Context, lead: float) -> None:
         """Reserve up to ``wanted`` slots, as far as the horizon reaches; none if not even ``least`` begin within it."""
+        now = self._now()
+        if now < self._rest.get(horizon, 0.0):
+            return
+        # Not at each slot that gets free: all workers wait for it, and a few at once cost one write.
+        self._rest[horizon] = now + horizon / 4
         for _ in range(TRIES):
             earliest = self._now() + lead
             first = self._grid.first(max((self._known or 0) / 1e6, earliest))
             if self._grid.at(first) > earliest + horizon and self._known is not None:
                 return
             fit = self._grid.first(earliest + horizon) - first
-            count = min(wanted, max(fit, least))
+            # No more than half of what the horizon holds at once: other workers want some, and a worker may die.
+            count = min(wanted, max(fit, least), max(least, int(self._grid.rate * horizon / 2)))
             if await self._reserve(round(self._grid.at(first + count) * 1e6), ctx):
                 self._held.extend(self._grid.at(slot) for slot in range(first, first + count))
+                if count == wanted:
+                    del self._rest[horizon]
                 return
         raise Busy(0.1)
 

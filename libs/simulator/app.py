@@ -8,10 +8,12 @@ import structlog
 from aiohttp import web
 
 from libs.simulator.control.api import Control, no_such_route, route
+from libs.simulator.control.email import EmailControl
 from libs.simulator.control.sms import SmsControl
 from libs.simulator.control.whatsapp import WhatsAppControl
 from libs.simulator.core import Core, Service, Settings
 from libs.simulator.server import MAX_BODY, Front
+from libs.simulator.sesv2.service import Ses
 from libs.simulator.sms_voice.service import SmsVoice
 from libs.simulator.socialmessaging.inbound import Inbound
 from libs.simulator.socialmessaging.service import SocialMessaging
@@ -26,7 +28,10 @@ class Simulator:
         self.core = Core(settings or Settings())
         self.whatsapp = SocialMessaging(self.core)
         self.sms = SmsVoice(self.core)
-        self.services: dict[str, Service] = {service.name: service for service in (self.whatsapp, self.sms)}
+        self.ses = Ses(self.core)
+        everyone: tuple[Service, ...] = (self.whatsapp, self.sms, self.ses)
+        self.services = {service.name: service for service in everyone}
+        self.email_control = EmailControl(self.ses)
         self.runner: web.AppRunner | None = None
         self.emitting: asyncio.Task[None] | None = None
         self.url = ""
@@ -36,6 +41,7 @@ class Simulator:
         Control(self.core, self.services).add_to(app.router)
         WhatsAppControl(Inbound(self.core, self.whatsapp.account, self.whatsapp.templates)).add_to(app.router)
         SmsControl(self.sms).add_to(app.router)
+        self.email_control.add_to(app.router)
         app.router.add_route("*", "/control{path:.*}", route(no_such_route))
         app.router.add_route("*", "/{path:.*}", Front(self.core, self.services).handle)
         return app
@@ -65,6 +71,7 @@ class Simulator:
         await self.core.publisher.drain(self.core.settings.grace_s)
         await self.core.publisher.close()
         await self.whatsapp.media.close()
+        await self.email_control.inbound.close()
         self.core.ledger.close()
 
     async def __aenter__(self) -> Simulator:

@@ -14,8 +14,10 @@ from typing import Any
 from libs.simulator.behaviour import SERVICES
 from libs.simulator.errors import ControlError
 
-REFUSING = frozenset({"outage_503", "error_500", "throttle_429", "reset_before", "hang", "error", "invalid_number"})
-"""Not accepted."""
+REFUSING = frozenset(
+    {"outage_503", "error_500", "throttle_429", "reset_before", "hang", "error", "invalid_number", "entry_failure"}
+)
+"""Not accepted. `entry_failure` is for single entries of SendBulkEmail, which then have the status `code`."""
 ACCEPTING = frozenset(
     {"accept_then_reset", "accept_then_500", "accept_then_503", "accept_then_hang", "half_body", "bad_json", "slow"}
 )
@@ -47,8 +49,9 @@ class Fault:
 
     def matches(self, service: str, operation: str, to: str | None) -> bool:
         return (
-            self.service in (None, service)
-            and self.operation in (None, operation)
+            (self.fault == "entry_failure") == operation.endswith(".entry")
+            and self.service in (None, service)
+            and self.operation in (None, operation.removesuffix(".entry"))
             and self.to in (None, to)
             and (self.times is None or self.hits < self.times)
         )

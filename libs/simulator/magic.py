@@ -47,11 +47,51 @@ NUMBERS: dict[str, Magic] = {
 }
 
 
+EMAIL_DOMAINS = ("example.com", "example.net", "example.org")
+EMAILS: dict[str, Magic] = {
+    "bounce": Magic("Bounce Permanent/General, then on the suppression list", fate="undeliverable"),
+    "no-such-user": Magic("Bounce Permanent/NoEmail, then on the suppression list", fate="no_email"),
+    "mailbox-full": Magic("Bounce Transient/MailboxFull", fate="mailbox_full"),
+    "soft-bounce": Magic("Bounce Transient/General", fate="transient"),
+    "undetermined": Magic("Bounce Undetermined", fate="undetermined"),
+    "complaint": Magic("delivered, then Complaint and on the suppression list", fate="complaint"),
+    "reject": Magic("Reject (bad content)", fate="rejected"),
+    "delay": Magic("DeliveryDelay, then Delivery", fate="delayed"),
+    "silent": Magic("accepted, never any event", fate="silent"),
+    "unread": Magic("delivered, never opened", fate="unread"),
+    "click": Magic("delivered, opened, clicked", fate="clicks"),
+    "unsubscribe": Magic("delivered, then Subscription", fate="unsubscribes"),
+    "late": Magic("events come one minute late", fate="late"),
+    "chaotic": Magic("every event three times and in reverse order", fate="chaotic"),
+    "outage": Magic("503 on every request, never accepted", fault="outage_503"),
+    "throttle-once": Magic("throttled once per message id, then fine", fault="throttle_429", times=1),
+    "accept-hang": Magic("accepted, then the response hangs", fault="accept_then_hang"),
+    "accept-500": Magic("accepted, then 500", fault="accept_then_500"),
+    "accept-reset": Magic("accepted, then the connection is reset", fault="accept_then_reset"),
+}
+"""By local part, at example.com, example.net and example.org; a label as in `bounce+42@example.com` is allowed."""
+MAILBOX_SIMULATOR: dict[str, Magic] = {
+    "success": Magic("AWS mailbox simulator: success", fate="normal"),
+    "bounce": Magic("AWS mailbox simulator: bounce", fate="undeliverable"),
+    "ooto": Magic("AWS mailbox simulator: out of office", fate="out_of_office"),
+    "complaint": Magic("AWS mailbox simulator: complaint", fate="complaint"),
+    "suppressionlist": Magic("AWS mailbox simulator: on the suppression list", fate="suppressed"),
+}
+"""At simulator.amazonses.com."""
+
+
 def of(to: str | None) -> Magic | None:
-    return NUMBERS.get(to) if to else None
+    """The magic of a phone number or email address."""
+    if not to or "@" not in to:
+        return NUMBERS.get(to) if to else None
+    local, _, domain = to.rpartition("@")
+    local = local.partition("+")[0].lower()
+    if domain.lower() == "simulator.amazonses.com":
+        return MAILBOX_SIMULATOR.get(local)
+    return EMAILS.get(local) if domain.lower() in EMAIL_DOMAINS else None
 
 
 def fate_of(to: str) -> str:
     """The fate of a recipient, `normal` for everybody who is not magic."""
-    magic = NUMBERS.get(to)
+    magic = of(to)
     return magic.fate if magic and magic.fate else "normal"

@@ -166,3 +166,28 @@ async def sms_client(simulator: Simulator) -> AsyncIterator[Any]:
         )
         await client.update_rcs_agent(RcsAgentId=demo.RCS_AGENT_ID, TwoWayEnabled=True, TwoWayChannelArn=RCS_INBOUND)
         yield client
+
+
+EMAIL_TOPIC = "arn:aws:sns:us-east-1:111122223333:email-events"
+EMAIL_INBOUND = "arn:aws:sns:us-east-1:111122223333:email-inbound"
+
+
+@pytest.fixture
+async def ses_client(simulator: Simulator) -> AsyncIterator[Any]:
+    """sesv2 with the configuration set `messaging-email`, all events of which go to EMAIL_TOPIC."""
+    async for client in _client("sesv2", simulator.url):
+        await client.create_configuration_set(ConfigurationSetName="messaging-email")
+        every = [
+            "SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE",
+            "DELIVERY_DELAY", "SUBSCRIPTION",
+        ]  # fmt: skip
+        await client.create_configuration_set_event_destination(
+            ConfigurationSetName="messaging-email",
+            EventDestinationName="sns",
+            EventDestination={
+                "Enabled": True,
+                "MatchingEventTypes": every,
+                "SnsDestination": {"TopicArn": EMAIL_TOPIC},
+            },
+        )
+        yield client

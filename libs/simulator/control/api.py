@@ -209,7 +209,8 @@ class Control:
         return {"clockOffset": self.core.clock.offset, "now": self.core.clock.now()}
 
     async def magic(self, request: web.Request) -> Answer:
-        return {"numbers": {number: asdict(m) for number, m in magic.NUMBERS.items()}}
+        tables = {"numbers": magic.NUMBERS, "emails": magic.EMAILS, "mailboxSimulator": magic.MAILBOX_SIMULATOR}
+        return {name: {to: asdict(m) for to, m in table.items()} for name, table in tables.items()}
 
     async def reset(self, request: web.Request) -> Answer:
         self.core.reset()

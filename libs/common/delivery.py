@@ -168,7 +168,9 @@ async def apply_request(
         except Conflict:
             continue
         said = _stamp(context, cause, done.said)
-        answer = done.value.model_dump(mode="json", by_alias=True, exclude_none=True) if done.value is not None else None
+        answer = (
+            done.value.model_dump(mode="json", by_alias=True, exclude_none=True) if done.value is not None else None
+        )
         entry = _entry(context, key, said, pending=True, fingerprint=who.fingerprint, answer=answer)
         if await commit(context, entry):
             await publish_outbox(runtime, context, entry, said)

@@ -38,8 +38,8 @@ async def test_an_event_for_another_channel_is_left_alone(world: World) -> None:
 
 async def test_poison_is_buried_with_its_cause_and_its_neighbours_go_through(world: World) -> None:
     await world.hear(Greeted(name="ann"), Greeted(name="bob", trouble="poison"), Greeted(name="cy"))
-    assert (await world.row("toy", Greeting, "ann"))
-    assert (await world.row("toy", Greeting, "cy"))
+    assert await world.row("toy", Greeting, "ann")
+    assert await world.row("toy", Greeting, "cy")
     assert {letter["cause"] for letter in world.letters()} == {"rejected"}
 
 

@@ -21,6 +21,7 @@ from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, Busy, Grid, L
 
 #: Whoever finds the house full comes back within this many seconds.
 FULL_SECONDS = 2.0
+SILENT = "the provider does not answer"
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,27 @@ class Visit:
 class Pass:
     """Leave to send at ``at`` (seconds since 1970)."""
 
-    def __init__(self, gate: Gate, visit: Visit, at: float, waited: float) -> None:
+    def __init__(self, gate: Gate, visit: Visit, at: float, waited: float, probe: bool) -> None:
         self._gate = gate
         self._visit = visit
+        self._probe = probe
         self.at = at
         self.waited = waited
 
-    async def until_due(self, ctx: Context) -> bool:
-        """Wait for the moment. If it was missed (a slow store) another one is taken; False if there is none in time."""
+    async def ready(self, ctx: Context) -> NotSent | None:
+        """Wait for the moment; if it was missed (a slow store) take another one. None: go; else why not."""
         if ctx.now.timestamp() > self.at + LATE:
             try:
                 self.at = await self._gate.slot(self._visit, ctx, lead=0.0)
             except Busy:
-                return False
+                return NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
         pause = self.at - ctx.now.timestamp()
         if pause > 0:
             await ctx.clock.sleep(pause)
-        return True
+        if self._gate.breaker.open and not self._probe:
+            # It opened while this one waited; who only waits must not become uncertain as well.
+            return NotSent(SILENT)
+        return None
 
     def note(self, outcome: Outcome, ctx: Context) -> None:
         """Tell the breaker. A provider that asks us to slow down is well."""
@@ -85,7 +90,7 @@ class Gate:
         """Through, with a place that is kept until the end of the block. Raises Later; a store that is down raises what it
         raises, and then nothing is sent."""
         began = ctx.now.timestamp()
-        await self._past_breaker(visit, ctx)
+        probe = await self._past_breaker(visit, ctx)
         if not self.bulkhead.enter():
             raise self._later(FULL_SECONDS * (0.5 + visit.luck(str(began))), "too many sends in flight", ctx)
         try:
@@ -95,7 +100,7 @@ class Gate:
             except Busy as busy:
                 pause = busy.seconds * (0.5 + visit.luck(str(began)))
                 raise self._later(pause, "waiting for the sender's rate", ctx) from None
-            yield Pass(self, visit, at, ctx.now.timestamp() - began)
+            yield Pass(self, visit, at, ctx.now.timestamp() - began, probe)
         finally:
             self.bulkhead.leave()
 
@@ -107,18 +112,20 @@ class Gate:
             return await line.take(visit.units, horizon, ctx)
         return await line.take(visit.units, horizon, ctx, lead)
 
-    async def _past_breaker(self, visit: Visit, ctx: Context) -> None:
+    async def _past_breaker(self, visit: Visit, ctx: Context) -> bool:
+        """Whether it is a probe."""
         if not self.breaker.open:
-            return
+            return False
         now = ctx.now.timestamp()
         pause = self.breaker.pause(now, visit.luck(str(now)))
         if not self.breaker.admits(now):
-            raise self._later(pause, "the provider does not answer", ctx)
+            raise self._later(pause, SILENT, ctx)
         try:
             # All workers share the probes.
             await self._probes.take(1, PROBE_SECONDS, ctx)
         except Busy:
-            raise self._later(pause, "the provider does not answer", ctx) from None
+            raise self._later(pause, SILENT, ctx) from None
+        return True
 
     async def _past_pair(self, visit: Visit, ctx: Context) -> None:
         if not self._limits.pair_seconds:

@@ -17,6 +17,10 @@ from services.outbound.model import Delivery, again, changed, move
 RECORD_PAUSE = 0.2
 
 
+class Gone(Conflict):
+    """The row is no longer there."""
+
+
 def step(old: Delivery, new: Delivery, ctx: Context) -> Update:
     """The write that takes ``old`` to ``new``."""
     change, gone, when = move(old, new)
@@ -31,17 +35,28 @@ async def write(row: Delivery | None, new: Delivery, ctx: Context) -> Sequence[E
 
 async def take(row: Delivery | None, claim: Delivery, ctx: Context) -> Sequence[Event] | None:
     """Claim. None: it is ours; else somebody was quicker, and this is what that leads to."""
-    stands = await _moved(row, claim, ctx)
-    return None if stands is None else await follow(stands, ctx)
+    try:
+        stands = await _moved(row, claim, ctx)
+    except Exception:
+        # The answer may be what was lost, not the claim: asked once more, it recognises itself.
+        stands = await _moved(row, claim, ctx)
+    if stands is None or stands.claim_id == claim.claim_id:
+        return None
+    return await follow(stands, ctx)
 
 
 async def record(claim: Delivery, ended: Delivery, ctx: Context) -> Sequence[Event]:
     """Write down how a claim ended. While the claim lasts a store that is down is asked again; after that the failure
     goes up, and whoever sees the claim next will call it uncertain, which is the truth."""
-    row, new = claim, ended
+    row: Delivery | None = claim
+    new = ended
     while True:
         try:
             stands = await _moved(row, new, ctx)
+        except Gone:
+            # It was sent, so there has to be a row again, or a redelivery would take it for new.
+            row = None
+            continue
         except Exception:
             if claim.deadline is None or ctx.now >= claim.deadline:
                 raise
@@ -84,5 +99,5 @@ async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery 
     if written:
         return None
     if written.row is None:
-        raise Conflict("the row is gone")
+        raise Gone(new.message_id)
     return Delivery.from_row(written.row)

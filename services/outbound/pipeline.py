@@ -82,7 +82,7 @@ class Pipeline:
         return await self._attempt(row, row.queued, ctx)
 
     async def _attempt(self, row: Delivery | None, event: MessageQueued, ctx: Context) -> Sequence[Event]:
-        before = row or fresh(event, ctx.now)
+        before = steps.ordered(row or fresh(event, ctx.now), event)
         try:
             standing = await self._permitted(event, ctx)
             outgoing, request, sender = self._rendered(event, standing, ctx)
@@ -107,18 +107,15 @@ class Pipeline:
         """What keeps a claimed message from being sent after all. A STOP that was applied before this read wins; one that
         is applied later finds the message already claimed."""
         try:
-            due = await leave.until_due(ctx)
             await self._permitted(event, ctx, lag=False)
+            not_now = await leave.ready(ctx)
         except Refused as refused:
             return steps.refused(claim, refused.why, ctx.now)
         except Exception as error:
             # Mended here, because only here it is certain that nothing went out.
             log.warning("not sent", message=claim.message_id, error=type(error).__name__)
             return self._concluded(claim, NotSent(f"stopped before the call: {type(error).__name__}"), ctx)
-        if not due:
-            late = NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
-            return self._concluded(claim, late, ctx)
-        return None
+        return self._concluded(claim, not_now, ctx) if not_now else None
 
     async def _sent(self, claim: Delivery, request: Request, client: object, leave: Pass, ctx: Context) -> Delivery:
         """The one call. It is over, or given up as unknown, before the claim is."""

@@ -41,16 +41,22 @@ def _step(row: Delivery, status: Status, now: datetime, due: datetime | None = N
     return row.model_copy(update={**cleared, **step, **change})
 
 
+def ordered(row: Delivery, queued: MessageQueued) -> Delivery:
+    """The row with what an operator's event orders, if it is news."""
+    if queued.resend <= row.ordered:
+        return row
+    note = f"resend {queued.resend} was ordered by an operator"
+    return row.model_copy(update={"ordered": queued.resend, "notes": (*row.notes, note)})
+
+
 def claimed(
     row: Delivery, queued: MessageQueued, *, owner: str, claim_id: str, sender: str, deadline: datetime, now: datetime
 ) -> Delivery:
-    """Taken by one worker, which has until ``deadline`` to report."""
-    ordered = queued.resend > row.ordered
-    note = (f"attempt {row.attempt + 1}: resend ordered by an operator ({queued.resend})",) if ordered else ()
+    """Taken by one worker, which has until ``deadline`` to report. ``uncertain_since`` stays: an earlier attempt may have
+    gone out."""
     return _step(
         row, Status.CLAIMED, now, due=deadline, deadline=deadline, owner=owner, claim_id=claim_id, sender=sender,
-        attempt=row.attempt + 1, ordered=max(row.ordered, queued.resend), queued=queued, notes=row.notes + note,
-        uncertain_since=None,
+        attempt=row.attempt + 1, queued=queued,
     )  # fmt: skip
 
 
@@ -69,7 +75,18 @@ def may_claim(row: Delivery, queued: MessageQueued) -> bool:
 def refused(row: Delivery, refusal: Refusal, now: datetime) -> Delivery:
     """Ended by us before it was sent."""
     status = _REFUSED.get(refusal.code, Status.FAILED)
-    return _step(row, status, now, error_code=refusal.code, detail=refusal.detail or None)
+    return _unsent(row, status, now, refusal.code, detail=refusal.detail or None)
+
+
+def _unsent(row: Delivery, status: Status, now: datetime, code: ErrorCode, **why: Any) -> Delivery:
+    """An attempt ended for good without a send. If an earlier one may have gone out, that is not the end of the message:
+    it stays uncertain, and is never called failed."""
+    if row.uncertain_since is None:
+        return _step(row, status, now, error_code=code, **why)
+    note = f"attempt {max(row.attempt, 1)}: {status} ({code}), but an earlier one may have gone out"
+    return _step(
+        row, Status.UNCERTAIN, now, due=now, error_code=ErrorCode.NOT_CONFIRMED, detail=note, notes=(*row.notes, note)
+    )
 
 
 def rehearsed(row: Delivery, sender: str, now: datetime) -> Delivery:
@@ -81,12 +98,10 @@ def rehearsed(row: Delivery, sender: str, now: datetime) -> Delivery:
 def concluded(row: Delivery, outcome: Outcome, now: datetime, luck: float, scale: float = 1.0) -> Delivery:
     """A claimed row after its call. ``luck`` in [0, 1) spreads the waiting; ``scale`` shortens windows (settings)."""
     if isinstance(outcome, Accepted):
-        return _step(row, Status.SENT, now, provider_id=outcome.provider_id)
+        return _step(row, Status.SENT, now, provider_id=outcome.provider_id, uncertain_since=None)
     if isinstance(outcome, Rejected):
         detail = outcome.detail or None
-        return _step(
-            row, Status.FAILED, now, error_code=outcome.code, provider_code=outcome.provider_code, detail=detail
-        )
+        return _unsent(row, Status.FAILED, now, outcome.code, provider_code=outcome.provider_code, detail=detail)
     if isinstance(outcome, NotSent):
         return _deferred(row, outcome, now + timedelta(seconds=wait(outcome, row.attempt, luck)), now)
     return uncertain(row, outcome.cause, now, scale)
@@ -104,7 +119,7 @@ def wait(outcome: NotSent, attempt: int, luck: float) -> float:
 def _deferred(row: Delivery, outcome: NotSent, until: datetime, now: datetime) -> Delivery:
     why: dict[str, Any] = {"provider_code": outcome.provider_code, "detail": outcome.cause}
     if until >= row.queued.expires_at:
-        return _step(row, Status.EXPIRED, now, error_code=ErrorCode.EXPIRED, **why)
+        return _unsent(row, Status.EXPIRED, now, ErrorCode.EXPIRED, **why)
     return _step(row, Status.DEFERRED, now, due=until + OVERDUE, not_before=until, error_code=outcome.code, **why)
 
 
@@ -171,5 +186,6 @@ def confirmed(
     change: dict[str, Any] = {
         "provider_id": row.provider_id or provider_id,
         "error_code": code if failed else None,
+        "uncertain_since": None,
     }
     return _step(row, Status.FAILED if failed else Status.SENT, now, **change)

@@ -248,6 +248,83 @@ class Watched:
         return written
 
 
+async def test_a_refused_resend_does_not_hide_that_the_first_may_have_gone_out() -> None:
+    fake = Fake(first(loses_answer))
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        queued = message(w.clock.now(), message_class=MessageClass.REPLY)
+        await w.hear(queued)
+        await w.advance(61)
+        await w.tick(NAME)
+        await w.hear(permission(w.clock.now(), 2, opted_out_at=w.clock.now()))
+        await w.hear(queued.model_copy(update={"resend": 1}))
+        await w.tick(NAME)
+        found = await row(w)
+        assert fake.accepted == {"m1": 1}
+        assert (found.status, found.ordered) == (Status.UNKNOWN, 1)
+        assert {said.status for said in w.said(DeliveryChanged)} == {Status.UNCERTAIN, Status.UNKNOWN}
+
+
+@pytest.mark.parametrize("message_class", [MessageClass.BULK, MessageClass.REPLY])
+async def test_the_store_is_down_when_the_outcome_is_to_be_written(message_class: MessageClass) -> None:
+    """It was accepted and that cannot be recorded: uncertain, until the receipt says so; never sent again."""
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        w.runtime.store = Failing(w.store, "sent")
+        await w.hear(message(w.clock.now(), message_class=message_class))
+        assert fake.accepted == {"m1": 1}
+        w.runtime.store = w.store
+        await w.advance(120, step=10)
+        assert (await row(w)).status is Status.UNCERTAIN
+        heard = MessageConfirmed(message_id="m1", channel=Channel.WHATSAPP, status=Status.SENT, at=w.clock.now())
+        await w.hear(heard)
+        assert (await row(w)).status is Status.SENT
+        assert fake.accepted == {"m1": 1}
+
+
+async def test_without_a_claim_nothing_is_sent() -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        w.runtime.store = Failing(w.store, "claimed")
+        await w.hear(message(w.clock.now()))
+        assert not fake.asked
+        w.runtime.store = w.store
+        await w.advance(60, step=10)
+        assert fake.accepted == {"m1": 1}
+
+
+async def test_a_claim_whose_answer_was_lost_recognises_itself() -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        w.runtime.store = Failing(w.store, "claimed", times=1, after=True)
+        await w.hear(message(w.clock.now()))
+        assert fake.accepted == {"m1": 1}
+        assert (await row(w)).status is Status.SENT
+
+
+class Failing:
+    """A store that is down for one kind of write: before its effect, or with the answer lost after it."""
+
+    def __init__(self, store: Any, status: str, times: int = 10_000, after: bool = False) -> None:
+        self._store, self._status, self._times, self._after = store, status, times, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def write(self, op: Write) -> Written:
+        change = op.row if isinstance(op, Insert) else getattr(op, "set", {})
+        if change.get("status") == self._status and self._times:
+            self._times -= 1
+            if self._after:
+                await self._store.write(op)
+            raise ConnectionError("the store is down")
+        written: Written = await self._store.write(op)
+        return written
+
+
 async def test_two_workers_one_acceptance() -> None:
     """Fifty races of two processes for one message."""
     fake = Fake()

@@ -33,6 +33,8 @@ class Settings:
     sns_endpoint: str | None = None
     s3_endpoint: str | None = None
     grace_s: float = 5.0
+    tick_s: float = 0.01
+    """Events due within one tick leave together, so that batches fill up."""
     check_responses: bool = False
     """Check our own responses against the service model too (a bug of the simulator then shows as a 500)."""
 
@@ -83,7 +85,7 @@ class Core:
         self.faults = Faults(self.seed)
         self.buckets = Buckets(self.clock)
         self.publisher = Publisher(settings.sns_endpoint)
-        self.emitter = Emitter(self.clock, self.publisher)
+        self.emitter = Emitter(self.clock, self.publisher, settings.tick_s)
         self.requests: Counter[str] = Counter()
         self.magic_hits: Counter[tuple[str, str]] = Counter()
         self.outcomes: dict[tuple[str, str], list[str]] = {}

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from libs.simulator.clock import Clock
 from libs.simulator.publisher import Publisher
 
-TICK_S = 0.01
-"""Events due within one tick leave together, so that batches fill up."""
-
 BURST = 200
 """Events that leave before requests get their turn again."""
+
+FLUSH_S = 600.0
+"""A carrier that restarts does not forget receipts, but nor does it make up those of the day after tomorrow."""
 
 Render = Callable[[], str]
 
@@ -23,9 +23,10 @@ Render = Callable[[], str]
 class Emitter:
     """`at(due, topics, render)` publishes `render()` to each topic at `due`; what left last is kept in `recent`."""
 
-    def __init__(self, clock: Clock, publisher: Publisher) -> None:
+    def __init__(self, clock: Clock, publisher: Publisher, tick_s: float) -> None:
         self.clock = clock
         self.publisher = publisher
+        self.tick_s = tick_s
         self.heap: list[tuple[float, int, tuple[str, ...], Render]] = []
         self.order = itertools.count()
         self.emitted = 0
@@ -47,11 +48,11 @@ class Emitter:
         while True:
             self.wake.clear()
             await self._release_due()
-            pause = max(TICK_S, self.heap[0][0] - self.clock.now()) if self.heap else None
+            pause = max(self.tick_s, self.heap[0][0] - self.clock.now()) if self.heap else None
             try:
                 # A clock that is advanced sets `wake`, so that a long pause ends with it.
                 await asyncio.wait_for(self.wake.wait(), pause)
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(self.tick_s)
             except TimeoutError:
                 pass
 
@@ -60,8 +61,9 @@ class Emitter:
             await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Publish everything that is still to come, without waiting for its time."""
-        while self.release(float("inf"), BURST):  # noqa: ASYNC110 - yields, waits for nothing
+        """Publish what is due within FLUSH_S, without waiting for its time; what lies further ahead is dropped."""
+        horizon = self.clock.now() + FLUSH_S
+        while self.release(horizon, BURST):  # noqa: ASYNC110 - yields, waits for nothing
             await asyncio.sleep(0)
 
     def release(self, until: float, limit: int) -> int:

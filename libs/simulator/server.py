@@ -17,7 +17,8 @@ from libs.simulator import magic
 from libs.simulator.core import Addressee, Core, Service
 from libs.simulator.errors import ProviderError
 from libs.simulator.faults import ACCEPTING, Fault
-from libs.simulator.model import Invalid, Operation, Problem, ServiceModel, service_model
+from libs.simulator.model import Invalid, Operation, ServiceModel, service_model
+from libs.simulator.shapes import Problem
 
 log = structlog.get_logger("simulator.server")
 

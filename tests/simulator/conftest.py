@@ -39,7 +39,7 @@ async def sns() -> AsyncIterator[FakeSns]:
 
 @pytest.fixture
 async def simulator(sns: FakeSns) -> AsyncIterator[Simulator]:
-    settings = Settings(seed="tests", sns_endpoint=sns.url, grace_s=0, check_responses=True)
+    settings = Settings(seed="tests", sns_endpoint=sns.url, grace_s=0, tick_s=0.001, check_responses=True)
     made = Simulator(settings)
     await made.start()
     made.core.behaviour.delay_ms = [1.0, 2.0]

@@ -11,9 +11,11 @@ from libs.simulator.errors import ProviderError
 from libs.simulator.model import Invalid
 from libs.simulator.sesv2 import events
 from libs.simulator.sesv2.account import Account, demo_account
+from libs.simulator.sesv2.catalogue import Catalogue
 from libs.simulator.sesv2.contacts import Contacts
-from libs.simulator.sesv2.resources import Resources
+from libs.simulator.sesv2.resources import ConfigurationSets
 from libs.simulator.sesv2.send import Sender
+from libs.simulator.sesv2.suppression import Suppression
 
 
 class Ses:
@@ -25,7 +27,9 @@ class Ses:
         self.core = core
         self.account = demo_account(core.settings.region)
         self.sender = Sender(core, self.account)
-        self.resources = Resources(core, self.account)
+        self.sets = ConfigurationSets(core, self.account)
+        self.catalogue = Catalogue(core, self.account)
+        self.suppression = Suppression(core, self.account)
         self.contacts = Contacts(core, self.account)
         self.operations: Mapping[str, Handler] = self._sends() | self._resources() | self._contacts()
 
@@ -33,7 +37,7 @@ class Ses:
         return {"SendEmail": self.sender.send, "SendBulkEmail": self.sender.bulk}
 
     def _resources(self) -> dict[str, Handler]:
-        found = self.resources
+        found, catalogue, suppression = self.sets, self.catalogue, self.suppression
         return {
             "CreateConfigurationSet": found.create_set,
             "GetConfigurationSet": found.get_set,
@@ -47,23 +51,23 @@ class Ses:
             "GetConfigurationSetEventDestinations": found.list_destinations,
             "UpdateConfigurationSetEventDestination": found.update_destination,
             "DeleteConfigurationSetEventDestination": found.delete_destination,
-            "CreateEmailIdentity": found.create_identity,
-            "GetEmailIdentity": found.get_identity,
-            "DeleteEmailIdentity": found.delete_identity,
-            "ListEmailIdentities": found.list_identities,
-            "CreateEmailTemplate": found.create_template,
-            "GetEmailTemplate": found.get_template,
-            "UpdateEmailTemplate": found.update_template,
-            "DeleteEmailTemplate": found.delete_template,
-            "ListEmailTemplates": found.list_templates,
-            "TestRenderEmailTemplate": found.test_render,
-            "PutSuppressedDestination": found.put_suppressed,
-            "GetSuppressedDestination": found.get_suppressed,
-            "DeleteSuppressedDestination": found.delete_suppressed,
-            "ListSuppressedDestinations": found.list_suppressed,
-            "GetAccount": found.get_account,
-            "PutAccountSendingAttributes": found.put_sending,
-            "PutAccountSuppressionAttributes": found.put_suppression,
+            "CreateEmailIdentity": catalogue.create_identity,
+            "GetEmailIdentity": catalogue.get_identity,
+            "DeleteEmailIdentity": catalogue.delete_identity,
+            "ListEmailIdentities": catalogue.list_identities,
+            "CreateEmailTemplate": catalogue.create_template,
+            "GetEmailTemplate": catalogue.get_template,
+            "UpdateEmailTemplate": catalogue.update_template,
+            "DeleteEmailTemplate": catalogue.delete_template,
+            "ListEmailTemplates": catalogue.list_templates,
+            "TestRenderEmailTemplate": catalogue.test_render,
+            "PutSuppressedDestination": suppression.put_suppressed,
+            "GetSuppressedDestination": suppression.get_suppressed,
+            "DeleteSuppressedDestination": suppression.delete_suppressed,
+            "ListSuppressedDestinations": suppression.list_suppressed,
+            "GetAccount": suppression.get_account,
+            "PutAccountSendingAttributes": suppression.put_sending,
+            "PutAccountSuppressionAttributes": suppression.put_suppression,
         }
 
     def _contacts(self) -> dict[str, Handler]:

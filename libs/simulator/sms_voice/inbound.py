@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from libs.simulator import demo
+from libs.simulator.clock import iso_millis
 from libs.simulator.core import Core
 from libs.simulator.errors import ControlError, ProviderError
 from libs.simulator.sms_voice.account import OPT_IN_WORDS, OPT_OUT_WORDS, Account, e164
@@ -137,6 +138,4 @@ class Inbound:
 
 
 def _stamp(at: float) -> str:
-    from libs.simulator.clock import iso_millis
-
     return iso_millis(at).removesuffix("Z") + "+0000"

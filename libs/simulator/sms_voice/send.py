@@ -7,7 +7,7 @@ import re
 from functools import partial
 from typing import Any
 
-from libs.simulator import magic
+from libs.simulator import demo, magic
 from libs.simulator.core import Addressee, Core
 from libs.simulator.fates import Dice, timeline
 from libs.simulator.sms_voice import events
@@ -73,8 +73,6 @@ class Sender:
 
     async def notify(self, operation: str, default_template: str, params: dict[str, Any]) -> dict[str, Any]:
         """SendNotifyTextMessage and SendNotifyVoiceMessage: AWS's own sender and template."""
-        from libs.simulator import demo
-
         if params["NotifyConfigurationId"].rpartition("/")[2] != demo.NOTIFY_CONFIGURATION_ID:
             raise not_found("notify-configuration", params["NotifyConfigurationId"])
         template = params.get("TemplateId") or default_template

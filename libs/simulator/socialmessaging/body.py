@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.simulator.errors import ProviderError
+from libs.simulator.socialmessaging.fields import INVALID, MISSING, UNSUPPORTED, media_ref, member, refuse, text
+from libs.simulator.socialmessaging.interactive import check_interactive
 
-MISSING, INVALID, UNSUPPORTED = 131008, 131009, 131051
 CALLBACK_DATA_MAX = 512
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
@@ -29,12 +30,6 @@ class Body:
     recipient: str | None
     callback_data: str | None
     json: dict[str, Any]
-
-
-def refuse(code: int, details: str) -> ProviderError:
-    titles = {MISSING: "Required parameter is missing", UNSUPPORTED: "Unsupported message type"}
-    title = titles.get(code, "Parameter value is not valid")
-    return ProviderError("InvalidParametersException", f"(#{code}) {title}: {details}")
 
 
 def invalid_number() -> ProviderError:
@@ -102,42 +97,11 @@ def _destination(body: dict[str, Any]) -> tuple[str | None, str | None]:
     return None, recipient
 
 
-def member(parent: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
-    value = parent.get(name)
-    if not isinstance(value, dict):
-        raise refuse(MISSING if value is None else INVALID, f"{path or name} must be an object")
-    return value
-
-
-def text(parent: dict[str, Any], name: str, most: int, path: str = "", required: bool = True) -> str:
-    """A string member of at most `most` characters; an optional one that is missing reads as ""."""
-    value = parent.get(name)
-    if value is None and not required:
-        return ""
-    if value is None or (required and value == ""):
-        raise refuse(MISSING, path or name)
-    if not isinstance(value, str):
-        raise refuse(INVALID, f"{path or name} must be a string")
-    if len(value) > most:
-        raise refuse(INVALID, f"{path or name} must be at most {most} characters long")
-    return value
-
-
 def _text(body: dict[str, Any]) -> None:
     content = member(body, "text")
     text(content, "body", 4096, "text.body")
     if not isinstance(content.get("preview_url", False), bool):
         raise refuse(INVALID, "text.preview_url must be true or false")
-
-
-def media_ref(content: dict[str, Any], path: str) -> None:
-    """Exactly one of `id` and `link`; a link must be http(s)."""
-    if ("id" in content) == ("link" in content):
-        raise refuse(MISSING, f"{path} needs exactly one of id and link")
-    if "id" in content:
-        text(content, "id", 256, f"{path}.id")
-    elif not re.match(r"https?://[^\s/]+", text(content, "link", 2048, f"{path}.link")):
-        raise refuse(INVALID, f"{path}.link must be an http or https URL")
 
 
 def _media(kind: str, caption: bool) -> Callable[[dict[str, Any]], None]:
@@ -213,9 +177,6 @@ def _template(body: dict[str, Any]) -> None:
 
 
 def _interactive(body: dict[str, Any]) -> None:
-    # Its own module: interactive messages have more rules than all others together.
-    from libs.simulator.socialmessaging.interactive import check_interactive
-
     check_interactive(member(body, "interactive"))
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from libs.simulator import demo
 from libs.simulator.clock import iso_nanos
-from libs.simulator.socialmessaging.account import Account, Number, Waba
+from libs.simulator.socialmessaging.account import Account
+from libs.simulator.socialmessaging.records import Number, Waba
 
 
 def envelope(

@@ -9,8 +9,9 @@ from typing import Any
 from libs.simulator.core import Core
 from libs.simulator.errors import ControlError
 from libs.simulator.socialmessaging import events
-from libs.simulator.socialmessaging.account import Account, Number, Waba
+from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.body import E164
+from libs.simulator.socialmessaging.records import Number, Waba
 from libs.simulator.socialmessaging.seeds import placeholder
 from libs.simulator.socialmessaging.templates import Templates
 from libs.simulator.wishes import Wish

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from libs.simulator.socialmessaging.body import INVALID, MISSING, UNSUPPORTED, media_ref, member, refuse, text
+from libs.simulator.socialmessaging.fields import INVALID, MISSING, UNSUPPORTED, media_ref, member, refuse, text
 
 BODY_MAX = 1024
 """Sources disagree for lists (1024 or 4096); the smaller limit is safe at both."""

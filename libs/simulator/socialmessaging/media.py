@@ -13,7 +13,8 @@ from libs.simulator.aws import session
 from libs.simulator.core import Core
 from libs.simulator.errors import ProviderError
 from libs.simulator.socialmessaging import media_rules
-from libs.simulator.socialmessaging.account import Account, Media
+from libs.simulator.socialmessaging.account import Account
+from libs.simulator.socialmessaging.records import Media
 
 TRANSFER_TIMEOUT_S = 30
 

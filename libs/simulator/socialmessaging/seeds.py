@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from libs.simulator import demo
-from libs.simulator.socialmessaging.account import Media, Template
+from libs.simulator.socialmessaging.records import Media, Template
 
 # The smallest files that are what they say they are.
 PNG = base64.b64decode(

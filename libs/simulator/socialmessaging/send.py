@@ -14,8 +14,9 @@ from libs.simulator.errors import ProviderError
 from libs.simulator.fates import Dice, Step, timeline
 from libs.simulator.socialmessaging import body as bodies
 from libs.simulator.socialmessaging import events, media_rules, template_rules
-from libs.simulator.socialmessaging.account import Account, Number, Template, Waba
+from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.codes import meta_error
+from libs.simulator.socialmessaging.records import Number, Template, Waba
 
 SERVICE = "socialmessaging"
 PAIR_RATE, PAIR_BURST = 1 / 6, 45

@@ -10,9 +10,10 @@ from libs.simulator.core import Addressee, Core, Handler
 from libs.simulator.errors import ProviderError
 from libs.simulator.model import Invalid
 from libs.simulator.socialmessaging import body
-from libs.simulator.socialmessaging.account import Account, Number, Waba
+from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.codes import known_code
 from libs.simulator.socialmessaging.media import MediaStore
+from libs.simulator.socialmessaging.records import Number, Waba
 from libs.simulator.socialmessaging.send import Sender
 from libs.simulator.socialmessaging.templates import Templates, page
 

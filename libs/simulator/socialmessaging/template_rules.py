@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from libs.simulator.errors import ProviderError
-from libs.simulator.socialmessaging.account import Template, Waba
 from libs.simulator.socialmessaging.codes import meta_error
+from libs.simulator.socialmessaging.records import Template, Waba
 
 VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]+)\s*\}\}")
 BODY_MAX, HEADER_MAX, FOOTER_MAX = 1024, 60, 60

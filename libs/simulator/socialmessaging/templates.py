@@ -9,8 +9,9 @@ from typing import Any
 from libs.simulator.core import Core
 from libs.simulator.errors import ProviderError
 from libs.simulator.socialmessaging import events, template_rules
-from libs.simulator.socialmessaging.account import Account, Template, Waba
+from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.body import decode
+from libs.simulator.socialmessaging.records import Template, Waba
 
 PAGE = 100
 

@@ -30,6 +30,8 @@ class Outgoing:
     purpose: Purpose = Purpose.SERVICE
     #: The provider's id of the message it answers.
     in_reply_to: str | None = None
+    #: Until when a delivery is wanted, as whole seconds from now.
+    seconds_to_live: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from libs.common.event import Event
 from libs.common.item import Item
 from libs.common.service import Bucket, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.messages import MessageConfirmed, MessageQueued
+from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
 from libs.messaging.permission import Permission
 from libs.messaging.words import MessageClass
@@ -30,26 +31,21 @@ LANES: dict[str, tuple[str, ...]] = {
 RECONCILE_SECONDS = 10
 
 
-def any_sender(settings: Settings) -> Sequence[str]:
-    """No list of allowed senders: a message names its own."""
-    return ()
-
-
 def sender(
     channel: Channel,
     limits: Limits,
     needs: Sequence[Bucket | Secret | Grant],
     *,
-    senders: Callable[[Settings], Sequence[str]] = any_sender,
-    options: Mapping[str, str] | None = None,
+    senders: Callable[[Settings], Sequence[str]] | None = None,
+    serves: Any = None,
     owns: Sequence[type[Item]] = (),
     hears: Sequence[On] = (),
     says: Sequence[type[Event]] = (),
 ) -> Service:
     """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
-    may send, by the settings (none: any); ``options`` go to the channel's ``render`` as they are; ``owns``, ``hears`` and
-    ``says`` are what the channel has besides the family's own."""
-    pipeline = Pipeline(channel, limits, senders, dict(options or {}))
+    may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
+    is given; ``serves``, ``owns``, ``hears`` and ``says`` are what the channel has besides the family's own."""
+    pipeline = Pipeline(channel, limits, senders or _listed(channel.name))
     messages = [
         heard
         for lane, classes in LANES.items()
@@ -65,9 +61,15 @@ def sender(
             *messages,
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
+            on(CancelAsked, handlers.cancel_asked, channel=channel.name),
             *hears,
         ],
         says=[DeliveryChanged, SendAgainDecided, PermissionApplied, *says],
+        serves=serves,
         every=[every(RECONCILE_SECONDS, reconcile)],
         needs=list(needs),
     )
+
+
+def _listed(channel: str) -> Callable[[Settings], Sequence[str]]:
+    return lambda settings: [identity.id for identity in settings.senders_of(channel).identities]

@@ -146,12 +146,14 @@ class Gate:
 class Gates:
     """The gates of a channel, by sender; a process has one store, a test one for each world."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, channel: str, limits: Limits) -> None:
+        self._channel = channel
         self._limits = limits
         self._gates: WeakKeyDictionary[Store, dict[str, Gate]] = WeakKeyDictionary()
 
     def of(self, sender: str, ctx: Context) -> Gate:
         mine = self._gates.setdefault(ctx.store, {})
         if sender not in mine:
-            mine[sender] = Gate(sender, self._limits.of(sender), ctx)
+            identity = ctx.settings.senders_of(self._channel).identity(sender)
+            mine[sender] = Gate(sender, self._limits.of(identity), ctx)
         return mine[sender]

@@ -8,13 +8,13 @@ from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.event import Event
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.messages import MessageConfirmed
+from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import PermissionApplied
 from libs.messaging.permission import Permission, newest
 from libs.messaging.words import Status
 from services.outbound import steps
-from services.outbound.ledger import step
-from services.outbound.model import Delivery
+from services.outbound.ledger import known, step, write
+from services.outbound.model import Delivery, fresh
 
 #: Rows that a word of the provider still changes: a send that may have gone out, and one that waits to be sent again.
 _OPEN = frozenset({Status.CLAIMED, Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
@@ -43,3 +43,12 @@ async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:
     if not await ctx.write(step(row, settled, ctx)):
         raise Conflict("the row moved while it was settled")
     return ()
+
+
+async def cancel_asked(event: CancelAsked, ctx: Context) -> Sequence[Event]:
+    """Not to be sent any more. If it comes before the message itself, the row is there first and the message follows it;
+    what is claimed by now, or further, goes its way."""
+    row = await ctx.get(Delivery, event.message_id)
+    if row is not None and row.status is not Status.DEFERRED:
+        return known(row) if row.status is Status.CANCELLED else ()
+    return await write(row, steps.cancelled(row or fresh(event, ctx.now), ctx.now), ctx)

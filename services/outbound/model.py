@@ -11,7 +11,7 @@ from libs.common.clock import Timestamp
 from libs.common.item import Index, Item, Row, Table
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
-from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.messages import CancelAsked, MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
 from libs.messaging.words import Channel, MessageClass, Status
 
@@ -34,8 +34,8 @@ class Delivery(Item):
     message_class: MessageClass
     status: Status
     at: Timestamp
-    #: What was asked for, kept whole: a second attempt is made from here.
-    queued: MessageQueued
+    #: What was asked for, kept whole while another attempt may be made from it; not a moment longer.
+    queued: MessageQueued | None = None
     owner: str | None = None
     claim_id: str | None = None
     attempt: int = 0
@@ -56,17 +56,21 @@ class Delivery(Item):
     due: Timestamp | None = None
     expires_at: int = Field(default=0)
 
+    def wanted_at(self, moment: datetime) -> bool:
+        """Whether the message's time to live lasts until then."""
+        return self.queued is not None and moment < self.queued.expires_at
 
-def fresh(queued: MessageQueued, now: datetime) -> Delivery:
+
+def fresh(about: MessageQueued | CancelAsked, now: datetime) -> Delivery:
     """The row of a message that was not seen before; it is written only with its first step."""
     return Delivery(
-        message_id=queued.message_id,
-        contact_id=queued.contact_id,
-        channel=queued.channel,
-        message_class=queued.message_class,
+        message_id=about.message_id,
+        contact_id=about.contact_id,
+        channel=about.channel,
+        message_class=about.message_class,
         status=Status.QUEUED,
         at=now,
-        queued=queued,
+        queued=about if isinstance(about, MessageQueued) else None,
         expires_at=int((now + timedelta(days=LEDGER_DAYS)).timestamp()),
     )
 

@@ -54,13 +54,10 @@ class Refused(Exception):
 class Pipeline:
     """The sender of one channel. ``senders`` lists the identities that may send, by the settings; the first is the default."""
 
-    def __init__(
-        self, channel: Channel, limits: Limits, senders: Callable[[Settings], Sequence[str]], options: dict[str, str]
-    ) -> None:
+    def __init__(self, channel: Channel, limits: Limits, senders: Callable[[Settings], Sequence[str]]) -> None:
         self._channel = channel
-        self._gates = Gates(limits)
+        self._gates = Gates(channel.name, limits)
         self._senders = senders
-        self._options = options
         self._owner = drawn_id()
 
     async def queued(self, event: MessageQueued, ctx: Context) -> Sequence[Event]:
@@ -75,7 +72,7 @@ class Pipeline:
         row = await ctx.get(Delivery, event.message_id)
         if row is None:
             return ()
-        if row.status is not Status.DEFERRED or row.attempt != event.attempt - 1:
+        if row.queued is None or row.status is not Status.DEFERRED or row.attempt != event.attempt - 1:
             return await follow(row, ctx)
         if row.not_before is not None and ctx.now < row.not_before:
             raise Later(row.not_before, "waiting to try again")
@@ -165,9 +162,11 @@ class Pipeline:
             event.message_class,
             event.purpose,
             event.in_reply_to,
+            max(0, int((event.expires_at - ctx.now).total_seconds())),
         )
+        account = Account(sender, ctx.settings.senders_of(self._channel.name).parameters_of(sender))
         try:
-            return outgoing, self._channel.render(outgoing, Account(sender, self._options)), sender
+            return outgoing, self._channel.render(outgoing, account), sender
         except Invalid as invalid:
             raise Refused(Refusal(invalid.code, invalid.detail)) from None
 

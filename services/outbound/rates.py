@@ -19,6 +19,7 @@ from typing import ClassVar
 from libs.common.clock import Clock
 from libs.common.context import Context
 from libs.common.item import Item, Table
+from libs.common.settings import Identity
 from libs.common.store.ops import When
 from libs.messaging.words import MessageClass
 
@@ -44,7 +45,7 @@ DAY = timedelta(hours=24)
 @dataclass(frozen=True)
 class Limits:
     """What a provider allows one sender. ``pair_seconds`` 0: no limit per recipient; ``pair_burst`` messages may be
-    borrowed from the future. ``by_sender`` overrides ``per_second`` for single senders."""
+    borrowed from the future. ``by_kind`` overrides ``per_second`` for kinds of senders, a sender's own setting both."""
 
     per_second: float
     pair_seconds: float = 0.0
@@ -52,10 +53,11 @@ class Limits:
     shards: int = 1
     in_flight: int = 200
     failures: int = 5
-    by_sender: Mapping[str, float] = field(default_factory=dict)
+    by_kind: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, sender: str) -> Limits:
-        return replace(self, per_second=self.by_sender.get(sender, self.per_second))
+    def of(self, identity: Identity) -> Limits:
+        rate = identity.per_second or self.by_kind.get(identity.kind, self.per_second)
+        return replace(self, per_second=rate)
 
 
 class RateLimitTracker(Item):

@@ -57,7 +57,7 @@ def settle(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[
 def _uncertain(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[Event, ...]]:
     """Resend if the class allows it and it is still wanted, else wait for the deadline, else give up."""
     promise = policy(row.message_class, row.channel)
-    if row.resends < promise.resends and now < row.queued.expires_at:
+    if row.resends < promise.resends and row.wanted_at(now):
         decided = steps.resent(row, now)
         return decided, (again(decided, "resend"),)
     deadline = (row.uncertain_since or row.at) + promise.deadline * scale
@@ -69,7 +69,7 @@ def _uncertain(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tu
 
 def _overdue(row: Delivery, now: datetime) -> tuple[Delivery, tuple[Event, ...]]:
     """Its next attempt should have been made long ago: either it is over, or what asks for it was lost."""
-    if now >= row.queued.expires_at:
+    if not row.wanted_at(now):
         over = steps.refused(row, Refusal(ErrorCode.EXPIRED), now)
         return over, (changed(over),)
     return steps.waits_on(row, now + steps.OVERDUE), (again(row, "overdue"),)

@@ -36,6 +36,8 @@ _REFUSED = {
 def _step(row: Delivery, status: Status, now: datetime, due: datetime | None = None, **change: Any) -> Delivery:
     """The row one step on. What belonged to the step before is cleared; ``due`` keeps it before the sweeper's eyes."""
     cleared = {"error_code": None, "provider_code": None, "detail": None, "deadline": None, "not_before": None}
+    if due is None:
+        cleared["queued"] = None
     shard = str(crc32(row.message_id.encode()) % OPEN_SHARDS) if due else None
     step = {"status": status, "at": now, "due": due, "open": shard, "version": row.version + 1}
     return row.model_copy(update={**cleared, **step, **change})
@@ -78,6 +80,11 @@ def refused(row: Delivery, refusal: Refusal, now: datetime) -> Delivery:
     return _unsent(row, status, now, refusal.code, detail=refusal.detail or None)
 
 
+def cancelled(row: Delivery, now: datetime) -> Delivery:
+    """Called back before it was claimed, or between two attempts."""
+    return _unsent(row, Status.CANCELLED, now, ErrorCode.CANCELLED)
+
+
 def _unsent(row: Delivery, status: Status, now: datetime, code: ErrorCode, **why: Any) -> Delivery:
     """An attempt ended for good without a send. If an earlier one may have gone out, that is not the end of the message:
     it stays uncertain, and is never called failed."""
@@ -118,7 +125,7 @@ def wait(outcome: NotSent, attempt: int, luck: float) -> float:
 
 def _deferred(row: Delivery, outcome: NotSent, until: datetime, now: datetime) -> Delivery:
     why: dict[str, Any] = {"provider_code": outcome.provider_code, "detail": outcome.cause}
-    if until >= row.queued.expires_at:
+    if not row.wanted_at(until):
         return _unsent(row, Status.EXPIRED, now, ErrorCode.EXPIRED, **why)
     return _step(row, Status.DEFERRED, now, due=until + OVERDUE, not_before=until, error_code=outcome.code, **why)
 

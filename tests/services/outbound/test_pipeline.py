@@ -12,7 +12,7 @@ from libs.common.receive import receive
 from libs.common.settings import Settings
 from libs.common.store.ops import Insert, Write, Written
 from libs.messaging.errors import ErrorCode
-from libs.messaging.events.messages import MessageConfirmed
+from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
 from libs.messaging.words import Channel, MessageClass, Status
 from services.outbound.channel import Outcome, Request
@@ -185,6 +185,27 @@ async def test_an_operator_may_resend_what_is_unknown() -> None:
         assert fake.accepted == {"m1": 2}
         assert (found.status, found.ordered, found.attempt) == (Status.SENT, 1, 2)
         assert any("ordered by an operator" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+async def test_called_back(when: str) -> None:
+    fake = Fake(first(unreachable) if when == "between" else accepts)
+    async with world(fake, times=1) as w:
+        asked = CancelAsked(
+            message_id="m1", contact_id="contact-1", channel=Channel.WHATSAPP,
+            message_class=MessageClass.TRANSACTIONAL, at=w.clock.now(),
+        )  # fmt: skip
+        await w.hear(permission(w.clock.now()))
+        events = [message(w.clock.now()), asked]
+        for event in reversed(events) if when == "before" else events:
+            await w.hear(event)
+        await w.advance(30, step=1)
+        found = await row(w)
+        sent = when == "after"
+        assert fake.accepted == ({"m1": 1} if sent else {})
+        assert found.status is (Status.SENT if sent else Status.CANCELLED)
+        assert w.said(DeliveryChanged)[-1].status is found.status
+        assert found.queued is None, "what it says is not kept when nothing is left to be sent"
 
 
 async def test_stop_wins_over_a_deferred_message_and_is_acknowledged() -> None:

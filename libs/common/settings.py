@@ -5,12 +5,48 @@ AWS itself is known only by botocore's own variables (``AWS_REGION``, ``AWS_ENDP
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Identity(_Given):
+    """One of our addresses at a provider, by the id that its send operation takes. ``kind`` is the provider's word for what
+    it is, ``per_second`` its rate where that is not the usual one, ``parameters`` what its requests carry besides."""
+
+    id: str = Field(min_length=1)
+    kind: str = ""
+    per_second: float | None = Field(default=None, gt=0)
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
+class Senders(_Given):
+    """What may send on one channel, the first by default, and what every request of the channel carries besides."""
+
+    identities: tuple[Identity, ...] = ()
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+    def identity(self, id: str) -> Identity:
+        return next((each for each in self.identities if each.id == id), Identity(id=id))
+
+    def parameters_of(self, id: str) -> dict[str, str]:
+        return {**self.parameters, **self.identity(id).parameters}
+
+
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
 
 
 class Settings(BaseModel):
@@ -41,6 +77,11 @@ class Settings(BaseModel):
     cognito_jwks_url: str = ""
     public_url: str = "http://localhost:8080"
     whatsapp_phone_number_ids: str = ""
+    #: Channel -> :class:`Senders`, as JSON.
+    senders: Annotated[dict[str, Senders], BeforeValidator(_from_json)] = Field(default_factory=dict)
+
+    def senders_of(self, channel: str) -> Senders:
+        return self.senders.get(channel, Senders())
 
     @property
     def prefix(self) -> str:
@@ -57,7 +98,10 @@ def read(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        wrong = [f"  WECARE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        wrong = [
+            f"  WECARE_{str(e['loc'][0]).upper()}: {'.'.join(map(str, e['loc'][1:]))} {e['msg']}"
+            for e in error.errors()
+        ]
         raise SystemExit("These settings cannot be used:\n" + "\n".join(wrong)) from None
 
 

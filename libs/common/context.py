@@ -13,7 +13,8 @@ from libs.common.aws import Aws
 from libs.common.clock import Clock
 from libs.common.event import Cause, Event
 from libs.common.item import Item, Row
-from libs.common.service import Service
+from libs.common.secrets import Secrets
+from libs.common.service import Secret, Service
 from libs.common.settings import Settings
 from libs.common.store import ops
 from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
@@ -48,6 +49,7 @@ class Context:
     store: Store
     clock: Clock
     aws: Aws
+    secrets: Secrets
     #: What is being handled; None in a tick and in a read.
     cause: Cause | None = None
     actor: str = "system"
@@ -147,6 +149,13 @@ class Context:
 
     def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
         return ops.Delete(self.table(model), model.key(hash, sort), when)
+
+    async def secret(self, name: str) -> str:
+        """The value of a secret that the service declares in ``needs``. Raises LookupError for any other."""
+        for need in self.service.needs:
+            if isinstance(need, Secret) and need.name == name:
+                return await self.secrets.get(self.names.secret(need.owner or self.service.name, name))
+        raise LookupError(f"{self.service.name} does not declare the secret {name}")
 
     async def client(self, service: str) -> Any:
         """The AWS client of a provider's API, made to send each request at most once."""

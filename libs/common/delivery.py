@@ -181,11 +181,14 @@ async def apply_request(
 async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: Record) -> None:
     """Translate a provider's message and publish what it says. Ids derive from the provider's own, so that a doubled
     message yields the same events. Raises Malformed (and then nothing of it is published)."""
-    context = runtime.context(service)
+    await say_keyed(runtime, runtime.context(service), feed.name, feed.parse(record.body))
+
+
+async def say_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequence[tuple[str, Event]]) -> None:
+    """Publish what a provider's message says, ``[(key, event)]``. Returns once all of it is durable."""
     said: list[Envelope] = []
-    for key, event in feed.parse(record.body):
-        cause = root_cause(feed.name, key, actor="provider")
-        said += _stamp(context, cause, [event])
+    for key, event in pairs:
+        said += _stamp(context, root_cause(feed, key, actor="provider"), [event])
     if said:
         await runtime.bus.publish(said)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.common.aws import Aws
 from libs.common.bus.base import Bus
 from libs.common.clock import Clock, SystemClock
 from libs.common.context import Context
 from libs.common.event import Cause
+from libs.common.secrets import AwsSecrets, Secrets
 from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.store.ops import Store
@@ -25,6 +26,10 @@ class Runtime:
     bus: Bus
     clock: Clock
     aws: Aws
+    secrets: Secrets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.secrets = AwsSecrets(self.aws)
 
     def context(self, service: Service, cause: Cause | None = None, actor: str = "") -> Context:
         """A fresh context for one event, request, read or tick of ``service``."""
@@ -34,6 +39,7 @@ class Runtime:
             store=self.store,
             clock=self.clock,
             aws=self.aws,
+            secrets=self.secrets,
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
         )

@@ -81,9 +81,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret by reference, ``<prefix>/<service>/<name>``; never in the environment, logs or events."""
+    """A secret by reference, ``<prefix>/<owner>/<name>``; never in the environment, logs or events. ``owner`` is the service
+    itself unless it shares one that another service needs too."""
 
     name: str
+    owner: str = ""
 
 
 @dataclass(frozen=True)

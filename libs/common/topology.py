@@ -152,7 +152,11 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
         buckets=tuple(
             (names.bucket(s.name, n.name), n.days) for s in services for n in s.needs if isinstance(n, Bucket)
         ),
-        secrets=tuple(names.secret(s.name, n.name) for s in services for n in s.needs if isinstance(n, Secret)),
+        secrets=tuple(
+            dict.fromkeys(
+                names.secret(n.owner or s.name, n.name) for s in services for n in s.needs if isinstance(n, Secret)
+            )
+        ),
         schedules=tuple(
             ScheduleSpec(f"{prefix}-{service.name}-{tick.label()}", service.name, tick.seconds)
             for service in services
@@ -244,7 +248,7 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
             yield GrantSpec(service.name, actions, (f"bucket:{names.bucket(service.name, need.name)}/*",))
         elif isinstance(need, Secret):
-            resource = f"secret:{names.secret(service.name, need.name)}"
+            resource = f"secret:{names.secret(need.owner or service.name, need.name)}"
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
         elif isinstance(need, Grant):
             yield GrantSpec(service.name, need.actions, need.resources)

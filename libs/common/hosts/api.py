@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import structlog
 from fastapi import Depends, FastAPI, Header, Request
@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from libs.common.auth import Caller, Role, Verifier, unauthorized
 from libs.common.clock import drawn_id
 from libs.common.context import Context, Done
-from libs.common.delivery import Requester, apply_request
+from libs.common.delivery import Requester, apply_request, say_keyed
 from libs.common.errors import Problem
-from libs.common.hosts.routes import Api, Route
+from libs.common.hosts.routes import Api, Heard, Route
 from libs.common.hosts.strict import StrictJson
 from libs.common.runtime import Runtime
 from libs.common.service import Service
@@ -31,7 +31,8 @@ log = structlog.get_logger()
 def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier) -> FastAPI:
     """An ASGI application that serves these services."""
     app = FastAPI(title="WECARE", version="1", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
-    app.add_middleware(StrictJson)
+    routes = [route for service in services if isinstance(service.serves, Api) for route in service.serves.routes]
+    app.add_middleware(StrictJson, raw={route.path: route.raw_bytes for route in routes if route.raw_bytes})
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -144,7 +145,12 @@ def _write(runtime: Runtime, service: Service, route: Route, verifier: Verifier)
 
 def _public(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
     async def call(request: Request) -> Response:
-        answer: Response = await route.function(request, runtime.context(service))
+        context = runtime.context(service)
+        answer: Response | Heard = await route.function(request, context)
+        if isinstance(answer, Heard):
+            # The caller forgets once it has a 2xx, so that comes last.
+            await say_keyed(runtime, context, answer.feed, answer.said)
+            return cast(Response, answer.response)
         return answer
 
     return call
@@ -186,7 +192,9 @@ async def _bad_cursor(_: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    log.error("request failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+    # Never the path itself: an address can carry a token.
+    path = getattr(request.scope.get("route"), "path", "")
+    log.error("request failed", path=path, error=type(error).__name__, exc_info=error)
     return problem_response(Problem(500, "INTERNAL", "Something went wrong on our side; it is safe to try again"))
 
 

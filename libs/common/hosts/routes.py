@@ -6,11 +6,12 @@ idempotency key, commits what it stages together with the ledger row, and publis
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from libs.common.auth import Role
+from libs.common.event import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -26,6 +27,18 @@ class Route:
     function: Callable[..., Any]
     kind: Literal["read", "write", "public"]
     status: int = 200
+    #: A public route with a limit gets the body as it came, unread and up to so many bytes.
+    raw_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a public route answers with (a starlette Response) once ``said`` is durable: ``[(key, event)]``, as a translator
+    of the feed ``feed`` says it, so that what comes on both ways, or again, is one."""
+
+    response: Any
+    feed: str
+    said: Sequence[tuple[str, Event]]
 
 
 @dataclass
@@ -40,13 +53,16 @@ class Api:
     def write(self, method: Method, path: str, *, role: Role, status: int = 200) -> Callable[[F], F]:
         return self._add(method, path, role, "write", status)
 
-    def public(self, method: Method, path: str) -> Callable[[F], F]:
-        """``async def f(request: starlette Request, ctx) -> starlette Response``."""
-        return self._add(method, path, None, "public", 200)
+    def public(self, method: Method, path: str, *, raw_bytes: int = 0) -> Callable[[F], F]:
+        """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. With ``raw_bytes`` nothing reads the
+        body before the function does, which has a signature to check first."""
+        return self._add(method, path, None, "public", 200, raw_bytes)
 
-    def _add(self, method: Method, path: str, role: Role | None, kind: Any, status: int) -> Callable[[F], F]:
+    def _add(
+        self, method: Method, path: str, role: Role | None, kind: Any, status: int, raw_bytes: int = 0
+    ) -> Callable[[F], F]:
         def decorate(function: F) -> F:
-            self.routes.append(Route(method, path, role, function, kind, status))
+            self.routes.append(Route(method, path, role, function, kind, status, raw_bytes))
             return function
 
         return decorate

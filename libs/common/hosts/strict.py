@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.errors import Problem
@@ -15,10 +17,12 @@ LIMIT_DEPTH = 40
 
 
 class StrictJson:
-    """ASGI middleware. Reads the body of a JSON request whole, checks it, and hands it on."""
+    """ASGI middleware. Reads the body of a JSON request whole, checks it, and hands it on. ``raw`` names paths whose bodies
+    are left alone, up to so many bytes: their routes have a signature to check before anything is read."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, raw: Mapping[str, int] | None = None) -> None:
         self._app = app
+        self._raw = [(compile_path(path)[0], limit) for path, limit in (raw or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
@@ -27,8 +31,9 @@ class StrictJson:
         from libs.common.hosts.api import problem_response
 
         try:
-            body = await _read(receive)
-            if _is_json(scope) and body:
+            raw = next((limit for path, limit in self._raw if path.match(scope["path"])), None)
+            body = await _read(receive, raw or LIMIT_BYTES)
+            if raw is None and _is_json(scope) and body:
                 check(body)
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
@@ -46,7 +51,7 @@ class StrictJson:
         await self._app(scope, replay, send)
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -55,8 +60,8 @@ async def _read(receive: Receive) -> bytes:
             return b""
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > LIMIT_BYTES:
-            raise Problem(413, "BODY_TOO_LARGE", f"A request body may have {LIMIT_BYTES} bytes; upload files instead")
+        if size > limit:
+            raise Problem(413, "BODY_TOO_LARGE", f"A request body may have {limit} bytes; upload files instead")
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)

@@ -25,6 +25,7 @@ from libs.common.hosts.api import create_app
 from libs.common.item import Item
 from libs.common.receive import receive
 from libs.common.runtime import Runtime
+from libs.common.secrets import MemorySecrets
 from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
@@ -80,6 +81,7 @@ class World:
         self.bus.heard = []
         self.aws = aws or Aws()
         self.runtime = Runtime(self.settings, self.store, self.bus, self.clock, self.aws)
+        self.secrets = self.runtime.secrets = MemorySecrets()
         self.times = times
         self._n = 0
         self._clients: list[httpx.AsyncClient] = []

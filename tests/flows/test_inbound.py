@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from deploy.smoke.client import Failed, until
 from deploy.smoke.platform import TEMPLATE, Platform
@@ -63,6 +64,9 @@ def test_stop_wins_and_start_opens_again(on: Platform, phone: str) -> None:
             return False
 
     until("the refusal", refused)
+    # WhatsApp's times are whole seconds, and within one second STOP wins.
+    second = int(time.time())
+    until("the next second", lambda: int(time.time()) > second)
     on.writes_in(phone, "START")
     message = until("consent to be back", lambda: _try(on, contact))
     on.reaches(message, "read")

@@ -32,14 +32,17 @@ class Outgoing:
     in_reply_to: str | None = None
     #: Until when a delivery is wanted, as whole seconds from now.
     seconds_to_live: int | None = None
+    contact_id: str = ""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Our side at the provider: the identity that sends, and the channel's own options by name."""
+    """Our side at the provider: the identity that sends, the channel's own options by name, and the files of the message by
+    their URL, where the channel sends them along."""
 
     sender: str
     options: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from libs.messaging.words import MessageClass
 from services.outbound import handlers
 from services.outbound.channel import Channel
 from services.outbound.model import Delivery
-from services.outbound.pipeline import Pipeline
-from services.outbound.rates import Limits, RateLimitTracker
+from services.outbound.pipeline import Pipeline, Prepare
+from services.outbound.rates import AskedLimits, Limits, RateLimitTracker
 from services.outbound.reconcile import reconcile
 
 #: Each lane is a queue of its own: a hundred thousand bulk messages do not stand before a code.
@@ -33,10 +33,11 @@ RECONCILE_SECONDS = 10
 
 def sender(
     channel: Channel,
-    limits: Limits,
+    limits: Limits | AskedLimits,
     needs: Sequence[Bucket | Secret | Grant],
     *,
     senders: Callable[[Settings], Sequence[str]] | None = None,
+    prepare: Prepare | None = None,
     serves: Any = None,
     owns: Sequence[type[Item]] = (),
     hears: Sequence[On] = (),
@@ -44,8 +45,8 @@ def sender(
 ) -> Service:
     """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
-    is given; ``serves``, ``owns``, ``hears`` and ``says`` are what the channel has besides the family's own."""
-    pipeline = Pipeline(channel, limits, senders or _listed(channel.name))
+    is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the channel has besides the family's own."""
+    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare)
     messages = [
         heard
         for lane, classes in LANES.items()

@@ -17,11 +17,13 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.words import MessageClass
 from services.outbound.breaker import PROBE_SECONDS, Breaker, Bulkhead
 from services.outbound.channel import Accepted, NotSent, Outcome, Rejected
-from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, Busy, Grid, Limits, Line, take_pair
+from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, AskedLimits, Busy, Grid, Limits, Line, take_pair
 
 #: Whoever finds the house full comes back within this many seconds.
 FULL_SECONDS = 2.0
 SILENT = "the provider does not answer"
+#: The line that all senders of an account stand in, where the limit is the account's.
+ACCOUNT = "account"
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,12 @@ class Pass:
 class Gate:
     """The gate of one sender."""
 
-    def __init__(self, sender: str, limits: Limits, ctx: Context) -> None:
-        self.breaker = Breaker(limits.failures)
-        self.bulkhead = Bulkhead(limits.in_flight)
+    def __init__(self, sender: str, limits: Limits, ctx: Context, before: Gate | None = None) -> None:
+        """``before`` is the gate by the limits of before: what was learnt of the provider stays."""
+        self.breaker: Breaker = before.breaker if before else Breaker(limits.failures)
+        self.bulkhead: Bulkhead = before.bulkhead if before else Bulkhead(limits.in_flight)
         self._sender = sender
-        self._limits = limits
+        self.limits = limits
         rate = limits.per_second * PACE
         self._lines = [
             Line(f"sender#{sender}#{shard}", Grid(rate, shard, limits.shards), ctx.clock)
@@ -128,13 +131,13 @@ class Gate:
         return True
 
     async def _past_pair(self, visit: Visit, ctx: Context) -> None:
-        if not self._limits.pair_seconds:
+        if not self.limits.pair_seconds:
             return
         key = f"pair#{self._sender}#{visit.to}"
-        until = await take_pair(key, self._limits, ctx)
+        until = await take_pair(key, self.limits, ctx)
         if until is not None and until - ctx.now < timedelta(seconds=PATIENCE):
             await ctx.clock.sleep((until - ctx.now).total_seconds())
-            until = await take_pair(key, self._limits, ctx)
+            until = await take_pair(key, self.limits, ctx)
         if until is not None:
             raise Later(until, "waiting for the rate of this pair")
 
@@ -146,14 +149,18 @@ class Gate:
 class Gates:
     """The gates of a channel, by sender; a process has one store, a test one for each world."""
 
-    def __init__(self, channel: str, limits: Limits) -> None:
+    def __init__(self, channel: str, limits: Limits | AskedLimits) -> None:
         self._channel = channel
         self._limits = limits
         self._gates: WeakKeyDictionary[Store, dict[str, Gate]] = WeakKeyDictionary()
 
-    def of(self, sender: str, ctx: Context) -> Gate:
+    async def of(self, sender: str, ctx: Context) -> Gate:
+        """The gate of a sender, by the limits of now. Raises Later."""
+        limits = self._limits if isinstance(self._limits, Limits) else await self._limits(ctx)
+        limits = limits.of(ctx.settings.senders_of(self._channel).identity(sender))
         mine = self._gates.setdefault(ctx.store, {})
-        if sender not in mine:
-            identity = ctx.settings.senders_of(self._channel).identity(sender)
-            mine[sender] = Gate(sender, self._limits.of(identity), ctx)
-        return mine[sender]
+        key = ACCOUNT if limits.shared else sender
+        known = mine.get(key)
+        if known is None or known.limits != limits:
+            mine[key] = Gate(key, limits, ctx, known)
+        return mine[key]

@@ -10,7 +10,7 @@ Whatever arrives twice finds the row and follows it; see :mod:`services.outbound
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from zlib import crc32
 
@@ -32,13 +32,16 @@ from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcom
 from services.outbound.gate import Gates, Pass, Visit
 from services.outbound.ledger import follow, record, take, write
 from services.outbound.model import Delivery, fresh
-from services.outbound.rates import Limits
+from services.outbound.rates import AskedLimits, Limits
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_SECONDS = 3.0
 #: Our copy of a permission may lag behind the one the message was accepted on; a refusal waits this long for news.
 CATCH_UP = timedelta(seconds=10)
 _MAY_LAG = frozenset({ErrorCode.CONTACT_ERASED, ErrorCode.NO_CONSENT, ErrorCode.OPTED_OUT, ErrorCode.WINDOW_CLOSED})
+
+#: Fetches what a channel's pure ``render`` needs besides (a file, a signed link) into the account. Raises Invalid.
+Prepare = Callable[[Outgoing, Account, Context], Awaitable[Account]]
 
 log = structlog.get_logger()
 
@@ -54,8 +57,15 @@ class Refused(Exception):
 class Pipeline:
     """The sender of one channel. ``senders`` lists the identities that may send, by the settings; the first is the default."""
 
-    def __init__(self, channel: Channel, limits: Limits, senders: Callable[[Settings], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        limits: Limits | AskedLimits,
+        senders: Callable[[Settings], Sequence[str]],
+        prepare: Prepare | None = None,
+    ) -> None:
         self._channel = channel
+        self._prepare = prepare
         self._gates = Gates(channel.name, limits)
         self._senders = senders
         self._owner = drawn_id()
@@ -82,11 +92,12 @@ class Pipeline:
         before = steps.ordered(row or fresh(event, ctx.now), event)
         try:
             standing = await self._permitted(event, ctx)
-            outgoing, request, sender = self._rendered(event, standing, ctx)
+            outgoing, request, sender = await self._rendered(event, standing, ctx)
         except Refused as refused:
             return await write(row, steps.refused(before, refused.why, ctx.now), ctx)
         visit = Visit(event.message_id, outgoing.to, self._channel.units(request), event.message_class)
-        async with self._gates.of(sender, ctx).admit(visit, ctx) as leave:
+        gate = await self._gates.of(sender, ctx)
+        async with gate.admit(visit, ctx) as leave:
             if ctx.settings.send_mode == "DRY_RUN":
                 return await write(row, steps.rehearsed(before, sender, ctx.now), ctx)
             client = await ctx.client(self._channel.provider)
@@ -148,7 +159,7 @@ class Pipeline:
             )
         raise Refused(why)
 
-    def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
+    async def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
         allowed = self._senders(ctx.settings)
         sender = event.sender or (allowed[0] if allowed else None)
         if sender is None:
@@ -163,9 +174,12 @@ class Pipeline:
             event.purpose,
             event.in_reply_to,
             max(0, int((event.expires_at - ctx.now).total_seconds())),
+            event.contact_id,
         )
         account = Account(sender, ctx.settings.senders_of(self._channel.name).parameters_of(sender))
         try:
+            if self._prepare is not None:
+                account = await self._prepare(outgoing, account, ctx)
             return outgoing, self._channel.render(outgoing, account), sender
         except Invalid as invalid:
             raise Refused(Refusal(invalid.code, invalid.detail)) from None

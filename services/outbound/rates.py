@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -54,10 +54,18 @@ class Limits:
     in_flight: int = 200
     failures: int = 5
     by_kind: Mapping[str, float] = field(default_factory=dict)
+    #: The limit is the account's: all senders stand in one line.
+    shared: bool = False
 
     def of(self, identity: Identity) -> Limits:
+        if self.shared:
+            return self
         rate = identity.per_second or self.by_kind.get(identity.kind, self.per_second)
         return replace(self, per_second=rate)
+
+
+#: Limits that are the provider's to tell. Raises Later while they are not known: who knows no limit does not send.
+AskedLimits = Callable[[Context], Awaitable[Limits]]
 
 
 class RateLimitTracker(Item):

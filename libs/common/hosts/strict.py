@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.errors import Problem
+from libs.common.hosts.problems import problem_response
 
 #: More than any message or form of ours; files go to S3 by presigned URL.
 LIMIT_BYTES = 1024 * 1024
@@ -28,8 +29,6 @@ class StrictJson:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        from libs.common.hosts.api import problem_response
-
         try:
             raw = next((limit for path, limit in self._raw if path.match(scope["path"])), None)
             body = await _read(receive, raw or LIMIT_BYTES)

@@ -25,21 +25,47 @@ OPT_IN = {"start", "unstop", "yes"}
 HELP = {"help", "info"}
 #: By language; matched whatever the contact's locale is, since people write in their own language.
 LOCAL_OPT_OUT = {
-    "de": {"stopp", "abmelden"},
-    "es": {"alto", "parar", "cancelar", "baja"},
-    "fr": {"arreter", "desabonner"},
+    "ar": {"توقف", "إلغاء الاشتراك"},
+    "de": {"stopp", "abmelden", "abbestellen"},
+    "es": {"alto", "parar", "cancelar", "baja", "detener"},
+    "fr": {"arreter", "desabonner", "desinscrire"},
     "hi": {"रोकें", "बंद करें"},
+    "id": {"berhenti"},
     "it": {"ferma", "cancella"},
+    "ja": {"停止", "配信停止"},
+    "ko": {"수신거부"},
     "nl": {"afmelden"},
+    "pl": {"rezygnuję"},
     "pt": {"pare", "sair"},
+    "ru": {"стоп", "отписаться"},
+    "tr": {"dur", "iptal"},
+    "zh": {"退订", "退訂"},
 }
 
 
 def normalise(text: str) -> str:
-    """Case, width, accents, outer punctuation and inner runs of space do not matter."""
+    """Case, width, accents, invisible characters, inner runs of space, and whatever is no letter, digit or mark around the
+    words (punctuation, emoji) do not matter."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    bare = "".join(c for c in folded if not (unicodedata.combining(c) and ord(c) < 0x0370) and c.isprintable())
-    return " ".join(bare.split()).strip(" .!?,;:\"'()[]*_“”‘’¡¿")
+    spaced = (" " if c.isspace() else c for c in folded)
+    bare = "".join(c for c in spaced if not _accent(c) and c.isprintable())
+    return " ".join(_trimmed(bare).split())
+
+
+def _accent(c: str) -> bool:
+    """An accent on a Latin letter, or what only chooses how the sign before it looks (emoji, keycaps)."""
+    return (unicodedata.combining(c) > 0 and ord(c) < 0x0370) or c == "\u20e3" or "\ufe00" <= c <= "\ufe0f"
+
+
+def _trimmed(text: str) -> str:
+    written = [place for place, c in enumerate(text) if unicodedata.category(c)[0] in "LN"]
+    if not written:
+        return ""
+    # The marks that some scripts write after a letter belong to it.
+    end = written[-1] + 1
+    while end < len(text) and unicodedata.category(text[end])[0] == "M":
+        end += 1
+    return text[written[0] : end]
 
 
 def _all(words: Iterable[str]) -> frozenset[str]:

@@ -1,0 +1,42 @@
+"""What ``templates`` says."""
+
+from __future__ import annotations
+
+from libs.common.clock import Timestamp
+from libs.common.event import Event
+from libs.messaging.templates import TemplateState
+from libs.messaging.words import Channel
+
+
+class TemplateChanged(Event):
+    """All that a sender must know of a template, as it stands; replaces what was said before."""
+
+    TYPE = "templates.template-changed.v1"
+    ABOUT = "template_id"
+
+    template_id: str
+    channel: Channel
+    state: TemplateState
+
+
+class TemplatesListed(Event):
+    """The provider's list was read whole, and nothing on it was news: what has not been said before ``at`` does not exist."""
+
+    TYPE = "templates.listed.v1"
+    ABOUT = "channel"
+
+    channel: Channel
+    at: Timestamp
+
+
+class SubmissionAsked(Event):
+    """Somebody wants a version to be submitted to the provider for approval."""
+
+    TYPE = "templates.submission-asked.v1"
+    ABOUT = "template_id"
+
+    template_id: str
+    channel: Channel
+    number: int
+    #: The linked account, by the provider's id; None: the only one.
+    account: str | None = None

@@ -1,0 +1,133 @@
+"""Templates of the channels on which we write the message ourselves: ``{{name}}`` in a text, a subject, an HTML part or
+speech. One pass and nothing but a name between the braces: a value that looks like a template, like markup or like a header
+is text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from libs.messaging.checks import Refusal
+from libs.messaging.content import Email, Rich, Speech, Text
+from libs.messaging.errors import ErrorCode
+from libs.messaging.templates import TemplateState
+from libs.messaging.words import Channel
+
+VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]{1,64})\s*\}\}")
+#: Anything that looks as if a variable was meant.
+BRACES = re.compile(r"\{\{|\}\}")
+#: A variable at the beginning of an address decides where it leads.
+_ADDRESS = re.compile(r"""(?i)\b(?:href|src)\s*=\s*["']\s*$""")
+_SAFE_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+
+Rendered = Text | Email | Speech | Rich
+
+
+class Unfit(Exception):
+    """The values do not fit; ``refusal`` names them."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+def variables(*texts: str | None) -> tuple[str, ...]:
+    """The distinct variables of these texts in order of appearance."""
+    return tuple(dict.fromkeys(name for text in texts if text for name in VARIABLE.findall(text)))
+
+
+def rendered(state: TemplateState, values: Mapping[str, str]) -> Rendered:
+    """What is sent. The values are complete (see :func:`libs.messaging.templates.template_refusal`). Raises Unfit."""
+    body = state.body or ""
+    if state.channel is Channel.EMAIL:
+        return Email(
+            subject=_filled(state.subject or "", values, one_line)[:998].strip() or "-",
+            text=_filled(body, values, str) if body else None,
+            html=html_filled(state.html, values) if state.html else None,
+        )
+    text = _filled(body, values, html.escape if state.ssml else str)
+    longest = {Channel.RCS: 3072}.get(state.channel, 6000)
+    if not 1 <= len(text) <= longest:
+        raise Unfit(Refusal(ErrorCode.INVALID_CONTENT, f"It comes to {len(text)} characters; 1 to {longest} can go."))
+    if state.channel is Channel.VOICE:
+        spoken = Speech(text=text, ssml=state.ssml)
+        return spoken.model_copy(update={"voice": state.voice}) if state.voice else spoken
+    if state.channel is Channel.RCS:
+        return Rich(text=text, fallback_text=text if len(text) <= 1600 else None)
+    return Text(body=text)
+
+
+def html_filled(text: str, values: Mapping[str, str]) -> str:
+    """Values are text in HTML: no markup of theirs survives, and none of them leads to a script."""
+
+    def value(found: re.Match[str]) -> str:
+        given = values.get(found.group(1), "")
+        if _ADDRESS.search(text[: found.start()]) and not _safe_address(given):
+            detail = f"{found.group(1)} is an address there: it must begin with https://, http://, mailto: or tel:."
+            raise Unfit(Refusal(ErrorCode.VARIABLES_INCOMPLETE, detail))
+        return html.escape(given)
+
+    return VARIABLE.sub(value, text)
+
+
+def _safe_address(value: str) -> bool:
+    try:
+        return urlsplit(value).scheme.lower() in _SAFE_SCHEMES
+    except ValueError:
+        return False
+
+
+def one_line(value: str) -> str:
+    """For a header: what would begin another one becomes a space."""
+    return _CONTROL.sub(" ", value)
+
+
+def _filled(text: str, values: Mapping[str, str], made: Callable[[str], str]) -> str:
+    return VARIABLE.sub(lambda found: made(values.get(found.group(1), "")), text)
+
+
+def html_problem(text: str) -> str | None:
+    """Where in an HTML part a variable stands in a place in which no escaping could make it safe; None if nowhere."""
+    found = _Places()
+    found.feed(VARIABLE.sub(_TOKEN, text))
+    found.close()
+    return found.problem
+
+
+_TOKEN = "wecarevariable"  # noqa: S105 - stands for a variable while the HTML is looked through
+
+
+class _Places(HTMLParser):
+    problem: str | None = None
+    _raw: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._raw = tag if tag in ("script", "style") else None
+        for name, value in attrs:
+            if _TOKEN in name or (_TOKEN in (value or "") and (name.startswith("on") or name in ("style", "srcdoc"))):
+                self._note(f"in the attribute {name.replace(_TOKEN, '{{…}}')} of <{tag}>")
+        if _TOKEN in tag or re.search(rf"=\s*[^\s\"'>]*{_TOKEN}", _quoted_away(self.get_starttag_text() or "")):
+            self._note(f"in <{tag.replace(_TOKEN, '{{…}}')}> outside of quotes")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._raw = None
+
+    def handle_data(self, data: str) -> None:
+        if self._raw and _TOKEN in data:
+            self._note(f"inside <{self._raw}>")
+
+    def handle_comment(self, data: str) -> None:
+        if _TOKEN in data:
+            self._note("inside a comment")
+
+    def _note(self, where: str) -> None:
+        self.problem = self.problem or f"A variable stands {where}; put it into the text or a quoted attribute."
+
+
+def _quoted_away(tag: str) -> str:
+    return re.sub(r"\"[^\"]*\"|'[^']*'", '""', tag)

@@ -1,0 +1,153 @@
+"""A template as every service that accepts or sends must know it. ``templates`` owns the truth and says it whole whenever it
+changes; the others keep a copy of the newest revision and refuse what would not go through."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp
+from libs.common.item import Item, Table
+from libs.messaging.checks import Refusal
+from libs.messaging.content import Template
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel, Purpose
+
+
+class TemplateStatus(StrEnum):
+    """``approved`` may be sent: it was published, or on WhatsApp, Meta approved it. ``draft`` has no version that was
+    published or submitted; ``deleted`` is gone at the provider; ``archived`` was put away by us."""
+
+    DRAFT = "draft"
+    PENDING = "pending"
+    APPROVED = "approved"
+    PAUSED = "paused"
+    REJECTED = "rejected"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    ARCHIVED = "archived"
+
+
+MARKETING = "MARKETING"
+
+
+class TemplateState(BaseModel):
+    """The facts. ``revision`` only grows; the newer one wins. ``variables`` are those of what is written, in order of
+    appearance; None while the provider's definition is not known. ``header`` is Meta's format (TEXT, IMAGE …)."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    template_id: str
+    channel: Channel
+    name: str
+    language: str
+    revision: int
+    status: TemplateStatus
+    #: Why it may not be sent, in the provider's words.
+    reason: str | None = None
+    #: Meta's MARKETING, UTILITY or AUTHENTICATION; on other channels MARKETING or SERVICE.
+    category: str | None = None
+    #: The number of the version that is said here.
+    number: int | None = None
+    variables: tuple[str, ...] | None = None
+    header: str | None = None
+    header_variables: tuple[str, ...] = ()
+    #: Positions of the buttons that take a parameter.
+    buttons: tuple[int, ...] = ()
+    #: Not on WhatsApp, where the provider puts the message together.
+    subject: str | None = None
+    body: str | None = None
+    html: str | None = None
+    ssml: bool = False
+    voice: str | None = None
+
+
+def template_id_of(channel: str, name: str, language: str) -> str:
+    return f"{channel}:{name}:{language}"
+
+
+class TemplateCopy(Item):
+    """A service's own copy of a :class:`TemplateState`. The row of a channel alone (``whatsapp:``) has no state: it tells that
+    every template of the provider was said before ``synced_at``."""
+
+    TABLE: ClassVar[Table] = Table("template-copy", key="id")
+
+    id: str
+    state: TemplateState | None = None
+    synced_at: Timestamp | None = None
+
+    @staticmethod
+    def id_of_list(channel: str) -> str:
+        return f"{channel}:"
+
+
+def newest_template(copy: TemplateCopy | None, state: TemplateState) -> TemplateCopy | None:
+    """The row to write when ``state`` is heard, or None if it is no news."""
+    if copy is None:
+        return TemplateCopy(id=state.template_id, state=state)
+    if copy.state is not None and copy.state.revision >= state.revision:
+        return None
+    return copy.model_copy(update={"state": state})
+
+
+def purpose_of(state: TemplateState | None, asked: Purpose) -> Purpose:
+    """A marketing template is marketing, whatever the sender calls it (Meta moves templates to that category by itself)."""
+    marketing = state is not None and state.category == MARKETING and asked is Purpose.SERVICE
+    return Purpose.MARKETING if marketing else asked
+
+
+_MISSING: dict[TemplateStatus, str] = {
+    TemplateStatus.DRAFT: "No version of it has been published.",
+    TemplateStatus.DELETED: "It was deleted at the provider.",
+}
+
+
+def template_refusal(state: TemplateState | None, content: Template, *, listed: bool) -> Refusal | None:
+    """Why this template cannot be sent so, or None. ``listed``: the list of the channel is known to be complete, so what is
+    not on it does not exist; without that the provider is left to judge."""
+    named = f"{content.name} in {content.language}"
+    if state is None:
+        return Refusal(ErrorCode.TEMPLATE_MISSING, f"({named})") if listed else None
+    if state.status in _MISSING:
+        return Refusal(ErrorCode.TEMPLATE_MISSING, f"({named}) {_MISSING[state.status]}")
+    if state.status is not TemplateStatus.APPROVED:
+        because = f": {state.reason}" if state.reason else ""
+        return Refusal(ErrorCode.TEMPLATE_REJECTED, f"{named} is {state.status}{because}.")
+    if state.variables is None:
+        return None
+    problems = [*_text_misfits(state, content), *_part_misfits(state, content)]
+    return Refusal(ErrorCode.VARIABLES_INCOMPLETE, " ".join(problems)) if problems else None
+
+
+def _text_misfits(state: TemplateState, content: Template) -> list[str]:
+    wanted = state.variables or ()
+    body = _component(content, "body")
+    if body is not None:
+        given = len(body.get("parameters") or ())
+        return [] if given == len(wanted) else [f"The body takes {len(wanted)} parameters and was given {given}."]
+    missing = [name for name in wanted if not content.variables.get(name)]
+    extra = [name for name in content.variables if name not in wanted]
+    found = [f"Missing: {', '.join(missing)}."] if missing else []
+    return [*found, *([f"Not part of it: {', '.join(sorted(extra))}."] if extra else [])]
+
+
+def _part_misfits(state: TemplateState, content: Template) -> list[str]:
+    """WhatsApp's header and buttons, which take parameters of their own."""
+    if state.channel is not Channel.WHATSAPP:
+        return []
+    found = []
+    has_header = content.header is not None or _component(content, "header") is not None
+    if (state.header not in (None, "TEXT", "LOCATION") or state.header_variables) and not has_header:
+        found.append(f"Missing: header ({(state.header or 'TEXT').lower()}).")
+    # The code of an authentication template is put into its button by the sender.
+    if state.category != "AUTHENTICATION":
+        given = {str(each.get("index")) for each in content.components if str(each.get("type")).lower() == "button"}
+        found += [f"Missing: button {index}." for index in state.buttons if str(index) not in given]
+    return found
+
+
+def _component(content: Template, kind: Literal["header", "body"]) -> dict[str, Any] | None:
+    return next((each for each in content.components if str(each.get("type")).lower() == kind), None)

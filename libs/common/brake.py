@@ -24,13 +24,15 @@ class Brake:
     def on(self) -> bool:
         return self._pause > 0
 
-    def note(self, good: bool, now: float) -> None:
-        """One record went through, or failed for a reason nobody foresaw. What was still running when the brake came on
-        and fails too does not lengthen the pause; any success releases it."""
-        if good and self.on:
+    def note(self, good: int, bad: int, now: float) -> None:
+        """Of one record, so many events went through, and so many failed for a reason nobody foresaw; a record of more
+        events than the window holds counts in proportion. What was still running when the brake came on and fails too
+        does not lengthen the pause; a record that went through for the most part releases it."""
+        if bad <= good and self.on:
             self._outcomes.clear()
             self._pause = 0.0
-        self._outcomes.append(good)
+        share = min(1.0, (self._outcomes.maxlen or 1) / max(1, good + bad))
+        self._outcomes.extend([True] * int(good * share) + [False] * round(bad * share))
         if not self.on and self._outcomes.count(False) >= self._limit:
             self._pause = FIRST_PAUSE
             self._probe_at = now + self._pause

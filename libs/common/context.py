@@ -4,7 +4,7 @@ the cause; it does not publish, commit, or sleep."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -40,6 +40,10 @@ class Done(Generic[V]):
     said: tuple[Event, ...] = ()
 
 
+async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:
+    raise RuntimeError("this context has no bus")
+
+
 @dataclass
 class Context:
     """Made anew for each event or request."""
@@ -54,6 +58,9 @@ class Context:
     cause: Cause | None = None
     actor: str = "system"
     staged: list[Op] = field(default_factory=list)
+    #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
+    #: has the right to.
+    requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
 
     @property
     def now(self) -> datetime:

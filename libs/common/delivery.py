@@ -8,14 +8,14 @@ Requests and ticks have no redelivery, so their ledger row is also the outbox th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from zlib import crc32
 
 import structlog
 
-from libs.common.bus.base import Record
+from libs.common.bus.base import Letter, Record
 from libs.common.clock import drawn_id, iso
 from libs.common.context import Context, Done
 from libs.common.errors import Conflict, Problem
@@ -113,12 +113,16 @@ async def publish_outbox(runtime: Runtime, context: Context, entry: LedgerEntry,
     )
 
 
-async def run_tick(runtime: Runtime, service: Service, every: Every) -> int:
-    """Do what an ``every`` finds to do; returns the number of steps that took effect."""
+async def run_tick(
+    runtime: Runtime, service: Service, every: Every, stopped: Callable[[], bool] = lambda: False
+) -> int:
+    """Do what an ``every`` finds to do; returns the number of steps that took effect. Once ``stopped``, no further step."""
     done = 0
     context = runtime.context(service)
     async for step in every.tick(context):
         done += await _step(runtime, service, every.label(), step)
+        if stopped():
+            break
     return done
 
 
@@ -191,6 +195,26 @@ async def say_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequen
         said += _stamp(context, root_cause(feed, key, actor="provider"), [event])
     if said:
         await runtime.bus.publish(said)
+
+
+async def deliver_letter(runtime: Runtime, service: Service, letter: Letter, key: str) -> None:
+    """Have a dead letter kept. ``key`` is what is the same when the same letter comes again. Raises what the handler raises."""
+    handler = service.hears_letters
+    assert handler is not None
+    cause = root_cause("letter", key, actor=f"system:{service.name}")
+    if letter.correlation_id:
+        cause = replace(cause, correlation_id=letter.correlation_id)
+    context = runtime.context(service, cause)
+    for _ in range(TRIES):
+        try:
+            facts = await handler(letter, context)
+        except Conflict:
+            continue
+        said = _stamp(context, cause, facts or ())
+        if said:
+            await runtime.bus.publish(said)
+        return
+    raise Conflict("the letter kept meeting other writers")
 
 
 def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envelope]:

@@ -17,6 +17,7 @@ from libs.common.clock import monotonic
 from libs.common.delivery import deliver, deliver_feed
 from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
+from libs.common.graves import receive_letter
 from libs.common.log import about, describe, secrets_in, where
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
@@ -52,12 +53,18 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
     comes back. Raises only what the bus raises, and then it comes back too."""
     token = about.set({"service": service.name, "queue": record.queue, "record": record.id})
     try:
+        if service.hears_letters and record.queue != Names(runtime.settings.prefix).alive(record.queue):
+            return await receive_letter(runtime, service, record)
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
         wrong = sum(1 for part in failed if not isinstance(part.error, Later))
+        braked = brake is not None and brake.on
         if brake and (wrong or len(failed) < len(parts)):
-            brake.note(wrong * 2 <= len(parts), monotonic())
-        return await _settle(runtime, service, record, failed, brake is not None and brake.on)
+            brake.note(len(parts) - len(failed), wrong, monotonic())
+            # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
+            # as any: it may be a pack of poison among good ones.
+            braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)
+        return await _settle(runtime, service, record, failed, braked)
     finally:
         about.reset(token)
 

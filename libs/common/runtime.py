@@ -42,6 +42,7 @@ class Runtime:
             secrets=self.secrets,
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
+            requeue=self.bus.send,
         )
 
 

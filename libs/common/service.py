@@ -108,6 +108,9 @@ class Service:
     every: Sequence[Every] = ()
     needs: Sequence[Bucket | Secret | Grant] = ()
     feeds: Sequence[Feed] = ()
+    #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
+    #: events that follow. A letter leaves its queue only once this has returned.
+    hears_letters: Handler | None = None
 
     def lanes(self) -> list[str]:
         """The lanes of its queues: ``""`` is the service's own queue."""

@@ -21,7 +21,8 @@ _draw = random.SystemRandom().random
 def ticks(runtime: Runtime, service: Service, stop: Stop) -> Iterator[Coroutine[Any, Any, None]]:
     """One endless task for each ``every`` of the service, and one that sweeps its outbox."""
     for every in service.every:
-        yield _ticking(service, every.label(), every.seconds, partial(run_tick, runtime, service, every), stop)
+        work = partial(run_tick, runtime, service, every, lambda: stop.asked)
+        yield _ticking(service, every.label(), every.seconds, work, stop)
     if service.uses_ledger():
         yield _ticking(service, "outbox", OUTBOX_SECONDS, partial(sweep_outbox, runtime, service), stop)
 

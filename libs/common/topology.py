@@ -50,6 +50,8 @@ class QueueSpec:
     service: str
     lane: str = ""
     feed: str = ""
+    #: The queue whose dead letters lie here; there is no further queue behind it.
+    letters_of: str = ""
     visibility: int = VISIBILITY_SECONDS
     max_receives: int = MAX_RECEIVES
     retention: int = RETENTION_SECONDS
@@ -92,6 +94,8 @@ class Topology:
     secrets: tuple[str, ...]
     schedules: tuple[ScheduleSpec, ...]
     grants: tuple[GrantSpec, ...]
+    #: The dead-letter queues as the service that hears them consumes them.
+    letter_queues: tuple[QueueSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,10 @@ class Names:
 
     def dlq(self, queue: str) -> str:
         return f"{queue}-dlq"
+
+    def alive(self, dlq: str) -> str:
+        """The queue whose dead letters lie on ``dlq``."""
+        return dlq.removesuffix("-dlq")
 
     def bucket(self, service: str, name: str) -> str:
         return f"{self.prefix}-{service}-{name}"
@@ -162,7 +170,9 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
             for service in services
             for tick in service.every
         ),
-        grants=tuple(grant for service in services for grant in _grants(names, service)),
+        grants=tuple(grant for service in services for grant in _grants(names, service))
+        + tuple(_letter_grants(names, services)),
+        letter_queues=letter_queues(names, services),
     )
 
 
@@ -175,6 +185,8 @@ def _check(services: Sequence[Service]) -> None:
         for heard in service.hears:
             if heard.event.TYPE not in said:
                 raise ValueError(f"{service.name} hears {heard.event.TYPE}, which no service says")
+    if len(hearing := [service.name for service in services if service.hears_letters]) > 1:
+        raise ValueError(f"dead letters are heard by one service, not by {', '.join(hearing)}")
     names = [service.name for service in services]
     for name in set(names):
         if names.count(name) > 1:
@@ -189,6 +201,27 @@ def queues_of(names: Names, service: Service) -> Iterable[QueueSpec]:
     for feed in service.feeds:
         queue = names.feed_queue(service.name, feed.name)
         yield QueueSpec(queue, names.dlq(queue), service.name, feed=feed.name)
+
+
+def letter_queues(names: Names, services: Sequence[Service]) -> tuple[QueueSpec, ...]:
+    """Every dead-letter queue of ``services`` (its own, too), for the one of them that hears letters."""
+    return tuple(
+        QueueSpec(queue.dlq, "", hearing.name, letters_of=queue.name)
+        for hearing in services
+        if hearing.hears_letters
+        for service in services
+        for queue in queues_of(names, service)
+    )
+
+
+def _letter_grants(names: Names, services: Sequence[Service]) -> Iterable[GrantSpec]:
+    """Whoever hears letters takes them from their queues and sends them back to where they came from."""
+    queues = letter_queues(names, services)
+    if queues:
+        take = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage")
+        back = ("sqs:GetQueueUrl", "sqs:SendMessage")
+        yield GrantSpec(queues[0].service, take, tuple(f"queue:{queue.name}" for queue in queues))
+        yield GrantSpec(queues[0].service, back, tuple(f"queue:{queue.letters_of}" for queue in queues))
 
 
 def _subscriptions(names: Names, service: Service) -> Iterable[SubscriptionSpec]:
@@ -254,4 +287,4 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             yield GrantSpec(service.name, need.actions, need.resources)
 
 
-__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "owned", "queues_of", "topology"]
+__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "letter_queues", "owned", "queues_of", "topology"]

@@ -59,7 +59,7 @@ def test_nothing_is_buried_while_the_brake_is_on(error: Exception) -> None:
 def test_a_few_failures_among_many_successes_do_not_brake() -> None:
     brake = Brake()
     for n in range(2000):
-        brake.note(n % 4 != 0, float(n))
+        brake.note(int(n % 4 != 0), int(n % 4 == 0), float(n))
         assert not brake.on
         assert brake.pause(float(n)) == 0
 
@@ -68,7 +68,7 @@ def test_it_brakes_after_so_many_failures_and_no_earlier() -> None:
     brake = Brake()
     for n in range(LIMIT):
         assert not brake.on
-        brake.note(False, float(n))
+        brake.note(0, 1, float(n))
     assert brake.on
     assert WINDOW > LIMIT
 
@@ -76,14 +76,14 @@ def test_it_brakes_after_so_many_failures_and_no_earlier() -> None:
 def test_old_failures_are_forgotten() -> None:
     brake = Brake()
     for good in [False] * (LIMIT - 1) + [True] * WINDOW + [False] * (LIMIT - 1):
-        brake.note(good, 0)
+        brake.note(int(good), int(not good), 0)
     assert not brake.on
 
 
 def braked(now: float = 0.0) -> Brake:
     brake = Brake()
     for _ in range(LIMIT):
-        brake.note(False, now)
+        brake.note(0, 1, now)
     return brake
 
 
@@ -93,7 +93,7 @@ def test_probes_become_rarer_while_they_fail() -> None:
         pauses.append(brake.pause(now))
         now += brake.pause(now)
         assert brake.pause(now) == 0
-        brake.note(False, now)
+        brake.note(0, 1, now)
     assert pauses[0] == FIRST_PAUSE
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
@@ -102,14 +102,14 @@ def test_probes_become_rarer_while_they_fail() -> None:
 def test_what_was_still_running_when_it_braked_does_not_lengthen_the_pause() -> None:
     brake = braked(now=10)
     for _ in range(100):
-        brake.note(False, 10.5)
+        brake.note(0, 1, 10.5)
     assert brake.pause(10) == FIRST_PAUSE
 
 
 def test_one_success_releases_it_with_a_clean_slate() -> None:
     brake = braked()
-    brake.note(True, 1)
+    brake.note(1, 0, 1)
     assert not brake.on
     for _ in range(LIMIT - 1):
-        brake.note(False, 2)
+        brake.note(0, 1, 2)
     assert not brake.on

@@ -217,6 +217,43 @@ async def test_a_bad_deploy_is_braked_and_everything_is_handled_once_it_is_mende
     assert len(bench.handled) == 1000
 
 
+async def test_a_bad_deploy_that_rejects_packs_of_events_buries_next_to_nothing() -> None:
+    """The dead letters of a bad deploy are at most the larger of 50 and 5 %, however many events come in one message."""
+    broken = True
+
+    async def work(_: str) -> None:
+        if broken:
+            raise Poison("bad deploy")
+
+    bench = Bench(work, clock=QuickClock())
+    facts = [Greeted(name=name) for name in names(2000)]
+    await bench.bus.publish(following(root_cause("packs"), facts, source="bench", now=bench.clock.now()))
+    assert len(bench.left()) == 20
+    async with bench.working() as worker:
+        await bench.until(lambda: worker.health()["queues"][QUEUE]["brake"])
+        await asyncio.sleep(1.2)
+        assert len(bench.left(f"{QUEUE}-dlq")) <= 100
+        broken = False
+        await bench.until(lambda: not bench.left())
+    assert len(bench.left(f"{QUEUE}-dlq")) <= 100
+    assert len(bench.handled) == 2000
+
+
+async def test_a_pack_of_poison_among_good_records_is_buried_in_the_end_and_the_good_ones_go_through() -> None:
+    async def work(name: str) -> None:
+        if name.startswith("bad"):
+            raise Poison("never")
+
+    bench = Bench(work, settings=Settings(stage="test", max_attempts=2), clock=QuickClock())
+    poison = [Greeted(name=name) for name in names(60, "bad")]
+    await bench.bus.publish(following(root_cause("pack"), poison, source="bench", now=bench.clock.now()))
+    await bench.say(names(100))
+    async with bench.working():
+        await bench.until(lambda: not bench.left(), 30)
+    assert set(names(100)) <= set(bench.handled)
+    assert len(bench.left(f"{QUEUE}-dlq")) == 60
+
+
 async def test_a_tick_that_fails_stops_neither_itself_nor_the_others() -> None:
     seen: Counter[str] = Counter()
 

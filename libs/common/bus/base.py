@@ -67,5 +67,8 @@ class Bus(Protocol):
     async def bury(self, record: Record, letter: Letter) -> None:
         """Put the letter on the queue's dead-letter queue. Does not ack."""
 
+    async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
+        """Put a body straight on one queue, past the topics: a replay concerns only the consumer that failed."""
+
     async def drain(self) -> None:
         """See through whatever is still on its way out (acks, publishes)."""

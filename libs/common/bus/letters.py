@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime
 from typing import Any
 
-from libs.common.bus.base import Letter
+from libs.common.bus.base import Letter, Record
 from libs.common.clock import iso
+from libs.common.errors import Malformed
+from libs.common.event import unpack
+
+#: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
+UNHANDLED = "unhandled"
+_CAMEL = {"event_id": "eventId", "event_type": "eventType", "correlation_id": "correlationId", "died_at": "diedAt"}
+_KNOWN = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
 
 
 def to_body(letter: Letter) -> str:
@@ -23,5 +31,71 @@ def to_body(letter: Letter) -> str:
         "sentAt": iso(record.sent_at) if record.sent_at else None,
         "firstReceivedAt": iso(record.first_received_at) if record.first_received_at else None,
     }
-    camel = {"event_id": "eventId", "event_type": "eventType", "correlation_id": "correlationId", "died_at": "diedAt"}
-    return json.dumps({camel.get(k, k): v for k, v in fields.items() if v is not None}, ensure_ascii=False)
+    return json.dumps({_CAMEL.get(k, k): v for k, v in fields.items() if v is not None}, ensure_ascii=False)
+
+
+def of_record(record: Record, queue: str) -> list[Letter]:
+    """The letters on one message of the dead-letter queue behind ``queue``: ours as it was written, or, for what SQS moved
+    there by itself, one for each event in it."""
+    try:
+        told = json.loads(record.body)
+        if isinstance(told, dict) and told.get("queue") == queue and "cause" in told and "record" in told:
+            return [_ours(told)]
+    except (ValueError, KeyError, TypeError):
+        pass
+    return _moved(record, queue)
+
+
+def _ours(told: dict[str, Any]) -> Letter:
+    inner = told["record"]
+    record = Record(
+        queue=told["queue"],
+        id=inner["id"],
+        body=inner["body"],
+        attributes=inner.get("attributes") or {},
+        receive_count=inner.get("receiveCount", 1),
+        sent_at=_moment(inner.get("sentAt")),
+        first_received_at=_moment(inner.get("firstReceivedAt")),
+    )
+    return Letter(
+        **{name: told.get(name) or "" for name in _TEXTS},
+        record=record,
+        event_id=told.get("eventId"),
+        event_type=told.get("eventType"),
+        correlation_id=told.get("correlationId"),
+        died_at=_moment(told.get("diedAt")),
+    )
+
+
+_TEXTS = ("cause", "exception", "text", "queue", "service", "handler", "build")
+
+
+def _moved(record: Record, queue: str) -> list[Letter]:
+    try:
+        wires = unpack(record.body)
+    except Malformed:
+        wires = []
+    if len(wires) == 1 or not wires:
+        return [_unhandled(record, queue, record.body, wires[0] if wires else None)]
+    bodies = [json.dumps(wire, separators=(",", ":"), ensure_ascii=False) for wire in wires]
+    return [_unhandled(record, queue, body, wire) for body, wire in zip(bodies, wires, strict=True)]
+
+
+def _unhandled(record: Record, queue: str, body: str, wire: Any) -> Letter:
+    known = wire if isinstance(wire, dict) else {}
+    return Letter(
+        cause=UNHANDLED,
+        exception="",
+        text="SQS gave up on it: it was received again and again and nobody finished it or said why.",
+        queue=queue,
+        service="",
+        handler="",
+        build="",
+        record=dataclasses.replace(record, queue=queue, body=body, handle=""),
+        died_at=record.first_received_at,
+        **{name: known[key] for name, key in _KNOWN.items() if isinstance(known.get(key), str)},
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

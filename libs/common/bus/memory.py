@@ -90,6 +90,10 @@ class MemoryBus:
         await asyncio.sleep(0)
         self._send(self._specs[record.queue].dlq, letters.to_body(letter), record.attributes, 0)
 
+    async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
+        await asyncio.sleep(0)
+        self._send(queue, body, attributes, 0)
+
     async def drain(self) -> None:
         await asyncio.sleep(0)
 

@@ -76,6 +76,9 @@ class SnsSqsBus:
         entry = _message(letters.to_body(letter), record.attributes)
         await self._batcher("send_message_batch", self._names.dlq(record.queue), PUBLISH_LINGER).do(entry)
 
+    async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
+        await self._batcher("send_message_batch", queue, PUBLISH_LINGER).do(_message(body, attributes))
+
     async def drain(self) -> None:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))
 

@@ -10,7 +10,7 @@ import uvicorn
 from libs.common.auth import CognitoVerifier
 from libs.common.discover import discover
 from libs.common.hosts.api import create_app
-from libs.common.hosts.worker import serve_health
+from libs.common.hosts.worker import consumed, serve_health
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.settings import settings
@@ -36,7 +36,7 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
         if not work:
             await server.serve()
             return
-        worker = Worker(runtime, services)
+        worker = Worker(runtime, services, consumed(services, ours.prefix))
         health = await serve_health(worker, health_port) if health_port is not None else None
         working = asyncio.create_task(worker.run())
         try:

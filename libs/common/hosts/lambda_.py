@@ -17,12 +17,12 @@ from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
 from libs.common.delivery import run_tick, sweep_outbox
 from libs.common.discover import discover
+from libs.common.hosts.worker import consumed
 from libs.common.log import configure
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, aws_runtime
 from libs.common.service import Service
 from libs.common.settings import Settings, settings
-from libs.common.topology import Names, queues_of
 
 log = structlog.get_logger()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -33,10 +33,10 @@ class LambdaHost:
     """What one container works with."""
 
     def __init__(self, runtime: Runtime, services: list[Service]) -> None:
-        names = Names(runtime.settings.prefix)
+        named = {service.name: service for service in services}
         self._runtime = runtime
         self._services = services
-        self._queues = {spec.name: service for service in services for spec in queues_of(names, service)}
+        self._queues = {spec.name: named[spec.service] for spec in consumed(services, runtime.settings.prefix)}
 
     async def records(self, event: dict[str, Any]) -> dict[str, Any]:
         """Handle a batch; answers which of its messages must come back."""

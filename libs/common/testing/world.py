@@ -126,7 +126,7 @@ class World:
         for _ in range(10_000):
             records = [
                 (self.service(spec.service), record)
-                for spec in self.topology.queues
+                for spec in (*self.topology.queues, *self.topology.letter_queues)
                 for record in await self.bus.receive(spec.name, 10, 0)
             ]
             if not records:

@@ -5,10 +5,13 @@ Limits here are those that hold everywhere; a channel refuses what its provider 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+
+#: Of an e-mail's text and HTML together, in UTF-8; an event on SNS has 256 KiB with everything.
+EMAIL_BYTES = 120_000
 
 
 class Part(BaseModel):
@@ -18,9 +21,13 @@ class Part(BaseModel):
 
 
 class Text(Part):
+    """``registered_id``: under which its wording is registered, where operators ask for that (SMS to India: the DLT content
+    template id)."""
+
     kind: Literal["text"] = "text"
     body: str = Field(min_length=1, max_length=6000)
     preview_url: bool = False
+    registered_id: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^\S+$")
 
 
 class File(Part):
@@ -107,6 +114,14 @@ class Email(Part):
     html: str | None = None
     attachments: list[File] = Field(default_factory=list, max_length=20)
     headers: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_an_event(self) -> Self:
+        """A message travels in an event, and no event takes more."""
+        size = sum(len(part.encode("utf-8", "replace")) for part in (self.text or "", self.html or ""))
+        if size > EMAIL_BYTES:
+            raise ValueError(f"text and html are {size} bytes together; {EMAIL_BYTES} are possible")
+        return self
 
 
 class Speech(Part):

@@ -97,3 +97,18 @@ class OptOutEffective(Event):
     at: Timestamp
     #: How they opted out, as in :class:`ConsentChanged`: only a ``keyword`` is a message that wants an answer.
     how: str | None = None
+
+
+class SuppressionLifted(Event):
+    """An administrator says, with a reason, that the contact may be written to again at ``address``."""
+
+    TYPE = "contacts.suppression-lifted.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    address: str | None = None
+    #: Why it was suppressed, and why it no longer is.
+    was: str
+    reason: str
+    at: Timestamp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -84,3 +84,45 @@ class PreferenceChanged(Event):
     wanted: bool
     at: Timestamp
     details: dict[str, Any] = Field(default_factory=dict)
+
+
+class AddressSuppressed(Event):
+    """Nothing more may be sent to an address: mail to it bounced for good, or its owner complained about us."""
+
+    TYPE = "inbound.address-suppressed.v1"
+    ABOUT = "address"
+
+    channel: Channel
+    address: str
+    reason: Literal["hard_bounce", "complaint", "provider_list"]
+    at: Timestamp
+    #: The message that showed it: our id where it was echoed, and the provider's.
+    message_id: str | None = None
+    provider_id: str | None = None
+    #: The provider's own words for it.
+    detail: str | None = None
+
+
+class Unsubscribed(Event):
+    """Somebody used the unsubscribe link of one of our messages."""
+
+    TYPE = "inbound.unsubscribed.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    message_id: str
+    at: Timestamp
+
+
+class EmailStored(Event):
+    """An e-mail to us lies in our bucket, to be read from there. ``notification`` is what SES told of it."""
+
+    TYPE = "inbound.email-stored.v1"
+    ABOUT = "email_id"
+
+    #: SES's own id of it.
+    email_id: str
+    bucket: str
+    key: str
+    notification: dict[str, Any] = Field(default_factory=dict)

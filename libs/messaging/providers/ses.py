@@ -1,0 +1,71 @@
+"""Amazon SES's words in ours: events, bounces, bulk entries. Sources: *Amazon SES developer guide*, "Contents of event data
+that Amazon SES publishes to Amazon SNS"; SES API v2, ``BulkEmailEntryResult`` (model 2019-09-27)."""
+
+from __future__ import annotations
+
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Status
+
+#: What an event proves. A delay is no end: the message was taken and is still under way. Opens and clicks of likely bots
+#: prove the delivery and nothing more (see :func:`status_of`).
+EVENTS: dict[str, Status] = {
+    "Send": Status.SENT,
+    "DeliveryDelay": Status.SENT,
+    "Delivery": Status.DELIVERED,
+    "Open": Status.READ,
+    "Click": Status.READ,
+    "Bounce": Status.FAILED,
+    "Complaint": Status.FAILED,
+    "Reject": Status.FAILED,
+    "Rendering Failure": Status.FAILED,
+    "RenderingFailure": Status.FAILED,
+}
+
+_SUPPRESSED = frozenset(
+    {"Suppressed", "OnAccountSuppressionList", "OnTenantSuppressionList", "EmailValidationSuppressed"}
+)
+_BOUNCES: dict[str, ErrorCode] = {
+    "NoEmail": ErrorCode.INVALID_RECIPIENT,
+    "MessageTooLarge": ErrorCode.INVALID_CONTENT,
+    "CustomTimeoutExceeded": ErrorCode.EXPIRED,
+    "ContentRejected": ErrorCode.SPAM,
+    "AttachmentRejected": ErrorCode.MEDIA_FAILED,
+    **dict.fromkeys(_SUPPRESSED, ErrorCode.SUPPRESSED),
+}
+#: Statuses of an entry of SendBulkEmail; SUCCESS is none of them.
+BULK_ENTRIES: dict[str, ErrorCode] = {
+    "MESSAGE_REJECTED": ErrorCode.INVALID_CONTENT,
+    "MAIL_FROM_DOMAIN_NOT_VERIFIED": ErrorCode.MISCONFIGURED,
+    "CONFIGURATION_SET_NOT_FOUND": ErrorCode.MISCONFIGURED,
+    "TEMPLATE_NOT_FOUND": ErrorCode.TEMPLATE_MISSING,
+    "ACCOUNT_SUSPENDED": ErrorCode.MISCONFIGURED,
+    "ACCOUNT_THROTTLED": ErrorCode.THROTTLED,
+    "ACCOUNT_DAILY_QUOTA_EXCEEDED": ErrorCode.THROTTLED,
+    "INVALID_SENDING_POOL_NAME": ErrorCode.MISCONFIGURED,
+    "ACCOUNT_SENDING_PAUSED": ErrorCode.MISCONFIGURED,
+    "CONFIGURATION_SET_SENDING_PAUSED": ErrorCode.MISCONFIGURED,
+    "INVALID_PARAMETER": ErrorCode.INVALID_CONTENT,
+    "TRANSIENT_FAILURE": ErrorCode.UNAVAILABLE,
+    "FAILED": ErrorCode.UNKNOWN,
+}
+
+
+def status_of(event: str, likely_bot: bool) -> Status:
+    """The status that an event reports; UNKNOWN for a word that is not in the table."""
+    status = EVENTS.get(event, Status.UNKNOWN)
+    return Status.DELIVERED if status is Status.READ and likely_bot else status
+
+
+def bounce_code(subtype: str) -> ErrorCode:
+    """Ours for a bounce, by its subtype; one that is not in the table could not be delivered, whatever SES calls it."""
+    return _BOUNCES.get(subtype, ErrorCode.UNDELIVERABLE)
+
+
+def is_hard(kind: str) -> bool:
+    """After a permanent bounce SES wants no more mail to the address; a transient or undetermined one says nothing of it."""
+    return kind == "Permanent"
+
+
+def bulk_code(status: str) -> ErrorCode:
+    """Ours for an entry of SendBulkEmail that was not taken."""
+    return BULK_ENTRIES.get(status, ErrorCode.UNKNOWN)

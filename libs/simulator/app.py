@@ -74,6 +74,12 @@ class Simulator:
         await self.email_control.inbound.close()
         self.core.ledger.close()
 
+    def reset(self, everything: bool = False) -> None:
+        """As POST /control/reset."""
+        self.core.reset(everything)
+        for service in self.services.values():
+            service.reset(everything)
+
     async def __aenter__(self) -> Simulator:
         await self.start()
         return self

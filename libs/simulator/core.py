@@ -68,8 +68,8 @@ class Service(Protocol):
     def known_event(self, name: str) -> bool:
         """Whether `name` can stand in an outcome (PUT /control/outcomes)."""
 
-    def reset(self) -> None:
-        """Back to the demo account."""
+    def reset(self, everything: bool) -> None:
+        """Back to the demo account; where events go is kept unless `everything` is to be forgotten."""
 
 
 class Core:
@@ -98,8 +98,11 @@ class Core:
         nth = self.ledger.accepted(message_id, to)
         return Dice(self.seed, f"{service}|{message_id or to}|{nth}")
 
-    def reset(self) -> None:
-        """Forget messages, events to come, faults, rates and changed behaviour."""
+    def reset(self, everything: bool) -> None:
+        """Forget messages, events to come, faults, rates and changed behaviour; with `everything` the clock too."""
+        if everything:
+            self.clock.offset = 0.0
+            self.publisher.published = self.publisher.dropped = 0
         self.ledger.clear()
         self.emitter.clear()
         self.emitter.recent.clear()

@@ -105,12 +105,12 @@ class ServiceModel:
         return found
 
     def status_of(self, code: str) -> int:
-        """HTTP status of a modelled error; 500 for server faults and 400 otherwise where the model is silent."""
+        """HTTP status of a modelled error; where the model is silent 500 for Internal... and 400 otherwise."""
         if code not in self.service.shape_names:
             return 400
         metadata = self.service.shape_for(code).metadata
         status = (metadata.get("error") or {}).get("httpStatusCode")
-        return int(status) if status else 500 if metadata.get("fault") else 400
+        return int(status) if status else 500 if code.startswith("Internal") else 400
 
 
 class Invalid(Exception):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import boto3
 import pytest
+import pytest_asyncio
 from aiobotocore.config import AioConfig
 from botocore.config import Config
+from pytest_asyncio import is_async_test
 
 from libs.simulator import demo
 from libs.simulator.app import Simulator
@@ -21,6 +26,8 @@ from tests.simulator.fake_sns import FakeSns
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 SESSION = boto3.Session()
+HERE = Path(__file__).parent
+fixture = partial(pytest_asyncio.fixture, loop_scope="session")
 ONCE = {"total_max_attempts": 1, "mode": "standard"}
 
 
@@ -31,20 +38,55 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
-@pytest.fixture
-async def sns() -> AsyncIterator[FakeSns]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for the folder: servers and clients are started once, and every test finds them reset."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@fixture(scope="session")
+async def the_sns() -> AsyncIterator[FakeSns]:
     async with FakeSns() as fake:
         yield fake
 
 
-@pytest.fixture
-async def simulator(sns: FakeSns) -> AsyncIterator[Simulator]:
-    settings = Settings(seed="tests", sns_endpoint=sns.url, grace_s=0, tick_s=0.001, check_responses=True)
-    made = Simulator(settings)
-    await made.start()
-    made.core.behaviour.delay_ms = [1.0, 2.0]
-    yield made
-    await made.stop()
+@fixture(scope="session")
+async def the_simulator(the_sns: FakeSns) -> AsyncIterator[Simulator]:
+    settings = Settings(seed="tests", sns_endpoint=the_sns.url, grace_s=0, tick_s=0.001, check_responses=True)
+    async with Simulator(settings) as made:
+        yield made
+
+
+@fixture(scope="session")
+async def clients(the_simulator: Simulator) -> AsyncIterator[dict[str, Any]]:
+    """One client per service; the first answer comes from the client, never from a second try."""
+    config = AioConfig(retries=ONCE, read_timeout=3, connect_timeout=3)
+    async with AsyncExitStack() as stack:
+        found = {}
+        for service in the_simulator.services:
+            context = session().create_client(
+                service, region_name=demo.REGION, endpoint_url=the_simulator.url, config=config, **CREDENTIALS
+            )
+            found[service] = await stack.enter_async_context(context)
+        yield found
+
+
+@fixture
+async def simulator(the_simulator: Simulator, the_sns: FakeSns) -> AsyncIterator[Simulator]:
+    """As freshly started, and quick."""
+    the_simulator.reset(everything=True)
+    the_sns.forget()
+    the_simulator.core.behaviour.delay_ms = [1.0, 2.0]
+    yield the_simulator
+    # What is on its way must not arrive in the next test.
+    the_simulator.core.emitter.clear()
+    await the_simulator.core.publisher.drain(5)
+
+
+@fixture
+async def sns(simulator: Simulator, the_sns: FakeSns) -> FakeSns:
+    return the_sns
 
 
 class Control:
@@ -74,31 +116,23 @@ class Control:
         return answer
 
 
-@pytest.fixture
+@fixture
 async def control(simulator: Simulator) -> AsyncIterator[Control]:
     async with aiohttp.ClientSession() as session:
         yield Control(simulator.url, session)
 
 
-async def _client(service: str, url: str) -> AsyncIterator[Any]:
-    config = AioConfig(retries=ONCE, read_timeout=3, connect_timeout=3)
-    async with session().create_client(
-        service, region_name=demo.REGION, endpoint_url=url, config=config, **CREDENTIALS
-    ) as client:
-        yield client
-
-
 TOPIC = "arn:aws:sns:us-east-1:111122223333:whatsapp-events"
 
 
-@pytest.fixture
-async def whatsapp_client(simulator: Simulator) -> AsyncIterator[Any]:
+@fixture
+async def whatsapp_client(simulator: Simulator, clients: dict[str, Any]) -> Any:
     """socialmessaging, with events going to TOPIC."""
-    async for client in _client("socialmessaging", simulator.url):
-        await client.put_whatsapp_business_account_event_destinations(
-            id=demo.WABA_ID, eventDestinations=[{"eventDestinationArn": TOPIC}]
-        )
-        yield client
+    client = clients["socialmessaging"]
+    await client.put_whatsapp_business_account_event_destinations(
+        id=demo.WABA_ID, eventDestinations=[{"eventDestinationArn": TOPIC}]
+    )
+    return client
 
 
 def blocking_client(service: str, url: str, **config: Any) -> Any:
@@ -150,44 +184,44 @@ SMS_INBOUND = "arn:aws:sns:us-east-1:111122223333:sms-inbound"
 RCS_INBOUND = "arn:aws:sns:us-east-1:111122223333:rcs-inbound"
 
 
-@pytest.fixture
-async def sms_client(simulator: Simulator) -> AsyncIterator[Any]:
+@fixture
+async def sms_client(simulator: Simulator, clients: dict[str, Any]) -> Any:
     """pinpoint-sms-voice-v2 with the configuration set `messaging-events` and two-way topics."""
-    async for client in _client("pinpoint-sms-voice-v2", simulator.url):
-        await client.create_configuration_set(ConfigurationSetName="messaging-events")
-        await client.create_event_destination(
-            ConfigurationSetName="messaging-events",
-            EventDestinationName="sns",
-            MatchingEventTypes=["TEXT_ALL", "MEDIA_ALL", "VOICE_ALL", "RCS_ALL"],
-            SnsDestination={"TopicArn": SMS_TOPIC},
-        )
-        await client.update_phone_number(
-            PhoneNumberId=demo.SMS_PHONE_NUMBER_ID, TwoWayEnabled=True, TwoWayChannelArn=SMS_INBOUND
-        )
-        await client.update_rcs_agent(RcsAgentId=demo.RCS_AGENT_ID, TwoWayEnabled=True, TwoWayChannelArn=RCS_INBOUND)
-        yield client
+    client = clients["pinpoint-sms-voice-v2"]
+    await client.create_configuration_set(ConfigurationSetName="messaging-events")
+    await client.create_event_destination(
+        ConfigurationSetName="messaging-events",
+        EventDestinationName="sns",
+        MatchingEventTypes=["TEXT_ALL", "MEDIA_ALL", "VOICE_ALL", "RCS_ALL"],
+        SnsDestination={"TopicArn": SMS_TOPIC},
+    )
+    await client.update_phone_number(
+        PhoneNumberId=demo.SMS_PHONE_NUMBER_ID, TwoWayEnabled=True, TwoWayChannelArn=SMS_INBOUND
+    )
+    await client.update_rcs_agent(RcsAgentId=demo.RCS_AGENT_ID, TwoWayEnabled=True, TwoWayChannelArn=RCS_INBOUND)
+    return client
 
 
 EMAIL_TOPIC = "arn:aws:sns:us-east-1:111122223333:email-events"
 EMAIL_INBOUND = "arn:aws:sns:us-east-1:111122223333:email-inbound"
 
 
-@pytest.fixture
-async def ses_client(simulator: Simulator) -> AsyncIterator[Any]:
+@fixture
+async def ses_client(simulator: Simulator, clients: dict[str, Any]) -> Any:
     """sesv2 with the configuration set `messaging-email`, all events of which go to EMAIL_TOPIC."""
-    async for client in _client("sesv2", simulator.url):
-        await client.create_configuration_set(ConfigurationSetName="messaging-email")
-        every = [
-            "SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE",
-            "DELIVERY_DELAY", "SUBSCRIPTION",
-        ]  # fmt: skip
-        await client.create_configuration_set_event_destination(
-            ConfigurationSetName="messaging-email",
-            EventDestinationName="sns",
-            EventDestination={
-                "Enabled": True,
-                "MatchingEventTypes": every,
-                "SnsDestination": {"TopicArn": EMAIL_TOPIC},
-            },
-        )
-        yield client
+    client = clients["sesv2"]
+    await client.create_configuration_set(ConfigurationSetName="messaging-email")
+    every = [
+        "SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE",
+        "DELIVERY_DELAY", "SUBSCRIPTION",
+    ]  # fmt: skip
+    await client.create_configuration_set_event_destination(
+        ConfigurationSetName="messaging-email",
+        EventDestinationName="sns",
+        EventDestination={
+            "Enabled": True,
+            "MatchingEventTypes": every,
+            "SnsDestination": {"TopicArn": EMAIL_TOPIC},
+        },
+    )
+    return client

@@ -23,6 +23,11 @@ class FakeSns:
         self.runner: web.AppRunner | None = None
         self.url = ""
 
+    def forget(self) -> None:
+        self.messages.clear()
+        self.batches.clear()
+        self.refuse_next = self.fail_first_entry_next = 0
+
     async def __aenter__(self) -> FakeSns:
         app = web.Application(client_max_size=4 * 1024 * 1024)
         app.router.add_post("/", self._handle)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from libs.simulator import demo
 from libs.simulator.app import Simulator
-from tests.simulator.conftest import TOPIC, Control, body_parameters, send, template_body
+from tests.simulator.conftest import TOPIC, Control, body_parameters, fixture, send, template_body
 from tests.simulator.fake_sns import FakeSns, whatsapp
 from tests.simulator.test_whatsapp_sends import fate, sample, shape
 
@@ -149,7 +149,7 @@ async def test_account_events_have_the_shape_of_the_recorded_ones(
     assert shape(whatsapp(sns.on(TOPIC)[0])) == shape(whatsapp(recorded))
 
 
-@pytest.fixture
+@fixture
 async def bucket(simulator: Simulator) -> AsyncIterator[dict[str, tuple[str, bytes]]]:
     """A stand-in for S3: path-style GET and PUT of objects."""
     objects: dict[str, tuple[str, bytes]] = {}
@@ -170,6 +170,7 @@ async def bucket(simulator: Simulator) -> AsyncIterator[dict[str, tuple[str, byt
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     object.__setattr__(simulator.core.settings, "s3_endpoint", f"http://127.0.0.1:{runner.addresses[0][1]}")
     yield objects
+    await simulator.whatsapp.media.close()
     await runner.cleanup()
 
 

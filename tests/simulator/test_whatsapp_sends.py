@@ -271,7 +271,8 @@ async def test_utility_templates_reach_those_who_stopped_marketing(
 @pytest.mark.parametrize(
     "image",
     [{"id": "1"}, {"id": demo.MEDIA_AUDIO_ID}, {"link": "https://cdn.example.com/missing.jpg"},
-     {"link": "https://cdn.example.com/a.gif"}, {"link": "https://unreachable.example.com/a.jpg"}],
+     {"link": "https://cdn.example.com/a.gif"}, {"link": "https://unreachable.example.com/a.jpg"},
+        {"link": "http://[::1"}],
 )  # fmt: skip
 async def test_media_that_cannot_be_used_fail(
     image: dict[str, str], whatsapp_client: Any, sns: FakeSns, control: Control

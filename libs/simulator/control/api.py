@@ -213,7 +213,10 @@ class Control:
         return {name: {to: asdict(m) for to, m in table.items()} for name, table in tables.items()}
 
     async def reset(self, request: web.Request) -> Answer:
-        self.core.reset()
+        wish = Wish(await body_of(request))
+        everything = wish.flag("everything", False)
+        wish.done()
+        self.core.reset(everything)
         for service in self.services.values():
-            service.reset()
+            service.reset(everything)
         return {"status": "ok"}

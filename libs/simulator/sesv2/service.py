@@ -100,9 +100,9 @@ class Ses:
     def known_event(self, name: str) -> bool:
         return events.known(name)
 
-    def reset(self) -> None:
-        """Back to the demo account; configuration sets and the receipt rule are kept, because they are set up once."""
+    def reset(self, everything: bool) -> None:
         fresh = demo_account(self.account.region)
-        fresh.sets, fresh.receipt = self.account.sets, self.account.receipt
+        if not everything:
+            fresh.sets, fresh.receipt = self.account.sets, self.account.receipt
         for name in Account.__dataclass_fields__:
             setattr(self.account, name, getattr(fresh, name))

@@ -108,9 +108,16 @@ class SmsVoice:
         names = service_model(self.name).service.shape_for("EventType").enum
         return name == "RCS_REJECTED" or (name in names and not name.endswith("ALL"))
 
-    def reset(self) -> None:
-        """Back to the demo account; configuration sets and two-way channels are kept, because they are set up once."""
+    def reset(self, everything: bool) -> None:
         fresh = demo_account(self.account.region)
+        if not everything:
+            self._keep_destinations(fresh)
+        for name in Account.__dataclass_fields__:
+            setattr(self.account, name, getattr(fresh, name))
+        self.optouts.removed.clear()
+
+    def _keep_destinations(self, fresh: Account) -> None:
+        """Configuration sets and two-way channels."""
         fresh.sets = self.account.sets
         for kept, new in (
             (self.account.numbers, fresh.numbers),
@@ -120,9 +127,6 @@ class SmsVoice:
             for key, record in new.items():
                 old = kept.get(key, {})
                 record |= {k: old[k] for k in ("TwoWayEnabled", "TwoWayChannelArn") if k in old}
-        for name in Account.__dataclass_fields__:
-            setattr(self.account, name, getattr(fresh, name))
-        self.optouts.removed.clear()
 
     async def carrier_lookup(self, params: dict[str, Any]) -> dict[str, Any]:
         """By prefix only: the demo has no numbering plan."""

@@ -106,7 +106,9 @@ class MediaStore:
             raise ProviderError("DependencyException", "S3 could not be reached") from error
 
     async def close(self) -> None:
+        """Close the connection to S3; the next use opens another."""
         await self.stack.aclose()
+        self.s3 = None
 
 
 def one_of(params: dict[str, Any], *names: str) -> str:

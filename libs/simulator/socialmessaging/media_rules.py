@@ -61,7 +61,10 @@ def use_problem(kind: str, mime_type: str) -> str | None:
 
 def link_problem(kind: str, link: str) -> str | None:
     """Why Meta could not use a link. The simulator downloads nothing: host and file name decide."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError:  # such as an unfinished IPv6 address
+        return "Downloading media from the link failed."
     name = parts.path.rpartition("/")[2]
     if parts.hostname == UNREACHABLE_HOST or name.startswith("missing"):
         return "Downloading media from the link failed with http code 404."

@@ -68,12 +68,11 @@ class SocialMessaging:
             status == "failed" and code.isdigit() and known_code(int(code))
         )
 
-    def reset(self) -> None:
-        """Back to the demo account; where events go is kept, because whoever set it does so once."""
+    def reset(self, everything: bool) -> None:
         kept = {waba.id: waba.destinations for waba in self.account.wabas.values()}
         self.account.reset()
         for waba in self.account.wabas.values():
-            waba.destinations = kept.get(waba.id, [])
+            waba.destinations = [] if everything else kept.get(waba.id, [])
 
     async def get_account(self, params: dict[str, Any]) -> dict[str, Any]:
         waba = self.account.waba(params["id"])

@@ -164,7 +164,7 @@ def _texts_fit(template: Template, wanted: list[str], given: list[dict[str, Any]
         return meta_error(132000, details)
     if template.parameter_format == "NAMED":
         names = [p.get("parameter_name") for p in given]
-        if None in names:
+        if not all(isinstance(name, str) for name in names):
             return meta_error(132012, f"{where}: Parameter name is missing")
         if set(names) != set(wanted):
             return meta_error(132000, f"{where}: expected the parameters {', '.join(wanted)}")

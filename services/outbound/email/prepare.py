@@ -1,0 +1,56 @@
+"""What an e-mail needs before it can be rendered: the link out of a list, and its attachments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from libs.common.context import Context
+from libs.messaging import unsubscribe
+from libs.messaging.content import Email, File
+from libs.messaging.errors import ErrorCode
+from libs.messaging.unsubscribe import Subscription
+from libs.messaging.words import Channel
+from services.outbound.channel import Account, Invalid, Outgoing
+from services.outbound.email.channel import LONGEST_MESSAGE, wants_unsubscribe
+
+#: Base64 makes three bytes four and breaks lines; what is more cannot fit.
+LONGEST_FILES = LONGEST_MESSAGE * 3 // 4
+_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "AccessDenied", "403"})
+
+
+async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
+    """The account with ``unsubscribeUrl`` where one belongs, and with the files. Raises Invalid; what else it raises brings
+    the message back later, since nothing is claimed yet."""
+    options = dict(account.options)
+    if wants_unsubscribe(message):
+        secret = await ctx.secret(unsubscribe.SECRET)
+        of = Subscription(message.contact_id, Channel.EMAIL, message.message_id)
+        options["unsubscribeUrl"] = unsubscribe.link(ctx.settings.public_url, secret, of)
+    files = message.content.attachments if isinstance(message.content, Email) else []
+    return replace(account, options=options, files=await fetched(files, ctx))
+
+
+async def fetched(files: list[File], ctx: Context) -> dict[str, bytes]:
+    """The attachments by URL, out of our own buckets and no others, whatever an address says."""
+    found: dict[str, bytes] = {}
+    for file in files:
+        bucket, _, key = (file.url or "").removeprefix("s3://").partition("/")
+        if not (file.url or "").startswith("s3://") or not bucket.startswith(f"{ctx.settings.prefix}-") or not key:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours, by its s3:// address.")
+        room = LONGEST_FILES - sum(len(data) for data in found.values())
+        found[file.url or ""] = await _read(bucket, key, room, ctx)
+    return found
+
+
+async def _read(bucket: str, key: str, room: int, ctx: Context) -> bytes:
+    client = await ctx.aws.client("s3")
+    try:
+        answer = await client.get_object(Bucket=bucket, Key=key)
+    except client.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") in _GONE:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is not there.") from None
+        raise
+    async with answer["Body"] as body:
+        if answer["ContentLength"] > room:
+            raise Invalid(ErrorCode.INVALID_CONTENT, f"The attachments are more than {LONGEST_FILES} bytes together.")
+        return bytes(await body.read())

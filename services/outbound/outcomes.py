@@ -47,11 +47,14 @@ _LATER = frozenset({ErrorCode.THROTTLED, ErrorCode.UNAVAILABLE})
 
 @dataclass(frozen=True)
 class Refused:
-    """A definite no (4xx) in the provider's words."""
+    """A definite no (4xx) in the provider's words: ``code`` is the exception; its ``reason`` and the request's members that
+    it names, where the service's exceptions tell them."""
 
     status: int
     code: str
     message: str
+    reason: str = ""
+    fields: tuple[str, ...] = ()
 
 
 async def outcome_of(
@@ -112,7 +115,8 @@ def _answered(error: Any, verdict: Callable[[Refused], Rejected | NotSent]) -> O
         return Unknown(f"HTTP {status} {code}".rstrip())
     if code in _AT_THE_DOOR:
         return NotSent(f"{code}: {message}", provider_code=code)
-    return verdict(Refused(status, code, message))
+    fields = tuple(str(each.get("Name")) for each in error.response.get("Fields") or () if isinstance(each, dict))
+    return verdict(Refused(status, code, message, str(error.response.get("Reason") or ""), fields))
 
 
 def _seconds(header: str | None) -> float | None:

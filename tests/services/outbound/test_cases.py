@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from libs.messaging.content import Content
-from libs.messaging.words import MessageClass
+from libs.messaging.words import MessageClass, Purpose
 from services.outbound.channel import Account, Channel, Invalid, Outgoing
 
 FOLDER = Path(__file__).parents[3] / "services" / "outbound"
@@ -42,7 +42,9 @@ def outgoing(message: dict[str, Any]) -> Outgoing:
         to=message["to"],
         content=TypeAdapter(Content).validate_python(message["content"]),
         message_class=MessageClass(message.get("messageClass", "transactional")),
+        purpose=Purpose(message.get("purpose", "service")),
         in_reply_to=message.get("inReplyTo"),
+        seconds_to_live=message.get("secondsToLive"),
     )
 
 

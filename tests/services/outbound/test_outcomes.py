@@ -70,7 +70,8 @@ def request_of(name: str) -> dict[str, Any]:
     """A good request of the channel: that of its first good case."""
     cases = [case for path in sorted((FOLDER / name / "cases").glob("*.json")) for case in json.loads(path.read_text())]
     good = next(case for case in cases if "expect" in case)
-    return channel_of(name).render(outgoing(good["message"]), Account("sender-1", good.get("options", {})))
+    account = Account(good.get("sender", "sender-1"), good.get("options", {}))
+    return channel_of(name).render(outgoing(good["message"]), account)
 
 
 async def send(name: str, url: str) -> Outcome:

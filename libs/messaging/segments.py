@@ -1,0 +1,56 @@
+"""How a text becomes the parts of an SMS: the alphabet it needs, its length in that alphabet, and what it is billed as.
+
+Sources: 3GPP TS 23.038 (the 7-bit default alphabet and its extension table, whose characters are sent as two), TS 23.040
+(a part of several gives up 6 bytes to its header); AWS End User Messaging, "SMS character limits". Whoever shows a counter
+elsewhere checks it against ``segments.vectors.json`` beside this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+EXTENDED = frozenset("^{}\\[~]|€\f")
+
+#: (units in a lone part, units in each of several, the most that AWS takes).
+_SIZES: dict[str, tuple[int, int, int]] = {"GSM": (160, 153, 1530), "UCS-2": (70, 67, 630)}
+
+
+@dataclass(frozen=True)
+class Segments:
+    """``units``: septets in GSM (an extended character is two), 16-bit units in UCS-2 (an emoji is two). ``left``: units
+    that still fit into the last part. ``offending``: the characters that cost the text the GSM alphabet, each once, in
+    the order in which they come."""
+
+    encoding: Literal["GSM", "UCS-2"]
+    units: int
+    parts: int
+    left: int
+    longest: int
+    offending: tuple[str, ...] = ()
+
+    @property
+    def too_long(self) -> bool:
+        return self.units > self.longest
+
+
+def segments(text: str) -> Segments:
+    """Count the parts of ``text``. Half a surrogate pair counts as the one unit that it is."""
+    offending = tuple(dict.fromkeys(c for c in text if c not in BASIC and c not in EXTENDED))
+    encoding: Literal["GSM", "UCS-2"] = "UCS-2" if offending else "GSM"
+    widths = [2 if (ord(c) > 0xFFFF if offending else c in EXTENDED) else 1 for c in text]
+    lone, several, longest = _SIZES[encoding]
+    units = sum(widths)
+    if units <= lone:
+        return Segments(encoding, units, 1, lone - units, longest, offending)
+    parts, used = 1, 0
+    for width in widths:
+        # An escape sequence or a surrogate pair is never cut in two; the unit before it stays empty.
+        if used + width > several:
+            parts, used = parts + 1, 0
+        used += width
+    return Segments(encoding, units, parts, several - used, longest, offending)

@@ -1,0 +1,80 @@
+"""RCS through AWS End User Messaging (``SendRcsMessage``), with what goes out by SMS or MMS where RCS cannot.
+
+Sources: model ``pinpoint-sms-voice-v2`` 2022-03-31 and AWS, *Sending RCS messages*. The values of its plain strings
+(orientation, width, height) are those of the documentation.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from libs.messaging.content import Content, Media, Rich, Text
+from libs.messaging.errors import ErrorCode
+from libs.messaging.words import Channel, MessageClass, Purpose
+from services.outbound.channel import Account, Invalid, Outcome, Outgoing, Request
+from services.outbound.outcomes import outcome_of
+from services.outbound.rcs.content import Json, file_url, rich, suggestions
+from services.outbound.rcs.fallback import fallback
+from services.outbound.sms_voice import PROVIDER, RCS_TTL, addressed, verdict, within
+
+LONGEST_TEXT = 3072
+LARGEST = 250_000
+MOST_SUGGESTIONS = 11
+TRAFFIC = {
+    MessageClass.OTP: "AUTHENTICATION",
+    MessageClass.TRANSACTIONAL: "TRANSACTION",
+    MessageClass.BULK: "TRANSACTION",
+    MessageClass.REPLY: "SERVICE_REQUEST",
+}
+
+
+class Rcs:
+    """Text, a file, a card, a carousel; suggestions; one fallback."""
+
+    name = Channel.RCS
+    provider = PROVIDER
+
+    def render(self, message: Outgoing, account: Account) -> Request:
+        request = addressed(message, account, RCS_TTL, maxPrice="MaxPrice")
+        # What is reported of a message that fell back is reported as SMS: without this nobody would know whose it is.
+        request["Context"]["channel"] = self.name.value
+        marketing = message.purpose is Purpose.MARKETING
+        request["MessageTrafficType"] = "PROMOTION" if marketing else TRAFFIC[message.message_class]
+        request["RcsMessageContent"] = _content(message.content)
+        if isinstance(message.content, Rich):
+            request |= fallback(message.content, account)
+        if len(json.dumps(request["RcsMessageContent"]).encode()) > LARGEST:
+            raise Invalid(ErrorCode.INVALID_CONTENT, f"The message is larger than {LARGEST} bytes.")
+        return request
+
+    async def send(self, request: Request, client: Any) -> Outcome:
+        return await outcome_of(client.send_rcs_message(**request), "MessageId", verdict)
+
+    def units(self, request: Request) -> int:
+        return 1
+
+
+def _content(content: Content) -> Json:
+    if isinstance(content, Text):
+        return {"Content": _text(content.body)}
+    if isinstance(content, Media):
+        return {"Content": _media(content)}
+    if not isinstance(content, Rich):
+        raise Invalid(ErrorCode.UNSUPPORTED, f"RCS cannot carry {content.kind} here.")
+    if sum(map(bool, (content.text, content.file_url, content.cards))) != 1:
+        raise Invalid(ErrorCode.INVALID_CONTENT, "Exactly one of text, fileUrl and cards is sent.")
+    value: Json = {"Content": _text(content.text) if content.text else rich(content)}
+    if content.suggestions:
+        value["Suggestions"] = suggestions(content.suggestions, MOST_SUGGESTIONS, "suggestions")
+    return value
+
+
+def _text(body: str) -> Json:
+    return {"TextMessage": {"Body": within(body, LONGEST_TEXT, "The text")}}
+
+
+def _media(media: Media) -> Json:
+    if media.caption:
+        raise Invalid(ErrorCode.INVALID_CONTENT, "A file goes without a caption; send a card (kind rich) instead.")
+    return {"FileMessage": {"FileUrl": file_url(media.file.url, "file.url")}}

@@ -1,0 +1,26 @@
+"""The sender of SMS and MMS."""
+
+from __future__ import annotations
+
+from libs.common.service import Grant
+from services.outbound.family import sender
+from services.outbound.rates import Limits
+from services.outbound.sms.channel import Sms
+
+#: Parts a second by the kind of number (AWS, *SMS limits: messages per second*). A 10DLC number has what its campaign was
+#: given, by the setting; a pool has what its numbers have, so it is set too. One message a second to one person.
+LIMITS = Limits(
+    per_second=1,
+    by_kind={
+        "SHORT_CODE": 100,
+        "LONG_CODE": 10,
+        "SENDER_ID": 10,
+        "SHARED": 20,
+        "TOLL_FREE": 3,
+        "TEN_DLC": 1,
+        "CANADA_LONG_CODE": 1,
+    },
+    pair_seconds=1,
+)
+
+service = sender(Sms(), LIMITS, needs=[Grant(("sms-voice:SendTextMessage", "sms-voice:SendMediaMessage"))])

@@ -1,0 +1,1 @@
+"""The sender of voice messages, and what became of each call."""

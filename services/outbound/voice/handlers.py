@@ -1,0 +1,29 @@
+"""Reports on calls become the record of the call."""
+
+from __future__ import annotations
+
+import structlog
+
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.messaging.events.inbound import ReceiptReceived
+from services.outbound.model import Delivery
+from services.outbound.voice.model import VoiceCall, begun, told
+
+log = structlog.get_logger()
+
+
+async def follow_call(event: ReceiptReceived, ctx: Context) -> None:
+    """The row remembers which reports it has seen, so that each may come as often and as late as it likes. The send ledger
+    knows whose call it is: it is written before the call is made."""
+    sent = await ctx.get(Delivery, event.message_id) if event.message_id else None
+    if sent is None:
+        log.warning("a report on a call that is not ours", status=event.provider_status)
+        return
+    known = await ctx.get(VoiceCall, sent.message_id)
+    call = known or begun(event, sent.contact_id)
+    after = told(call, event)
+    if known is not None and after == known:
+        return
+    if not await ctx.write(ctx.insert(after) if known is None else ctx.replace(after)):
+        raise Conflict("another report on this call came first")

@@ -185,7 +185,8 @@ async def apply_request(
 async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: Record) -> None:
     """Translate a provider's message and publish what it says. Ids derive from the provider's own, so that a doubled
     message yields the same events. Raises Malformed (and then nothing of it is published)."""
-    await say_keyed(runtime, runtime.context(service), feed.name, feed.parse(record.body))
+    context = runtime.context(service)
+    await say_keyed(runtime, context, feed.name, feed.translate(record.body, record.sent_at or context.now))
 
 
 async def say_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequence[tuple[str, Event]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from libs.common.event import Event
@@ -16,8 +17,9 @@ from libs.common.store.ops import Op
 
 #: A function from an event (and the context) to the events that follow from it.
 Handler = Callable[[Any, Any], Awaitable[Iterable[Event] | None]]
-#: A pure function from a provider's message to ``[(key, event)]``; ``key`` is what the provider calls it.
-Parser = Callable[[str], Sequence[tuple[str, Event]]]
+#: A pure function from a provider's message (and, of a timed feed, the time at which it came) to ``[(key, event)]``;
+#: ``key`` is what the provider calls it.
+Parser = Callable[..., Sequence[tuple[str, Event]]]
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,17 @@ class On:
 @dataclass(frozen=True)
 class Feed:
     """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
-    pure translator into our events. ``principals`` are the AWS services that may publish."""
+    pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages do not tell
+    their time, so that ``parse`` is given it."""
 
     name: str
     parse: Parser
     principals: tuple[str, ...] = ()
+    timed: bool = False
+
+    def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
+        """``at``: when the message came into the queue. Raises what ``parse`` raises."""
+        return self.parse(text, at) if self.timed else self.parse(text)
 
 
 @dataclass(frozen=True)

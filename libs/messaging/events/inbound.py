@@ -94,7 +94,7 @@ class AddressSuppressed(Event):
 
     channel: Channel
     address: str
-    reason: Literal["hard_bounce", "complaint", "provider_list"]
+    reason: Literal["hard_bounce", "complaint", "provider_list", "invalid_number"]
     at: Timestamp
     #: The message that showed it: our id where it was echoed, and the provider's.
     message_id: str | None = None

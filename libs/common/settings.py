@@ -80,6 +80,22 @@ class Settings(BaseModel):
     #: Channel -> :class:`Senders`, as JSON.
     senders: Annotated[dict[str, Senders], BeforeValidator(_from_json)] = Field(default_factory=dict)
 
+    #: How often the list of WhatsApp's templates is read when no notice asks for it.
+    template_sync_seconds: int = Field(default=300, ge=10)
+    #: Who we are, and how to reach us, in the answers to STOP, START and HELP.
+    business_name: str = Field(default="", max_length=60)
+    help_contact: str = Field(default="", max_length=100)
+    #: Channels, by commas, on which we answer STOP, START and HELP. Not SMS: AWS answers there itself, unless the numbers
+    #: have ``SelfManagedOptOutsEnabled``; nor RCS agents that do not have it.
+    answers_on: str = "whatsapp,rcs"
+    #: When marketing may reach people, by their own clocks, and how often in 24 hours on one channel (0: no limit).
+    marketing_hours: str = Field(default="08:00-21:00", pattern=r"^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")
+    marketing_daily_cap: int = Field(default=4, ge=0, le=100)
+    #: The zone (IANA) of recipients of whom neither contact nor number tells one.
+    default_zone: str = "UTC"
+    #: The WhatsApp portfolio's messaging limit: people outside their 24-hour window per moving 24 hours (0: no limit).
+    whatsapp_daily_recipients: int = Field(default=250, ge=0)
+
     def senders_of(self, channel: str) -> Senders:
         return self.senders.get(channel, Senders())
 

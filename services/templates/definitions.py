@@ -1,0 +1,137 @@
+"""What a version may say on its channel: every mistake is named by its field, before anybody is asked. Pure.
+
+WhatsApp's limits: Meta, "Message templates, components" (2026). Names follow Meta's rule on every channel.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from libs.messaging.rendering import BRACES, VARIABLE, html_problem, variables
+from libs.messaging.words import Channel
+from services.templates.model import Json, Template, TemplateVersion, Variable, body_variables, component
+
+#: AWS takes a definition of up to so many bytes.
+LONGEST_DEFINITION = 6000
+#: All that is written of one version, in bytes: it travels in one event.
+LONGEST = 120_000
+META_BODY, META_HEADER, META_FOOTER, MOST_BUTTONS = 1024, 60, 60, 10
+_LONGEST_BODY = {Channel.SMS: 1530, Channel.RCS: 3072, Channel.VOICE: 6000, Channel.EMAIL: 100_000}
+
+Wrong = Iterator[dict[str, str]]
+
+
+def wrong(channel: Channel, version: TemplateVersion) -> list[dict[str, str]]:
+    """Everything that is wrong with it: ``[{"field", "detail"}]``."""
+    if channel is Channel.WHATSAPP:
+        return [*_meta(version), *_variables(version, body_variables(version.components), needs_examples=True)]
+    found = variables(version.subject, version.body, version.html)
+    return [*_written(channel, version), *_variables(version, found, needs_examples=False)]
+
+
+def _written(channel: Channel, version: TemplateVersion) -> Wrong:
+    yield from _only(channel, version)
+    for field in ("subject", "body", "html"):
+        text = getattr(version, field)
+        if text and BRACES.search(VARIABLE.sub("", text)):
+            detail = (
+                "Write a variable as {{name}}: small letters, digits and underscores; other braces do not stand for it."
+            )
+            yield {"field": field, "detail": detail}
+    longest = _LONGEST_BODY[channel]
+    if len(version.body or "") > longest:
+        yield {"field": "body", "detail": f"It has {len(version.body or '')} characters; {channel} takes {longest}."}
+    if version.subject and (len(version.subject) > 998 or any(ord(c) < 32 for c in version.subject)):
+        yield {"field": "subject", "detail": "One line of up to 998 characters."}
+    if len(f"{version.body or ''}{version.html or ''}".encode()) > LONGEST:
+        yield {"field": "html", "detail": f"Text and HTML together may have {LONGEST} bytes."}
+    problem = html_problem(version.html) if version.html else None
+    if problem:
+        yield {"field": "html", "detail": problem}
+
+
+def _only(channel: Channel, version: TemplateVersion) -> Wrong:
+    """What the channel needs, and what it has no place for."""
+    if channel is Channel.EMAIL:
+        if not version.subject:
+            yield {"field": "subject", "detail": "An e-mail needs a subject."}
+        if not version.body and not version.html:
+            yield {"field": "body", "detail": "Give a text, HTML, or both."}
+    elif not version.body:
+        yield {"field": "body", "detail": "Give the text."}
+    places = {"subject": {Channel.EMAIL}, "html": {Channel.EMAIL}, "voice": {Channel.VOICE}, "ssml": {Channel.VOICE}}
+    for field, channels in places.items():
+        if getattr(version, field) and channel not in channels:
+            yield {"field": field, "detail": f"{channel} has no place for it."}
+    if version.components:
+        yield {"field": "components", "detail": "Only WhatsApp has components; write the body."}
+
+
+def _variables(version: TemplateVersion, found: tuple[str, ...], *, needs_examples: bool) -> Wrong:
+    positional = [name for name in found if name.isdecimal()]
+    if positional and (len(positional) != len(found) or sorted(map(int, positional)) != list(range(1, len(found) + 1))):
+        yield {"field": "variables", "detail": "Use either {{1}}, {{2}} … without gaps, or names, not both."}
+    declared = {each.name: each for each in version.variables}
+    for name in declared.keys() - set(found):
+        yield {"field": f"variables.{name}", "detail": "The template does not use it."}
+    for name in found:
+        if needs_examples and not (name in declared and declared[name].example):
+            yield {"field": f"variables.{name}", "detail": "Meta's reviewers need an example value."}
+
+
+def _meta(version: TemplateVersion) -> Wrong:
+    kinds = [str(each.get("type", "")).upper() for each in version.components]
+    if kinds.count("BODY") != 1 or len(set(kinds)) != len(kinds):
+        yield {"field": "components", "detail": "Exactly one BODY, and no type twice."}
+    for kind in set(kinds) - {"HEADER", "BODY", "FOOTER", "BUTTONS"}:
+        yield {"field": "components", "detail": f"There is no component {kind or 'without a type'}."}
+    for kind, longest in (("BODY", META_BODY), ("HEADER", META_HEADER), ("FOOTER", META_FOOTER)):
+        text = (component(version.components, kind) or {}).get("text")
+        if text is not None and not (isinstance(text, str) and 1 <= len(text) <= longest):
+            yield {"field": f"components.{kind.lower()}", "detail": f"1 to {longest} characters."}
+    text = str((component(version.components, "BODY") or {}).get("text") or "")
+    if re.match(r"\s*\{\{", text) or re.search(r"\}\}\W*$", text):
+        yield {"field": "components.body", "detail": "Meta takes no variable at the very beginning or end."}
+    if len((component(version.components, "BUTTONS") or {}).get("buttons") or []) > MOST_BUTTONS:
+        yield {"field": "components.buttons", "detail": f"At most {MOST_BUTTONS} buttons."}
+
+
+def definition(template: Template, version: TemplateVersion) -> bytes:
+    """The ``templateDefinition`` that Meta reads."""
+    whole = {
+        "name": template.name,
+        "language": template.language,
+        "category": template.category,
+        "parameter_format": version.parameter_format,
+        "components": version.components,
+    }
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def components_with_examples(components: list[Json], given: list[Variable]) -> list[Json]:
+    """Meta wants examples inside of the body; they are put there from the variables' own."""
+    examples = {each.name: each.example for each in given if each.example}
+
+    def filled(each: Json) -> Json:
+        names = body_variables([each])
+        if str(each.get("type", "")).upper() != "BODY" or not names or "example" in each or "text" not in each:
+            return each
+        return {**each, "example": _example(names, examples)}
+
+    return [filled(each) for each in components]
+
+
+def _example(names: tuple[str, ...], examples: dict[str, str]) -> dict[str, Any]:
+    if all(name.isdecimal() for name in names):
+        return {"body_text": [[examples.get(name, "") for name in sorted(names, key=int)]]}
+    return {
+        "body_text_named_params": [{"param_name": name, "example": examples.get(name, "")} for name in names],
+    }
+
+
+def parameter_format(components: list[Json]) -> str:
+    names = body_variables(components)
+    return "NAMED" if names and not all(name.isdecimal() for name in names) else "POSITIONAL"

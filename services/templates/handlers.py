@@ -1,0 +1,102 @@
+"""What ``templates`` does with what it hears: notices of the provider, and versions to submit. Both by ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.common.context import Context
+from libs.common.event import Event
+from libs.messaging.events.inbound import AccountNoticed
+from libs.messaging.events.templates import SubmissionAsked, TemplateChanged
+from libs.messaging.templates import TemplateStatus, template_id_of
+from libs.messaging.words import Channel
+from services.templates import provider
+from services.templates.model import AccountState, Catalogue, Template, TemplateVersion, settled, state_of
+
+_TEMPLATE_FIELDS = frozenset({"template_status", "template_category", "quality"})
+
+
+async def note_account(event: AccountNoticed, ctx: Context) -> list[Event]:
+    """A notice counts at once, and has the list read soon: notices come in any order, the list is the truth."""
+    value = event.details.get("value")
+    if event.kind not in _TEMPLATE_FIELDS or not isinstance(value, dict):
+        return []
+    name, language = value.get("message_template_name"), value.get("message_template_language")
+    if not isinstance(name, str) or not isinstance(language, str):
+        return []
+    await _read_soon(ctx)
+    template = await ctx.get(Template, template_id_of(Channel.WHATSAPP, name, language))
+    if template is None or event.account is None:
+        return []
+    known = template.accounts.get(event.account) or AccountState(status=TemplateStatus.PENDING)
+    after = settled(
+        template.model_copy(update={"accounts": {**template.accounts, event.account: _told(known, event.kind, value)}})
+    )
+    return [] if after == template else [await changed(ctx, template, after)]
+
+
+def _told(known: AccountState, kind: str, value: dict[str, Any]) -> AccountState:
+    if kind == "template_category":
+        # With ``correct_category`` it is only announced for the next day.
+        return known.model_copy(update={"category": value.get("new_category") or known.category})
+    if kind == "quality":
+        return known.model_copy(update={"quality": value.get("new_quality_score") or known.quality})
+    status = provider.STATUSES.get(str(value.get("event")))
+    if status is None:
+        return known
+    meta_id = str(value["message_template_id"]) if value.get("message_template_id") else known.meta_id
+    return known.model_copy(update={"status": status, "reason": _reason(value), "meta_id": meta_id})
+
+
+def _reason(value: dict[str, Any]) -> str | None:
+    """Meta's word and what it adds to it."""
+    parts = [value.get("reason")]
+    for member, names in (("rejection_info", ("reason", "recommendation")), ("other_info", ("title", "description"))):
+        more = value.get(member)
+        if isinstance(more, dict):
+            parts += [more.get(name) for name in names]
+    told = [part for part in parts if isinstance(part, str) and part != "NONE"]
+    return "; ".join(told)[:500] or None
+
+
+async def submit(event: SubmissionAsked, ctx: Context) -> list[Event]:
+    """Hand the version to the provider. What it refuses is rejected for good, in its words; a fault brings the event back."""
+    template = await ctx.get(Template, event.template_id)
+    if template is None or template.submitting != event.number:
+        return []
+    version = await ctx.get(TemplateVersion, event.template_id, TemplateVersion.place_of(event.number))
+    linked = await provider.accounts(ctx)
+    account = next((each for each in linked if event.account in (None, each.id, each.meta_id)), None)
+    if account is None or version is None:
+        refused = AccountState(status=TemplateStatus.REJECTED, reason="No such WhatsApp business account is linked.")
+        return [await _submitted(ctx, template, event, event.account or "", refused)]
+    try:
+        state = await provider.submitted(ctx, account, template, version)
+    except provider.Refused as refusal:
+        state = AccountState(status=TemplateStatus.REJECTED, reason=refusal.message or refusal.code)
+    return [await _submitted(ctx, template, event, account.meta_id, state)]
+
+
+async def _submitted(
+    ctx: Context, template: Template, event: SubmissionAsked, account: str, state: AccountState
+) -> TemplateChanged:
+    await _read_soon(ctx)
+    accounts = {**template.accounts, account: state}
+    after = template.model_copy(update={"accounts": accounts, "live": event.number, "submitting": None})
+    return await changed(ctx, template, settled(after))
+
+
+async def changed(ctx: Context, before: Template, after: Template) -> TemplateChanged:
+    """Stage the template; what is to be said of it."""
+    after = after.model_copy(update={"updated_at": ctx.now, "version": before.version})
+    ctx.stage(ctx.replace(after))
+    place = TemplateVersion.place_of(after.live) if after.live is not None else None
+    version = await ctx.get(TemplateVersion, after.template_id, place) if place else None
+    state = state_of(after.model_copy(update={"version": before.version + 1}), version)
+    return TemplateChanged(template_id=after.template_id, channel=after.channel, state=state)
+
+
+async def _read_soon(ctx: Context) -> None:
+    book = await ctx.get(Catalogue, Channel.WHATSAPP)
+    if book is not None and book.due > ctx.now:
+        ctx.stage(ctx.replace(book.model_copy(update={"due": ctx.now})))

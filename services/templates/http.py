@@ -1,0 +1,179 @@
+"""``/api/templates``: translates and delegates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from libs.messaging.templates import TemplateStatus
+from libs.messaging.words import Channel
+from services.templates import preview as previews
+from services.templates import requests
+from services.templates.model import LISTED, AccountState, Catalogue, Template, TemplateVersion, Variable
+from services.templates.requests import CreateTemplate, Publish, Submit, Words
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class TemplateView(_View):
+    """``latest`` is the highest number of a version, ``live`` the one that is sent."""
+
+    template_id: str
+    channel: Channel
+    name: str
+    language: str
+    category: str
+    status: TemplateStatus
+    reason: str | None = None
+    quality: str | None = None
+    latest: int
+    live: int | None = None
+    submitting: int | None = None
+    accounts: dict[str, AccountState]
+    archived_at: Timestamp | None = None
+    created_by: str
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class VersionView(_View):
+    number: int
+    body: str | None = None
+    subject: str | None = None
+    html: str | None = None
+    ssml: bool = False
+    voice: str | None = None
+    components: list[dict[str, Any]]
+    variables: list[Variable]
+    created_by: str
+    created_at: Timestamp
+
+
+class TemplateDetail(TemplateView):
+    """With its versions, newest first."""
+
+    versions: list[VersionView]
+
+
+class TemplatePage(_View):
+    items: list[TemplateView]
+    cursor: str | None = None
+
+
+class Preview(_View):
+    """Without ``variables`` the examples are taken; without ``number`` the newest version."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    number: int | None = Field(default=None, ge=1)
+    variables: dict[str, str] | None = None
+
+
+class SmsParts(_View):
+    """``offending``: the characters that cost the text the GSM alphabet."""
+
+    encoding: str
+    units: int
+    parts: int
+    left: int
+    too_long: bool
+    offending: tuple[str, ...]
+
+
+class PreviewView(_View):
+    """``content`` as the channel would be given it; of WhatsApp the components with the values in them."""
+
+    number: int
+    content: dict[str, Any]
+    sms: SmsParts | None = None
+
+
+class SyncView(_View):
+    due: Timestamp
+    read_at: Timestamp | None = None
+
+
+@router.read("GET", "/api/templates", role=Role.VIEWER)
+async def list_templates(
+    ctx: Context,
+    channel: Channel | None = None,
+    status: TemplateStatus | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> TemplatePage:
+    """Templates by channel, name and language; a page thinned out by status may be short and still have a cursor."""
+    prefix = f"{channel}:" if channel else None
+    page = await ctx.query(Template, LISTED, index="by-listing", prefix=prefix, limit=limit, cursor=cursor)
+    items = [TemplateView.model_validate(each) for each in page.items if status in (None, each.status)]
+    return TemplatePage(items=items, cursor=page.cursor)
+
+
+@router.write("POST", "/api/templates", role=Role.OPERATOR, status=201)
+async def create_template(body: CreateTemplate, ctx: Context) -> Done[TemplateView]:
+    """A new template with its first version; nothing is sent of it until it is published or approved."""
+    return _seen(await requests.create_template(body, ctx))
+
+
+@router.write("POST", "/api/templates/sync", role=Role.OPERATOR, status=202)
+async def sync_templates(ctx: Context) -> Done[SyncView]:
+    """Read WhatsApp's templates from the provider now."""
+    done: Done[Catalogue] = await requests.ask_for_sync(ctx)
+    return Done(SyncView.model_validate(done.value), done.said)
+
+
+@router.read("GET", "/api/templates/{template_id}", role=Role.VIEWER)
+async def read_template(template_id: str, ctx: Context) -> TemplateDetail:
+    """One template and its versions."""
+    template = await requests.existing(ctx, template_id)
+    page = await ctx.query(TemplateVersion, template_id, limit=100, newest_first=True)
+    view = TemplateView.model_validate(template).model_dump()
+    return TemplateDetail(**view, versions=[VersionView.model_validate(each) for each in page.items])
+
+
+@router.write("POST", "/api/templates/{template_id}/versions", role=Role.OPERATOR, status=201)
+async def add_version(template_id: str, body: Words, ctx: Context) -> Done[TemplateView]:
+    """Another version."""
+    return _seen(await requests.add_version(template_id, body, ctx))
+
+
+@router.write("POST", "/api/templates/{template_id}/publish", role=Role.OPERATOR)
+async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[TemplateView]:
+    """From now on this version is sent."""
+    return _seen(await requests.publish_template(template_id, body, ctx))
+
+
+@router.write("POST", "/api/templates/{template_id}/submit", role=Role.OPERATOR, status=202)
+async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[TemplateView]:
+    """Ask Meta to approve a version."""
+    return _seen(await requests.submit_template(template_id, body, ctx))
+
+
+@router.write("POST", "/api/templates/{template_id}/archive", role=Role.OPERATOR)
+async def archive_template(template_id: str, ctx: Context) -> Done[TemplateView]:
+    """Put it away; it is not sent any more."""
+    return _seen(await requests.archive_template(template_id, ctx))
+
+
+@router.read("POST", "/api/templates/{template_id}/preview", role=Role.VIEWER)
+async def preview_template(template_id: str, body: Preview, ctx: Context) -> PreviewView:
+    """What a version comes to with these values."""
+    version, content, parts = await previews.preview(ctx, template_id, body.number, body.variables)
+    return PreviewView(
+        number=version.number, content=content, sms=SmsParts.model_validate(parts) if parts is not None else None
+    )
+
+
+def _seen(done: Done[Template]) -> Done[TemplateView]:
+    return Done(TemplateView.model_validate(done.value), done.said)

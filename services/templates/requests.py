@@ -1,0 +1,196 @@
+"""What people do with templates. A version is written once; publishing (on WhatsApp: submitting) chooses one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.messaging.events.templates import SubmissionAsked
+from libs.messaging.templates import TemplateStatus, template_id_of
+from libs.messaging.words import Channel
+from services.templates.definitions import (
+    LONGEST_DEFINITION,
+    components_with_examples,
+    definition,
+    parameter_format,
+    wrong,
+)
+from services.templates.handlers import changed
+from services.templates.model import Catalogue, Template, TemplateVersion, Variable, settled
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class VariableIn(_Body):
+    name: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
+    example: str = Field(default="", max_length=1000)
+
+
+class Words(_Body):
+    """What a version says. WhatsApp takes Meta's ``components``, or a ``body`` alone; the others ``body``, e-mail with
+    ``subject`` and ``html``, voice with ``ssml`` and ``voice``. ``variables`` gives examples."""
+
+    body: str | None = Field(default=None, max_length=100_000)
+    subject: str | None = Field(default=None, max_length=998)
+    html: str | None = Field(default=None, max_length=120_000)
+    ssml: bool = False
+    voice: str | None = Field(default=None, max_length=40)
+    components: list[dict[str, Any]] = Field(default_factory=list, max_length=4)
+    variables: list[VariableIn] = Field(default_factory=list, max_length=100)
+
+
+class CreateTemplate(Words):
+    channel: Channel
+    name: str = Field(pattern=r"^[a-z0-9_]{1,512}$")
+    language: str = Field(default="en_US", pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?$")
+    category: Literal["MARKETING", "UTILITY", "AUTHENTICATION", "SERVICE"] = "UTILITY"
+
+
+class Publish(_Body):
+    #: The version; the newest if not given.
+    number: int | None = Field(default=None, ge=1)
+
+
+class Submit(Publish):
+    #: The linked WhatsApp business account, by AWS's id or Meta's; needed where there are several.
+    account: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+async def create_template(body: CreateTemplate, ctx: Context) -> Done[Template]:
+    """Raises Problem: TEMPLATE_EXISTS, VALIDATION_FAILED names fields."""
+    template_id = template_id_of(body.channel, body.name, body.language)
+    if await ctx.get(Template, template_id) is not None:
+        errors = [{"field": "name", "detail": "Write a new version of it, or choose another name or language."}]
+        raise Problem(409, "TEMPLATE_EXISTS", "There is such a template already", "", errors, templateId=template_id)
+    template = Template(
+        version=1,
+        template_id=template_id,
+        channel=body.channel,
+        name=body.name,
+        language=body.language,
+        category=body.category,
+        latest=1,
+        created_by=ctx.actor,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+    )
+    ctx.stage(ctx.insert(template), ctx.insert(_version(ctx, template, body, 1)))
+    return Done(template)
+
+
+async def add_version(template_id: str, body: Words, ctx: Context) -> Done[Template]:
+    """Another version; nothing is sent of it until it is published or submitted. Raises Problem."""
+    template = await existing(ctx, template_id)
+    version = _version(ctx, template, body, template.latest + 1)
+    after = template.model_copy(update={"latest": version.number, "updated_at": ctx.now})
+    ctx.stage(ctx.replace(after), ctx.insert(version))
+    return Done(after.model_copy(update={"version": template.version + 1}))
+
+
+async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[Template]:
+    """From now on this version is sent. Raises Problem."""
+    template = await existing(ctx, template_id)
+    if template.channel is Channel.WHATSAPP:
+        raise Problem(
+            409, "SUBMIT_INSTEAD", "On WhatsApp, Meta publishes: submit the version", f"POST …/{template_id}/submit"
+        )
+    version = await existing_version(ctx, template, body.number)
+    after = template.model_copy(
+        update={"live": version.number, "status": TemplateStatus.APPROVED, "archived_at": None, "updated_at": ctx.now}
+    )
+    said = await changed(ctx, template, after)
+    return Done(after.model_copy(update={"version": template.version + 1}), (said,))
+
+
+async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
+    """It is not sent any more. On WhatsApp nothing changes at Meta. Raises Problem."""
+    template = await existing(ctx, template_id)
+    if template.archived_at is not None:
+        return Done(template)
+    after = settled(template.model_copy(update={"archived_at": ctx.now, "updated_at": ctx.now}))
+    said = await changed(ctx, template, after)
+    return Done(after.model_copy(update={"version": template.version + 1}), (said,))
+
+
+async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[Template]:
+    """Ask for Meta's approval of a version. Raises Problem."""
+    template = await existing(ctx, template_id)
+    if template.channel is not Channel.WHATSAPP:
+        raise Problem(409, "PUBLISH_INSTEAD", "Only WhatsApp's templates are approved by somebody else: publish it")
+    version = await existing_version(ctx, template, body.number)
+    size = len(definition(template, version))
+    if size > LONGEST_DEFINITION:
+        raise _invalid([{"field": "components", "detail": f"It comes to {size} bytes; {LONGEST_DEFINITION} can go."}])
+    after = template.model_copy(update={"submitting": version.number, "archived_at": None, "updated_at": ctx.now})
+    ctx.stage(ctx.replace(after))
+    asked = SubmissionAsked(
+        template_id=template_id, channel=template.channel, number=version.number, account=body.account
+    )
+    return Done(after.model_copy(update={"version": template.version + 1}), (asked,))
+
+
+async def ask_for_sync(ctx: Context) -> Done[Catalogue]:
+    """The provider's list is read within seconds, and everything is said once more."""
+    book = await ctx.get(Catalogue, Channel.WHATSAPP)
+    if book is None:
+        book = Catalogue(id=Channel.WHATSAPP, version=1, due=ctx.now, again=True)
+        ctx.stage(ctx.insert(book))
+        return Done(book)
+    after = book.model_copy(update={"due": min(book.due, ctx.now), "again": True})
+    ctx.stage(ctx.replace(after))
+    return Done(after)
+
+
+async def existing(ctx: Context, template_id: str) -> Template:
+    """Raises Problem TEMPLATE_NOT_FOUND."""
+    template = await ctx.get(Template, template_id)
+    if template is None:
+        raise Problem(404, "TEMPLATE_NOT_FOUND", "There is no such template")
+    return template
+
+
+async def existing_version(ctx: Context, template: Template, number: int | None) -> TemplateVersion:
+    """The newest if none is named. Raises Problem VERSION_NOT_FOUND."""
+    wanted = number or template.latest
+    version = await ctx.get(TemplateVersion, template.template_id, TemplateVersion.place_of(wanted))
+    if version is None:
+        errors = [{"field": "number", "detail": f"It has versions 1 to {template.latest}."}]
+        raise Problem(404, "VERSION_NOT_FOUND", "The template has no such version", "", errors)
+    return version
+
+
+def _version(ctx: Context, template: Template, words: Words, number: int) -> TemplateVersion:
+    """Raises Problem VALIDATION_FAILED with everything that is wrong."""
+    given = words.model_dump(include={"body", "subject", "html", "ssml", "voice"})
+    variables = [Variable(name=each.name, example=each.example) for each in words.variables]
+    components = words.components
+    if template.channel is Channel.WHATSAPP:
+        components = components or [{"type": "BODY", "text": words.body or ""}]
+        components = components_with_examples(components, variables)
+        given = {}
+    version = TemplateVersion(
+        **given,
+        template_id=template.template_id,
+        place=TemplateVersion.place_of(number),
+        number=number,
+        components=components,
+        parameter_format=parameter_format(components),
+        variables=variables,
+        created_by=ctx.actor,
+        created_at=ctx.now,
+    )
+    errors = wrong(template.channel, version)
+    if errors:
+        raise _invalid(errors)
+    return version
+
+
+def _invalid(errors: list[dict[str, str]]) -> Problem:
+    named = ", ".join(dict.fromkeys(error["field"] for error in errors))
+    return Problem(422, "VALIDATION_FAILED", "The template is not as it should be", f"See: {named}", errors)

@@ -1,0 +1,33 @@
+"""One registry of templates for all channels: what may be sent, in which words, and what the provider says of it."""
+
+from __future__ import annotations
+
+from libs.common.service import Grant, Service, every, on
+from libs.messaging.events.inbound import AccountNoticed
+from libs.messaging.events.templates import SubmissionAsked, TemplateChanged, TemplatesListed
+from libs.messaging.words import Channel
+from services.templates import handlers, http, sync
+from services.templates.model import Catalogue, Template, TemplateVersion
+
+service = Service(
+    "templates",
+    owns=[Template, TemplateVersion, Catalogue],
+    hears=[
+        on(AccountNoticed, handlers.note_account, channel=Channel.WHATSAPP, ledger=True),
+        on(SubmissionAsked, handlers.submit, ledger=True),
+    ],
+    says=[TemplateChanged, TemplatesListed, SubmissionAsked],
+    serves=http.router,
+    every=[every(sync.LOOK_SECONDS, sync.sync)],
+    needs=[
+        Grant(
+            (
+                "social-messaging:ListLinkedWhatsAppBusinessAccounts",
+                "social-messaging:ListWhatsAppMessageTemplates",
+                "social-messaging:GetWhatsAppMessageTemplate",
+                "social-messaging:CreateWhatsAppMessageTemplate",
+                "social-messaging:UpdateWhatsAppMessageTemplate",
+            )
+        )
+    ],
+)

@@ -1,0 +1,218 @@
+"""Reading the provider's list: soon after the start, then every few minutes, and when somebody or a notice asks for it.
+
+The first reading says every template; the first after that which has no news says that the list is complete. In between
+lies long enough for the others to have heard all of it, so that they never miss a template that is only late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from libs.common.context import Context
+from libs.common.service import Step
+from libs.common.store.ops import Op
+from libs.messaging.events.templates import TemplateChanged, TemplatesListed
+from libs.messaging.templates import TemplateStatus, template_id_of
+from libs.messaging.words import Channel
+from services.templates import provider
+from services.templates.model import (
+    LISTED,
+    AccountState,
+    Catalogue,
+    Json,
+    Template,
+    TemplateVersion,
+    settled,
+    state_of,
+)
+from services.templates.provider import Account
+
+#: How often it is looked whether a reading is due.
+LOOK_SECONDS = 5
+#: After a reading that had news.
+SOON = timedelta(seconds=20)
+#: Whatever was missed is seen by then: an edit at the provider of which nobody told us.
+DEFINITIONS_AGE = timedelta(hours=12)
+#: A list may lag behind what was just created.
+LIST_LAG = timedelta(minutes=10)
+_WHATSAPP = Channel.WHATSAPP
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One template in one account, as listed."""
+
+    account: Account
+    summary: Json
+
+    @property
+    def key(self) -> str:
+        return template_id_of(_WHATSAPP, self.summary["templateName"], self.summary["templateLanguage"])
+
+    def state(self, known: AccountState | None) -> AccountState:
+        status = provider.STATUSES.get(self.summary["templateStatus"])
+        # A word that we do not know changes nothing; of a template that we do not know either it means: not yet.
+        status = status or (known.status if known else TemplateStatus.PENDING)
+        return AccountState(
+            status=status,
+            meta_id=self.summary["metaTemplateId"],
+            category=self.summary.get("templateCategory"),
+            quality=self.summary.get("templateQualityScore"),
+            # A list gives no reasons; a notice did, if the status is still the one that it told of.
+            reason=known.reason if known and known.status is status else None,
+        )
+
+
+async def sync(ctx: Context) -> AsyncIterator[Step]:
+    """A step for each template that is news, and one for the list."""
+    book = await _turn(ctx)
+    if book is None:
+        return
+    try:
+        seen = [
+            Seen(account, each)
+            for account in await provider.accounts(ctx)
+            for each in await provider.listed(ctx, account)
+        ]
+    except Exception as error:
+        log.warning("the provider's templates could not be listed", error=type(error).__name__)
+        return
+    found: dict[str, list[Seen]] = {}
+    for each in seen:
+        found.setdefault(each.key, []).append(each)
+    changed = False
+    for template in await _known(ctx):
+        async for step in _renewed(ctx, template, found.pop(template.template_id, []), book.again):
+            changed = True
+            yield step
+    for key, there in found.items():
+        changed = True
+        async for step in _renewed(ctx, _new(ctx, key, there[0]), there, False):
+            yield step
+    yield _read(ctx, book, changed)
+
+
+async def _turn(ctx: Context) -> Catalogue | None:
+    """The catalogue, if it is due and nobody else is at it: whoever moves the time on reads the list."""
+    book = await ctx.get(Catalogue, _WHATSAPP)
+    if book is not None and ctx.now < book.due:
+        return None
+    due = ctx.now + SOON
+    if book is None:
+        book = Catalogue(id=_WHATSAPP, due=due)
+        return book if await ctx.write(ctx.insert(book)) else None
+    after = book.model_copy(update={"due": due})
+    return after.model_copy(update={"version": book.version + 1}) if await ctx.write(ctx.replace(after)) else None
+
+
+def _read(ctx: Context, book: Catalogue, changed: bool) -> Step:
+    """The list has been read. Done only if nobody asked for another reading meanwhile."""
+    quiet = timedelta(seconds=ctx.settings.template_sync_seconds)
+    after = book.model_copy(
+        update={"read_at": ctx.now, "changed": changed, "again": False, "due": ctx.now + (SOON if changed else quiet)}
+    )
+    complete = () if changed or book.read_at is None else (TemplatesListed(channel=_WHATSAPP, at=ctx.now),)
+    return Step(f"read#{book.version}", (ctx.replace(after),), complete)
+
+
+async def _known(ctx: Context) -> list[Template]:
+    rows: list[Template] = []
+    cursor: str | None = None
+    while True:
+        page = await ctx.query(Template, LISTED, index="by-listing", prefix=f"{_WHATSAPP}:", limit=100, cursor=cursor)
+        rows += page.items
+        cursor = page.cursor
+        if cursor is None:
+            return rows
+
+
+def _new(ctx: Context, key: str, seen: Seen) -> Template:
+    return Template(
+        template_id=key,
+        channel=_WHATSAPP,
+        name=seen.summary["templateName"],
+        language=seen.summary["templateLanguage"],
+        category=seen.summary.get("templateCategory") or "UTILITY",
+        created_by="provider",
+        created_at=ctx.now,
+        updated_at=ctx.now,
+    )
+
+
+async def _renewed(ctx: Context, template: Template, there: list[Seen], again: bool) -> AsyncIterator[Step]:
+    accounts = {each.account.meta_id: each.state(template.accounts.get(each.account.meta_id)) for each in there}
+    for account in template.accounts.keys() - accounts.keys():
+        accounts[account] = _gone(template.accounts[account], template.updated_at, ctx.now)
+    after = settled(template.model_copy(update={"accounts": accounts}))
+    writes: list[Op] = []
+    if there and _is_stale(template, after, ctx.now):
+        after, writes = await _defined(ctx, after, there[0].account)
+    if after == template:
+        if again:
+            yield Step(
+                f"again#{template.template_id}#{template.version}#{ctx.now.isoformat()}",
+                (),
+                (await _said(ctx, template),),
+            )
+        return
+    after = after.model_copy(update={"updated_at": ctx.now, "version": template.version + 1})
+    row = ctx.replace(after.model_copy(update={"version": template.version})) if template.version else ctx.insert(after)
+    version = _version_in(writes) or await live_version(ctx, after)
+    said = TemplateChanged(template_id=after.template_id, channel=_WHATSAPP, state=state_of(after, version))
+    yield Step(f"{after.template_id}#{after.version}", (row, *writes), (said,))
+
+
+def _gone(known: AccountState, since: datetime, now: datetime) -> AccountState:
+    """Of an account that no longer lists it. What was refused there never was on the list, what was submitted a moment ago may
+    not be yet."""
+    if known.meta_id is None or (known.status is TemplateStatus.PENDING and now < since + LIST_LAG):
+        return known
+    return known.model_copy(update={"status": TemplateStatus.DELETED, "reason": None})
+
+
+def _is_stale(template: Template, after: Template, now: datetime) -> bool:
+    return template.read_at is None or after.status is not template.status or now > template.read_at + DEFINITIONS_AGE
+
+
+async def _defined(ctx: Context, template: Template, account: Account) -> tuple[Template, list[Op]]:
+    """The template with the provider's definition as its live version: a new version if none of ours says the same."""
+    try:
+        whole = await provider.read(ctx, account, template.name, template.language)
+    except Exception as error:
+        log.warning("a template could not be read", template=template.template_id, error=type(error).__name__)
+        return template, []
+    read = TemplateVersion(
+        template_id=template.template_id,
+        place=TemplateVersion.place_of(template.latest + 1),
+        number=template.latest + 1,
+        components=whole.get("components") or [],
+        parameter_format=whole.get("parameter_format") or "POSITIONAL",
+        created_by="provider",
+        created_at=ctx.now,
+    )
+    template = template.model_copy(update={"read_at": ctx.now})
+    live = await live_version(ctx, template)
+    if live is not None and live.says_the_same(read):
+        return template, []
+    return template.model_copy(update={"latest": read.number, "live": read.number}), [ctx.insert(read)]
+
+
+def _version_in(writes: list[Op]) -> TemplateVersion | None:
+    return next((TemplateVersion.from_row(each.row) for each in writes if hasattr(each, "row")), None)
+
+
+async def live_version(ctx: Context, template: Template) -> TemplateVersion | None:
+    if template.live is None:
+        return None
+    return await ctx.get(TemplateVersion, template.template_id, TemplateVersion.place_of(template.live))
+
+
+async def _said(ctx: Context, template: Template) -> TemplateChanged:
+    state = state_of(template, await live_version(ctx, template))
+    return TemplateChanged(template_id=template.template_id, channel=template.channel, state=state)

@@ -88,6 +88,7 @@ def follows(message: Message, moment: Moment) -> list[Event]:
                 at=moment.at,
                 error_code=moment.code,
                 job_id=message.job_id,
+                job_ref=message.job_ref,
             )
         )
     if moment.settles is not None:

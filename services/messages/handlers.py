@@ -137,6 +137,7 @@ def _as_told(event: DeliveryChanged) -> Message:
         direction=Direction.OUTBOUND,
         message_class=event.message_class,
         job_id=event.job_id,
+        job_ref=event.job_ref,
         status=Status.QUEUED,
         rank=RANK[Status.QUEUED] - 1,
         created_at=event.at,

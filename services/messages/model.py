@@ -107,6 +107,7 @@ class Message(Item):
     sender: str | None = None
     to: str | None = None
     job_id: str | None = None
+    job_ref: str | None = None
     created_by: str | None = None
     in_reply_to: str | None = None
     created_at: Timestamp

@@ -9,13 +9,16 @@ from libs.common.event import Event
 from libs.common.item import Item
 from libs.common.service import Bucket, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
+from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
-from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
+from libs.messaging.events.outbound import ChunkEnded, DeliveryChanged, PermissionApplied, SendAgainDecided
 from libs.messaging.permission import Permission
 from libs.messaging.words import MessageClass
 from services.outbound import handlers
 from services.outbound.channel import Channel
+from services.outbound.chunks import Chunks
+from services.outbound.jobs import JobControl, job_changed
 from services.outbound.model import Delivery
 from services.outbound.pipeline import Pipeline, Prepare
 from services.outbound.rates import AskedLimits, Limits, RateLimitTracker
@@ -57,15 +60,23 @@ def sender(
     ]
     return Service(
         f"outbound-{channel.name}",
-        owns=[Delivery, RateLimitTracker, Permission, *owns],
+        owns=[Delivery, RateLimitTracker, Permission, JobControl, *owns],
         hears=[
             *messages,
+            on(
+                ChunkReleased,
+                Chunks(pipeline).released,
+                channel=channel.name,
+                message_class=MessageClass.BULK,
+                lane="bulk",
+            ),
+            on(JobChanged, job_changed, channel=channel.name),
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
             *hears,
         ],
-        says=[DeliveryChanged, SendAgainDecided, PermissionApplied, *says],
+        says=[DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, *says],
         serves=serves,
         every=[every(RECONCILE_SECONDS, reconcile)],
         needs=list(needs),

@@ -52,6 +52,8 @@ class Delivery(Item):
     ordered: int = 0
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+    job_id: str | None = None
+    job_ref: str | None = None
     open: str | None = None
     due: Timestamp | None = None
     expires_at: int = Field(default=0)
@@ -71,6 +73,8 @@ def fresh(about: MessageQueued | CancelAsked, now: datetime) -> Delivery:
         status=Status.QUEUED,
         at=now,
         queued=about if isinstance(about, MessageQueued) else None,
+        job_id=about.job_id if isinstance(about, MessageQueued) else None,
+        job_ref=about.job_ref if isinstance(about, MessageQueued) else None,
         expires_at=int((now + timedelta(days=LEDGER_DAYS)).timestamp()),
     )
 
@@ -101,6 +105,8 @@ def changed(row: Delivery) -> DeliveryChanged:
         not_before=row.not_before,
         notes=row.notes,
         dry_run=row.dry_run,
+        job_id=row.job_id,
+        job_ref=row.job_ref,
     )
 
 

@@ -30,6 +30,7 @@ from libs.messaging.words import Status
 from services.outbound import steps
 from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
 from services.outbound.gate import Gates, Pass, Visit
+from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
 from services.outbound.model import Delivery, fresh
 from services.outbound.rates import AskedLimits, Limits
@@ -38,6 +39,8 @@ from services.outbound.rates import AskedLimits, Limits
 RECORD_SECONDS = 3.0
 #: Our copy of a permission may lag behind the one the message was accepted on; a refusal waits this long for news.
 CATCH_UP = timedelta(seconds=10)
+#: How long a message waits before it looks whether its job goes on.
+PAUSED = timedelta(seconds=5)
 _MAY_LAG = frozenset({ErrorCode.CONTACT_ERASED, ErrorCode.NO_CONSENT, ErrorCode.OPTED_OUT, ErrorCode.WINDOW_CLOSED})
 
 #: Fetches what a channel's pure ``render`` needs besides (a file, a signed link) into the account. Raises Invalid.
@@ -86,6 +89,11 @@ class Pipeline:
             return await follow(row, ctx)
         if row.not_before is not None and ctx.now < row.not_before:
             raise Later(row.not_before, "waiting to try again")
+        said = await word(row.queued.job_id, 0, ctx) if row.queued.job_id else None
+        if said == "cancelled":
+            return await write(row, steps.cancelled(row, ctx.now), ctx)
+        if said == "paused":
+            raise Later(ctx.now + PAUSED, "its job is paused")
         return await self._attempt(row, row.queued, ctx)
 
     async def _attempt(self, row: Delivery | None, event: MessageQueued, ctx: Context) -> Sequence[Event]:

@@ -29,6 +29,9 @@ class MessageQueued(Event):
     in_reply_to: str | None = None
     #: An operator's decision to resend an uncertain or unknown message: the number of that decision (1, 2 …).
     resend: int = 0
+    #: The bulk job it belongs to, and what the job gave along.
+    job_id: str | None = None
+    job_ref: str | None = None
 
 
 class MessageChanged(Event):
@@ -46,6 +49,7 @@ class MessageChanged(Event):
     at: Timestamp
     error_code: ErrorCode | None = None
     job_id: str | None = None
+    job_ref: str | None = None
 
 
 class MessageConfirmed(Event):

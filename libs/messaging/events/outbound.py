@@ -35,10 +35,40 @@ class DeliveryChanged(Event):
     notes: tuple[str, ...] = ()
     dry_run: bool = False
     job_id: str | None = None
+    #: What the job gave along, by which it finds the recipient.
+    job_ref: str | None = None
 
     @property
     def facet(self) -> str:
         return f"{self.attempt}.{self.status}"
+
+
+class ChunkEnded(Event):
+    """A sender is through with a chunk of a bulk job for now. ``unsent`` are the positions that it certainly did not begin
+    with; what it did begin with is told by :class:`DeliveryChanged`. ``why``: ``done``, ``paused`` or ``cancelled`` (the job
+    was), ``turn`` (others want a turn), ``wait`` (not before ``not_before``)."""
+
+    TYPE = "outbound.chunk-ended.v1"
+    ABOUT = "job_id"
+
+    job_id: str
+    channel: Channel
+    chunk: str
+    release: int
+    why: Literal["done", "paused", "cancelled", "turn", "wait"]
+    unsent: tuple[int, ...] = ()
+    not_before: Timestamp | None = None
+    at: Timestamp
+    #: How long the chunk waited until its first message could go (s).
+    lag: float = 0.0
+
+    @property
+    def subject(self) -> str:
+        return f"{self.job_id}/{self.chunk}"
+
+    @property
+    def facet(self) -> str:
+        return str(self.release)
 
 
 class PermissionApplied(Event):

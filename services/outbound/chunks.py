@@ -1,0 +1,310 @@
+"""Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
+:mod:`services.outbound.pipeline`), each taken by 25 at once:
+
+    known? -> may the job go on? -> permission, render -> slots -> claim 25 -> permission once more -> send, once each
+           -> record 25 -> say
+
+A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
+that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+from weakref import WeakKeyDictionary
+
+from libs.common.context import Context
+from libs.common.errors import Conflict, Later
+from libs.common.event import Event
+from libs.common.store.ops import Store
+from libs.messaging.events.bulk import Addressee, ChunkReleased
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.outbound import ChunkEnded
+from libs.messaging.personal import personal
+from libs.messaging.rendering import Unfit
+from libs.messaging.words import Status
+from services.outbound import steps
+from services.outbound.channel import Request
+from services.outbound.gate import Gate, Pass, Visit
+from services.outbound.jobs import word
+from services.outbound.ledger import follow, record, take, write
+from services.outbound.model import Delivery, fresh
+from services.outbound.pipeline import Pipeline, Refused
+from services.outbound.rates import Busy, Grid, Line
+
+GROUP = 25
+#: After this long no further group is begun.
+TURN_SECONDS = 5.0
+#: A slot is wanted this far ahead: 25 claims and a look at 25 permissions come before it.
+LEAD_SECONDS = 0.15
+#: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
+TOGETHER_SECONDS = 1.0
+FULL_SECONDS = 0.5
+
+Why = Literal["done", "paused", "cancelled", "turn", "wait"]
+T = TypeVar("T")
+
+
+@dataclass
+class _One:
+    """One recipient on the way through a group."""
+
+    who: Addressee
+    event: MessageQueued
+    row: Delivery
+    request: Request = field(default_factory=dict)
+    sender: str = ""
+    claim: Delivery | None = None
+    leave: Pass | None = None
+
+
+@dataclass
+class _Run:
+    """One handling of a chunk: what was said and what is left."""
+
+    event: ChunkReleased
+    began: datetime
+    left: list[Addressee]
+    said: list[Event] = field(default_factory=list)
+    first_at: datetime | None = None
+    not_before: datetime | None = None
+
+    def ended(self, why: Why, ctx: Context) -> ChunkEnded:
+        first = self.first_at or ctx.now
+        return ChunkEnded(
+            job_id=self.event.job_id,
+            channel=self.event.channel,
+            chunk=self.event.chunk,
+            release=self.event.release,
+            why=why,
+            unsent=tuple(sorted(who.position for who in self.left)),
+            not_before=self.not_before,
+            at=ctx.now,
+            lag=max(0.0, round((first - self.event.released_at).total_seconds(), 3)),
+        )
+
+
+class Chunks:
+    """The bulk side of one channel's pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        #: By store and job: the line of a job that is to go slower than its sender.
+        self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], Line]] = WeakKeyDictionary()
+
+    async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
+        """Send what of the chunk is not known yet; say again what is."""
+        run = _Run(event, ctx.now, [])
+        rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
+        fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
+        run.said += await _together(_followed(row, ctx) for row in rows if row is not None)
+        run.left = fresh_ones
+        while run.left:
+            why: Why | None = await word(event.job_id, event.revision, ctx)
+            if why is None and (ctx.now - run.began).total_seconds() >= TURN_SECONDS:
+                why = "turn"
+            if why is None and run.not_before is not None:
+                why = "wait"
+            if why is not None:
+                return [*run.said, run.ended(why, ctx)]
+            await self._group(run, ctx)
+        return [*run.said, run.ended("done", ctx)]
+
+    async def _group(self, run: _Run, ctx: Context) -> None:
+        """The next up to 25. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
+        size = await self._paced(run, ctx)
+        group, run.left = run.left[:size], run.left[size:]
+        if not group:
+            return
+        fits: list[_One] = []
+        back: list[Addressee] = []
+        prepared = await asyncio.gather(*(self._prepared(run, who, ctx) for who in group))
+        for who, each in zip(group, prepared, strict=True):
+            if isinstance(each, _One):
+                fits.append(each)
+            elif isinstance(each, datetime):
+                back.append(who)
+                run.not_before = min(run.not_before or each, each)
+            else:
+                run.said += each
+        if fits and ctx.settings.send_mode == "DRY_RUN":
+            run.first_at = run.first_at or ctx.now
+            rehearsed = (write(None, steps.rehearsed(one.row, one.sender, ctx.now), ctx) for one in fits)
+            run.said += await _together(rehearsed)
+        elif fits:
+            back += await self._through_gate(run, fits, ctx)
+        run.left = [*back, *run.left]
+
+    async def _prepared(self, run: _Run, who: Addressee, ctx: Context) -> _One | Sequence[Event] | datetime:
+        """Allowed and rendered; or refused and said; or the time at which it may be."""
+        event = _queued(run.event, who)
+        one = _One(who, event, fresh(event, ctx.now))
+        try:
+            one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
+            one.row = one.row.model_copy(update={"queued": one.event})
+            standing = await self._pipeline._permitted(one.event, ctx)
+            _outgoing, one.request, one.sender = await self._pipeline._rendered(one.event, standing, ctx)
+            one.claim = self._pipeline._claim(one.row, one.event, one.sender, standing, 0.0, ctx)
+        except Later as later:
+            return later.until
+        except Unfit as unfit:
+            return await write(None, steps.refused(one.row, unfit.refusal, ctx.now), ctx)
+        except Refused as refused:
+            return await write(None, steps.refused(one.row, refused.why, ctx.now), ctx)
+        return one
+
+    async def _through_gate(self, run: _Run, fits: list[_One], ctx: Context) -> list[Addressee]:
+        """Slots for as many as get one; the rest come back."""
+        gate = await self._pipeline._gates.of(fits[0].sender, ctx)
+        now = ctx.now.timestamp()
+        if gate.breaker.open:
+            # Single messages probe; a chunk comes back when there is something to hope for.
+            run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(now, 0.5))
+            return [one.who for one in fits]
+        places = [one for one in fits if gate.bulkhead.enter()]
+        turned_away = [one.who for one in fits[len(places) :]]
+        try:
+            if not places:
+                await ctx.clock.sleep(FULL_SECONDS)
+                return turned_away
+            slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in places), return_exceptions=True)
+            ready: list[_One] = []
+            for one, slot in zip(places, slots, strict=True):
+                if isinstance(slot, Pass):
+                    one.leave = slot
+                    ready.append(one)
+                elif isinstance(slot, Busy):
+                    turned_away.append(one.who)
+                elif slot is not None:
+                    raise slot
+            if ready:
+                run.first_at = run.first_at or ctx.now
+                run.said += await self._out(ready, ctx)
+        finally:
+            for _ in places:
+                gate.bulkhead.leave()
+        return turned_away
+
+    async def _slot(self, gate: Gate, one: _One, ctx: Context) -> Pass:
+        units = self._pipeline._channel.units(one.request)
+        visit = Visit(one.event.message_id, "", units, one.event.message_class)
+        return Pass(gate, visit, await gate.slot(visit, ctx, lead=LEAD_SECONDS), 0.0, False)
+
+    async def _out(self, ready: list[_One], ctx: Context) -> list[Event]:
+        """Claim, look once more, send, record."""
+        client = await ctx.client(self._pipeline._channel.provider)
+        said: list[Event] = []
+        mine: list[tuple[_One, Delivery]] = []
+        taken = await asyncio.gather(*(_taken(one, ctx) for one in ready), return_exceptions=True)
+        failure: BaseException | None = None
+        for one, elsewhere in zip(ready, taken, strict=True):
+            if isinstance(elsewhere, BaseException):
+                failure = elsewhere
+            elif elsewhere is not None:
+                said += elsewhere
+            elif one.claim is not None:
+                mine.append((one, one.claim))
+        stopped = await asyncio.gather(*(self._stopped(one, ctx) for one, _ in mine))
+        ended = [
+            asyncio.ensure_future(_as_is(claim, end) if end else self._sent(one, claim, client, ctx))
+            for (one, claim), end in zip(mine, stopped, strict=True)
+        ]
+        said += await _recorded(ended, ctx)
+        if failure is not None:
+            # No claim, no send; what this group did is recorded, and the chunk comes again for the rest.
+            raise failure
+        return said
+
+    async def _stopped(self, one: _One, ctx: Context) -> Delivery | None:
+        assert one.claim is not None
+        try:
+            await self._pipeline._permitted(one.event, ctx, lag=False)
+        except Refused as refused:
+            return steps.refused(one.claim, refused.why, ctx.now)
+        except Exception as error:
+            return self._pipeline._concluded(one.claim, steps.not_begun(type(error).__name__), ctx)
+        return None
+
+    async def _sent(self, one: _One, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
+        assert one.leave is not None
+        try:
+            not_now = await one.leave.ready(ctx)
+        except Exception as error:
+            not_now = steps.not_begun(type(error).__name__)
+        if not_now is not None:
+            return claim, self._pipeline._concluded(claim, not_now, ctx)
+        return claim, await self._pipeline._sent(claim, one.request, client, one.leave, ctx)
+
+    async def _paced(self, run: _Run, ctx: Context) -> int:
+        """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""
+        rate = run.event.throttle_per_second
+        if rate is None:
+            return GROUP
+        size = max(1, min(GROUP, int(rate / 2), len(run.left)))
+        lines = self._lines.setdefault(ctx.store, {})
+        if len(lines) > 1000:
+            lines.clear()
+        line = lines.setdefault((run.event.job_id, rate), Line(f"job#{run.event.job_id}", Grid(rate), ctx.clock))
+        try:
+            at = await line.take(size, max(1.0, size / rate), ctx, lead=0.0)
+        except Busy:
+            return 0
+        await ctx.clock.sleep(max(0.0, at - ctx.now.timestamp()))
+        return size
+
+
+def _queued(event: ChunkReleased, who: Addressee) -> MessageQueued:
+    return MessageQueued(
+        message_id=who.message_id,
+        contact_id=who.contact_id,
+        channel=event.channel,
+        message_class=event.message_class,
+        purpose=event.purpose,
+        sender=event.sender,
+        content=event.content,
+        queued_at=event.released_at,
+        expires_at=event.expires_at,
+        job_id=event.job_id,
+        job_ref=who.ref,
+    )
+
+
+async def _followed(row: Delivery, ctx: Context) -> Sequence[Event]:
+    """What is known of it is said again. A claim that another worker still holds is that worker's, and then the sweeper's."""
+    if row.status is Status.CLAIMED and row.deadline is not None and ctx.now < row.deadline:
+        return ()
+    try:
+        return await follow(row, ctx)
+    except Conflict:
+        return ()
+
+
+async def _taken(one: _One, ctx: Context) -> Sequence[Event] | None:
+    assert one.claim is not None
+    try:
+        return await take(None, one.claim, ctx)
+    except Later:
+        # Claimed elsewhere in this very moment.
+        return ()
+
+
+async def _as_is(claim: Delivery, ended: Delivery) -> tuple[Delivery, Delivery]:
+    return claim, ended
+
+
+async def _recorded(ends: Sequence[asyncio.Future[tuple[Delivery, Delivery]]], ctx: Context) -> list[Event]:
+    """Record outcomes, many at once; who takes long does not keep the others from being recorded."""
+    said: list[Event] = []
+    waiting = set(ends)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, timeout=TOGETHER_SECONDS)
+        said += await _together(record(*end.result(), ctx) for end in done)
+    return said
+
+
+async def _together(work: Iterable[Awaitable[Sequence[T]]]) -> list[T]:
+    return [each for some in await asyncio.gather(*work) for each in some]

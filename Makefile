@@ -13,7 +13,8 @@ UV := .venv-tools/bin/uv
 LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
-.PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard cloud
+.PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
+  cloud docker-compose
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,7 +88,11 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 localstack-missing: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host missing
 
-cloud: $(if $(filter localstack-host,$(AWS)),localstack)
+cloud: $(if $(filter localstack-host,$(AWS)),localstack) $(if $(filter localstack,$(AWS)),docker-compose)
+
+docker-compose:
+	@docker compose version >/dev/null 2>&1 || { echo "AWS=localstack needs Docker with its compose plugin, and finds \
+	none here; without Docker there is AWS=localstack-host" >&2; exit 1; }
 
 localstack: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host set-up

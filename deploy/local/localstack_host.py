@@ -6,6 +6,7 @@
 
 It needs Python 3.13, a Java of 17 or newer, and npm: its DynamoDB is AWS's own DynamoDB Local, which an npm package
 of AWS carries. Its licence forbids redistribution, so it is fetched here and is part of nothing that we publish.
+DynamoDB Local has no setting for the address that it listens on: while this runs, DYNAMODB_PORT is open to the network.
 """
 
 import hashlib
@@ -30,6 +31,14 @@ _DYNAMODB_SHA512 = (
     "c5379e44bbf311fab2779961ddb1f8734907bd21c79a6843e590ec1c5280439836665e89aa515dbad6908422c7cf1129e91cb5a3b4c1ea7888"
     "a17b9002749ec1"
 )
+# LocalStack takes the port of GATEWAY_LISTEN, but not the address: it would listen to the whole network.
+_MAIN = """
+import functools
+from twisted.internet import endpoints
+endpoints.TCP4ServerEndpoint = functools.partial(endpoints.TCP4ServerEndpoint, interface="127.0.0.1")
+from localstack.runtime.main import main
+main()
+"""
 
 
 def missing() -> list[str]:
@@ -82,7 +91,7 @@ def serve(state: Path) -> None:
     }
     os.chdir(state)
     python = str(VENV / "bin" / "python")
-    os.execve(python, [python, "-m", "localstack.runtime.main"], os.environ | settings)  # noqa: S606
+    os.execve(python, [python, "-P", "-c", _MAIN], os.environ | settings)  # noqa: S606
 
 
 # -- the Python side -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 45
 def _embedded(name: str, services: str = "") -> Process:
     return Process(
         name,
-        ("{root}/.venv-emulator/bin/python", "{root}/deploy/local/emulator.py"),
+        ("{root}/.venv-emulator/bin/python", "-P", "{root}/deploy/local/emulator.py"),
         port=name,
         health="/_ministack/health",
         after_provisioning=False,

@@ -1,6 +1,8 @@
 """What the declarations ask for is there in AWS; asking again changes nothing, and mends what differs."""
 
 import json
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -162,3 +164,11 @@ def test_people_sign_in_beside_every_kind_of_aws(cloud: Stack) -> None:
     assert cognito.provision(client, "people", cloud.cognito_url, cloud.api_url) == first
     for person in cognito.DEMO_PEOPLE:
         assert cognito.sign_in(client, first["WECARE_COGNITO_CLIENT_ID"], person.group)["AccessToken"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="listening addresses are read from /proc")
+def test_aws_listens_on_the_loopback_interface_alone(cloud: Stack) -> None:
+    ours = {f"{cloud.ports[name]:04X}" for name in ("aws", "cognito")}
+    rows = [row.split() for table in ("tcp", "tcp6") for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    listening = [row[1].split(":") for row in rows if row[3] == "0A"]
+    assert {address for address, port in listening if port in ours} == {"0100007F"}  # 127.0.0.1

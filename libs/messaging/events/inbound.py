@@ -86,6 +86,21 @@ class PreferenceChanged(Event):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+class ConversationNoticed(Event):
+    """Something about a conversation that is no message: the contact is typing, or it began to be billed as one."""
+
+    TYPE = "inbound.conversation-noticed.v1"
+    ABOUT = "sender"
+
+    channel: Channel
+    #: ``typing``, ``conversation_started``.
+    kind: str
+    sender: str
+    to: str
+    at: Timestamp
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
 class AddressSuppressed(Event):
     """Nothing more may be sent to an address: mail to it bounced for good, or its owner complained about us."""
 

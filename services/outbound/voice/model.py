@@ -94,7 +94,7 @@ def begun(receipt: ReceiptReceived, contact_id: str) -> VoiceCall:
 
 def told(call: VoiceCall, receipt: ReceiptReceived) -> VoiceCall:
     """The call with what this report adds; the same call if it adds nothing."""
-    word = receipt.provider_status.lower()
+    word = receipt.provider_status.removeprefix("VOICE_").lower()
     if word in call.events:
         return call
     status = CallStatus(word) if word in _ORDER else CallStatus.UNKNOWN

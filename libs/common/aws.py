@@ -64,6 +64,8 @@ class Aws:
             # Both are done anew for each request and cost a tenth of it. A call that must not be sent twice keeps the check.
             user_agent="wecare",
             parameter_validation=attempts == 1,
+            # Presigned URLs of the older signature bind neither size nor type.
+            signature_version="s3v4" if service == "s3" else None,
         )
         return _Counted(self._session.create_client(service, config=config, **self._overrides(service)), self.calls)
 

@@ -12,9 +12,11 @@ from typing import Any, Generic, TypeVar
 from libs.common.aws import Aws
 from libs.common.clock import Clock
 from libs.common.event import Cause, Event
+from libs.common.fetch import Fetcher
+from libs.common.files import Files
 from libs.common.item import Item, Row
 from libs.common.secrets import Secrets
-from libs.common.service import Secret, Service
+from libs.common.service import Bucket, Secret, Service
 from libs.common.settings import Settings
 from libs.common.store import ops
 from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
@@ -54,6 +56,8 @@ class Context:
     clock: Clock
     aws: Aws
     secrets: Secrets
+    files: Files
+    fetcher: Fetcher
     #: What is being handled; None in a tick and in a read.
     cause: Cause | None = None
     actor: str = "system"
@@ -163,6 +167,13 @@ class Context:
             if isinstance(need, Secret) and need.name == name:
                 return await self.secrets.get(self.names.secret(need.owner or self.service.name, name))
         raise LookupError(f"{self.service.name} does not declare the secret {name}")
+
+    def bucket(self, name: str) -> str:
+        """The physical name of a bucket that the service declares in ``needs``. Raises LookupError for any other."""
+        for need in self.service.needs:
+            if isinstance(need, Bucket) and need.name == name:
+                return self.names.bucket(need.owner or self.service.name, name)
+        raise LookupError(f"{self.service.name} does not declare the bucket {name}")
 
     async def client(self, service: str) -> Any:
         """The AWS client of a provider's API, made to send each request at most once."""

@@ -11,6 +11,8 @@ from libs.common.bus.base import Bus
 from libs.common.clock import Clock, SystemClock
 from libs.common.context import Context
 from libs.common.event import Cause
+from libs.common.fetch import Fetcher
+from libs.common.files import AwsFiles, Files
 from libs.common.secrets import AwsSecrets, Secrets
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -27,9 +29,13 @@ class Runtime:
     clock: Clock
     aws: Aws
     secrets: Secrets = field(init=False)
+    files: Files = field(init=False)
+    fetcher: Fetcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.secrets = AwsSecrets(self.aws)
+        self.files = AwsFiles(self.aws)
+        self.fetcher = Fetcher()
 
     def context(self, service: Service, cause: Cause | None = None, actor: str = "") -> Context:
         """A fresh context for one event, request, read or tick of ``service``."""
@@ -40,6 +46,8 @@ class Runtime:
             clock=self.clock,
             aws=self.aws,
             secrets=self.secrets,
+            files=self.files,
+            fetcher=self.fetcher,
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             requeue=self.bus.send,

@@ -81,10 +81,12 @@ class Every:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A private, encrypted bucket, named ``<prefix>-<service>-<name>``; objects go after ``days`` (None: never)."""
+    """A private, encrypted bucket, named ``<prefix>-<owner>-<name>``; objects go after ``days`` (None: never). ``owner`` is the
+    service itself unless it only reads what another service keeps."""
 
     name: str
     days: int | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True)

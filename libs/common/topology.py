@@ -158,7 +158,10 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
         queues=tuple(queue for service in services for queue in queues_of(names, service)),
         subscriptions=tuple(sub for service in services for sub in _subscriptions(names, service)),
         buckets=tuple(
-            (names.bucket(s.name, n.name), n.days) for s in services for n in s.needs if isinstance(n, Bucket)
+            (names.bucket(s.name, n.name), n.days)
+            for s in services
+            for n in s.needs
+            if isinstance(n, Bucket) and not n.owner
         ),
         secrets=tuple(
             dict.fromkeys(
@@ -278,8 +281,11 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         yield GrantSpec(service.name, ("sns:Publish",), tuple(f"topic:{names.topic(topic)}" for topic in topics))
     for need in service.needs:
         if isinstance(need, Bucket):
-            actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-            yield GrantSpec(service.name, actions, (f"bucket:{names.bucket(service.name, need.name)}/*",))
+            bucket = f"bucket:{names.bucket(need.owner or service.name, need.name)}"
+            own = () if need.owner else ("s3:DeleteObject", "s3:PutObject")
+            yield GrantSpec(service.name, ("s3:GetObject", *own), (f"{bucket}/*",))
+            # Without it S3 answers 403 for what is not there.
+            yield GrantSpec(service.name, ("s3:ListBucket",), (bucket,))
         elif isinstance(need, Secret):
             resource = f"secret:{names.secret(need.owner or service.name, need.name)}"
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))

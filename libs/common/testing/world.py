@@ -29,6 +29,7 @@ from libs.common.secrets import MemorySecrets
 from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
+from libs.common.testing.files import MemoryFiles
 from libs.common.topology import Names, topology
 
 E = TypeVar("E", bound=Event)
@@ -82,6 +83,7 @@ class World:
         self.aws = aws or Aws()
         self.runtime = Runtime(self.settings, self.store, self.bus, self.clock, self.aws)
         self.secrets = self.runtime.secrets = MemorySecrets()
+        self.files = self.runtime.files = MemoryFiles()
         self.times = times
         self._n = 0
         self._clients: list[httpx.AsyncClient] = []

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.messaging.addresses import to_e164
 from libs.messaging.events.contacts import ContactDeleted
 from libs.messaging.words import Channel, Purpose
 from services.contacts.changes import (
@@ -24,7 +25,7 @@ from services.contacts.changes import (
     state,
 )
 from services.contacts.consents import Kind, moment, moved
-from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email, to_e164
+from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email
 
 _TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 #: By how much an opt-in (True) or opt-out (False) must be later than what was heard before, to win over it.

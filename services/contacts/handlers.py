@@ -14,8 +14,9 @@ from libs.common.store.ops import When
 from libs.messaging.content import Choosing, Email, Media, Rich, Text
 from libs.messaging.events.contacts import ContactWroteIn, OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
-from libs.messaging.events.outbound import PermissionApplied
+from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import Wish, wish
+from libs.messaging.quoted import own_words
 from libs.messaging.words import Channel, Purpose
 from services.contacts.changes import (
     consent_said,
@@ -108,6 +109,33 @@ async def note_preference(event: PreferenceChanged, ctx: Context) -> list[Event]
     ]
 
 
+async def note_found_out(event: OptOutFound, ctx: Context) -> list[Event]:
+    """The provider keeps them on a list of those who do not want to hear from us, and would take nothing for them: so they
+    said so, if not to us."""
+    before = await ctx.get(Contact, event.contact_id)
+    if before is None or before.deleted_at is not None:
+        return []
+    marketing = event.scope == "marketing"
+    evidence = Evidence(
+        contact_id=before.contact_id,
+        evidence_id=evidence_id(event.at, event.channel, event.message_id, event.provider_code),
+        channel=event.channel,
+        opted_in=False,
+        purposes=(Purpose.MARKETING,) if marketing else (),
+        who="provider",
+        how="provider",
+        words=event.provider_code,
+        message_id=event.message_id,
+        at=moment(event.at),
+        heard_at=ctx.now,
+    )
+    contact = await state(ctx, before, Kind.MARKETING_STOPPED if marketing else Kind.WITHDRAWN, evidence)
+    if contact == before:
+        return permissions_said(before, contact, also=(event.channel,))
+    after = save(ctx, before, contact)
+    return [*consent_said(before, after, evidence), *permissions_said(before, after, also=(event.channel,))]
+
+
 async def note_applied(event: PermissionApplied, ctx: Context) -> list[Event]:
     """A sender obeys an opt-out: from now on it is in force. Said once."""
     contact = await ctx.get(Contact, event.contact_id)
@@ -168,7 +196,7 @@ def _heard(contact: Contact, event: MessageReceived, now: datetime) -> tuple[Kin
         kind, how = Kind.WITHDRAWN, "keyword"
     elif asked is Wish.OPT_IN:
         kind, how = Kind.RESTARTED, "keyword"
-    elif _first(contact.consent(event.channel), this):
+    elif not _automatic(event) and _first(contact.consent(event.channel), this):
         kind, how, words = Kind.WROTE_IN, "wrote-in", None
     else:
         return None
@@ -185,6 +213,13 @@ def _heard(contact: Contact, event: MessageReceived, now: datetime) -> tuple[Kin
         at=moment(event.received_at),
         heard_at=now,
     )
+
+
+def _automatic(event: MessageReceived) -> bool:
+    """A mail that nobody wrote: an absence note, a list (RFC 3834). It asks for no answer."""
+    headers = event.details.get("headers")
+    told = headers.get("auto-submitted", "no") if isinstance(headers, dict) else "no"
+    return str(told).partition(";")[0].strip().lower() != "no"
 
 
 def _first(consent: Consent, this: str) -> bool:
@@ -211,7 +246,7 @@ def _spoken(content: object) -> Iterable[str]:
     if isinstance(content, Choosing):
         return [content.title]
     if isinstance(content, Email):
-        return [content.text or "", content.subject]
+        return [own_words(content.text or ""), content.subject]
     if isinstance(content, Media):
         return [content.caption or ""]
     return [content.text or ""] if isinstance(content, Rich) else []

@@ -11,10 +11,11 @@ from libs.messaging.events.contacts import (
     ContactWroteIn,
     OptOutEffective,
     PermissionChanged,
+    SuppressionLifted,
 )
-from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
-from libs.messaging.events.outbound import PermissionApplied
-from services.contacts import handlers, http
+from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, PreferenceChanged, Unsubscribed
+from libs.messaging.events.outbound import OptOutFound, PermissionApplied
+from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
 service = Service(
@@ -24,6 +25,9 @@ service = Service(
         on(MessageReceived, handlers.receive_message, ledger=True),
         on(PreferenceChanged, handlers.note_preference, ledger=True),
         on(PermissionApplied, handlers.note_applied, ledger=True),
+        on(AddressSuppressed, suppressions.suppress_address, ledger=True),
+        on(Unsubscribed, suppressions.unsubscribe, ledger=True),
+        on(OptOutFound, handlers.note_found_out, ledger=True),
     ],
     says=[
         ContactCreated,
@@ -33,6 +37,7 @@ service = Service(
         PermissionChanged,
         ContactWroteIn,
         OptOutEffective,
+        SuppressionLifted,
     ],
     serves=http.router,
 )

@@ -12,7 +12,7 @@ from libs.common.settings import Settings
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
-from libs.messaging.events.outbound import ChunkEnded, DeliveryChanged, PermissionApplied, SendAgainDecided
+from libs.messaging.events.outbound import ChunkEnded, DeliveryChanged, OptOutFound, PermissionApplied, SendAgainDecided
 from libs.messaging.permission import Permission
 from libs.messaging.words import MessageClass
 from services.outbound import handlers
@@ -76,7 +76,7 @@ def sender(
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
             *hears,
         ],
-        says=[DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, *says],
+        says=[DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound, *says],
         serves=serves,
         every=[every(RECONCILE_SECONDS, reconcile)],
         needs=list(needs),

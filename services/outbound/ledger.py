@@ -11,7 +11,7 @@ from libs.common.event import Event
 from libs.common.store.ops import Update
 from libs.messaging.words import Status
 from services.outbound import steps
-from services.outbound.model import Delivery, again, changed, move
+from services.outbound.model import Delivery, again, changed, move, opt_out
 
 #: Pause between two tries to record an outcome while the store is down (s).
 RECORD_PAUSE = 0.2
@@ -90,7 +90,7 @@ def said(row: Delivery) -> Sequence[Event]:
 
 def known(row: Delivery) -> Sequence[Event]:
     """What can be said of a row at any time, as often as one likes. A deferral is news only once."""
-    return [changed(row)] if row.status is not Status.DEFERRED or row.attempt == 1 else []
+    return [changed(row), *opt_out(row)] if row.status is not Status.DEFERRED or row.attempt == 1 else []
 
 
 async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery | None:

@@ -12,7 +12,7 @@ from libs.common.item import Index, Item, Row, Table
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageQueued
-from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
+from libs.messaging.events.outbound import DeliveryChanged, OptOutFound, SendAgainDecided
 from libs.messaging.words import Channel, MessageClass, Status
 
 #: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d), so that the row can tell.
@@ -108,6 +108,23 @@ def changed(row: Delivery) -> DeliveryChanged:
         job_id=row.job_id,
         job_ref=row.job_ref,
     )
+
+
+def opt_out(row: Delivery) -> list[OptOutFound]:
+    """That the provider itself refused it because of an opt-out (what we refuse is not failed, but suppressed)."""
+    if row.status is not Status.FAILED or row.error_code is not ErrorCode.OPTED_OUT or row.provider_code is None:
+        return []
+    return [
+        OptOutFound(
+            message_id=row.message_id,
+            contact_id=row.contact_id,
+            channel=row.channel,
+            # Meta's list (131050) is about marketing alone.
+            scope="marketing" if row.channel is Channel.WHATSAPP else "all",
+            provider_code=row.provider_code,
+            at=row.at,
+        )
+    ]
 
 
 def again(row: Delivery, why: Literal["not_sent", "resend", "overdue"]) -> SendAgainDecided:

@@ -83,6 +83,21 @@ class PermissionApplied(Event):
     at: Timestamp
 
 
+class OptOutFound(Event):
+    """The provider refused a send because it keeps the contact on an opt-out list of its own: ``all`` or ``marketing`` (Meta).
+    An opt-out that never came by us counts as much as one that did."""
+
+    TYPE = "outbound.opt-out-found.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    contact_id: str
+    channel: Channel
+    scope: Literal["all", "marketing"]
+    provider_code: str
+    at: Timestamp
+
+
 class SendAgainDecided(Event):
     """A message that was claimed before is to be tried once more, not before ``not_before``; its sender hears this itself
     and claims ``attempt``. ``why`` is ``not_sent`` (the attempt before it certainly did not go out), ``resend`` (its

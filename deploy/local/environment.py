@@ -42,6 +42,7 @@ def of_stack(aws: str, ports: Mapping[str, int]) -> dict[str, str]:
         "no_proxy": NO_PROXY,
         "WECARE_STAGE": "local",
         "WECARE_SEND_MODE": "LIVE",  # the carriers here are the simulator
+        "WECARE_POLL_SECONDS": "2",  # stop quickly; an empty receive costs nothing here
         "PYTHONUNBUFFERED": "1",
     }
     env |= {f"AWS_ENDPOINT_URL_{service}": url(ports["simulator"]) for service in _CARRIER}

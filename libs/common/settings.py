@@ -62,6 +62,8 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Messages in flight in one worker process, over all its queues.
     concurrency: int = Field(default=100, ge=1, le=2000)
+    #: Seconds a receive waits on an empty queue; an idle worker takes up to that long to stop.
+    poll_seconds: float = Field(default=10.0, ge=0, le=20)
     #: Seconds a stopping worker gives to what is running; longer than a provider call.
     drain_seconds: float = Field(default=15.0, ge=0)
     #: Failures of one event before it is dead-lettered.
@@ -95,6 +97,9 @@ class Settings(BaseModel):
     default_zone: str = "UTC"
     #: The WhatsApp portfolio's messaging limit: people outside their 24-hour window per moving 24 hours (0: no limit).
     whatsapp_daily_recipients: int = Field(default=250, ge=0)
+
+    #: Feed -> ARNs of the SNS topics that may come to ``/webhooks/sns/<feed>``, as JSON; none: nothing may.
+    sns_webhook_topics: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_from_json)] = Field(default_factory=dict)
 
     def senders_of(self, channel: str) -> Senders:
         return self.senders.get(channel, Senders())

@@ -24,11 +24,11 @@ from libs.common.stop import Stop, cancel
 from libs.common.ticks import ticks
 from libs.common.topology import Names, QueueSpec, queues_of
 
-LONG_POLL = 20.0
 #: Receives of one queue at the same time, while they come back full.
 POLLS = 4
-#: A poll that a stopping worker finds under way may have taken records already: it gets this long to say so.
-LAST_POLL_SECONDS = 1.0
+#: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them hidden for
+#: the whole visibility time. So it is seen through, and this is what it may be late by.
+LATE_SECONDS = 1.0
 LONGEST_BACKOFF = 15.0
 
 log = structlog.get_logger()
@@ -53,21 +53,21 @@ class _Running:
 
 class Worker:
     """Consumes ``queues`` (all those of ``services``) and does what the services do ``every`` so often, until
-    :meth:`stop`. ``poll`` is how long a receive waits on an empty queue, in seconds."""
+    :meth:`stop`. ``poll`` is how long a receive waits on an empty queue, in seconds (the setting, if None)."""
 
     def __init__(
         self,
         runtime: Runtime,
         services: Sequence[Service],
         queues: Sequence[QueueSpec] | None = None,
-        poll: float = LONG_POLL,
+        poll: float | None = None,
     ) -> None:
         names, named = Names(runtime.settings.prefix), {service.name: service for service in services}
         if queues is None:
             queues = [spec for service in services for spec in queues_of(names, service)]
         self._runtime = runtime
         self._services = services
-        self._poll_seconds = poll
+        self._poll_seconds = runtime.settings.poll_seconds if poll is None else poll
         self._queues = [_Queue(named[spec.service], spec) for spec in queues]
         self._room = Room(runtime.settings.concurrency, [queue.spec.name for queue in self._queues])
         self._running: dict[asyncio.Task[None], _Running] = {}
@@ -110,12 +110,14 @@ class Worker:
     async def _shut_down(self) -> None:
         """Stop taking; let what runs finish; show at once what did not; see acks and publishes through."""
         self._stop.ask()
+        asked = monotonic()
         if self._pollers:
-            await asyncio.wait(self._pollers, timeout=LAST_POLL_SECONDS)
+            await asyncio.wait(self._pollers, timeout=self._poll_seconds + LATE_SECONDS)
         await cancel(self._pollers)
         working = {*self._running, *self._ticks}
         if working:
-            await asyncio.wait(working, timeout=self._runtime.settings.drain_seconds)
+            left_seconds = self._runtime.settings.drain_seconds - (monotonic() - asked)
+            await asyncio.wait(working, timeout=max(0.0, left_seconds))
         left = [running.record for running in self._running.values()]
         await cancel({*self._running, *self._ticks})
         await asyncio.gather(*(self._hide(record, 0) for record in left))

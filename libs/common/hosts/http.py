@@ -10,7 +10,7 @@ import uvicorn
 from libs.common.auth import CognitoVerifier
 from libs.common.discover import discover
 from libs.common.hosts.api import create_app
-from libs.common.hosts.worker import consumed, serve_health
+from libs.common.hosts.worker import consumed, host_for, serve_health
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.settings import settings
@@ -28,7 +28,7 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
     services = discover(names)
     async with aws_runtime(ours, services) as runtime:
         app = create_app(runtime, services, verifier)
-        host = "127.0.0.1" if ours.stage == "local" else "0.0.0.0"  # noqa: S104 - behind the load balancer
+        host = host_for(ours)
         config = uvicorn.Config(
             app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
         )
@@ -37,7 +37,7 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
             await server.serve()
             return
         worker = Worker(runtime, services, consumed(services, ours.prefix))
-        health = await serve_health(worker, health_port) if health_port is not None else None
+        health = await serve_health(worker, health_port, host) if health_port is not None else None
         working = asyncio.create_task(worker.run())
         try:
             await server.serve()

@@ -11,7 +11,7 @@ from libs.common.discover import discover
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.service import Service
-from libs.common.settings import settings
+from libs.common.settings import Settings, settings
 from libs.common.topology import Names, QueueSpec, letter_queues, queues_of
 from libs.common.worker import Worker
 
@@ -21,7 +21,8 @@ async def work(names: Sequence[str], health_port: int | None = None) -> None:
     configure(settings().log_level)
     services = discover(names)
     async with aws_runtime(settings(), services) as runtime:
-        await run_until_signal(Worker(runtime, services, consumed(services, settings().prefix)), health_port)
+        worker = Worker(runtime, services, consumed(services, settings().prefix))
+        await run_until_signal(worker, health_port, host_for(settings()))
 
 
 def consumed(services: Sequence[Service], prefix: str) -> list[QueueSpec]:
@@ -32,12 +33,12 @@ def consumed(services: Sequence[Service], prefix: str) -> list[QueueSpec]:
     return [*own, *(letter_queues(names, discover()) if hears_letters else ())]
 
 
-async def run_until_signal(worker: Worker, health_port: int | None = None) -> None:
+async def run_until_signal(worker: Worker, health_port: int | None = None, host: str = "127.0.0.1") -> None:
     """Run it in this process; SIGTERM and SIGINT stop it gently."""
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, worker.stop)
-    health = await serve_health(worker, health_port) if health_port is not None else None
+    health = await serve_health(worker, health_port, host) if health_port is not None else None
     try:
         await worker.run()
     finally:
@@ -45,7 +46,12 @@ async def run_until_signal(worker: Worker, health_port: int | None = None) -> No
             health.close()
 
 
-async def serve_health(worker: Worker, port: int, host: str = "0.0.0.0") -> asyncio.Server:  # noqa: S104 - for the load balancer
+def host_for(ours: Settings) -> str:
+    """On a laptop only this machine may ask; elsewhere the load balancer does."""
+    return "127.0.0.1" if ours.stage == "local" else "0.0.0.0"  # noqa: S104 - see above
+
+
+async def serve_health(worker: Worker, port: int, host: str) -> asyncio.Server:
     """``GET`` anything: 200 while every queue is being asked, else 503; the body tells about each queue. It holds names
     and numbers only."""
 

@@ -1,0 +1,137 @@
+"""What an admin decides about a letter besides replaying it: edit what is sent, or discard it. Nothing is ever deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.context import Context, Done
+from libs.common.errors import Malformed, Problem, UnknownVersion
+from libs.common.event import Envelope, known_events
+from services.dlq_replay import steps
+from services.dlq_replay.find import letter_by_id, rows
+from services.dlq_replay.handlers import change, decided
+from services.dlq_replay.model import DLQMessage, State
+
+#: Who and what an event is about. Wherever one of these stands, an edit leaves it as it is and brings none in.
+FIXED = frozenset(
+    [
+        "address",
+        "channel",
+        "contactId",
+        "email",
+        "messageClass",
+        "messageId",
+        "phone",
+        "providerId",
+        "providerMessageId",
+        "recipient",
+        "sender",
+        "senderUserId",
+        "to",
+    ]
+)
+#: A transaction takes a hundred writes.
+MOST_DISCARDED = 90
+
+Reason = Annotated[str, Field(min_length=3, max_length=500)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, populate_by_name=True, str_strip_whitespace=True
+    )
+
+
+class EditLetter(_Body):
+    """``data`` replaces the event's data whole; its id, type and everything else stay. ``why`` goes on record."""
+
+    data: dict[str, Any]
+    why: Reason
+
+
+class Discard(_Body):
+    ids: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=1, max_length=MOST_DISCARDED)
+    why: Reason
+
+
+async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Done[DLQMessage]:
+    """What is sent when it is replayed; the original is kept. Raises Problem, naming each field that is wrong."""
+    letter = await letter_by_id(ctx, dlq_message_id)
+    _still_open(letter, "edited")
+    wire = steps.read(letter.body)
+    if not isinstance(wire.get("type"), str) or not isinstance(wire.get("id"), str):
+        raise Problem(422, "NOT_AN_EVENT", "Only an event can be edited", "Discard it, or replay it as it is.")
+    new = {**wire, "data": body.data}
+    _check_fixed(wire, body.data)
+    try:
+        Envelope.from_wire(new)
+    except UnknownVersion as unknown:
+        raise Problem(
+            422, "SCHEMA_UNKNOWN", "This build does not know the type, so it cannot check an edit", str(unknown)
+        ) from None
+    except Malformed as malformed:
+        raise Problem(422, "VALIDATION_FAILED", "The edited event is not valid", str(malformed)) from None
+    text = json.dumps(new, separators=(",", ":"), ensure_ascii=False)
+    after = steps.edited(letter, letter.body if new == wire else text, ctx.actor, body.why, ctx.now)
+    ctx.stage(change(ctx, letter, after))
+    return Done(after, (decided(letter, "edited", ctx.actor, body.why, ctx.now),))
+
+
+def _check_fixed(wire: dict[str, Any], data: dict[str, Any]) -> None:
+    before, after = wire.get("data"), data
+    # What the envelope says that it is about may be put right inside.
+    event = known_events().get(wire["type"])
+    about = to_camel(event.ABOUT) if event else ""
+    was = dict(_fixed(before, about))
+    if about and about not in was:
+        was[about] = wire.get("subject")
+    now = dict(_fixed(after, about))
+    wrong = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))
+    if wrong:
+        errors = [
+            {"field": f"data.{path}", "detail": "Leave it as it was: a replay goes to whom it was meant for."}
+            for path in wrong
+        ]
+        raise Problem(422, "RECIPIENT_FIXED", "An edit cannot change whom or what an event is about", "", errors)
+
+
+def _fixed(value: Any, about: str, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            here = f"{path}.{name}" if path else name
+            if name in FIXED or here == about:
+                yield here, inner
+            else:
+                yield from _fixed(inner, about, here)
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            yield from _fixed(inner, about, f"{path}.{n}")
+
+
+async def discard_letters(body: Discard, ctx: Context) -> Done[list[DLQMessage]]:
+    """They are not replayed any more; the records stay for seven days. Raises Problem."""
+    ids = list(dict.fromkeys(body.ids))
+    found = await rows(ctx, ids)
+    if missing := set(ids) - {row.dlq_message_id for row in found}:
+        errors = [{"field": "ids", "detail": each} for each in sorted(missing)]
+        raise Problem(404, "LETTER_NOT_FOUND", "There are no such letters", "They are kept for seven days.", errors)
+    after = []
+    for letter in found:
+        if letter.state is not State.DISCARDED:
+            _still_open(letter, "discarded")
+            letter_after = steps.discarded(letter, ctx.actor, body.why, ctx.now)
+            ctx.stage(change(ctx, letter, letter_after))
+            after.append(letter_after)
+    return Done(after, tuple(decided(each, "discarded", ctx.actor, body.why, ctx.now) for each in after))
+
+
+def _still_open(letter: DLQMessage, what: str) -> None:
+    if letter.state not in (State.WAITING, State.QUARANTINED):
+        raise Problem(
+            409, "NOT_WAITING", f"It is {letter.state}, so it cannot be {what}", f"Letter {letter.dlq_message_id}"
+        )

@@ -1,0 +1,150 @@
+"""``/api/dlq``: translates and delegates."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from services.dlq_replay import decisions, find, jobs
+from services.dlq_replay.decisions import Discard, EditLetter
+from services.dlq_replay.find import Filter
+from services.dlq_replay.jobs import Ask, AskReplay, Selection
+from services.dlq_replay.model import State, Watched
+from services.dlq_replay.simulate import foresee
+from services.dlq_replay.views import (
+    GroupList,
+    JobList,
+    JobView,
+    LetterDetail,
+    LetterList,
+    Simulation,
+    depths,
+    group_view,
+    job_view,
+    letter_detail,
+    letter_view,
+    summed,
+)
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
+Name = Annotated[str | None, Query(min_length=1, max_length=120)]
+EventType = Annotated[str | None, Query(alias="eventType", min_length=1, max_length=120)]
+Text = Annotated[str | None, Query(min_length=2, max_length=200)]
+#: Letters of a simulation that are shown one by one; the sums are over all.
+SHOWN = 200
+
+
+@router.read("GET", "/api/dlq", role=Role.VIEWER)
+async def list_letters(
+    ctx: Context,
+    state: State = State.WAITING,
+    queue: Name = None,
+    event_type: EventType = None,
+    channel: Name = None,
+    cause: Name = None,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
+    text: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> LetterList:
+    """Dead letters of one state, those that died last before the others."""
+    wanted = Filter(
+        state=state,
+        queue=queue,
+        event_type=event_type,
+        channel=channel,
+        cause=cause,
+        since=since,
+        until=until,
+        text=text,
+    )
+    page = await find.list_letters(ctx, wanted, limit, cursor)
+    return LetterList(items=[letter_view(each) for each in page.items], cursor=page.cursor)
+
+
+@router.read("GET", "/api/dlq/groups", role=Role.VIEWER)
+async def list_groups(
+    ctx: Context,
+    queue: Name = None,
+    event_type: EventType = None,
+    channel: Name = None,
+    cause: Name = None,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
+) -> GroupList:
+    """Waiting letters by cause and type with counts, and the depth of each dead-letter queue."""
+    wanted = Filter(queue=queue, event_type=event_type, channel=channel, cause=cause, since=since, until=until)
+    (waiting, whole), (quarantined, all_of_them) = await asyncio.gather(
+        find.groups(ctx, wanted), find.groups(ctx, wanted.model_copy(update={"state": State.QUARANTINED}))
+    )
+    return GroupList(
+        groups=[group_view(group) for group in waiting],
+        queues=depths(waiting, quarantined),
+        total=sum(group.count for group in waiting),
+        complete=whole and all_of_them,
+    )
+
+
+@router.read("POST", "/api/dlq/simulate", role=Role.VIEWER)
+async def simulate(body: Selection, ctx: Context) -> Simulation:
+    """What would happen if these letters were replayed now; nothing is changed."""
+    letters = await find.rows(ctx, await jobs.chosen(body, ctx))
+    return summed(list(await asyncio.gather(*(foresee(each, ctx) for each in letters))), SHOWN)
+
+
+@router.write("POST", "/api/dlq/replay", role=Role.OPERATOR, status=202)
+async def replay(body: AskReplay, ctx: Context) -> Done[JobView]:
+    """Send letters back to the queues that they died on, as a job."""
+    done = await jobs.ask_replay(body, ctx)
+    return Done(job_view(done.value, ctx.now), done.said)
+
+
+@router.read("GET", "/api/dlq/jobs", role=Role.VIEWER)
+async def list_jobs(ctx: Context, limit: Limit = 20, cursor: Cursor = None) -> JobList:
+    """Replay jobs, newest first."""
+    page = await jobs.list_jobs(ctx, limit, cursor)
+    return JobList(items=[job_view(job, ctx.now) for job in page.items], cursor=page.cursor)
+
+
+@router.read("GET", "/api/dlq/jobs/{job_id}", role=Role.VIEWER)
+async def read_job(job_id: str, ctx: Context) -> JobView:
+    """One replay job and how far it has come."""
+    return job_view(await jobs.job_by_id(ctx, job_id), ctx.now)
+
+
+@router.write("POST", "/api/dlq/jobs/{job_id}/{move}", role=Role.OPERATOR, status=202)
+async def move_job(job_id: str, move: Literal["pause", "resume", "cancel"], body: Ask, ctx: Context) -> Done[JobView]:
+    """Pause, resume or cancel a replay job."""
+    done = await jobs.move_job(job_id, move, body.why, ctx)
+    return Done(job_view(done.value, ctx.now), done.said)
+
+
+@router.write("POST", "/api/dlq/discard", role=Role.ADMIN)
+async def discard(body: Discard, ctx: Context) -> Done[LetterList]:
+    """Decide, for a reason, that letters are not replayed; their records stay."""
+    done = await decisions.discard_letters(body, ctx)
+    return Done(LetterList(items=[letter_view(each) for each in done.value]), done.said)
+
+
+@router.read("GET", "/api/dlq/{dlq_message_id}", role=Role.VIEWER)
+async def read_letter(dlq_message_id: str, ctx: Context) -> LetterDetail:
+    """One letter in full: what died, every attempt, every decision, where its message stands."""
+    letter = await find.letter_by_id(ctx, dlq_message_id)
+    watched = await ctx.get(Watched, letter.message_id) if letter.message_id else None
+    return letter_detail(letter, watched)
+
+
+@router.write("POST", "/api/dlq/{dlq_message_id}/edit", role=Role.ADMIN)
+async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Done[LetterDetail]:
+    """Change the data that a replay sends; the original is kept, and whom it is for stays."""
+    done = await decisions.edit_letter(dlq_message_id, body, ctx)
+    return Done(letter_detail(done.value, None), done.said)

@@ -1,0 +1,280 @@
+"""Dead letters, replay jobs, and the few facts that a simulation needs. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+from zlib import crc32
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp, derived_id, iso
+from libs.common.item import Index, Item, Row, Table
+from libs.common.store.ops import When
+from libs.messaging.words import Status
+
+T = TypeVar("T")
+
+#: How long a letter is kept after it died, or after the last decision about it.
+KEPT = timedelta(days=7)
+JOBS_KEPT = timedelta(days=30)
+#: The letters of one state are spread over so many index keys, that none sees too many writes.
+SHARDS = 8
+#: A letter that has died of so many replays is quarantined: it is left alone until somebody insists.
+MOST_REPLAYS = 5
+#: What is remembered of a letter: its first deaths and actions are as telling as the last.
+MOST_REMEMBERED = 40
+#: Ids in one row of a job.
+CHUNK = 250
+
+
+class State(StrEnum):
+    """``replaying``: a job has taken it and is about to send it. ``replayed``: it is back on its queue, and has not died
+    again since."""
+
+    WAITING = "waiting"
+    REPLAYING = "replaying"
+    REPLAYED = "replayed"
+    QUARANTINED = "quarantined"
+    DISCARDED = "discarded"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class Death(_Part):
+    """One time that it died. ``id`` is that of the message on the dead-letter queue; ``decision`` the replay it died of
+    (0: of none); ``receives`` how often it had been received by then."""
+
+    id: str
+    at: Timestamp
+    cause: str
+    exception: str = ""
+    text: str = ""
+    handler: str = ""
+    build: str = ""
+    receives: int = 1
+    first_received_at: Timestamp | None = None
+    decision: int = 0
+
+
+class Action(_Part):
+    """Who did what to a letter, when and why."""
+
+    what: str
+    at: Timestamp
+    by: str
+    why: str = ""
+    job_id: str | None = None
+
+
+class DLQMessage(Item):
+    """One event that died on one queue (or one message that is no event), however often. ``body`` is as it first died;
+    ``edited_body`` is sent instead, if there is one. ``decision`` counts the replays. ``place`` and ``slot`` are where the
+    index has it: its state, and its time with what it can be grouped and filtered by."""
+
+    TABLE: ClassVar[Table] = Table(
+        "dlq-message", key="dlqMessageId", indexes=(Index("by-place", hash="place", sort="slot"),), ttl="expiresAt"
+    )
+
+    dlq_message_id: str
+    state: State = State.WAITING
+    queue: str
+    service: str
+    handler: str
+    build: str
+    cause: str
+    exception: str
+    text: str
+    event_id: str | None = None
+    event_type: str | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    channel: str | None = None
+    #: The message (ours) and the contact that it is about, where it is about one.
+    message_id: str | None = None
+    contact_id: str | None = None
+    body: str
+    edited_body: str | None = None
+    attributes: dict[str, str] = Field(default_factory=dict)
+    first_died_at: Timestamp
+    died_at: Timestamp
+    deaths: tuple[Death, ...] = ()
+    death_count: int = 0
+    history: tuple[Action, ...] = ()
+    decision: int = 0
+    job_id: str | None = None
+    replayed_at: Timestamp | None = None
+    place: str
+    slot: str
+    #: None while it is quarantined: what nobody could mend is not thrown away by a clock.
+    expires_at: int | None = None
+
+    def with_state(self, state: State, now: datetime) -> DLQMessage:
+        return self.model_copy(
+            update={
+                "state": state,
+                "place": place_of(state, shard_of(self.dlq_message_id)),
+                "expires_at": None if state is State.QUARANTINED else expiry(now),
+            }
+        )
+
+    def with_action(self, action: Action) -> DLQMessage:
+        return self.model_copy(update={"history": remembered(self.history, action)})
+
+    def to_send(self) -> tuple[str, dict[str, str]]:
+        """Body and attributes for its queue. The attributes bring a further death back to this letter."""
+        marks = {"letter": self.dlq_message_id, "replay": str(self.decision)}
+        return self.edited_body or self.body, {**self.attributes, **marks}
+
+
+class Slot(_Part):
+    """What the index knows of a letter without reading it."""
+
+    died_at: str
+    cause: str
+    queue: str
+    event_type: str
+    channel: str
+    dlq_message_id: str
+
+    @staticmethod
+    def of(letter: DLQMessage) -> str:
+        parts = (letter.cause, letter.queue, letter.event_type, letter.channel, letter.dlq_message_id)
+        return "#".join([iso(letter.died_at), *(plain(part) for part in parts)])
+
+    @staticmethod
+    def parse(text: str) -> Slot:
+        """Raises ValueError."""
+        died_at, cause, queue, event_type, channel, dlq_message_id = text.split("#")
+        return Slot(
+            died_at=died_at,
+            cause=cause,
+            queue=queue,
+            event_type=event_type,
+            channel=channel,
+            dlq_message_id=dlq_message_id,
+        )
+
+
+def plain(part: str | None) -> str:
+    """As it can stand in a slot: what could not be read may be called anything."""
+    return (part or "").replace("#", "_")[:120]
+
+
+def place_of(state: State, shard: int) -> str:
+    return f"{state}#{shard}"
+
+
+def shard_of(dlq_message_id: str) -> int:
+    return crc32(dlq_message_id.encode()) % SHARDS
+
+
+def letter_id(queue: str, event_id: str | None, body: str) -> str:
+    """One event on one queue is one letter; what is no event is known by what it says."""
+    if event_id:
+        return derived_id("letter", queue, event_id)
+    return derived_id("letter", queue, "body", hashlib.sha256(body.encode()).hexdigest())
+
+
+def expiry(now: datetime, kept: timedelta = KEPT) -> int:
+    """Unix seconds."""
+    return int((now + kept).timestamp())
+
+
+def remembered(known: tuple[T, ...], new: T) -> tuple[T, ...]:
+    return (*known[:MOST_REMEMBERED], *known[MOST_REMEMBERED:][1 - MOST_REMEMBERED :], new)
+
+
+def moved(old: Item, new: Item) -> tuple[Row, tuple[str, ...], tuple[When, ...]]:
+    """What to set, what to remove and on which condition, to write ``new`` over exactly the ``old`` that was read."""
+    before, after = old.to_row(), new.to_row()
+    changed = {name: value for name, value in after.items() if before.get(name) != value} | {"version": old.version + 1}
+    return changed, tuple(sorted(before.keys() - after.keys())), (When("version", "=", old.version),)
+
+
+class ReplayJob(Item):
+    """A decision to replay an exact list of letters (in :class:`ReplayChunk` rows) at ``rate`` letters a second. ``position``
+    is how far it has come; ``owner`` works on it until ``lease_until``. ``open`` is there while somebody has to."""
+
+    TABLE: ClassVar[Table] = Table(
+        "replay-job",
+        key="jobId",
+        indexes=(
+            Index("by-open", hash="open", sort="createdAt"),
+            Index("by-creation", hash="listed", sort="createdAt"),
+        ),
+        ttl="expiresAt",
+    )
+
+    job_id: str
+    #: ``running``, ``pausing``, ``paused``, ``cancelling``, ``cancelled``, ``done``.
+    state: str = "running"
+    by: str
+    why: str = ""
+    #: Take quarantined letters along.
+    force: bool = False
+    rate: float
+    total: int
+    position: int = 0
+    sent: int = 0
+    skipped: int = 0
+    created_at: Timestamp
+    #: When the first and the last letter went out.
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    next_at: Timestamp | None = None
+    owner: str | None = None
+    lease_until: Timestamp
+    history: tuple[Action, ...] = ()
+    open: str | None = "open"
+    listed: str = "all"
+    expires_at: int
+
+
+class ReplayChunk(Item):
+    """The letters of a job, in their order: row ``n`` (of fixed width) holds :data:`CHUNK` ids, the last one what is left."""
+
+    TABLE: ClassVar[Table] = Table("replay-chunk", key="jobId", sort="n", ttl="expiresAt")
+
+    job_id: str
+    n: str
+    ids: tuple[str, ...]
+    expires_at: int
+
+    @staticmethod
+    def name(n: int) -> str:
+        return f"{n:05d}"
+
+
+class Watched(Item):
+    """Where a message stands that a letter is about, by what was said of it since the letter came; ``rank`` is that of
+    ``status`` and -1 while nothing was said."""
+
+    TABLE: ClassVar[Table] = Table("watched", key="messageId", ttl="expiresAt")
+
+    message_id: str
+    status: Status | None = None
+    rank: int = -1
+    at: Timestamp | None = None
+    expires_at: int
+
+
+class TemplateStanding(Item):
+    """The provider's last word on a template, if there was one in the last 30 days."""
+
+    TABLE: ClassVar[Table] = Table("template-standing", key="id", ttl="expiresAt")
+
+    id: str
+    status: str
+    reason: str | None = None
+    said_at: Timestamp
+    expires_at: int
+
+    @staticmethod
+    def id_of(channel: str, name: str, language: str) -> str:
+        return f"{channel}#{name}#{language}"

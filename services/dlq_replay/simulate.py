@@ -1,0 +1,133 @@
+"""What would happen if a letter were replayed now, as far as this service can know. It changes nothing.
+
+The consumer's own state is not read (it belongs to another service): where the answer depends on it, that is said.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.context import Context
+from libs.common.errors import Malformed, UnknownVersion
+from libs.common.event import Envelope
+from libs.messaging import events
+from libs.messaging.checks import Asked, refusal
+from libs.messaging.content import Template
+from libs.messaging.errors import EXPLANATIONS, ErrorCode
+from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.permission import Permission
+from libs.messaging.words import RANK, Status
+from services.dlq_replay import steps
+from services.dlq_replay.model import DLQMessage, State, TemplateStanding, Watched
+
+# Every event that this build knows, whichever services share the process.
+for _module in pkgutil.iter_modules(events.__path__):
+    importlib.import_module(f"{events.__name__}.{_module.name}")
+
+
+class Outcome(StrEnum):
+    """``refused``: it would be handled, and the message would end unsent for the reason ``code``."""
+
+    READY = "ready"
+    ALREADY_APPLIED = "already_applied"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    SCHEMA_TOO_NEW = "schema_too_new"
+    DIES_AGAIN = "dies_again"
+    UNKNOWN = "unknown"
+    NOT_WAITING = "not_waiting"
+
+
+class Foreseen(BaseModel):
+    """One letter's prospects. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer could tell."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    dlq_message_id: str
+    outcome: Outcome
+    detail: str
+    code: ErrorCode | None = None
+    already_applied: str = "unknown"
+    message_id: str | None = None
+
+
+class _Say(Protocol):
+    def __call__(self, outcome: Outcome, detail: str, code: ErrorCode | None = None) -> Foreseen: ...
+
+
+async def foresee(letter: DLQMessage, ctx: Context) -> Foreseen:
+    """The first thing that stands against a replay, or ``ready``."""
+
+    def say(outcome: Outcome, detail: str, code: ErrorCode | None = None) -> Foreseen:
+        return Foreseen(
+            dlq_message_id=letter.dlq_message_id,
+            outcome=outcome,
+            detail=detail,
+            code=code,
+            already_applied="yes" if outcome is Outcome.ALREADY_APPLIED else "unknown",
+            message_id=letter.message_id,
+        )
+
+    if letter.state not in (State.WAITING, State.QUARANTINED):
+        return say(Outcome.NOT_WAITING, f"It is {letter.state}, so a replay would leave it out.")
+    same_build = bool(letter.build) and letter.build == ctx.settings.build
+    body = letter.edited_body or letter.body
+    if letter.event_type is None and letter.cause != "unhandled" and "-feed-" in letter.queue:
+        if same_build:
+            return say(Outcome.DIES_AGAIN, "The build that could not read this provider's message still runs.")
+        return say(Outcome.UNKNOWN, "Only the service of that feed can tell whether it can read the message now.")
+    try:
+        envelope = Envelope.from_wire(steps.read(body))
+    except UnknownVersion as unknown:
+        return say(Outcome.SCHEMA_TOO_NEW, f"{unknown}; deploy a build that knows it, then replay.")
+    except Malformed as malformed:
+        return say(Outcome.DIES_AGAIN, f"It is still malformed: {malformed}. Edit or discard it.")
+    if letter.cause == "rejected" and same_build and letter.edited_body is None:
+        return say(Outcome.DIES_AGAIN, "The build that rejected it still runs, and would reject it again.")
+    if isinstance(envelope.data, PermissionChanged):
+        return await _permission(envelope.data, ctx, say)
+    if isinstance(envelope.data, MessageQueued) and letter.service.startswith("outbound"):
+        return await _send(envelope.data, ctx, say)
+    return say(
+        Outcome.READY, "Nothing known here stands against it; if it was applied before, that is recognised by its id."
+    )
+
+
+async def _permission(event: PermissionChanged, ctx: Context, say: _Say) -> Foreseen:
+    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+    if copy is not None and copy.standing.revision > event.standing.revision:
+        return say(
+            Outcome.SUPERSEDED, f"Revision {copy.standing.revision} is known; {event.standing.revision} is no news."
+        )
+    return say(Outcome.READY, "It is the newest that is known of this contact.")
+
+
+async def _send(event: MessageQueued, ctx: Context, say: _Say) -> Foreseen:
+    watched = await ctx.get(Watched, event.message_id)
+    status = watched.status if watched else None
+    if status is not None and (RANK[status] >= RANK[Status.SENT] or status is Status.UNKNOWN):
+        return say(Outcome.ALREADY_APPLIED, f"The message is {status}; its sender would not send it again.")
+    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+    if copy is None:
+        return say(Outcome.UNKNOWN, "No permission of this contact is known here; the sender decides by its own copy.")
+    no = refusal(copy.standing, Asked(event.channel, event.purpose, event.content, event.expires_at), ctx.now)
+    if no is not None:
+        return say(Outcome.REFUSED, no.text(), no.code)
+    if isinstance(event.content, Template):
+        name = TemplateStanding.id_of(event.channel, event.content.name, event.content.language)
+        template = await ctx.get(TemplateStanding, name)
+        if template is not None and template.status != "APPROVED":
+            explained = EXPLANATIONS[ErrorCode.TEMPLATE_REJECTED]
+            said = f"{explained.means} The provider says {template.status}."
+            return say(Outcome.REFUSED, f"{said} {explained.do}", ErrorCode.TEMPLATE_REJECTED)
+    return say(
+        Outcome.READY,
+        "It would be sent, unless its sender's ledger knows that it was sent before it died: it is never sent twice.",
+    )

@@ -1,0 +1,236 @@
+"""What the API shows of letters, groups and jobs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp
+from libs.messaging.words import Status
+from services.dlq_replay import steps
+from services.dlq_replay.find import Group
+from services.dlq_replay.model import DLQMessage, ReplayJob, State, Watched
+from services.dlq_replay.simulate import Foreseen
+
+
+class View(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class LetterView(View):
+    """One line of a list: what died, where and why. ``deaths`` counts how often it died, ``replays`` how often it was
+    replayed."""
+
+    dlq_message_id: str
+    state: State
+    queue: str
+    service: str
+    handler: str
+    build: str
+    cause: str
+    exception: str
+    text: str
+    event_id: str | None = None
+    event_type: str | None = None
+    channel: str | None = None
+    message_id: str | None = None
+    contact_id: str | None = None
+    deaths: int
+    replays: int
+    edited: bool
+    job_id: str | None = None
+    first_died_at: Timestamp
+    died_at: Timestamp
+    replayed_at: Timestamp | None = None
+    #: When it is removed; missing while it is quarantined.
+    expires_at: int | None = None
+
+
+class LetterList(View):
+    items: list[LetterView]
+    cursor: str | None = None
+
+
+class DeathView(View):
+    at: Timestamp
+    cause: str
+    exception: str
+    text: str
+    handler: str
+    build: str
+    #: How often it had been received when it was given up.
+    receives: int
+    first_received_at: Timestamp | None = None
+    #: The replay that it died of; missing for the first death.
+    replay: int | None = None
+
+
+class ActionView(View):
+    what: str
+    at: Timestamp
+    by: str
+    why: str
+    job_id: str | None = None
+
+
+class MessageStanding(View):
+    """Where the message stands that a letter is about: ``status`` by what its sender has said since the letter came;
+    missing if nothing was said. The whole story is at ``timeline``."""
+
+    message_id: str
+    status: Status | None = None
+    at: Timestamp | None = None
+    href: str
+    timeline: str
+
+
+class LetterDetail(LetterView):
+    """One letter in full. ``event`` is what died, ``body`` the same as it was written where it is no JSON object;
+    ``edited_event`` is sent instead of it, if there is one."""
+
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    attributes: dict[str, str]
+    event: dict[str, Any] | None = None
+    body: str | None = None
+    edited_event: dict[str, Any] | None = None
+    attempts: list[DeathView]
+    history: list[ActionView]
+    message: MessageStanding | None = None
+
+
+class GroupView(View):
+    cause: str
+    event_type: str | None = None
+    count: int
+    oldest_at: str
+    newest_at: str
+    queues: dict[str, int]
+
+
+class QueueDepth(View):
+    """Letters that nobody has decided about. (SQS itself shows none of them: they are taken off as soon as they are kept.)"""
+
+    queue: str
+    waiting: int
+    quarantined: int
+
+
+class GroupList(View):
+    """``complete`` is false if there are more letters than one question counts; the figures are then at least right."""
+
+    groups: list[GroupView]
+    queues: list[QueueDepth]
+    total: int
+    complete: bool
+
+
+class Simulation(View):
+    """``outcomes`` sums over all ``total`` letters; ``refusals`` splits those that would be refused by their code."""
+
+    total: int
+    outcomes: dict[str, int]
+    refusals: dict[str, int]
+    items: list[Foreseen]
+
+
+class JobView(View):
+    """``skipped``: somebody else had decided about the letter by then. ``rate`` is what was asked for, ``actual_rate`` what
+    came of it; ``seconds_left`` at that rate."""
+
+    job_id: str
+    state: str
+    by: str
+    why: str
+    rate: float
+    total: int
+    position: int
+    sent: int
+    skipped: int
+    actual_rate: float | None = None
+    seconds_left: float | None = None
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    history: list[ActionView]
+
+
+class JobList(View):
+    items: list[JobView]
+    cursor: str | None = None
+
+
+def letter_view(letter: DLQMessage) -> LetterView:
+    return LetterView(**_shown(letter))
+
+
+def letter_detail(letter: DLQMessage, watched: Watched | None) -> LetterDetail:
+    event = steps.read(letter.body)
+    message = None
+    if letter.message_id:
+        href = f"/api/messages/{letter.message_id}"
+        known = watched.model_dump(include={"status", "at"}) if watched else {}
+        message = MessageStanding(message_id=letter.message_id, href=href, timeline=f"{href}/timeline", **known)
+    return LetterDetail(
+        **_shown(letter),
+        correlation_id=letter.correlation_id,
+        traceparent=letter.traceparent,
+        attributes=letter.attributes,
+        event=event or None,
+        body=None if event else letter.body,
+        edited_event=steps.read(letter.edited_body) if letter.edited_body else None,
+        attempts=[DeathView(**each.model_dump(), replay=each.decision or None) for each in letter.deaths],
+        history=[ActionView(**each.model_dump()) for each in letter.history],
+        message=message,
+    )
+
+
+def _shown(letter: DLQMessage) -> dict[str, Any]:
+    same = {name: getattr(letter, name) for name in LetterView.model_fields if name in DLQMessage.model_fields}
+    counted = {"deaths": letter.death_count, "replays": letter.decision, "edited": letter.edited_body is not None}
+    return {**same, **counted}
+
+
+def group_view(group: Group) -> GroupView:
+    return GroupView(
+        cause=group.cause,
+        event_type=group.event_type or None,
+        count=group.count,
+        oldest_at=group.oldest,
+        newest_at=group.newest,
+        queues=group.queues,
+    )
+
+
+def depths(waiting: Iterable[Group], quarantined: Iterable[Group]) -> list[QueueDepth]:
+    found: dict[str, QueueDepth] = {}
+    for name, groups in (("waiting", waiting), ("quarantined", quarantined)):
+        for group in groups:
+            for queue, count in group.queues.items():
+                depth = found.setdefault(queue, QueueDepth(queue=queue, waiting=0, quarantined=0))
+                setattr(depth, name, getattr(depth, name) + count)
+    return [found[queue] for queue in sorted(found)]
+
+
+def job_view(job: ReplayJob, now: datetime) -> JobView:
+    shown = {name: getattr(job, name) for name in JobView.model_fields if name in ReplayJob.model_fields}
+    shown["history"] = [ActionView(**each.model_dump()) for each in job.history]
+    # The clock of a rate runs from the first letter: n letters take n - 1 intervals.
+    seconds = ((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
+    rate = job.sent / seconds if seconds >= 1 and job.sent > 1 else None
+    left = (job.total - job.position) / (rate or job.rate) if job.state == "running" else None
+    return JobView(**shown, actual_rate=rate and round(rate, 2), seconds_left=left and round(left, 1))
+
+
+def summed(items: list[Foreseen], shown: int) -> Simulation:
+    outcomes: dict[str, int] = {}
+    refusals: dict[str, int] = {}
+    for item in items:
+        outcomes[item.outcome] = outcomes.get(item.outcome, 0) + 1
+        if item.code:
+            refusals[item.code] = refusals.get(item.code, 0) + 1
+    return Simulation(total=len(items), outcomes=outcomes, refusals=refusals, items=items[:shown])

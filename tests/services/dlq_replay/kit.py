@@ -1,0 +1,133 @@
+"""A shop whose handler can be broken and mended, and the workbench that keeps what it lets die."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from libs.common.context import Context
+from libs.common.errors import Malformed, Poison
+from libs.common.event import Event
+from libs.common.item import Item, Table
+from libs.common.service import Feed, Service, on
+from libs.common.settings import Settings
+from libs.common.testing.world import World
+from libs.messaging.events.contacts import PermissionChanged
+from services.dlq_replay.service import service as workbench
+from tests.kit.toy import Greeted
+
+QUEUE = "wecare-test-shop"
+DLQ = f"{QUEUE}-dlq"
+
+
+class Sale(Item):
+    """That it was applied, and how often anew: the oracle of double effects."""
+
+    TABLE = Table("sale", key="name")
+
+    name: str
+    event_id: str
+
+
+class Shop:
+    """``broken`` is what its handler raises while it is not None; ``runs`` counts its calls by name."""
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+        self.runs: Counter[str] = Counter()
+        self.applied: Counter[str] = Counter()
+        self.service = Service(
+            "shop",
+            owns=[Sale],
+            hears=[on(Greeted, self.hear)],
+            says=[Greeted],
+            feeds=[Feed("shop", self.parse)],
+        )
+
+    async def hear(self, event: Greeted, ctx: Context) -> None:
+        self.runs[event.name] += 1
+        if event.trouble == "poison":
+            raise Poison("this one can never be applied")
+        if self.broken is not None:
+            raise self.broken
+        if await ctx.write(ctx.insert(Sale(name=event.name, event_id=ctx.cause.id if ctx.cause else ""))):
+            self.applied[event.name] += 1
+
+    def parse(self, body: str) -> list[tuple[str, Event]]:
+        if not body.startswith("hi "):
+            raise Malformed("a greeting starts with hi")
+        return [(body, Greeted(name=body[3:]))]
+
+
+class Bench:
+    """The world of both, and the API in the words of a test."""
+
+    def __init__(self, *more: Service, settings: Settings | None = None) -> None:
+        self.shop = Shop()
+        chosen = settings or Settings(stage="test", send_mode="LIVE", max_attempts=1, build="b1")
+        self.world = World([self.shop.service, workbench, *more], settings=chosen)
+        self.operator = self.world.http("OPERATOR")
+        self.admin = self.world.http("ADMIN")
+        self.viewer = self.world.http("VIEWER")
+
+    async def dies(self, *names: str, error: Exception | None = None, **facts: Any) -> None:
+        """These greetings die in the shop, which is well again afterwards."""
+        self.shop.broken = error or Poison("the shop is closed")
+        await self.world.hear(*(Greeted(name=name, **facts) for name in names))
+        self.shop.broken = None
+
+    async def letters(self, **query: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.get("/api/dlq", **query))["items"]
+        return found
+
+    async def only(self, **query: Any) -> dict[str, Any]:
+        (letter,) = await self.letters(**query)
+        return letter
+
+    async def show(self, letter: dict[str, Any]) -> dict[str, Any]:
+        return await self.get(f"/api/dlq/{letter['dlqMessageId']}")
+
+    async def get(self, path: str, **query: Any) -> dict[str, Any]:
+        answer = await self.viewer.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def ask(self, client: httpx.AsyncClient | None = None, status: int = 202, **body: Any) -> dict[str, Any]:
+        """Ask for a replay."""
+        answer = await (client or self.operator).post("/api/dlq/replay", json=body)
+        assert answer.status_code == status, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def work(self) -> None:
+        """Let the replayer have its turns until no job is open, and let everything follow."""
+        for _ in range(200):
+            await self.world.tick("dlq-replay")
+            jobs = (await self.get("/api/dlq/jobs"))["items"]
+            if all(job["state"] in ("done", "cancelled", "paused") for job in jobs):
+                return
+            self.world.clock.advance(11)  # longer than a lease
+        raise AssertionError(f"never done: {jobs}")
+
+    async def replayed(self, **body: Any) -> dict[str, Any]:
+        """A replay, seen through; the job as it ended."""
+        job = await self.ask(**body)
+        await self.work()
+        return await self.get(f"/api/dlq/jobs/{job['jobId']}")
+
+
+def ids(letters: Sequence[dict[str, Any]]) -> list[str]:
+    return [letter["dlqMessageId"] for letter in letters]
+
+
+def wrapped(record_body: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(record_body)
+    return told
+
+
+__all__ = ["DLQ", "QUEUE", "Bench", "Greeted", "PermissionChanged", "Shop", "ids", "wrapped", "workbench"]

@@ -62,6 +62,9 @@ class Consent(_Part):
     allow_listed: bool = False
     #: Why nothing may be sent to the address, while that is so.
     suppressed: str | None = None
+    suppressed_at: Timestamp | None = None
+    #: When an administrator last lifted it: reports of before that no longer count.
+    suppression_lifted_at: Timestamp | None = None
     last_inbound_at: Timestamp | None = None
     heard: dict[Kind, Statement] = Field(default_factory=dict)
     #: Evidence of the opt-out that the sender has not acknowledged yet, and the revision that told it.
@@ -102,7 +105,21 @@ def stated(consent: Consent, kind: Kind, statement: Statement) -> Consent:
 def moved(consent: Consent) -> Consent:
     """For a new address: what was tied to the old one stays behind."""
     heard = {kind: statement for kind, statement in consent.heard.items() if kind is not Kind.WROTE_IN}
-    return settled(consent.model_copy(update={"heard": heard, "last_inbound_at": None, "suppressed": None}))
+    gone = dict.fromkeys(("last_inbound_at", "suppressed", "suppressed_at", "suppression_lifted_at"))
+    return settled(consent.model_copy(update={"heard": heard, **gone}))
+
+
+def suppressed(consent: Consent, reason: str, at: datetime) -> Consent:
+    """The first report counts; none does that is older than the lifting of one."""
+    if consent.suppressed or (consent.suppression_lifted_at and moment(at) <= consent.suppression_lifted_at):
+        return consent
+    return consent.model_copy(update={"suppressed": reason, "suppressed_at": moment(at)})
+
+
+def lifted(consent: Consent, now: datetime) -> Consent:
+    """May be written to again, as far as the address goes."""
+    change = {"suppressed": None, "suppressed_at": None, "suppression_lifted_at": moment(now)}
+    return consent.model_copy(update=change)
 
 
 def settled(consent: Consent) -> Consent:

@@ -13,7 +13,7 @@ from libs.common.clock import Timestamp
 from libs.common.context import Context, Done, Page
 from libs.common.hosts.routes import Api
 from libs.messaging.words import Channel, Purpose
-from services.contacts import requests, search
+from services.contacts import requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact
 
@@ -37,7 +37,9 @@ class ConsentView(_View):
     how: str | None = None
     evidence_id: str | None = None
     allow_listed: bool = False
+    #: Why nothing may be sent to the address (a hard bounce, a complaint, a provider's list), and since when.
     suppressed: str | None = None
+    suppressed_at: Timestamp | None = None
     last_inbound_at: Timestamp | None = None
 
 
@@ -131,6 +133,14 @@ async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
 async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: Context) -> Done[ContactView]:
     """Record an opt-in or opt-out with its evidence."""
     return _seen(await requests.set_consent(contact_id, channel, body, ctx))
+
+
+@router.write("DELETE", "/api/contacts/{contact_id}/suppressions/{channel}", role=Role.ADMIN)
+async def lift_suppression(
+    contact_id: str, channel: Channel, reason: Annotated[str, Query(min_length=1, max_length=500)], ctx: Context
+) -> Done[ContactView]:
+    """Let a suppressed address be written to again; the reason is kept."""
+    return _seen(await suppressions.lift_suppression(contact_id, channel, reason, ctx))
 
 
 @router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)

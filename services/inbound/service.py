@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from libs.common.service import Feed, Service
+from libs.common.service import Bucket, Feed, Grant, Secret, Service, on
+from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import (
     AccountNoticed,
     AddressSuppressed,
     ConversationNoticed,
+    EmailStored,
     MessageReceived,
     PreferenceChanged,
     ReceiptReceived,
+    Unsubscribed,
 )
-from services.inbound.channels import sms_two_way, sms_voice, whatsapp
+from services.inbound import handlers, http
+from services.inbound.channels import email, sms_two_way, sms_voice, whatsapp
 
 #: One AWS service reports on SMS, MMS, voice and RCS, and brings what people answer by SMS and RCS.
 SMS_VOICE = ("sms-voice.amazonaws.com",)
@@ -20,8 +24,27 @@ service = Service(
     "inbound",
     feeds=[
         Feed("whatsapp", whatsapp.parse, principals=("social-messaging.amazonaws.com",)),
+        Feed("email", email.parse, principals=("ses.amazonaws.com",)),
         Feed("sms-voice", sms_voice.parse, principals=SMS_VOICE),
         Feed("sms-voice-inbound", sms_two_way.parse, principals=SMS_VOICE, timed=True),
     ],
-    says=[MessageReceived, ReceiptReceived, AccountNoticed, PreferenceChanged, AddressSuppressed, ConversationNoticed],
+    hears=[on(EmailStored, handlers.read_mail)],
+    says=[
+        MessageReceived,
+        ReceiptReceived,
+        AccountNoticed,
+        PreferenceChanged,
+        AddressSuppressed,
+        ConversationNoticed,
+        EmailStored,
+        Unsubscribed,
+    ],
+    serves=http.router,
+    needs=[
+        Bucket(handlers.MAIL, days=30),
+        Secret(unsubscribe.SECRET),
+        Secret(http.META_APP_SECRET),
+        Secret(http.META_VERIFY_TOKEN),
+        Grant(("sns:ConfirmSubscription",)),
+    ],
 )

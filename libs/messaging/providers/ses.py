@@ -66,6 +66,11 @@ def is_hard(kind: str) -> bool:
     return kind == "Permanent"
 
 
+def is_suppressed(subtype: str) -> bool:
+    """SES did not even try: the address is on a list."""
+    return subtype in _SUPPRESSED
+
+
 def bulk_code(status: str) -> ErrorCode:
     """Ours for an entry of SendBulkEmail that was not taken."""
     return BULK_ENTRIES.get(status, ErrorCode.UNKNOWN)

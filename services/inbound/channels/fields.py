@@ -78,3 +78,12 @@ def moment(source: Json, name: str, where: str) -> datetime:
         return datetime.fromtimestamp(number, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise Malformed(f"{where}.{name}: missing or not Unix seconds") from None
+
+
+def iso_moment(source: Json, name: str, where: str) -> datetime:
+    """A time in ISO 8601, aware; without an offset it is UTC."""
+    try:
+        found = datetime.fromisoformat(source[name])
+    except (KeyError, TypeError, ValueError):
+        raise Malformed(f"{where}.{name}: missing or not a time in ISO 8601") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

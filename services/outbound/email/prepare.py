@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from libs.common.context import Context
+from libs.common.files import TooBig
 from libs.messaging import unsubscribe
 from libs.messaging.content import Email, File
 from libs.messaging.errors import ErrorCode
@@ -15,7 +16,6 @@ from services.outbound.email.channel import LONGEST_MESSAGE, wants_unsubscribe
 
 #: Base64 makes three bytes four and breaks lines; what is more cannot fit.
 LONGEST_FILES = LONGEST_MESSAGE * 3 // 4
-_GONE = frozenset({"NoSuchKey", "NoSuchBucket", "404", "AccessDenied", "403"})
 
 
 async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
@@ -38,19 +38,12 @@ async def fetched(files: list[File], ctx: Context) -> dict[str, bytes]:
         if not (file.url or "").startswith("s3://") or not bucket.startswith(f"{ctx.settings.prefix}-") or not key:
             raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours, by its s3:// address.")
         room = LONGEST_FILES - sum(len(data) for data in found.values())
-        found[file.url or ""] = await _read(bucket, key, room, ctx)
+        try:
+            data = await ctx.files.read(bucket, key, room)
+        except TooBig:
+            detail = f"The attachments are more than {LONGEST_FILES} bytes together."
+            raise Invalid(ErrorCode.INVALID_CONTENT, detail) from None
+        if data is None:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is not there.")
+        found[file.url or ""] = data
     return found
-
-
-async def _read(bucket: str, key: str, room: int, ctx: Context) -> bytes:
-    client = await ctx.aws.client("s3")
-    try:
-        answer = await client.get_object(Bucket=bucket, Key=key)
-    except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") in _GONE:
-            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is not there.") from None
-        raise
-    async with answer["Body"] as body:
-        if answer["ContentLength"] > room:
-            raise Invalid(ErrorCode.INVALID_CONTENT, f"The attachments are more than {LONGEST_FILES} bytes together.")
-        return bytes(await body.read())

@@ -1,0 +1,91 @@
+"""Addresses that must not be written to, whatever was agreed: set by what providers tell, lifted by an administrator alone.
+And the way out by a link, which is an opt-out like any other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.common.event import Event
+from libs.messaging.events.contacts import SuppressionLifted
+from libs.messaging.events.inbound import AddressSuppressed, Unsubscribed
+from libs.messaging.words import Channel
+from services.contacts.changes import (
+    consent_said,
+    evidence_id,
+    held_by,
+    holders,
+    permissions_said,
+    save,
+    state,
+)
+from services.contacts.consents import Kind, lifted, moment, suppressed
+from services.contacts.model import AddressClaim, Contact, Evidence
+from services.contacts.requests import existing
+
+#: Somebody who presses the button again and again says one thing.
+SAME = timedelta(minutes=1)
+
+
+async def suppress_address(event: AddressSuppressed, ctx: Context) -> list[Event]:
+    """The contact that holds the address now; one that has moved to another is not meant. The first reason stays, and a report
+    from before the suppression was lifted changes nothing."""
+    kind = "email" if event.channel is Channel.EMAIL else "phone"
+    taken = await holders(ctx, [AddressClaim.id_of(kind, event.address)])
+    if not taken:
+        return []
+    before = await held_by(ctx, next(iter(taken.values())))
+    consent = suppressed(before.consent(event.channel), event.reason, event.at)
+    if consent == before.consent(event.channel):
+        return []
+    after = save(ctx, before, before.with_consent(event.channel, consent))
+    return permissions_said(before, after)
+
+
+async def lift_suppression(contact_id: str, channel: Channel, reason: str, ctx: Context) -> Done[Contact]:
+    """Raises Problem CONTACT_NOT_FOUND, NOT_SUPPRESSED, or VALIDATION_FAILED without a reason."""
+    before = await existing(ctx, contact_id)
+    reason, was = reason.strip(), before.consent(channel).suppressed
+    if not reason:
+        errors = [{"field": "reason", "detail": "Say why the address can be written to again."}]
+        raise Problem(422, "VALIDATION_FAILED", "The request is not as it should be", "See: reason", errors)
+    if was is None:
+        raise Problem(404, "NOT_SUPPRESSED", f"The contact is not suppressed on {channel}")
+    after = save(ctx, before, before.with_consent(channel, lifted(before.consent(channel), ctx.now)))
+    said = SuppressionLifted(
+        contact_id=contact_id, channel=channel, address=after.address(channel), was=was, reason=reason, at=ctx.now
+    )
+    return Done(after, (said, *permissions_said(before, after)))
+
+
+async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
+    """Out of the whole channel: who presses the button in any mail of ours gets none. Of a contact that is gone nobody is left
+    to write to."""
+    before = await ctx.get(Contact, event.contact_id)
+    if before is None or before.deleted_at is not None:
+        return []
+    consent = before.consent(event.channel)
+    withdrawn = consent.heard.get(Kind.WITHDRAWN)
+    if consent.opted_out_at and withdrawn and timedelta() <= event.at - withdrawn.at < SAME:
+        return []
+    evidence = Evidence(
+        contact_id=before.contact_id,
+        evidence_id=evidence_id(event.at, event.channel, event.message_id, "unsubscribe"),
+        channel=event.channel,
+        opted_in=False,
+        who="customer",
+        how="one-click",
+        words="List-Unsubscribe=One-Click",
+        message_id=event.message_id,
+        at=moment(event.at),
+        heard_at=ctx.now,
+    )
+    contact = await state(ctx, before, Kind.WITHDRAWN, evidence)
+    if contact == before:
+        return []
+    after = save(ctx, before, contact)
+    return [
+        *consent_said(before, after, evidence),
+        *permissions_said(before, after, also=(event.channel,)),
+    ]

@@ -1,21 +1,36 @@
 """Introduces a local stack and its carriers to each other: the simulator, through the same calls as AWS."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from deploy.local import sms_voice
 from libs.common.topology import Names, Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], account: str, region: str) -> dict[str, str]:
-    """Have the events of every linked WhatsApp account published to our feed topic, if a service has that feed.
+    """Have what the carriers report published to our feed topics, if a service has those feeds.
 
-    Returns the variable that names the phone numbers which may send.
+    Returns the variables that name who may send.
     """
+
+    def topic_arn(name: str) -> str:
+        return f"arn:aws:sns:{region}:{account}:{name}"
+
+    senders = sms_voice.provision(topology, client, topic_arn)
+    return {
+        "WECARE_WHATSAPP_PHONE_NUMBER_IDS": ",".join(_whatsapp(topology, client, topic_arn)),
+        "WECARE_SENDERS": json.dumps(senders),
+    }
+
+
+def _whatsapp(topology: Topology, client: Callable[[str], Any], topic_arn: Callable[[str], str]) -> list[str]:
+    """Events of every linked account to our topic; returns the ids of its phone numbers."""
     social, topic = client("socialmessaging"), Names(topology.prefix).feed_topic("whatsapp")
-    destination = {"eventDestinationArn": f"arn:aws:sns:{region}:{account}:{topic}"}
+    destination = {"eventDestinationArn": topic_arn(topic)}
     numbers = []
     for linked in social.list_linked_whatsapp_business_accounts()["linkedAccounts"]:
         if any(spec.name == topic for spec in topology.topics):
             social.put_whatsapp_business_account_event_destinations(id=linked["id"], eventDestinations=[destination])
         numbers += social.get_linked_whatsapp_business_account(id=linked["id"])["account"]["phoneNumbers"]
-    return {"WECARE_WHATSAPP_PHONE_NUMBER_IDS": ",".join(number["phoneNumberId"] for number in numbers)}
+    return [number["phoneNumberId"] for number in numbers]

@@ -28,13 +28,16 @@ class Platform:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def contact(self, phone: str, name: str, *, opted_in: bool = True) -> str:
+    def contact(self, phone: str, name: str, *, opted_in: bool = True, channel: str = "whatsapp") -> str:
         made = self.operator.call("POST", "/api/contacts", {"name": name, "phone": phone}, expect=201)
         contact_id = str(made["contactId"])
         if opted_in:
-            consent = {"optedIn": True, "how": "form", "words": "Yes, message me on WhatsApp"}
-            self.operator.call("PUT", f"/api/contacts/{contact_id}/consents/whatsapp", consent)
+            self.opt_in(contact_id, channel)
         return contact_id
+
+    def opt_in(self, contact_id: str, channel: str) -> None:
+        consent = {"optedIn": True, "how": "form", "words": f"Yes, message me ({channel})"}
+        self.operator.call("PUT", f"/api/contacts/{contact_id}/consents/{channel}", consent)
 
     def send(self, contact_id: str, content: dict[str, Any], *, expect: int = 202, **more: Any) -> Any:
         body = {"contactId": contact_id, "channel": "whatsapp", "content": content, **more}
@@ -75,9 +78,22 @@ class Platform:
         entries: list[Any] = self.simulator.get("/control/ledger", to=to, message_id=message_id)["entries"]
         return entries
 
-    def writes_in(self, phone: str, text: str, times: int = 1) -> None:
-        body = {"from": phone, "text": text, "times": times, "profile_name": "Ann Example"}
-        self.simulator.call("POST", "/control/inbound/whatsapp", body)
+    def writes_in(self, phone: str, text: str, times: int = 1, channel: str = "whatsapp") -> None:
+        body: dict[str, Any] = {"from": phone, "text": text, "times": times}
+        if channel == "whatsapp":
+            body["profile_name"] = "Ann Example"
+        self.simulator.call("POST", f"/control/inbound/{channel}", body)
+
+    def opted_out(self, contact_id: str, channel: str) -> Any:
+        """Wait for an opt-out on the channel to be effective; returns its evidence."""
+
+        def effective() -> Any:
+            found = self.operator.get(f"/api/contacts/{contact_id}/consents")["evidence"]
+            return next(
+                (e for e in found if e["channel"] == channel and not e["optedIn"] and e.get("effectiveAt")), None
+            )
+
+        return until(f"the opt-out on {channel} to be effective", effective)
 
     def inbound_of(self, contact_id: str) -> list[Any]:
         items = self.operator.get("/api/messages", contactId=contact_id)["items"]

@@ -142,6 +142,8 @@ class Card(Part):
     title: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2000)
     media_url: str | None = None
+    #: A file of ours instead of ``media_url``.
+    media_file_id: str | None = None
     height: Literal["SHORT", "MEDIUM", "TALL"] = "MEDIUM"
     suggestions: list[Suggestion] = Field(default_factory=list, max_length=4)
 
@@ -152,12 +154,15 @@ class Rich(Part):
     kind: Literal["rich"] = "rich"
     text: str | None = Field(default=None, max_length=3072)
     file_url: str | None = None
+    #: Files of ours instead of the URL of the same name.
+    file_id: str | None = None
     cards: list[Card] = Field(default_factory=list, max_length=10)
     orientation: Literal["VERTICAL", "HORIZONTAL"] = "VERTICAL"
     width: Literal["SMALL", "MEDIUM"] = "MEDIUM"
     suggestions: list[Suggestion] = Field(default_factory=list, max_length=11)
     fallback_text: str | None = Field(default=None, max_length=1600)
     fallback_media_url: str | None = None
+    fallback_media_file_id: str | None = None
 
 
 class Choosing(Part):

@@ -1,0 +1,46 @@
+"""What is known of a stored file outside ``media``: each service that accepts or sends files keeps its own copy."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from libs.common.context import Context
+from libs.common.item import Item, Table
+from libs.messaging.events.media import MediaDeleted, MediaStored
+
+
+class FileCopy(Item):
+    """Where a file is and what it is. It never changes; it goes with the file."""
+
+    TABLE: ClassVar[Table] = Table("file-copy", key="fileId", ttl="expiresAt")
+
+    file_id: str
+    bucket: str
+    s3_key: str
+    content_type: str
+    size: int
+    filename: str | None = None
+    expires_at: int
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.s3_key}"
+
+
+async def keep_file(event: MediaStored, ctx: Context) -> None:
+    """The same however often it is heard."""
+    copy = FileCopy(
+        file_id=event.file_id,
+        bucket=event.bucket,
+        s3_key=event.key,
+        content_type=event.content_type,
+        size=event.size,
+        filename=event.filename,
+        expires_at=int(event.expires_at.timestamp()),
+    )
+    await ctx.write(ctx.put(copy))
+
+
+async def forget_file(event: MediaDeleted, ctx: Context) -> None:
+    """If it is forgotten before it was kept, the file itself is gone all the same."""
+    await ctx.write(ctx.delete(FileCopy, event.file_id))

@@ -1,0 +1,169 @@
+"""Files: what their bytes say they are, and which of them each channel carries. Pure.
+
+Types are told from the first bytes, never from a name or a header. The table knows what messages carry and nothing else: what
+is not in it is not accepted. Limits: Meta, "Supported media types" (December 2025); AWS, "MMS file types, size and
+character limits", "SendRcsMessage", and SES's quota of 40 MB a message after base64 (2026).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from libs.messaging.words import Channel
+
+KB = 1024
+MB = 1024 * KB
+#: The largest file of any channel.
+MOST_BYTES = 100 * MB
+#: So many first bytes tell the type: a document's parts are named somewhat inside its container.
+HEAD_BYTES = 8 * KB
+
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_OLD_OFFICE = ("application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint")
+#: Types that the first bytes cannot tell apart: within these the declared one is taken, else the first (``""``: none).
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "mp4": ("video/mp4", "audio/mp4"),
+    "text": ("text/plain", "text/csv", "text/vcard", "text/calendar"),
+    "office": ("", _WORD, _SHEET, _SLIDES),
+    "old-office": ("", *_OLD_OFFICE),
+}
+#: Other names in use, and what they mean.
+ALIASES = {
+    "image/jpg": "image/jpeg",
+    "audio/mp3": "audio/mpeg",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/opus": "audio/ogg",
+    "video/3gp": "video/3gpp",
+    "text/x-vcard": "text/vcard",
+}
+_SIGNS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"#!AMR", "audio/amr"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"%PDF-", "application/pdf"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old-office"),
+)
+_OFFICE_PARTS = ((b"word/", _WORD), (b"xl/", _SHEET), (b"ppt/", _SLIDES))
+#: What a browser would run or a mail client would render, though its bytes are text.
+_ACTIVE = re.compile(r"\s*<(!doctype|\?xml|!--|html|head|body|script|svg|iframe|style|meta|a\b)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+def bare(content_type: str | None) -> str:
+    """``audio/ogg; codecs=opus`` -> ``audio/ogg``; other names of a type -> the one used here."""
+    plain = (content_type or "").partition(";")[0].strip().lower()
+    return ALIASES.get(plain, plain)
+
+
+def settle(declared: str | None, head: bytes) -> str | None:
+    """The type of a file that begins with ``head``. ``declared`` only decides within a family; None: nothing we know."""
+    found = _sniff(head)
+    if found not in FAMILIES:
+        return found
+    family = FAMILIES[found]
+    return bare(declared) if bare(declared) in family else family[0] or None
+
+
+def _sniff(head: bytes) -> str | None:
+    for at, sign, found in _SIGNS:
+        if head.startswith(sign, at) and (found != "image/webp" or head.startswith(b"RIFF")):
+            return found
+    if head[4:8] == b"ftyp":
+        return "video/3gpp" if head[8:10] == b"3g" else "audio/mp4" if head[8:12] == b"M4A " else "mp4"
+    if head.startswith(b"PK\x03\x04"):
+        return _zipped(head)
+    if len(head) > 1 and head[0] == 0xFF:
+        # ADTS has layer 0; MP3 frames layer III.
+        return "audio/aac" if head[1] & 0xF6 == 0xF0 else "audio/mpeg" if head[1] & 0xE6 == 0xE2 else None
+    return "text" if _is_text(head) else None
+
+
+def _zipped(head: bytes) -> str | None:
+    """An office document names its parts; another archive is nothing that messages carry."""
+    if b"[Content_Types].xml" not in head and b"_rels/" not in head:
+        return None
+    return next((found for part, found in _OFFICE_PARTS if part in head), "office")
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and not _CONTROL.search(text) and not _ACTIVE.match(text)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a channel carries as one kind: these types, each up to so many bytes."""
+
+    kind: str
+    types: frozenset[str]
+    most: int
+
+
+def _limit(kind: str, most: int, *types: str) -> Limit:
+    return Limit(kind, frozenset(types), most)
+
+
+_SOUND = ("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg")
+_FILM = ("video/mp4", "video/3gpp")
+_PICTURES = ("image/jpeg", "image/png", "image/gif")
+_DOCUMENTS = ("application/pdf", *_OLD_OFFICE, _WORD, _SHEET, _SLIDES)
+_TEXTS = FAMILIES["text"]
+_EVERYTHING = (*_PICTURES, "image/webp", *_SOUND, *_FILM, *_DOCUMENTS, *_TEXTS)
+TYPES = frozenset(_EVERYTHING)
+
+LIMITS: dict[Channel, tuple[Limit, ...]] = {
+    Channel.WHATSAPP: (
+        _limit("image", 5 * MB, "image/jpeg", "image/png"),
+        # Animated ones; Meta holds still ones to 100 KB.
+        _limit("sticker", 500 * KB, "image/webp"),
+        _limit("audio", 16 * MB, *_SOUND),
+        _limit("video", 16 * MB, *_FILM),
+        _limit("document", 100 * MB, "text/plain", *_DOCUMENTS),
+    ),
+    Channel.SMS: (
+        _limit("image", 2 * MB, *_PICTURES),
+        _limit("audio", 600 * KB, *_SOUND),
+        _limit("video", 600 * KB, *_FILM),
+        _limit("document", 600 * KB, "application/pdf", *_TEXTS),
+    ),
+    Channel.RCS: (_limit("file", 100 * MB, *_EVERYTHING),),
+    # 40 MB after base64 with its line ends, and room for the rest of the message.
+    Channel.EMAIL: (_limit("attachment", 28 * MB, *_EVERYTHING),),
+    Channel.VOICE: (),
+}
+
+
+def misfit(channel: Channel, kind: str | None, content_type: str, size: int) -> str | None:
+    """Why the channel does not carry such a file (as ``kind``: image, video, audio, document, sticker; None: as whatever it
+    is), in words for people; None if it does."""
+    limits = LIMITS[channel]
+    named = [limit for limit in limits if limit.kind == kind] or list(limits)
+    fitting = [limit for limit in named if content_type in limit.types]
+    if not limits:
+        return f"{channel} carries no files."
+    if not fitting:
+        as_kind = f" as {kind}" if kind and named != list(limits) else ""
+        taken = ", ".join(sorted({each for limit in named for each in limit.types}))
+        return f"{channel} does not take {content_type}{as_kind}; it takes {taken}."
+    most = max(limit.most for limit in fitting)
+    if size > most:
+        return f"{size} bytes are more than the {most} that {channel} takes of {content_type}."
+    return None
+
+
+def fits(content_type: str, size: int) -> tuple[Channel, ...]:
+    """The channels that carry such a file in some form."""
+    return tuple(channel for channel in Channel if misfit(channel, None, content_type, size) is None)

@@ -1,0 +1,43 @@
+"""Whether a file is taken: it is there, has a size that messages carry, and its bytes are of a type we know."""
+
+from __future__ import annotations
+
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.files import TooBig
+from libs.messaging.media import HEAD_BYTES, MOST_BYTES, bare, fits, misfit, settle
+from services.media.model import BUCKET, MediaFile
+
+
+async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
+    """The row once the object ``key`` of our bucket is judged. What is taken is copied to where nobody outside can write,
+    under the type that was found; the copy is made only of the very bytes that were judged. Raises Conflict if they change
+    meanwhile."""
+    bucket = ctx.bucket(BUCKET)
+    try:
+        found = await ctx.files.digest(bucket, key, HEAD_BYTES, MOST_BYTES)
+    except TooBig:
+        return row.rejected("too_big", f"More than {MOST_BYTES} bytes.")
+    if found is None:
+        return row.rejected("missing", "There is no such object.")
+    if found.size == 0:
+        return row.rejected("empty", "The file is empty.")
+    content_type = settle(row.declared_type, found.head)
+    if content_type is None:
+        return row.rejected("type", "Its bytes are of no type that messages carry.")
+    if row.message_id is None:
+        # Who uploads must know what it is; whatever a customer sends is taken for what it is.
+        if content_type != bare(row.declared_type):
+            return row.rejected("type_differs", f"Its bytes are {content_type}, declared was {row.declared_type}.")
+        why = misfit(row.channel, None, content_type, found.size) if row.channel else None
+        if why is not None:
+            return row.rejected("limits", why)
+    if not await ctx.files.copy(bucket, key, row.final_key, content_type, found.etag):
+        raise Conflict("the object changed while it was looked at")
+    return row.ready(
+        ctx.now,
+        content_type=content_type,
+        size=found.size,
+        sha256=found.sha256,
+        fits=fits(content_type, found.size),
+    )

@@ -1,0 +1,47 @@
+"""``/api/media``: translates and delegates. Bytes never pass here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from services.media import requests
+from services.media.requests import AskUpload, Download, MediaList, MediaView
+
+router = Api()
+
+
+@router.write("POST", "/api/media", role=Role.OPERATOR, status=201)
+async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
+    """Ask where to upload a file."""
+    return await requests.ask_upload(body, ctx)
+
+
+@router.write("POST", "/api/media/{file_id}/complete", role=Role.OPERATOR)
+async def complete_upload(file_id: str, ctx: Context) -> Done[MediaView]:
+    """Say that a file is uploaded, and hear whether it is taken."""
+    return await requests.complete(file_id, ctx)
+
+
+@router.read("GET", "/api/media", role=Role.VIEWER)
+async def list_files(
+    ctx: Context, message_id: Annotated[str, Query(alias="messageId", min_length=1, max_length=100)]
+) -> MediaList:
+    """The files that came with a message, taken or not."""
+    return await requests.files_of(message_id, ctx)
+
+
+@router.read("GET", "/api/media/{file_id}", role=Role.VIEWER)
+async def read_file(file_id: str, ctx: Context) -> MediaView:
+    """What is known of a file."""
+    return requests.view(await requests.file_by_id(file_id, ctx))
+
+
+@router.read("GET", "/api/media/{file_id}/download", role=Role.VIEWER)
+async def download_file(file_id: str, ctx: Context) -> Download:
+    """A link to download a file, good for a minute."""
+    return await requests.download(file_id, ctx)

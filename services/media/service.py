@@ -1,0 +1,29 @@
+"""The declaration of ``media``."""
+
+from __future__ import annotations
+
+from libs.common.service import Bucket, Grant, Service, on
+from libs.messaging.events.inbound import MessageReceived
+from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
+from libs.messaging.events.messages import MessageDeleted
+from services.media import handlers, http
+from services.media.model import BUCKET, KEPT, MediaFile
+from services.media.sources import MAIL
+
+service = Service(
+    "media",
+    owns=[MediaFile],
+    hears=[
+        on(MessageReceived, handlers.fetch_files),
+        on(MediaStored, handlers.tidy),
+        on(MediaRejected, handlers.tidy),
+        on(MessageDeleted, handlers.forget_message),
+    ],
+    says=[MediaStored, MediaRejected, MediaDeleted],
+    serves=http.router,
+    needs=[
+        Bucket(BUCKET, days=KEPT.days),
+        Bucket(MAIL, owner="inbound"),
+        Grant(("social-messaging:GetWhatsAppMessageMedia",)),
+    ],
+)

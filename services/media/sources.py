@@ -1,0 +1,122 @@
+"""Where the bytes of an inbound file come from: the provider's own store, our bucket, or a mail that is kept whole.
+
+Each brings them under a key of our bucket and returns it, or raises :class:`Gone` if they can never be had. Everything else
+that is raised brings the event back.
+"""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from libs.common.context import Context
+from libs.common.files import TooBig
+from libs.messaging.content import File
+from libs.messaging.events.inbound import MessageReceived
+from libs.messaging.words import Channel
+from services.media.model import BUCKET, MediaFile
+
+MAIL = "mail"
+#: SES receives no longer ones (AWS, "Amazon SES quotas").
+LONGEST_MAIL = 40 * 1024 * 1024
+#: As the translator of mail counts them.
+MOST_PARTS = 500
+_GONE = {
+    "ResourceNotFoundException": ("expired", "WhatsApp does not have it any more; its ids live seven days."),
+    "InvalidParametersException": ("refused", "WhatsApp refused to hand it out."),
+    "ValidationException": ("refused", "WhatsApp refused to hand it out."),
+}
+
+
+class Gone(Exception):
+    """It can never be had: ``reason`` is a word of MediaRejected."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+async def bring(event: MessageReceived, file: File, row: MediaFile, ctx: Context) -> str:
+    """The key of our bucket that holds the bytes. Raises Gone."""
+    if file.url:
+        return _in_our_bucket(file.url, ctx)
+    if event.channel is Channel.WHATSAPP:
+        return await _from_whatsapp(event, row, ctx)
+    if event.channel is Channel.EMAIL:
+        return await _out_of_mail(event, row, ctx)
+    raise Gone("refused", f"There is no way to fetch files of {event.channel}.")
+
+
+def _in_our_bucket(url: str, ctx: Context) -> str:
+    """RCS: AWS put it there itself."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if not url.startswith("s3://") or bucket != ctx.bucket(BUCKET) or not key:
+        raise Gone("not_ours", "It lies outside our bucket.")
+    return key
+
+
+async def _from_whatsapp(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
+    """AWS copies it into our bucket, under the prefix, its own id and an extension that it chooses (AWS End User Messaging
+    Social, "Receiving media"); again however often it is asked."""
+    client = await ctx.client("socialmessaging")
+    bucket, prefix = ctx.bucket(BUCKET), row.inbound_prefix
+    try:
+        await client.get_whatsapp_message_media(
+            mediaId=row.provider_id,
+            originationPhoneNumberId=_phone_number(event, ctx),
+            destinationS3File={"bucketName": bucket, "key": prefix},
+        )
+    except ClientError as error:
+        gone = _GONE.get(error.response.get("Error", {}).get("Code", ""))
+        if gone is None:
+            raise
+        raise Gone(*gone) from None
+    keys = await ctx.files.keys(bucket, prefix)
+    if not keys:
+        raise Gone("missing", "WhatsApp said that it delivered the file, and it is not there.")
+    return keys[0]
+
+
+def _phone_number(event: MessageReceived, ctx: Context) -> str:
+    """The number it was written to, as AWS calls it: told with the message, else the first one that sends."""
+    told: Any = event.details.get("phoneNumberArn")
+    if isinstance(told, str) and told:
+        return told
+    ids = [each.strip() for each in ctx.settings.whatsapp_phone_number_ids.split(",") if each.strip()]
+    if not ids:
+        raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
+    return ids[0]
+
+
+async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
+    """One part of a mail that is kept whole (``details.raw``)."""
+    bucket, _, key = str(event.details.get("raw", "")).removeprefix("s3://").partition("/")
+    if bucket != ctx.bucket(MAIL) or not key:
+        raise Gone("not_ours", "The mail is not kept, so its attachments are not.")
+    try:
+        raw = await ctx.files.read(bucket, key, LONGEST_MAIL)
+    except TooBig:
+        raise Gone("too_big", f"The mail has more than {LONGEST_MAIL} bytes.") from None
+    data = _part(raw, row.provider_id) if raw else None
+    if data is None:
+        raise Gone("missing", "The mail, or this part of it, is not there.")
+    target = f"{row.inbound_prefix}{row.provider_id}"
+    await ctx.files.put(ctx.bucket(BUCKET), target, data, "application/octet-stream")
+    return target
+
+
+def _part(raw: bytes, name: str | None) -> bytes | None:
+    """The bytes of ``part-<n>``, counted over all parts that hold no others."""
+    number = (name or "").removeprefix("part-")
+    if not number.isdecimal():
+        return None
+    try:
+        message = message_from_bytes(raw, policy=policy.default)
+        parts = [part for part in message.walk() if not part.is_multipart()][:MOST_PARTS]
+        data = parts[int(number)].get_payload(decode=True)
+    except (RecursionError, IndexError, ValueError, LookupError, AssertionError):
+        raise Gone("unreadable", "This part of the mail cannot be read.") from None
+    return data if isinstance(data, bytes) else None

@@ -8,11 +8,14 @@ send things again, so that keys come from the content: the same report always be
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from libs.common.clock import derived_id
 from libs.common.errors import Malformed
 from libs.common.event import Event
+from libs.messaging.content import Media
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.whatsapp import error_code
@@ -41,7 +44,8 @@ def parse(feed: str) -> Keyed:
         raise Malformed("message.whatsAppWebhookEntry: missing")
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
     said_at = optional(envelope, "message_timestamp") or ""
-    return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, optional(envelope, "messageId"))
+    aws = _Aws(optional(envelope, "messageId"), _arns(envelope))
+    return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, aws)
 
 
 def parse_meta(body: str) -> Keyed:
@@ -49,10 +53,27 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", None)]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Aws())]
 
 
-def _entry(entry: Json, said_at: str, aws_id: str | None) -> Keyed:
+@dataclass(frozen=True)
+class _Aws:
+    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids."""
+
+    id: str | None = None
+    arns: Mapping[str, str] = field(default_factory=dict)
+
+
+def _arns(envelope: Json) -> dict[str, str]:
+    if not isinstance(envelope.get("context"), dict):
+        return {}
+    numbers = envelope["context"].get("MetaPhoneNumberIds")
+    known = [each for each in numbers if isinstance(each, dict)] if isinstance(numbers, list) else []
+    pairs = ((optional(number, "metaPhoneNumberId"), optional(number, "arn")) for number in known)
+    return {meta: arn for meta, arn in pairs if meta and arn}
+
+
+def _entry(entry: Json, said_at: str, aws: _Aws) -> Keyed:
     account = needed(entry, "id", "entry")
     found: Keyed = []
     for change in objects(entry, "changes", "entry"):
@@ -60,7 +81,7 @@ def _entry(entry: Json, said_at: str, aws_id: str | None) -> Keyed:
         value = an_object(change, "value", "changes")
         told_apart = f"{said_at}{entry.get('time', '')}"
         if field == "messages":
-            found += _messages(value, account, told_apart, aws_id)
+            found += _messages(value, account, told_apart, aws)
         elif field == "user_preferences":
             found += _preferences(value, account, told_apart)
         else:
@@ -68,11 +89,11 @@ def _entry(entry: Json, said_at: str, aws_id: str | None) -> Keyed:
     return found
 
 
-def _messages(value: Json, account: str, told_apart: str, aws_id: str | None) -> Keyed:
+def _messages(value: Json, account: str, told_apart: str, aws: _Aws) -> Keyed:
     statuses = objects(value, "statuses", "value")
     # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
-    also = (aws_id,) if aws_id and len(statuses) == 1 else ()
-    found = [_message(message, value) for message in objects(value, "messages", "value")]
+    also = (aws.id,) if aws.id and len(statuses) == 1 else ()
+    found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
     found += [_receipt(status, also) for status in statuses]
     if not found:
         kind = "error" if value.get("errors") else "unknown"
@@ -80,13 +101,19 @@ def _messages(value: Json, account: str, told_apart: str, aws_id: str | None) ->
     return found
 
 
-def _message(message: Json, value: Json) -> tuple[str, Event]:
+def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
     provider_id = needed(message, "id", "messages")
     kind = optional(message, "type") or "unknown"
     # Users with a username come without a number (2026); their business-scoped id stands for them.
     digits, user_id = optional(message, "from"), optional(message, "from_user_id")
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
+    content = content_of(message, kind)
+    details: dict[str, Any] = {name: message[name] for name in ("referral", "group_id") if name in message}
+    arn = aws.arns.get(optional(an_object(value, "metadata", "value"), "phone_number_id") or "")
+    if arn and isinstance(content, Media):
+        # Its file is to be had from AWS by the number that it was sent to.
+        details["phoneNumberArn"] = arn
     received = MessageReceived(
         message_id=derived_id(Channel.WHATSAPP, provider_id),
         channel=Channel.WHATSAPP,
@@ -95,10 +122,10 @@ def _message(message: Json, value: Json) -> tuple[str, Event]:
         sender_user_id=user_id,
         sender_name=_name(value, digits, user_id),
         to=_ours(value),
-        content=content_of(message, kind),
+        content=content,
         received_at=moment(message, "timestamp", "messages"),
         in_reply_to=optional(an_object(message, "context", "messages"), "id"),
-        details={name: message[name] for name in ("referral", "group_id") if name in message},
+        details=details,
     )
     return f"message#{provider_id}", received
 

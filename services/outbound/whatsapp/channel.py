@@ -7,6 +7,7 @@ API reference (2024-01-01). AWS wants ``to`` in E.164 with its plus.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from libs.messaging.checks import BUSINESS_SCOPED_ID
@@ -44,6 +45,8 @@ class WhatsApp:
 
     name = Name.WHATSAPP
     provider = "socialmessaging"
+    #: Meta keeps an upload for 30 days.
+    keeps = timedelta(days=29)
 
     def render(self, message: Outgoing, account: Account) -> Request:
         """The arguments of ``SendWhatsAppMessage``; ``message`` is the JSON that Meta gets."""
@@ -58,6 +61,13 @@ class WhatsApp:
 
     async def send(self, request: Request, client: Any) -> Outcome:
         return await outcome_of(client.send_whatsapp_message(**request), "messageId", verdict)
+
+    async def hand_in(self, bucket: str, key: str, sender: str, client: Any) -> Outcome:
+        """``PostWhatsAppMessageMedia``: Meta gets the file out of our bucket, by its Content-Type there."""
+        call = client.post_whatsapp_message_media(
+            originationPhoneNumberId=sender, sourceS3File={"bucketName": bucket, "key": key}
+        )
+        return await outcome_of(call, "mediaId", verdict)
 
     def units(self, request: Request) -> int:
         return 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from libs.common.service import Grant
 from libs.common.settings import Settings
+from services.outbound.budget import Budget
 from services.outbound.family import sender
 from services.outbound.rates import Limits
 from services.outbound.whatsapp.channel import WhatsApp
@@ -22,6 +23,7 @@ def phone_number_ids(settings: Settings) -> Sequence[str]:
 service = sender(
     WhatsApp(),
     LIMITS,
-    needs=[Grant(("social-messaging:SendWhatsAppMessage",))],
+    needs=[Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia"))],
     senders=phone_number_ids,
+    budget=Budget(lambda settings: settings.whatsapp_daily_recipients),
 )

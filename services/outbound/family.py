@@ -11,11 +11,13 @@ from libs.common.service import Bucket, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
 from libs.messaging.events.outbound import ChunkEnded, DeliveryChanged, OptOutFound, PermissionApplied, SendAgainDecided
+from libs.messaging.file_copy import forget_file, keep_file
 from libs.messaging.permission import Permission
 from libs.messaging.words import MessageClass
-from services.outbound import handlers
+from services.outbound import files, handlers
 from services.outbound.channel import Channel
 from services.outbound.chunks import Chunks
 from services.outbound.jobs import JobControl, job_changed
@@ -60,7 +62,7 @@ def sender(
     ]
     return Service(
         f"outbound-{channel.name}",
-        owns=[Delivery, RateLimitTracker, Permission, JobControl, *owns],
+        owns=[Delivery, RateLimitTracker, Permission, JobControl, *files.items_of(channel), *owns],
         hears=[
             *messages,
             on(
@@ -74,13 +76,19 @@ def sender(
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
+            *_files_heard(channel),
             *hears,
         ],
         says=[DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound, *says],
         serves=serves,
         every=[every(RECONCILE_SECONDS, reconcile)],
-        needs=list(needs),
+        needs=[*needs, *files.needs_of(channel)],
     )
+
+
+def _files_heard(channel: Channel) -> list[On]:
+    """A file can go out by any channel, whichever it came by."""
+    return [on(MediaStored, keep_file), on(MediaDeleted, forget_file)] if files.carries_files(channel) else []
 
 
 def _listed(channel: str) -> Callable[[Settings], Sequence[str]]:

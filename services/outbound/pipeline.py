@@ -29,6 +29,7 @@ from libs.messaging.permission import Permission, Standing
 from libs.messaging.words import Status
 from services.outbound import steps
 from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
+from services.outbound.files import with_ready_files
 from services.outbound.gate import Gates, Pass, Visit
 from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
@@ -186,6 +187,7 @@ class Pipeline:
         )
         account = Account(sender, ctx.settings.senders_of(self._channel.name).parameters_of(sender))
         try:
+            outgoing = await with_ready_files(outgoing, event, sender, self._channel, ctx)
             if self._prepare is not None:
                 account = await self._prepare(outgoing, account, ctx)
             return outgoing, self._channel.render(outgoing, account), sender

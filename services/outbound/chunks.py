@@ -32,6 +32,7 @@ from services.outbound.channel import Request
 from services.outbound.gate import Gate, Pass, Visit
 from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
+from services.outbound.marketing import PutOff
 from services.outbound.model import Delivery, fresh
 from services.outbound.pipeline import Pipeline, Refused
 from services.outbound.rates import Busy, Grid, Line
@@ -148,9 +149,13 @@ class Chunks:
             one.row = one.row.model_copy(update={"queued": one.event})
             standing = await self._pipeline._permitted(one.event, ctx)
             _outgoing, one.request, one.sender = await self._pipeline._rendered(one.event, standing, ctx)
+            await self._pipeline._placed(one.event, standing, ctx)
             one.claim = self._pipeline._claim(one.row, one.event, one.sender, standing, 0.0, ctx)
         except Later as later:
             return later.until
+        except PutOff as wait:
+            # Each goes its own way from here: one whose night it is does not hold up the others.
+            return await write(None, steps.put_off(one.row, wait.why, wait.until, ctx.now), ctx)
         except Unfit as unfit:
             return await write(None, steps.refused(one.row, unfit.refusal, ctx.now), ctx)
         except Refused as refused:

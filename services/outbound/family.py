@@ -7,19 +7,30 @@ from typing import Any
 
 from libs.common.event import Event
 from libs.common.item import Item
-from libs.common.service import Bucket, Grant, On, Secret, Service, every, on
+from libs.common.service import Bucket, Every, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
-from libs.messaging.events.outbound import ChunkEnded, DeliveryChanged, OptOutFound, PermissionApplied, SendAgainDecided
+from libs.messaging.events.outbound import (
+    BudgetNoticed,
+    ChunkEnded,
+    DeliveryChanged,
+    OptOutFound,
+    PermissionApplied,
+    SendAgainDecided,
+)
+from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.file_copy import forget_file, keep_file
 from libs.messaging.permission import Permission
+from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
-from services.outbound import files, handlers
+from services.outbound import files, handlers, templates
+from services.outbound.budget import WATCH_SECONDS, Budget, BudgetCount, BudgetMark
 from services.outbound.channel import Channel
 from services.outbound.chunks import Chunks
+from services.outbound.frequency import Frequency
 from services.outbound.jobs import JobControl, job_changed
 from services.outbound.model import Delivery
 from services.outbound.pipeline import Pipeline, Prepare
@@ -47,11 +58,13 @@ def sender(
     owns: Sequence[type[Item]] = (),
     hears: Sequence[On] = (),
     says: Sequence[type[Event]] = (),
+    budget: Budget | None = None,
 ) -> Service:
     """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
-    is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the channel has besides the family's own."""
-    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare)
+    is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
+    channel has besides the family's own; ``budget`` limits how many different people are written to in a day."""
+    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare, budget)
     messages = [
         heard
         for lane, classes in LANES.items()
@@ -62,7 +75,12 @@ def sender(
     ]
     return Service(
         f"outbound-{channel.name}",
-        owns=[Delivery, RateLimitTracker, Permission, JobControl, *files.items_of(channel), *owns],
+        owns=[
+            *(Delivery, RateLimitTracker, Permission, JobControl, TemplateCopy, Frequency),
+            *((BudgetCount, BudgetMark) if budget else ()),
+            *files.items_of(channel),
+            *owns,
+        ],
         hears=[
             *messages,
             on(
@@ -74,14 +92,23 @@ def sender(
             ),
             on(JobChanged, job_changed, channel=channel.name),
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
+            on(TemplateChanged, templates.template_changed, channel=channel.name),
+            on(TemplatesListed, templates.templates_listed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
             *_files_heard(channel),
             *hears,
         ],
-        says=[DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound, *says],
+        says=[
+            *(DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound),
+            *((BudgetNoticed,) if budget else ()),
+            *says,
+        ],
         serves=serves,
-        every=[every(RECONCILE_SECONDS, reconcile)],
+        every=[
+            every(RECONCILE_SECONDS, reconcile),
+            *([Every(WATCH_SECONDS, budget.watch, "budget")] if budget else []),
+        ],
         needs=[*needs, *files.needs_of(channel)],
     )
 

@@ -84,13 +84,20 @@ async def follow(row: Delivery, ctx: Context) -> Sequence[Event]:
 
 
 def said(row: Delivery) -> Sequence[Event]:
-    """What is said when a row has come to where it is: a deferral leads to one further attempt."""
-    return [*known(row), again(row, "not_sent")] if row.status is Status.DEFERRED else known(row)
+    """What is said when a row has come to where it is: a deferral leads to one further attempt. One that is due before its
+    time waits long, and not in a queue: the sweeper brings it."""
+    if row.status is not Status.DEFERRED or _waits_long(row):
+        return known(row)
+    return [*known(row), again(row, "not_sent")]
+
+
+def _waits_long(row: Delivery) -> bool:
+    return row.due is not None and row.not_before is not None and row.due < row.not_before
 
 
 def known(row: Delivery) -> Sequence[Event]:
     """What can be said of a row at any time, as often as one likes. A deferral is news only once."""
-    return [changed(row), *opt_out(row)] if row.status is not Status.DEFERRED or row.attempt == 1 else []
+    return [changed(row), *opt_out(row)] if row.status is not Status.DEFERRED or row.attempt <= 1 else []
 
 
 async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery | None:

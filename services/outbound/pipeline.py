@@ -1,7 +1,7 @@
 """From a queued message to a recorded outcome. The claim comes last, each send is recorded, and whoever cannot claim does
 not send.
 
-    known? -> permission, checks, render -> gate (breaker, places, pair, rate) -> claim -> permission once more
+    known? -> permission, template, quiet hours -> render -> cap, budget -> gate (breaker, places, pair, rate) -> claim -> permission once more
            -> wait for the slot -> send, once -> record -> say
 
 Whatever arrives twice finds the row and follows it; see :mod:`services.outbound.steps` for the steps of a row.
@@ -26,13 +26,16 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
 from libs.messaging.permission import Permission, Standing
-from libs.messaging.words import Status
-from services.outbound import steps
+from libs.messaging.templates import purpose_of
+from libs.messaging.words import Purpose, Status
+from services.outbound import steps, templates
+from services.outbound.budget import Budget
 from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
 from services.outbound.files import with_ready_files
 from services.outbound.gate import Gates, Pass, Visit
 from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
+from services.outbound.marketing import PutOff, take_places, waits_for_morning
 from services.outbound.model import Delivery, fresh
 from services.outbound.rates import AskedLimits, Limits
 
@@ -42,7 +45,15 @@ RECORD_SECONDS = 3.0
 CATCH_UP = timedelta(seconds=10)
 #: How long a message waits before it looks whether its job goes on.
 PAUSED = timedelta(seconds=5)
-_MAY_LAG = frozenset({ErrorCode.CONTACT_ERASED, ErrorCode.NO_CONSENT, ErrorCode.OPTED_OUT, ErrorCode.WINDOW_CLOSED})
+_MAY_LAG = frozenset(
+    {
+        ErrorCode.CONTACT_ERASED,
+        ErrorCode.NO_CONSENT,
+        ErrorCode.OPTED_OUT,
+        ErrorCode.WINDOW_CLOSED,
+        ErrorCode.TEMPLATE_MISSING,
+    }
+)
 
 #: Fetches what a channel's pure ``render`` needs besides (a file, a signed link) into the account. Raises Invalid.
 Prepare = Callable[[Outgoing, Account, Context], Awaitable[Account]]
@@ -67,8 +78,10 @@ class Pipeline:
         limits: Limits | AskedLimits,
         senders: Callable[[Settings], Sequence[str]],
         prepare: Prepare | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._channel = channel
+        self._budget = budget
         self._prepare = prepare
         self._gates = Gates(channel.name, limits)
         self._senders = senders
@@ -102,6 +115,9 @@ class Pipeline:
         try:
             standing = await self._permitted(event, ctx)
             outgoing, request, sender = await self._rendered(event, standing, ctx)
+            await self._placed(event, standing, ctx)
+        except PutOff as later:
+            return await write(row, steps.put_off(before, later.why, later.until, ctx.now), ctx)
         except Refused as refused:
             return await write(row, steps.refused(before, refused.why, ctx.now), ctx)
         visit = Visit(event.message_id, outgoing.to, self._channel.units(request), event.message_class)
@@ -155,12 +171,21 @@ class Pipeline:
         return ended
 
     async def _permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
-        """Our copy of the permission, if it allows the message. Raises Refused, or Later while the copy may lag behind."""
+        """Our copy of the permission, if it and the template allow the message. Raises Refused; with ``lag``, which is before
+        the claim, also PutOff, and Later while a copy may lag behind."""
         copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
         standing = copy.standing if copy else None
-        why = refusal(standing, Asked(event.channel, event.purpose, event.content, event.expires_at), ctx.now)
+        template = await templates.known(event.content, event.channel, ctx)
+        purpose = purpose_of(template, event.purpose)
+        why = refusal(standing, Asked(event.channel, purpose, event.content, event.expires_at), ctx.now)
+        why = why or await templates.why_not(event.content, template, event.channel, ctx)
         if why is None and standing is not None:
-            return standing
+            night = waits_for_morning(purpose, standing, ctx) if lag else None
+            if isinstance(night, PutOff):
+                raise night
+            if night is None:
+                return standing
+            why = night
         why = why or Refusal(ErrorCode.CONTACT_ERASED)
         if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + CATCH_UP:
             raise Later(
@@ -168,17 +193,28 @@ class Pipeline:
             )
         raise Refused(why)
 
+    async def _placed(self, event: MessageQueued, standing: Standing, ctx: Context) -> None:
+        """Count it where the day is limited; a dry run counts nowhere. Raises PutOff."""
+        if ctx.settings.send_mode == "LIVE":
+            template = await templates.known(event.content, event.channel, ctx)
+            await take_places(event, purpose_of(template, event.purpose), standing, self._budget, ctx)
+
     async def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
+        template = await templates.known(event.content, event.channel, ctx)
+        content = templates.written_out(event.content, template, event.channel)
+        if isinstance(content, Refusal):
+            raise Refused(content)
         allowed = self._senders(ctx.settings)
         sender = event.sender or (allowed[0] if allowed else None)
         if sender is None:
             raise Refused(Refusal(ErrorCode.MISCONFIGURED, "No sender is named, and none is set."))
-        if allowed and sender not in allowed:
+        # Whoever wrote STOP to a number of ours is answered from there, whatever else may send.
+        if allowed and sender not in allowed and event.purpose is not Purpose.COMPLIANCE:
             raise Refused(Refusal(ErrorCode.SENDER_NOT_ALLOWED))
         outgoing = Outgoing(
             event.message_id,
             standing.address or "",
-            event.content,
+            content,
             event.message_class,
             event.purpose,
             event.in_reply_to,

@@ -72,4 +72,5 @@ def _overdue(row: Delivery, now: datetime) -> tuple[Delivery, tuple[Event, ...]]
     if not row.wanted_at(now):
         over = steps.refused(row, Refusal(ErrorCode.EXPIRED), now)
         return over, (changed(over),)
-    return steps.waits_on(row, now + steps.OVERDUE), (again(row, "overdue"),)
+    # What is brought up before its time is overdue only after it.
+    return steps.waits_on(row, max(now, row.not_before or now) + steps.OVERDUE), (again(row, "overdue"),)

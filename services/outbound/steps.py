@@ -21,6 +21,8 @@ from services.outbound.model import OPEN_SHARDS, Delivery
 #: What says "again" can be lost on its way; when it is so long overdue it is said once more.
 OVERDUE = timedelta(seconds=60)
 LONGEST_WAIT = 300.0
+#: A row that waits long is brought up within so many seconds before its time, spread: all of a job may wait for one morning.
+BRING_SECONDS = 840.0
 #: What is only feared of a claim gives way to what its worker knows.
 _FEARED = frozenset({Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
 #: Whom we must not write to, or who was too late, is not a failure.
@@ -88,6 +90,19 @@ def refused(row: Delivery, refusal: Refusal, now: datetime) -> Delivery:
 def cancelled(row: Delivery, now: datetime) -> Delivery:
     """Called back before it was claimed, or between two attempts."""
     return _unsent(row, Status.CANCELLED, now, ErrorCode.CANCELLED)
+
+
+def put_off(row: Delivery, why: Refusal, until: datetime, now: datetime) -> Delivery:
+    """It may go, but not before ``until`` (night, a cap, a budget). No attempt is counted. A long wait is the sweeper's: it
+    brings the row up shortly before, each at its own moment; see :func:`services.outbound.ledger.said`."""
+    if not row.wanted_at(until):
+        return _unsent(
+            row, Status.EXPIRED, now, ErrorCode.EXPIRED, detail=f"{why.code}: its time to live ends before it may go"
+        )
+    luck = crc32(row.message_id.encode()) / 2**32
+    early = until - timedelta(seconds=60 + luck * (BRING_SECONDS - 60))
+    due = early if early > now else until + OVERDUE
+    return _step(row, Status.DEFERRED, now, due=due, not_before=until, error_code=why.code, detail=why.detail or None)
 
 
 def _unsent(row: Delivery, status: Status, now: datetime, code: ErrorCode, **why: Any) -> Delivery:

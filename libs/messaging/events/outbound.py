@@ -98,6 +98,25 @@ class OptOutFound(Event):
     at: Timestamp
 
 
+class BudgetNoticed(Event):
+    """So much of the WhatsApp portfolio's messaging limit (different people outside their window in 24 hours) is used."""
+
+    TYPE = "outbound.budget-noticed.v1"
+    ABOUT = "portfolio"
+
+    channel: Channel
+    portfolio: str
+    #: The step that was reached: 80 or 100.
+    percent: int
+    used: int
+    limit: int
+    at: Timestamp
+
+    @property
+    def facet(self) -> str:
+        return str(self.percent)
+
+
 class SendAgainDecided(Event):
     """A message that was claimed before is to be tried once more, not before ``not_before``; its sender hears this itself
     and claims ``attempt``. ``why`` is ``not_sent`` (the attempt before it certainly did not go out), ``resend`` (its

@@ -1,0 +1,54 @@
+"""How often marketing reaches one contact on this channel: at most so many messages in any 24 hours.
+
+A contact's row holds the times of the last messages and is only ever written over the version that was read, so two workers
+can never take the last place both. A message that is tried again keeps its place.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from pydantic import Field
+
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.item import Item, Table
+
+DAY_SECONDS = 24 * 3600
+_TRIES = 20
+
+
+class Frequency(Item):
+    """``marks``: message id -> Unix seconds."""
+
+    TABLE: ClassVar[Table] = Table("frequency", key="contactId", ttl="expiresAt")
+
+    contact_id: str
+    marks: dict[str, int] = Field(default_factory=dict)
+    expires_at: int
+
+
+async def take_place(contact_id: str, message_id: str, cap: int, ctx: Context) -> datetime | None:
+    """None: the message has a place among the day's ``cap``; else none is free before that time."""
+    row = await ctx.get(Frequency, contact_id)
+    for _ in range(_TRIES):
+        now = int(ctx.now.timestamp())
+        others = {
+            message: at
+            for message, at in (row.marks if row else {}).items()
+            if at > now - DAY_SECONDS and message != message_id
+        }
+        if len(others) >= cap:
+            return datetime.fromtimestamp(sorted(others.values())[len(others) - cap] + DAY_SECONDS, UTC)
+        new = Frequency(
+            contact_id=contact_id, marks={**others, message_id: now}, expires_at=now + DAY_SECONDS, version=1
+        )
+        if row is None:
+            written = await ctx.write(ctx.insert(new))
+        else:
+            written = await ctx.write(ctx.replace(new.model_copy(update={"version": row.version})))
+        if written:
+            return None
+        row = Frequency.from_row(written.row) if written.row else None
+    raise Conflict("the contact's places kept being taken")

@@ -1,0 +1,52 @@
+"""What may only go later: marketing in quiet hours or above its cap, and people beyond the portfolio's budget."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from libs.common.context import Context
+from libs.messaging.checks import Refusal
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.permission import Standing
+from libs.messaging.quiet import Hours, next_allowed, zones_of
+from libs.messaging.words import Channel, Purpose
+from services.outbound.budget import Budget
+from services.outbound.frequency import take_place
+
+
+class PutOff(Exception):
+    """It may go, but not before ``until``."""
+
+    def __init__(self, why: Refusal, until: datetime) -> None:
+        super().__init__(why.code)
+        self.why = why
+        self.until = until
+
+
+def waits_for_morning(purpose: Purpose, standing: Standing, ctx: Context) -> PutOff | Refusal | None:
+    """Whether it is night at the recipient's, by all the zones in which they may be."""
+    if purpose is not Purpose.MARKETING or standing.channel is Channel.EMAIL:
+        return None
+    zones = zones_of(standing.zone, standing.address, ctx.settings.default_zone)
+    until = next_allowed(ctx.now, zones, Hours.of(ctx.settings.marketing_hours))
+    if until is None:
+        return Refusal(ErrorCode.QUIET_HOURS, "No hour suits all the zones of this number; set the contact's zone.")
+    if until == ctx.now:
+        return None
+    return PutOff(Refusal(ErrorCode.QUIET_HOURS, f"({', '.join(zones[:3])}: {ctx.settings.marketing_hours})"), until)
+
+
+async def take_places(
+    event: MessageQueued, purpose: Purpose, standing: Standing, budget: Budget | None, ctx: Context
+) -> None:
+    """Count it against the contact's cap and the portfolio's budget. Raises PutOff; a place that it
+    has by then is kept for it."""
+    if purpose is Purpose.MARKETING and (cap := ctx.settings.marketing_daily_cap):
+        until = await take_place(event.contact_id, event.message_id, cap, ctx)
+        if until is not None:
+            raise PutOff(Refusal(ErrorCode.FREQUENCY_CAPPED, f"({cap} in 24 hours)"), until)
+    if budget is not None and not standing.window_open(ctx.now):
+        until = await budget.take(event.contact_id, event.message_class, purpose, ctx)
+        if until is not None:
+            raise PutOff(Refusal(ErrorCode.BUDGET_EXHAUSTED), until)

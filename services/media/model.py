@@ -83,7 +83,11 @@ class MediaFile(Item):
             return []
         facts = {name: getattr(self, name) for name in ("content_type", "size", "sha256", "filename")}
         expires_at = datetime.fromtimestamp(self.expires_at, self.uploaded_at.tzinfo)
-        return [MediaStored(**about, **facts, bucket=bucket, key=self.s3_key, expires_at=expires_at)]
+        return [
+            MediaStored(
+                **about, **facts, bucket=bucket, key=self.s3_key, stored_at=self.uploaded_at, expires_at=expires_at
+            )
+        ]
 
 
 def until(moment: datetime) -> int:

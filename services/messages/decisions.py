@@ -14,7 +14,7 @@ from libs.messaging.checks import Asked
 from libs.messaging.events.messages import CancelAsked, MessageDeleted
 from libs.messaging.words import Direction, Status
 from services.messages.handlers import cause_id
-from services.messages.model import Message, Moment
+from services.messages.model import Message, Moment, file_slot
 from services.messages.queries import message_by_id
 from services.messages.requests import CONTENT, check, queued_event, standing_of, time_to_live_ends
 from services.messages.views import MessageView, message_view
@@ -70,7 +70,9 @@ async def delete_message(ctx: Context, message_id: str) -> Done[None]:
     if message.status in UNDERWAY:
         raise Problem(409, "NOT_SETTLED", "It is still to be sent; cancel it first", message.status)
     decided = _decision(ctx, "deleted")
-    _stage_decision(ctx, message, decided, {"deletedAt": iso(ctx.now)}, ("content", "to"))
+    _stage_decision(
+        ctx, message, decided, {"deletedAt": iso(ctx.now)}, ("content", "to", *map(file_slot, message.files))
+    )
     gone = MessageDeleted(message_id=message_id, contact_id=message.contact_id, channel=message.channel, at=ctx.now)
     return Done(None, (gone,))
 

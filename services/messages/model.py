@@ -24,6 +24,7 @@ KEPT = timedelta(days=30)
 #: The open messages are spread over so many index keys, that none sees too many writes.
 OPEN_SHARDS = 8
 STEP = "step"
+MEDIA_REF = "mediaRef"
 #: From the tenth attempt on, attempts share one step: a row stays small whatever happens.
 MOST_ATTEMPTS = 9
 
@@ -119,14 +120,20 @@ class Message(Item):
     settle_by: Timestamp | None = None
     expires_at: int
     steps: dict[str, Moment] = Field(default_factory=dict, exclude=True)
+    #: The files that came with it, by their place; each an attribute of the row, for they arrive one by one.
+    files: dict[int, str] = Field(default_factory=dict, exclude=True)
 
     def to_row(self) -> Row:
-        return super().to_row() | {slot: moment.to_attribute() for slot, moment in self.steps.items()}
+        moments = {slot: moment.to_attribute() for slot, moment in self.steps.items()}
+        return super().to_row() | moments | {file_slot(part): file_id for part, file_id in self.files.items()}
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
         steps = {name: value for name, value in row.items() if re.match(STEP + "[A-Z]", name)}
-        return cls.model_validate({**row, "steps": steps})
+        files = {
+            name.removeprefix(MEDIA_REF): value for name, value in row.items() if re.match(MEDIA_REF + "[0-9]", name)
+        }
+        return cls.model_validate({**row, "steps": steps, "files": files})
 
     def with_step(self, *moments: Moment) -> Self:
         return self.model_copy(update={"steps": {**self.steps, **{moment.slot(): moment for moment in moments}}})
@@ -134,9 +141,19 @@ class Message(Item):
     def provider_ids(self) -> list[str]:
         return list(dict.fromkeys(each for each in (self.provider_id, self.reported_id) if each))
 
+    @property
+    def media_refs(self) -> list[str]:
+        """The ids of its files, in order."""
+        return [self.files[part] for part in sorted(self.files)]
+
     def was_reported(self) -> bool:
         """Whether the provider itself has said anything of it."""
         return any(moment.source == "provider" for moment in self.steps.values())
+
+
+def file_slot(part: int) -> str:
+    """The attribute that holds a file's id."""
+    return f"{MEDIA_REF}{part}"
 
 
 def kept_until(moment: datetime) -> int:

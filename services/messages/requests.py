@@ -30,6 +30,7 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission, Standing
 from libs.messaging.policy import policy
 from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
+from services.messages.files import check_files
 from services.messages.fold import follows
 from services.messages.handlers import cause_id
 from services.messages.model import (
@@ -74,6 +75,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     message_class = body.message_class or _usual_class(body)
     send_by = time_to_live_ends(ctx, message_class, body.channel, body.ttl_seconds)
     check(standing, Asked(body.channel, body.purpose, body.content, send_by), ctx.now)
+    await check_files(ctx, body.channel, body.content)
     quoted = await _quoted(ctx, body)
     queued = Moment(what=Status.QUEUED, at=ctx.now, source="request", cause=cause_id(ctx), moved=True, actor=ctx.actor)
     message_id = derived_id(cause_id(ctx), "message")

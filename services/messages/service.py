@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.common.service import Service, every, on
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived
+from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import (
     CancelAsked,
     MessageChanged,
@@ -13,18 +14,21 @@ from libs.messaging.events.messages import (
     MessageQueued,
 )
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.file_copy import FileCopy, forget_file
 from libs.messaging.permission import Permission
-from services.messages import handlers, http, overdue
+from services.messages import files, handlers, http, overdue
 from services.messages.model import Conversation, Message, Orphan, ProviderId
 
 service = Service(
     "messages",
-    owns=[Message, Conversation, ProviderId, Orphan, Permission],
+    owns=[Message, Conversation, ProviderId, Orphan, Permission, FileCopy],
     hears=[
         on(PermissionChanged, handlers.keep_permission),
         on(ContactWroteIn, handlers.store_inbound),
         on(DeliveryChanged, handlers.fold_delivery),
         on(ReceiptReceived, handlers.fold_receipt),
+        on(MediaStored, files.note_file),
+        on(MediaDeleted, forget_file),
     ],
     says=[MessageQueued, MessageChanged, MessageConfirmed, CancelAsked, MessageDeleted],
     serves=http.router,

@@ -29,6 +29,8 @@ class MessageView(View):
     message_class: MessageClass | None = None
     purpose: Purpose | None = None
     content: dict[str, Any] | None = None
+    #: The files that came with an inbound message and are stored; see ``/api/media``.
+    media_refs: list[str] = []
     status: Status
     error_code: ErrorCode | None = None
     provider_code: str | None = None
@@ -102,6 +104,7 @@ class ConversationList(View):
 
 def message_view(message: Message) -> MessageView:
     shown = {name: getattr(message, name) for name in MessageView.model_fields if name in Message.model_fields}
+    shown["media_refs"] = message.media_refs
     times = {
         f"{status}_at": _first(message, status)
         for status in (Status.SENT, Status.DELIVERED, Status.READ, Status.FAILED)

@@ -25,6 +25,7 @@ class MediaStored(Event):
     size: int
     sha256: str
     filename: str | None = None
+    stored_at: Timestamp
     #: Until when the bytes are kept.
     expires_at: Timestamp
 

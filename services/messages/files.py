@@ -1,0 +1,55 @@
+"""The files of messages: those that come in are noted on the message, those that are to go out are looked at beforehand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from libs.common.context import Context
+from libs.common.errors import Later, Problem
+from libs.common.store.ops import When
+from libs.messaging.attached import slots
+from libs.messaging.content import Content
+from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
+from libs.messaging.events.media import MediaStored
+from libs.messaging.file_copy import FileCopy, keep_file
+from libs.messaging.media import misfit
+from libs.messaging.words import Channel
+from services.messages.model import Message, file_slot
+
+#: How long a stored file waits for the message that it came with.
+PATIENCE = timedelta(minutes=15)
+AGAIN = timedelta(seconds=2)
+
+
+async def note_file(event: MediaStored, ctx: Context) -> None:
+    """Keep a copy, and put its id on the message that it came with. Raises Later while there is no such message yet."""
+    await keep_file(event, ctx)
+    if event.message_id is None:
+        return
+    written = await ctx.write(
+        ctx.update(
+            Message,
+            event.message_id,
+            set={file_slot(event.part): event.file_id},
+            when=(When("deletedAt", "missing"),),
+        )
+    )
+    if not written and written.row is None and ctx.now < event.stored_at + PATIENCE:
+        raise Later(ctx.now + AGAIN, "the message of the file is not stored yet")
+
+
+async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
+    """Every file of ours that the content names is there and is one that the channel carries. Raises Problem, naming it."""
+    for slot in slots(content):
+        if not slot.file.file_id:
+            continue
+        copy = await ctx.get(FileCopy, slot.file.file_id)
+        field = f"content.{slot.path}"
+        if copy is None:
+            errors = [{"field": field, "detail": "not known, or not ready (see GET /api/media/{fileId})"}]
+            raise Problem(422, "FILE_NOT_FOUND", "There is no such file, or it is not ready", "", errors)
+        why = misfit(slot.channel or channel, slot.kind, copy.content_type, copy.size)
+        if why is not None:
+            explained = EXPLANATIONS[ErrorCode.INVALID_CONTENT]
+            errors = [{"field": field, "detail": why}]
+            raise Problem(422, problem_code(ErrorCode.INVALID_CONTENT), explained.means, why, errors, do=explained.do)

@@ -22,7 +22,6 @@ from services.dlq_replay.model import (
     KEPT,
     Death,
     DLQMessage,
-    State,
     TemplateStanding,
     Watched,
     expiry,
@@ -75,8 +74,8 @@ def _said(kept: DLQMessage, death: Death) -> list[Event]:
             died_at=death.at,
         )
     ]
-    if kept.state is State.QUARANTINED and death.decision == kept.decision:
-        why = f"it died of {kept.decision} replays"
+    if any(each.id == death.id and each.quarantined for each in kept.deaths):
+        why = f"it died of {death.decision} replays"
         said.append(decided(kept, "quarantined", "system:dlq-replay", why, death.at))
     return said
 

@@ -60,6 +60,8 @@ class Death(_Part):
     receives: int = 1
     first_received_at: Timestamp | None = None
     decision: int = 0
+    #: It was one too many.
+    quarantined: bool = False
 
 
 class Action(_Part):

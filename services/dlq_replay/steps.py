@@ -83,17 +83,23 @@ def first_death(letter: Letter, death: Death, now: datetime) -> DLQMessage:
 
 def died_again(known: DLQMessage, letter: Letter, death: Death, now: datetime) -> DLQMessage:
     """One more death of the same. A copy that died before the replay, or of another one, does not undo the replay."""
-    after = known.model_copy(
-        update={"deaths": remembered(known.deaths, death), "death_count": known.death_count + 1}
-    ).with_state(known.state, now)
+    state, actions = known.state, known.history
+    if _of_the_replay(known, death):
+        state = State.QUARANTINED if known.decision >= MOST_REPLAYS else State.WAITING
+        if state is State.QUARANTINED:
+            death = death.model_copy(update={"quarantined": True})
+            why = f"it died of {known.decision} replays"
+            actions = remembered(actions, Action(what="quarantined", at=now, by="system:dlq-replay", why=why))
+    news: dict[str, Any] = {
+        "deaths": remembered(known.deaths, death),
+        "death_count": known.death_count + 1,
+        "history": actions,
+    }
     if death.at >= known.died_at:
-        facts = {name: getattr(letter, name) for name in ("handler", "build", "cause", "exception", "text")}
-        after = after.model_copy(update={**facts, "died_at": death.at})
-        after = after.model_copy(update={"slot": Slot.of(after)})
-    if not _of_the_replay(known, death):
-        return after
-    worn_out = known.decision >= MOST_REPLAYS
-    return after.with_state(State.QUARANTINED if worn_out else State.WAITING, now)
+        news |= {name: getattr(letter, name) for name in ("handler", "build", "cause", "exception", "text")}
+        news["died_at"] = death.at
+    after = known.model_copy(update=news).with_state(state, now)
+    return after.model_copy(update={"slot": Slot.of(after)})
 
 
 def _of_the_replay(known: DLQMessage, death: Death) -> bool:

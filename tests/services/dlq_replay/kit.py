@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,6 @@ from libs.common.item import Item, Table
 from libs.common.service import Feed, Service, on
 from libs.common.settings import Settings
 from libs.common.testing.world import World
-from libs.messaging.events.contacts import PermissionChanged
 from services.dlq_replay.service import service as workbench
 from tests.kit.toy import Greeted
 
@@ -125,9 +123,4 @@ def ids(letters: Sequence[dict[str, Any]]) -> list[str]:
     return [letter["dlqMessageId"] for letter in letters]
 
 
-def wrapped(record_body: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(record_body)
-    return told
-
-
-__all__ = ["DLQ", "QUEUE", "Bench", "Greeted", "PermissionChanged", "Shop", "ids", "wrapped", "workbench"]
+__all__ = ["DLQ", "QUEUE", "Bench", "Greeted", "Shop", "ids", "workbench"]

@@ -27,7 +27,7 @@ async def test_a_letter_is_kept_whole_with_who_why_and_when() -> None:
     assert letter["event"]["data"]["name"] == "ann"
     assert letter["attributes"] == {"type": "toy.greeted.v1", "channel": "whatsapp"}
     assert letter["correlationId"] == letter["event"]["correlationid"]
-    assert [attempt["receives"] for attempt in letter["attempts"]][0] == 1
+    assert letter["attempts"][0]["receives"] == 1
     assert letter["attempts"][0]["firstReceivedAt"]
     now = bench.world.clock.now().timestamp()
     assert letter["expiresAt"] == int(now) + 7 * 24 * 3600
@@ -51,7 +51,7 @@ async def test_the_same_death_told_twice_is_one_death() -> None:
 
 async def test_a_letter_stays_on_its_queue_until_it_is_kept() -> None:
     bench = Bench()
-    inner, bench.world.store.write = bench.world.store.write, None  # type: ignore[assignment]
+    inner = bench.world.store.write
 
     async def away(op: object) -> object:
         raise ConnectionError("away")
@@ -83,14 +83,14 @@ async def test_what_sqs_moved_by_itself_is_kept_with_the_cause_unhandled_one_let
     assert set(bench.shop.applied) == {"ann", "bob"}
 
 
-async def test_a_providers_message_that_cannot_be_read_is_kept_as_it_came_and_can_be_replayed() -> None:
+async def test_a_providers_message_that_cannot_be_read_is_kept_as_it_came_and_once() -> None:
     bench = Bench()
     for body in ("not a greeting", "not a greeting"):
         await bench.world.feed("shop", body)
     letter = await bench.show(await bench.only())
     assert (letter["cause"], letter["body"], letter["queue"]) == ("malformed", "not a greeting", f"{QUEUE}-feed-shop")
     assert "eventId" not in letter
-    bench.shop.service.feeds[0].parse.__self__.parse = None  # type: ignore[attr-defined]
+    assert letter["deaths"] == 4
     told = await bench.viewer.post("/api/dlq/simulate", json={"ids": [letter["dlqMessageId"]]})
     assert told.json()["outcomes"] == {"dies_again": 1}
 
@@ -109,7 +109,11 @@ async def test_letters_of_its_own_queue_are_kept_too() -> None:
     await bench.world.bus.send("wecare-test-dlq-replay", "not json", {})
     await bench.world.settle()
     letter = await bench.only()
-    assert (letter["queue"], letter["service"], letter["cause"]) == ("wecare-test-dlq-replay", "dlq-replay", "malformed")
+    assert (letter["queue"], letter["service"], letter["cause"]) == (
+        "wecare-test-dlq-replay",
+        "dlq-replay",
+        "malformed",
+    )
 
 
 async def test_letters_are_gone_after_seven_days() -> None:

@@ -71,7 +71,7 @@ def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
     if not isinstance(body, dict):
         raise NotFromSns("not an object")
     kind = body.get("Type")
-    if kind not in _SIGNED:
+    if not isinstance(kind, str) or kind not in _SIGNED:
         raise NotFromSns("Type is not known")
     names = {*_SIGNED[kind], "SignatureVersion", "Signature", "SigningCertURL"}
     fields = {name: body[name] for name in names if body.get(name) is not None}

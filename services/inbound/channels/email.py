@@ -61,7 +61,8 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
     provider_id = needed(mail, "messageId", "mail")
     member = _MEMBERS.get(kind)
     told = an_object(whole, member, "message") if member else {k: v for k, v in whole.items() if k != "mail"}
-    at = iso_moment(told if optional(told, "timestamp") else mail, "timestamp", member or "mail")
+    own = member if member and optional(told, "timestamp") else None
+    at = iso_moment(told if own else mail, "timestamp", own or "mail")
     ours = _our_id(mail)
     if kind == "Subscription":
         return _preferences(told, mail, provider_id, at)

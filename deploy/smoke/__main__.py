@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deploy.local.stack import Stack
+from deploy.containers.stack import a_stack
 from deploy.smoke.client import Failed
 from deploy.smoke.platform import Platform
 from deploy.smoke.story import Story
@@ -32,7 +32,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="wecare-smoke-") as folder:
         try:
-            with Stack(Path(folder), aws=aws, env=QUICK) as stack:
+            with a_stack(Path(folder), aws=aws, env=QUICK) as stack:
                 say(f"the platform is up (AWS={aws}) after {time.monotonic() - begun:.1f} s")
                 with Platform(stack) as platform:
                     story = Story(platform, say)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.smoke import channels
 from deploy.smoke.client import Failed, Http, require, until
 from deploy.smoke.platform import TEMPLATE, Platform
 
@@ -20,7 +21,7 @@ class Story:
     say: Callable[[str], None]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    # -- the five chapters -----------------------------------------------------------------------------
+    # -- the chapters -----------------------------------------------------------------------------
 
     def template_first(self) -> None:
         phone = "+12025550111"
@@ -107,6 +108,9 @@ class Story:
         self.facts["recovered_after_s"] = round(time.monotonic() - killed, 1)
         self.say(f"worker killed between claim and answer: {' → '.join(seen)}, accepted once")
 
+    def other_channels(self) -> None:
+        channels.tell(self.on, self.say)
+
     def who_may(self) -> None:
         self.on.viewer.get("/api/contacts/search", q="Ann")
         body = {"contactId": self.ann, "channel": "whatsapp", "content": TEMPLATE}
@@ -128,6 +132,7 @@ class Story:
             ("The contact writes in", self.conversation),
             ("The contact says STOP", self.stop),
             ("A worker dies", self.killed_worker),
+            ("Other channels", self.other_channels),
             ("Who may do what", self.who_may),
         ):
             begun = time.monotonic()

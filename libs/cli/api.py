@@ -1,0 +1,107 @@
+"""The API as the commands call it: one client, answers as JSON, refusals as words that a person can act on."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import typer
+
+from libs.cli.show import errors
+
+DEFAULT_URL = "http://localhost:8080"
+#: A bad request, a refusal; the API cannot be reached or is broken.
+REFUSED, UNREACHABLE = 1, 2
+
+
+class Api:
+    """Raises typer.Exit with a message on stderr whenever a call does not succeed. Queries and bodies leave out None."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._call("GET", path, params=_given(query))
+
+    def post(self, path: str, body: dict[str, Any], key: str | None = None) -> Any:
+        """Under an Idempotency-Key, so that a lost answer can be asked for again safely."""
+        return self._write("POST", path, body, key)
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._write("PUT", path, body, None)
+
+    def _write(self, method: str, path: str, body: dict[str, Any], key: str | None) -> Any:
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self._call(method, path, json=_given(body), headers=headers)
+
+    def _call(self, method: str, path: str, **more: Any) -> Any:
+        """A request whose answer was lost is made once more; by its key it is still the same request."""
+        for again in (True, False):
+            try:
+                answer = self._http.request(method, path, **more)
+                break
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if again and isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+                    continue
+                fail(
+                    f"Cannot reach the API at {self.url} ({type(error).__name__}).",
+                    "Is it up (make up)? Is WECARE_API_URL right?",
+                    code=UNREACHABLE,
+                )
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        refused(answer)
+
+
+def refused(answer: httpx.Response) -> NoReturn:
+    """Say what a problem document says."""
+    try:
+        told = answer.json()
+        told = told if isinstance(told, dict) else {}
+    except ValueError:
+        told = {}
+    lines = [f"{told.get('code', answer.status_code)}: {told.get('title', answer.reason_phrase)}"]
+    lines += [str(told[name]) for name in ("detail", "do") if told.get(name)]
+    lines += [f"  {each.get('field')}: {each.get('detail')}" for each in told.get("errors", [])]
+    if answer.status_code == 401:
+        lines.append("Log in with `wecare login`, or set WECARE_TOKEN to an access token.")
+    fail(*lines, code=REFUSED if answer.status_code < 500 else UNREACHABLE)
+
+
+def fail(*lines: str, code: int = REFUSED) -> NoReturn:
+    """End with these lines on stderr."""
+    for n, line in enumerate(lines):
+        errors.print(line, style="bold red" if n == 0 else "", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def token_file() -> Path:
+    """Where ``wecare login`` keeps the token."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "wecare" / "token"
+
+
+def kept_token() -> str | None:
+    try:
+        return token_file().read_text().strip() or None
+    except OSError:
+        return None
+
+
+def keep_token(token: str) -> Path:
+    """For this person's eyes only."""
+    path = token_file()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(token + "\n")
+    return path

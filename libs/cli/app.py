@@ -1,0 +1,62 @@
+"""The command line: ``wecare dlq …``, ``wecare why …``, ``wecare messages …``, ``wecare contacts …``, ``wecare login``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from libs.cli import contacts, dlq, jobs, messages, why
+from libs.cli.api import DEFAULT_URL, Api, fail, keep_token, kept_token
+from libs.cli.show import say
+
+app = typer.Typer(
+    name="wecare",
+    help="Messages, contacts and dead letters from the terminal. Every command takes --help.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(messages.app, name="messages")
+app.add_typer(contacts.app, name="contacts")
+jobs.add_to(dlq.app)
+
+
+@app.callback()
+def connect(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Option("--api", envvar="WECARE_API_URL", help="address of the platform")] = DEFAULT_URL,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="WECARE_TOKEN", show_envvar=True, help="access token")
+    ] = None,
+) -> None:
+    """Where the API is and who asks."""
+    ctx.obj = Api(url, token or kept_token())
+
+
+@app.command()
+def login(
+    ctx: typer.Context,
+    token: Annotated[str, typer.Option("--access-token", help="`-` reads it from standard input")] = "-",  # noqa: S107
+) -> None:
+    """Keep an access token for the next commands, once the API takes it. On your own stack:
+    .venv/bin/python -m deploy.local token OPERATOR | wecare login"""
+    if token == "-":  # noqa: S105 - the usual name of standard input
+        token = typer.prompt("Access token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
+    token = token.strip()
+    if not token:
+        fail("There is no token on standard input.", "Pipe an access token in, or set WECARE_TOKEN.")
+    api: Api = ctx.obj
+    Api(api.url, token).get("/api/contacts", limit=1)
+    say(f"Logged in to {api.url}; the token is in {keep_token(token)} and is valid as long as its issuer says.")
+
+
+app.command("why")(why.why)
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="wecare")

@@ -1,0 +1,28 @@
+"""Somebody's own editor, for a text that is better changed by hand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from libs.cli.api import fail
+
+
+def edited(text: str) -> str:
+    """The text as it was saved. Ends the command if it was left unchanged."""
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    # Of this person alone, and gone afterwards: it may hold personal data.
+    with tempfile.TemporaryDirectory(prefix="wecare-") as folder:
+        path = Path(folder) / "data.json"
+        path.write_text(text + "\n")
+        try:
+            subprocess.run([*shlex.split(command), str(path)], check=True)  # noqa: S603 - their editor
+        except (OSError, subprocess.CalledProcessError) as error:
+            fail(f"The editor did not work: {command} ({type(error).__name__})", "Set EDITOR, or give --data FILE.")
+        after = path.read_text()
+    if after.strip() == text.strip():
+        fail("Nothing was changed.")
+    return after

@@ -1,0 +1,89 @@
+"""``wecare dlq jobs|pause|resume|cancel|watch``: replays under way."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from libs.cli import progress
+from libs.cli.api import Api
+from libs.cli.dlq import Json, Why, show_groups
+from libs.cli.show import ago, as_json, out, say, table
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="id of a replay job")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands among the others of ``dlq``."""
+    app.command("jobs")(list_jobs)
+    app.command("watch")(watch)
+    for name, function in (("pause", pause), ("resume", resume), ("cancel", cancel)):
+        app.command(name)(function)
+
+
+def list_jobs(ctx: typer.Context, as_json_: Json = False) -> None:
+    """List replay jobs, newest first."""
+    api: Api = ctx.obj
+    told = api.get("/api/dlq/jobs")
+    if as_json_:
+        as_json(told)
+    elif not told["items"]:
+        say("Nothing was replayed yet.")
+    else:
+        rows = [
+            (
+                each["jobId"], each["state"], f"{each['position']}/{each['total']}", each["sent"], each["skipped"],
+                f"{each['rate']:g}/s", ago(each["createdAt"]), each["by"], each["why"],
+            )
+            for each in told["items"]
+        ]  # fmt: skip
+        table("", ("job", "state", "done", "sent", "left out", "rate", "asked", "by", "why"), rows)
+
+
+def pause(ctx: typer.Context, job: Job, why: Why = "") -> None:
+    """Pause a replay; what it has taken is still sent."""
+    _move(ctx, job, "pause", why)
+
+
+def resume(ctx: typer.Context, job: Job, why: Why = "") -> None:
+    """Go on with a paused replay."""
+    _move(ctx, job, "resume", why)
+
+
+def cancel(ctx: typer.Context, job: Job, why: Why = "") -> None:
+    """End a replay; the letters it has not reached wait on."""
+    _move(ctx, job, "cancel", why)
+
+
+def _move(ctx: typer.Context, job: str, move: str, why: str) -> None:
+    api: Api = ctx.obj
+    told = api.post(f"/api/dlq/jobs/{job}/{move}", {"why": why})
+    say(f"Job {job} is {told['state']}.")
+
+
+def watch(
+    ctx: typer.Context,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="a replay job; none: the waiting letters")] = None,
+    every: Annotated[float, typer.Option(min=0.5, help="seconds between looks")] = 2.0,
+    times: Annotated[int, typer.Option(min=0, help="look so often, then end; 0: until Ctrl-C")] = 0,
+) -> None:
+    """Follow a replay job with a progress bar, or the waiting letters by cause and type."""
+    api: Api = ctx.obj
+    if job is not None:
+        progress.tell(progress.follow(api, api.get(f"/api/dlq/jobs/{job}")))
+        return
+    looks = 0
+    try:
+        while True:
+            told = api.get("/api/dlq/groups")
+            if out.is_terminal:
+                out.clear()
+            show_groups(told)
+            looks += 1
+            if looks == times:
+                return
+            time.sleep(every)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,69 @@
+"""``wecare messages``: send one, list them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from libs.cli.api import Api, fail
+from libs.cli.dlq import Json, Limit
+from libs.cli.show import ago, as_json, say, short, table
+
+app = typer.Typer(help="Messages: send one, list them.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("send")
+def send(
+    ctx: typer.Context,
+    contact: Annotated[str, typer.Argument(metavar="CONTACT", help="id of a contact")],
+    channel: Annotated[str, typer.Option(help="whatsapp, sms, email, voice or rcs")] = "whatsapp",
+    text: Annotated[str | None, typer.Option(help="free text")] = None,
+    template: Annotated[str | None, typer.Option(help="name of a template")] = None,
+    language: Annotated[str, typer.Option(help="the template's language")] = "en_US",
+    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="a variable of the template")] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key: the same key never sends twice")] = None,
+    as_json_: Json = False,
+) -> None:
+    """Send one message."""
+    if (text is None) == (template is None):
+        fail("Give either --text or --template.")
+    variables = {}
+    for each in var or []:
+        name, equals, value = each.partition("=")
+        if not equals:
+            fail(f"--var {each}: write NAME=VALUE.")
+        variables[name] = value
+    content: dict[str, Any] = {"kind": "text", "body": text}
+    if template is not None:
+        content = {"kind": "template", "name": template, "language": language, "variables": variables}
+    api: Api = ctx.obj
+    told = api.post("/api/messages", {"contactId": contact, "channel": channel, "content": content}, key)
+    as_json(told) if as_json_ else say(
+        f"Message {told['messageId']} is {told['status']}: wecare why {told['messageId']}"
+    )
+
+
+@app.command("ls")
+def list_messages(
+    ctx: typer.Context,
+    contact: Annotated[str | None, typer.Option(help="of this contact")] = None,
+    channel: Annotated[str | None, typer.Option(help="on this channel")] = None,
+    status: Annotated[str | None, typer.Option(help="that stand so")] = None,
+    limit: Limit = 20,
+    as_json_: Json = False,
+) -> None:
+    """List messages, newest first."""
+    api: Api = ctx.obj
+    told = api.get("/api/messages", contactId=contact, channel=channel, status=status, limit=min(limit, 100))
+    if as_json_:
+        as_json(told)
+        return
+    rows = [
+        (
+            each["messageId"], ago(each["createdAt"]), each["channel"], each["direction"], each["status"], each.get("errorCode"),
+            short((each.get("content") or {}).get("body") or (each.get("content") or {}).get("name"), 40),
+        )
+        for each in told["items"]
+    ]  # fmt: skip
+    table("", ("message", "made", "channel", "", "status", "error", "content"), rows)

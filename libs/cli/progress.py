@@ -1,0 +1,49 @@
+"""A replay job as it goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from libs.cli.api import Api
+from libs.cli.show import errors, say
+
+LOOK_SECONDS = 0.5
+RESTING = ("done", "cancelled", "paused")
+
+
+def follow(api: Api, job: dict[str, Any], quiet: bool = False) -> dict[str, Any]:
+    """Look until the job is done or rests; Ctrl-C stops looking, not the job. Returns the job as it is then."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    path = f"/api/dlq/jobs/{job['jobId']}"
+    with Progress(*columns, console=errors, disable=quiet) as bar:
+        task = bar.add_task(job["state"], total=job["total"], note="")
+        try:
+            while True:
+                bar.update(task, completed=job["position"], description=job["state"], note=_note(job))
+                if job["state"] in RESTING:
+                    return job
+                time.sleep(LOOK_SECONDS)
+                job = api.get(path)
+        except KeyboardInterrupt:
+            bar.stop()
+            say(f"It goes on without us: wecare dlq watch {job['jobId']}, or wecare dlq pause {job['jobId']}", "yellow")
+            return job
+
+
+def _note(job: dict[str, Any]) -> str:
+    rate = job.get("actualRate")
+    return f"{rate:g}/s of {job['rate']:g}/s" if rate else f"{job['rate']:g}/s"
+
+
+def tell(job: dict[str, Any]) -> None:
+    """How it came out."""
+    skipped = f", {job['skipped']} left out because somebody had decided about them" if job["skipped"] else ""
+    say(f"Job {job['jobId']} is {job['state']}: {job['sent']} of {job['total']} sent{skipped}.")
+    if job["state"] == "done":
+        say("What fails again comes back to the same letters: wecare dlq ls", "dim")

@@ -1,0 +1,64 @@
+"""``wecare why``: one message as one story, in order and in plain words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from libs.cli.api import Api
+from libs.cli.dlq import Json
+from libs.cli.show import as_json, out, say, table, when
+
+#: What to do next, by where the message stands; an error's own advice comes first.
+NEXT = {
+    "queued": "Nothing; it waits for its sender. If it stays so: wecare dlq ls --text {id}",
+    "deferred": "Nothing; it is tried again by itself.",
+    "claimed": "Nothing; its sender is on it.",
+    "uncertain": "Wait for the provider's report, or decide to resend: POST /api/messages/{id}/resend",
+    "unknown": "Ask the recipient, or decide to resend: POST /api/messages/{id}/resend",
+    "sent": "Nothing; the provider has it and will report.",
+    "delivered": "Nothing; it arrived.",
+    "read": "Nothing; it was read.",
+}
+
+
+def why(
+    ctx: typer.Context,
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="id of a message")],
+    as_json_: Json = False,
+) -> None:
+    """Tell the whole story of a message: consent, window, waiting, attempts, the provider's words, and what to do."""
+    api: Api = ctx.obj
+    told = api.get(f"/api/messages/{message}/timeline")
+    if as_json_:
+        as_json(told)
+        return
+    head = api.get(f"/api/messages/{message}")
+    by = f", asked for by {head['createdBy']}" if head.get("createdBy") else ""
+    say(f"Message {message} ({head['channel']} {head['direction']}{by}) is {told['status']}.", "bold")
+    out.print()
+    table("", ("when", "what", "who", ""), [_line(step) for step in told["steps"]])
+    out.print()
+    say(f"Next: {_next(told)}", "bold")
+
+
+def _line(step: dict[str, Any]) -> tuple[str, str, str, str]:
+    says = [step["says"]]
+    says += [f"· {note}" for note in step.get("notes", [])]
+    if step.get("code"):
+        says.append(f"{step['code']}: {step.get('means', '')}")
+    provider = " ".join(filter(None, (step.get("providerStatus"), step.get("providerCode"))))
+    if provider or step.get("detail"):
+        says.append("; ".join(filter(None, (provider and f"the provider's word: {provider}", step.get("detail")))))
+    if step.get("notBefore"):
+        says.append(f"not before {when(step['notBefore'])}")
+    attempt = f" (attempt {step['attempt']})" if (step.get("attempt") or 0) > 1 else ""
+    return when(step["at"]), step["what"] + attempt, step.get("actor") or step["source"], "\n".join(says)
+
+
+def _next(told: dict[str, Any]) -> str:
+    advice = [step["do"] for step in told["steps"] if step.get("do")]
+    if told["status"] in ("failed", "suppressed", "expired") and advice:
+        return str(advice[-1])
+    return NEXT.get(told["status"], "Nothing.").format(id=told["messageId"])

@@ -1,0 +1,169 @@
+"""What a person at a terminal sees and can do."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from libs.common.errors import Poison
+from tests.cli.conftest import Terminal
+from tests.kit.toy import Greeted
+
+
+def dies(wecare: Terminal, *names: str, **facts: str) -> list[str]:
+    wecare.shop.broken = Poison("the shop is closed")
+    wecare.run(lambda: wecare.world.hear(*(Greeted(name=name, **facts) for name in names)))
+    wecare.shop.broken = None
+    return [each["dlqMessageId"] for each in letters(wecare)]
+
+
+def letters(wecare: Terminal, *more: str) -> list[dict]:  # type: ignore[type-arg]
+    told = wecare("dlq", "ls", "--json", *more)
+    assert told.exit_code == 0, told.output
+    found: list[dict] = json.loads(told.stdout)["items"]  # type: ignore[type-arg]
+    return found
+
+
+def test_letters_are_listed_grouped_and_shown_in_full(wecare: Terminal) -> None:
+    one, two = dies(wecare, "ann", "bob")
+    told = wecare("dlq", "ls")
+    for word in (one, two, "rejected", "toy.greeted.v1", "shop", "the shop is closed"):
+        assert word in told.stdout
+    assert "2 letters wait" in wecare("dlq", "groups").stdout
+    assert "2 letters wait" in wecare("dlq", "watch", "--times", "1").stdout
+    told = wecare("dlq", "show", one)
+    for word in ("died: rejected, received 1 time(s), build b1", "What happened", '"specversion": "1.0"'):
+        assert word in told.stdout
+    assert "No waiting letters fit." in wecare("dlq", "ls", "--queue", "elsewhere").stdout
+
+
+def test_a_replay_shows_what_would_happen_asks_and_is_followed_to_its_end(wecare: Terminal) -> None:
+    chosen = dies(wecare, "ann", "bob")
+    told = wecare("dlq", "simulate", "--type", "toy.greeted.v1")
+    assert "dies_again" in told.stdout
+    told = wecare("dlq", "replay", *chosen)
+    assert told.exit_code == 1
+    assert "Nobody can be asked here." in told.stderr
+    assert len(letters(wecare)) == 2
+    told = wecare("dlq", "replay", *chosen, "--yes", "--rate", "100", "--why", "open again")
+    assert told.exit_code == 0, told.output
+    assert "2 of 2 sent" in told.stdout
+    assert wecare.shop.applied == {"ann": 1, "bob": 1}
+    assert "open again" in wecare("dlq", "jobs").stdout
+    assert "replayed by user:test-admin: open again" in wecare("dlq", "show", chosen[0]).stdout
+    told = wecare("dlq", "replay", *chosen, "--yes")
+    assert told.exit_code == 1
+    assert "NOT_WAITING" in told.stderr
+
+
+def test_a_filter_replays_and_programs_get_json(wecare: Terminal) -> None:
+    dies(wecare, "ann", "bob", "cid")
+    told = wecare("dlq", "replay", "--cause", "rejected", "--newer-than", "1h", "--limit", "2", "--yes", "--json")
+    assert told.exit_code == 1, "these died on the world's own clock, years ago"
+    told = wecare("dlq", "replay", "--cause", "rejected", "--older-than", "1h", "--limit", "2", "--yes", "--json")
+    assert told.exit_code == 0, told.output
+    job = json.loads(told.stdout)
+    assert (job["state"], job["total"]) == ("done", 2)
+    assert len(letters(wecare)) == 1
+
+
+def test_an_edit_from_a_file_or_an_editor_and_a_discard_take_a_reason(
+    wecare: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = dies(wecare, "ann", "bob", trouble="poison")
+    assert wecare("dlq", "discard", one, "--yes").exit_code == 2, "no reason"
+    assert wecare("dlq", "discard", one, "--yes", "--why", "not wanted").exit_code == 0
+    event = json.loads(wecare("dlq", "show", two, "--json").stdout)["event"]
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({**event["data"], "name": "eve"}))
+    told = wecare("dlq", "edit", two, "--why", "a mistake", "--data", str(file))
+    assert told.exit_code == 1
+    assert "data.name: Leave it as it was" in told.stderr
+    monkeypatch.setenv("EDITOR", "true")
+    assert "Nothing was changed." in wecare("dlq", "edit", two, "--why", "a mistake").stderr
+    monkeypatch.setenv("EDITOR", "sed -i s/poison//")
+    told = wecare("dlq", "edit", two, "--why", "a mistake")
+    assert told.exit_code == 0, told.output
+    assert wecare("dlq", "replay", two, "--yes").exit_code == 0
+    assert wecare.shop.applied == {event["data"]["name"]: 1}
+
+
+def test_jobs_are_paused_resumed_cancelled_and_watched(wecare: Terminal) -> None:
+    chosen = dies(wecare, "ann")
+    told = wecare("dlq", "replay", *chosen, "--yes", "--no-wait", "--json")
+    job = json.loads(told.stdout)["jobId"]
+    assert "1 of 1 sent" in wecare("dlq", "watch", job).stdout
+    for move in ("pause", "resume", "cancel"):
+        told = wecare("dlq", move, job)
+        assert (told.exit_code, "JOB_OVER" in told.stderr) == (1, True)
+
+
+def test_who_may_not_is_told_which_role_it_takes_and_who_is_nobody_how_to_log_in(wecare: Terminal) -> None:
+    (one,) = dies(wecare, "ann")
+    told = wecare("dlq", "replay", one, "--yes", role="VIEWER")
+    assert (told.exit_code, "FORBIDDEN: This needs the role OPERATOR" in told.stderr) == (1, True)
+    told = wecare("dlq", "ls", role=None)
+    assert (told.exit_code, "wecare login" in told.stderr) == (1, True)
+
+
+def test_a_login_is_kept_for_the_next_commands_for_this_person_only(wecare: Terminal, tmp_path: Path) -> None:
+    assert wecare("login", role=None, input="NOBODY\n").exit_code == 1
+    told = wecare("login", role=None, input="VIEWER\n")
+    assert told.exit_code == 0, told.output
+    assert stat.S_IMODE((tmp_path / "wecare/token").stat().st_mode) == 0o600
+    assert wecare("dlq", "ls", role=None).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("dlq", "replay", "--yes"), "Which letters?"),
+        (("dlq", "simulate", "x", "--cause", "rejected"), "either ids of letters or filters"),
+        (("dlq", "ls", "--newer-than", "soon"), "write 90s, 15m, 2h or 3d"),
+        (("dlq", "show", "none"), "LETTER_NOT_FOUND"),
+        (("dlq", "edit", "x", "--why", "abc", "--data", "/nowhere"), "Cannot read /nowhere"),
+        (("dlq", "edit", "x", "--why", "abc", "--data", "-"), "no JSON"),
+        (("messages", "send", "c"), "either --text or --template"),
+        (("messages", "send", "c", "--template", "t", "--var", "a"), "write NAME=VALUE"),
+        (("why", "none"), "MESSAGE_NOT_FOUND"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_do(wecare: Terminal, arguments: tuple[str, ...], words: str) -> None:
+    told = wecare(*arguments)
+    assert told.exit_code in (1, 2)
+    assert words in told.output
+    assert "Traceback" not in told.output
+
+
+def test_what_died_cannot_steer_the_terminal(wecare: Terminal) -> None:
+    (one,) = dies(wecare, "\x1b]0;owned\x07[red]ann")
+    told = wecare("dlq", "show", one)
+    assert "\x1b" not in told.stdout
+    assert "[red]ann" in told.stdout
+
+
+def test_a_contact_is_made_written_to_and_the_message_tells_its_story(wecare: Terminal) -> None:
+    told = wecare("contacts", "create", "--name", "Ann Example", "--phone", "+12025550143", "--json")
+    contact = json.loads(told.stdout)["contactId"]
+    wecare.run(wecare.world.settle)
+    refused = wecare("messages", "send", contact, "--template", "order_update", "--var", "1=Ann")
+    assert "NO_CONSENT" in refused.stderr
+    told = wecare("contacts", "consent", contact, "whatsapp", "--words", "Yes, write to me")
+    assert "opted in to: whatsapp" in told.stdout
+    wecare.run(wecare.world.settle)
+    assert "Ann Example" in wecare("contacts", "ls", "--search", "ann").stdout
+    told = wecare("messages", "send", contact, "--template", "order_update", "--var", "1=Ann", "--json")
+    message = json.loads(told.stdout)["messageId"]
+    assert "order_update" in wecare("messages", "ls", "--contact", contact).stdout
+    told = wecare("why", message)
+    for word in (
+        f"Message {message}",
+        "is queued",
+        "user:test-admin",
+        "It was accepted and waits to be sent.",
+        "Next:",
+    ):
+        assert word in told.stdout

@@ -14,7 +14,7 @@ LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
 .PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
-  cloud docker-compose
+  cloud
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,11 +88,7 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 localstack-missing: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host missing
 
-cloud: $(if $(filter localstack-host,$(AWS)),localstack) $(if $(filter localstack,$(AWS)),docker-compose)
-
-docker-compose:
-	@docker compose version >/dev/null 2>&1 || { echo "AWS=localstack needs Docker with its compose plugin, and finds \
-	none here; without Docker there is AWS=localstack-host" >&2; exit 1; }
+cloud: $(if $(filter localstack-host,$(AWS)),localstack)
 
 localstack: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host set-up

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.local import logs, process
+from deploy.containers.stack import a_stack
+from deploy.local import process
 from deploy.local.cognito import DEMO_PEOPLE
 from deploy.local.health import NotHealthy
 from deploy.local.ports import PortTaken
@@ -40,9 +41,9 @@ def chosen_ports(environ: Mapping[str, str], saved: Mapping[str, int]) -> dict[s
 def the_stack(directory: Path = MAIN) -> Stack:
     """The stack as the environment asks for it, or as it runs."""
     saved = read_json(directory / "stack.json")
-    runs = any((directory / "run").glob("[!.]*.json"))
+    runs = any((directory / "run").glob("[!.]*.json")) or saved.get("aws") == "localstack"
     aws = os.environ.get("AWS") or (saved.get("aws") if runs else None) or "embedded"
-    return Stack(directory, aws=aws, ports=chosen_ports(os.environ, saved.get("ports", {}) if runs else {}))
+    return a_stack(directory, aws=aws, ports=chosen_ports(os.environ, saved.get("ports", {}) if runs else {}))
 
 
 def up(options: argparse.Namespace) -> int:
@@ -65,7 +66,7 @@ def up(options: argparse.Namespace) -> int:
 def down(options: argparse.Namespace) -> int:
     """Stop everything."""
     stack = the_stack()
-    running = [record.name for record in stack.records()]
+    running = stack.running()
     stack.down()
     print(f"stopped: {', '.join(running)}" if running else "nothing was running")
     return 0
@@ -86,10 +87,7 @@ def status(options: argparse.Namespace) -> int:
 
 def follow(options: argparse.Namespace) -> int:
     """Logs."""
-    folder = MAIN / "logs"
-    if not any(folder.glob("*.log")):
-        raise BadRequest("there are no logs yet; run `make up` first")
-    logs.show(folder, options.names, follow=not options.no_follow, lines=options.lines)
+    the_stack().follow(options.names, follow=not options.no_follow, lines=options.lines)
     return 0
 
 

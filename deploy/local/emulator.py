@@ -57,10 +57,10 @@ def _groups_of(cognito: Any, claims: dict[str, Any], pool_id: str) -> list[str]:
 
 
 def main() -> None:
-    """Serve until SIGTERM; AWS_PORT is the port, SERVICES (comma-separated) what is played."""
+    """Serve until SIGTERM; AWS_HOST and AWS_PORT are where, SERVICES (comma-separated) what is played."""
     # MiniStack reads these while it is imported. Left alone it binds every interface, opens an MQTT port,
     # and looks for a Docker daemon whose containers it may remove.
-    os.environ["BIND_HOST"] = "127.0.0.1"
+    os.environ["BIND_HOST"] = os.environ.get("AWS_HOST") or "127.0.0.1"
     os.environ["GATEWAY_PORT"] = os.environ.get("AWS_PORT", DEFAULT_PORT)
     os.environ["IOT_MTLS_ENABLED"] = "0"
     os.environ["SFTP_ENABLED"] = "0"

@@ -28,8 +28,13 @@ def url(port: int) -> str:
 
 def of_stack(aws: str, ports: Mapping[str, int]) -> dict[str, str]:
     """The variables that point every AWS SDK at the stack and nowhere else."""
+    return of_places(url(ports["aws"]), url(ports["simulator"]), url(ports["cognito"]) if aws != "embedded" else None)
+
+
+def of_places(aws_url: str, simulator_url: str, cognito_url: str | None) -> dict[str, str]:
+    """The same by addresses; `cognito_url` where LocalStack is used, whose free edition lacks Cognito."""
     env = {
-        "AWS_ENDPOINT_URL": url(ports["aws"]),
+        "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": REGION,
@@ -45,10 +50,15 @@ def of_stack(aws: str, ports: Mapping[str, int]) -> dict[str, str]:
         "WECARE_POLL_SECONDS": "2",  # stop quickly; an empty receive costs nothing here
         "PYTHONUNBUFFERED": "1",
     }
-    env |= {f"AWS_ENDPOINT_URL_{service}": url(ports["simulator"]) for service in _CARRIER}
-    if aws != "embedded":
-        env |= {f"AWS_ENDPOINT_URL_{service}": url(ports["cognito"]) for service in _BESIDE_LOCALSTACK}
+    env |= {f"AWS_ENDPOINT_URL_{service}": simulator_url for service in _CARRIER}
+    if cognito_url:
+        env |= {f"AWS_ENDPOINT_URL_{service}": cognito_url for service in _BESIDE_LOCALSTACK}
     return env
+
+
+def endpoint(env: Mapping[str, str], service: str) -> str:
+    """Where `env` says that a service is, by the name of its boto3 client."""
+    return env.get(f"AWS_ENDPOINT_URL_{_SUFFIX_OF_CLIENT.get(service)}", env["AWS_ENDPOINT_URL"])
 
 
 def client(env: Mapping[str, str], service: str) -> Any:
@@ -56,10 +66,9 @@ def client(env: Mapping[str, str], service: str) -> Any:
     import boto3  # not needed to start and stop processes, and slow to import
     from botocore.config import Config
 
-    endpoint = env.get(f"AWS_ENDPOINT_URL_{_SUFFIX_OF_CLIENT.get(service)}", env["AWS_ENDPOINT_URL"])
     return boto3.client(
         service,
-        endpoint_url=endpoint,
+        endpoint_url=endpoint(env, service),
         region_name=env["AWS_REGION"],
         aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],

@@ -35,21 +35,6 @@ LOCALSTACK_HOST = Process(
     grace_seconds=20.0,
 )
 
-LOCALSTACK_DOCKER = Process(
-    "aws",
-    (
-        *("docker", "compose", "--file", "{root}/docker-compose.localstack.yml", "--project-name", "wecare-{aws}"),
-        *("up", "--abort-on-container-exit", "--no-color"),
-    ),
-    port="aws",
-    health="/_localstack/health",
-    after_provisioning=False,
-    uses_aws=False,
-    env={"AWS_PORT": "{aws}"},
-    ready_seconds=600.0,  # the first time, the image is fetched
-    grace_seconds=30.0,
-)
-
 SIMULATOR = Process(
     "simulator",
     ("{python}", "-m", "libs.simulator", "--port", "{simulator}"),
@@ -77,10 +62,9 @@ WORKERS = Process(
     grace_seconds=25.0,  # it drains for up to 15 s (WECARE_DRAIN_SECONDS)
 )
 
-#: Kind of AWS -> the processes that play it.
+#: Kind of AWS -> the processes that play it. (`localstack` is containers: deploy/containers/stack.py.)
 CLOUDS = {
     "embedded": [_embedded("aws")],
-    "localstack": [LOCALSTACK_DOCKER, COGNITO],
     "localstack-host": [LOCALSTACK_HOST, COGNITO],
 }
 
@@ -88,5 +72,5 @@ CLOUDS = {
 def table(aws: str = "embedded") -> list[Process]:
     """The processes of a whole stack, in the order in which they start."""
     if aws not in CLOUDS:
-        raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join(CLOUDS)}")
+        raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join([*CLOUDS, 'localstack'])}")
     return [*CLOUDS[aws], SIMULATOR, API, WORKERS]

@@ -1,7 +1,7 @@
 """Everything in AWS that a stack needs before our processes start; safe to run again."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Protocol
 
 from deploy.local import carriers, cognito, environment, resources
 from libs.common.discover import discover
@@ -9,11 +9,26 @@ from libs.common.service import Service
 from libs.common.settings import read
 from libs.common.topology import topology
 
-if TYPE_CHECKING:
-    from deploy.local.stack import Stack
+
+class Place(Protocol):
+    """What is provisioned: a `Stack`, or the same seen from inside its containers."""
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
+
+    @property
+    def rows(self) -> Container[str]: ...
+
+    @property
+    def api_url(self) -> str: ...
+
+    @property
+    def cognito_url(self) -> str: ...
+
+    def client(self, service: str) -> Any: ...
 
 
-def everything(stack: "Stack", services: Sequence[Service] | None = None) -> Mapping[str, str]:
+def everything(stack: Place, services: Sequence[Service] | None = None) -> Mapping[str, str]:
     """Provision AWS, Cognito and the carriers for `services` (all that the repository declares).
 
     Returns the variables by which our processes know what was made.

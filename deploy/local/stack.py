@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from deploy.local import cognito, environment
+from deploy.local import cognito, environment, logs
 from deploy.local.lifeline import Lifeline
 from deploy.local.process import Process
 from deploy.local.processes import DEFAULT_PORTS, table
@@ -110,9 +110,19 @@ class Stack(Supervisor):
     def prepare_directory(self, **also: Any) -> None:
         """As above; refuses to mix two kinds of AWS while one of them runs."""
         running_on = self.saved().get("aws", self.aws)
-        if running_on != self.aws and self.records():
+        if running_on != self.aws and (self.records() or running_on == "localstack"):
             raise BadRequest(f"this stack runs with AWS={running_on}; run `make down` before AWS={self.aws}")
         super().prepare_directory(aws=self.aws, **also)
+
+    def running(self) -> list[str]:
+        """The names of what was started and not stopped, the last first."""
+        return [record.name for record in self.records()]
+
+    def follow(self, names: Sequence[str], *, follow: bool, lines: int) -> None:
+        """Print the last `lines` of each log (of those named, if any) and, with `follow`, what comes."""
+        if not any((self.directory / "logs").glob("*.log")):
+            raise BadRequest("there are no logs yet; run `make up` first")
+        logs.show(self.directory / "logs", names, follow=follow, lines=lines)
 
     def _start_missing(self, rows: Sequence[Process]) -> None:
         super()._start_missing([row for row in rows if not row.after_provisioning])

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.containers import compose
 from deploy.specs import asyncapi, tables
 from libs.common.discover import ROOT, discover
 from libs.common.service import Service
@@ -33,6 +34,7 @@ def rendered(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
     yield generated / "asyncapi.json", _json(asyncapi.document(services, PREFIX))
     yield generated / "openapi.json", _json(openapi(services))
     yield generated / "topology.md", tables.of_platform(services)
+    yield compose.FILE, compose.rendered(services)
     for service in services:
         readme = _folder(service) / "README.md"
         hand, _, _ = readme.read_text().partition(tables.BEGIN)

@@ -1,0 +1,71 @@
+"""The two parts of docker-compose.localstack.yml that follow from the code: the variables, and a worker per service.
+
+`python -m deploy.specs` writes them between their marks; the rest of the file is written by hand.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from deploy.local import environment
+from deploy.local.processes import DEFAULT_PORTS
+from libs.common.discover import ROOT
+from libs.common.service import Service
+
+FILE = ROOT / "docker-compose.localstack.yml"
+#: Part of every resource's name there; any but `local` listens to other containers.
+STAGE = "containers"
+#: LocalStack's name inside. It is LocalStack's own name for this machine, too, so that what LocalStack signs or links
+#: to (a presigned URL) opens in a browser as well.
+AWS_HOST = "localhost.localstack.cloud"
+_END = "# end of generated"
+
+
+def port(name: str) -> str:
+    """The port called `name`, the same inside and outside, as compose fills it in."""
+    return f"${{{name.upper()}_PORT:-{DEFAULT_PORTS[name]}}}"
+
+
+def variables() -> dict[str, str]:
+    """What every process of ours is told: the same as on the host, with the names that containers have for each other."""
+    on_host = environment.of_places(
+        f"http://{AWS_HOST}:{port('aws')}", f"http://simulator:{port('simulator')}", f"http://cognito:{port('cognito')}"
+    )
+    names = ",".join(["localhost", AWS_HOST, "simulator", "cognito"])
+    return on_host | {
+        "AWS_CONFIG_FILE": "/app/deploy/containers/aws.ini",
+        "NO_PROXY": names,
+        "no_proxy": names,
+        "WECARE_STAGE": STAGE,
+        "WECARE_PUBLIC_URL": f"http://localhost:{port('api')}",
+    }
+
+
+def command(service: Service) -> list[str]:
+    """How the worker of a service is started in the image."""
+    return ["deploy.containers.provisioned", "libs.common.run", service.name, "--health-port", "8081"]
+
+
+def rendered(services: Sequence[Service]) -> str:
+    """The whole file as it should be."""
+    text = FILE.read_text()
+    for what, lines in (("variables", _mapping(variables())), ("workers", _workers(services))):
+        begin = f"# generated: {what}"
+        head, _, rest = text.partition(f"{begin}\n")
+        indent = head[head.rfind("\n") + 1 :]
+        _, found, tail = rest.partition(f"{indent}{_END}\n")
+        if not found:
+            raise ValueError(f"{FILE.name} has lost its marks `{begin}` and `{_END}`")
+        text = f"{head}{begin}\n" + "".join(f"{indent}{line}\n" for line in lines) + f"{indent}{_END}\n{tail}"
+    return text
+
+
+def _mapping(values: Mapping[str, str]) -> Iterator[str]:
+    for name, value in sorted(values.items()):
+        yield f'{name}: "{value}"'
+
+
+def _workers(services: Sequence[Service]) -> Iterator[str]:
+    for service in services:
+        yield f"{service.name}:"
+        yield "  <<: *worker"
+        yield f"  command: {json.dumps(command(service))}"

@@ -1,0 +1,61 @@
+"""`python -m deploy.containers.provision`: the container that makes everything in AWS before the others start.
+
+It does what `make up` does on the host, from inside, and leaves what it has learned in the volume /provisioned.
+"""
+
+import os
+from functools import cached_property
+from typing import Any
+
+from localstack_client.session import Session
+
+from deploy.containers.provisioned import FILE
+from deploy.local import environment
+from deploy.local.provision import everything
+from deploy.local.supervisor import write_json
+
+
+class Inside:
+    """The stack as its own containers see it, by the variables of docker-compose.localstack.yml."""
+
+    rows = ("simulator",)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Where AWS and the carriers are."""
+        return dict(os.environ)
+
+    @property
+    def api_url(self) -> str:
+        """Our API as a browser finds it."""
+        return os.environ["WECARE_PUBLIC_URL"]
+
+    @property
+    def cognito_url(self) -> str:
+        """The sign-in pages as a browser finds them."""
+        return os.environ["SIGN_IN_URL"]
+
+    @cached_property
+    def _localstack(self) -> Session:
+        return Session(region_name=os.environ["AWS_REGION"])
+
+    def client(self, service: str) -> Any:
+        """LocalStack's own client for what LocalStack plays; the carriers and Cognito are elsewhere."""
+        if environment.endpoint(self.env, service) == os.environ["AWS_ENDPOINT_URL"]:
+            return self._localstack.client(service)
+        return environment.client(self.env, service)
+
+
+def main() -> None:
+    """Provision, and write down what the others must know."""
+    place = Inside()
+    known = dict(everything(place))
+    # The keys are read by our API, not by a browser.
+    inside = environment.endpoint(place.env, "cognito-idp")
+    known["WECARE_COGNITO_JWKS_URL"] = known["WECARE_COGNITO_JWKS_URL"].replace(place.cognito_url, inside, 1)
+    write_json(FILE, known)
+    print(f"provisioned: {', '.join(sorted(known))}")
+
+
+if __name__ == "__main__":
+    main()

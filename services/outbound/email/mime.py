@@ -48,7 +48,7 @@ def mime(
 def _attach(message: EmailMessage, file: File, files: Mapping[str, bytes]) -> None:
     data = files.get(file.url or "")
     if data is None:
-        raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours, by its s3:// address.")
+        raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours or a public link.")
     name = file.filename or (file.url or "").rpartition("/")[2] or "attachment"
     if any(c < " " or c == "\x7f" for c in name):
         raise Invalid(ErrorCode.INVALID_CONTENT, "There is a line break or control character in a file name.")

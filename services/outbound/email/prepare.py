@@ -13,6 +13,7 @@ from libs.messaging.unsubscribe import Subscription
 from libs.messaging.words import Channel
 from services.outbound.channel import Account, Invalid, Outgoing
 from services.outbound.email.channel import LONGEST_MESSAGE, wants_unsubscribe
+from services.outbound.files import FETCHED, OURS
 
 #: Base64 makes three bytes four and breaks lines; what is more cannot fit.
 LONGEST_FILES = LONGEST_MESSAGE * 3 // 4
@@ -31,12 +32,13 @@ async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
 
 
 async def fetched(files: list[File], ctx: Context) -> dict[str, bytes]:
-    """The attachments by URL, out of our own buckets and no others, whatever an address says."""
+    """The attachments by URL, out of the buckets of media and of what we fetched, and no others, whatever an address says."""
     found: dict[str, bytes] = {}
+    ours = {ctx.bucket(FETCHED), ctx.bucket(OURS)} if files else set()
     for file in files:
         bucket, _, key = (file.url or "").removeprefix("s3://").partition("/")
-        if not (file.url or "").startswith("s3://") or not bucket.startswith(f"{ctx.settings.prefix}-") or not key:
-            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours, by its s3:// address.")
+        if not (file.url or "").startswith("s3://") or bucket not in ours or not key:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours or a public link.")
         room = LONGEST_FILES - sum(len(data) for data in found.values())
         try:
             data = await ctx.files.read(bucket, key, room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.service import Bucket, Grant, Secret, on
+from libs.common.service import Grant, Secret, on
 from libs.messaging import unsubscribe
 from libs.messaging.events.contacts import SuppressionLifted
 from libs.messaging.words import Channel
@@ -18,7 +18,6 @@ service = sender(
     needs=[
         Grant(("ses:SendEmail", "ses:GetAccount", "ses:DeleteSuppressedDestination")),
         Secret(unsubscribe.SECRET, owner=unsubscribe.OWNER),
-        Bucket("attachments", days=30),
     ],
     prepare=prepare,
     hears=[on(SuppressionLifted, handlers.lift_suppression, channel=Channel.EMAIL)],

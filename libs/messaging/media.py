@@ -71,7 +71,7 @@ def settle(declared: str | None, head: bytes) -> str | None:
     if found not in FAMILIES:
         return found
     family = FAMILIES[found]
-    return bare(declared) if bare(declared) in family else family[0] or None
+    return (bare(declared) if bare(declared) in family else family[0]) or None
 
 
 def _sniff(head: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import uvicorn
 from typer.testing import CliRunner, Result
 
@@ -44,6 +46,9 @@ class Terminal:
 @pytest.fixture
 def wecare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    # The runner takes over stdout and stderr; what the platform logs meanwhile is not the command's output.
+    log = (tmp_path / "log").open("w")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
     shop = Shop()
     settings = Settings(stage="test", send_mode="LIVE", max_attempts=1, build="b1")
     world = World([shop.service, workbench, messages, contacts], settings=settings)
@@ -71,3 +76,6 @@ def wecare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal
     yield Terminal(f"http://127.0.0.1:{port}", shop, world, started[0])
     server.should_exit = True
     thread.join(20)
+    structlog.reset_defaults()
+    log.close()
+    sys.stderr.write((tmp_path / "log").read_text())

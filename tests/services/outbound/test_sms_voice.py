@@ -15,11 +15,15 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from libs.common.aws import Aws
+from libs.common.settings import Identity
 from libs.messaging.errors import ErrorCode
+from libs.messaging.policy import policy
 from libs.messaging.providers.sms_voice import EVENTS, VOICES
+from libs.messaging.words import Channel, MessageClass
 from services.outbound.channel import Account, NotSent, Outcome, Rejected, Unknown
 from services.outbound.outcomes import Refused
 from services.outbound.sms.channel import Sms
+from services.outbound.sms.service import LIMITS
 from services.outbound.sms_voice import verdict
 from tests.services.outbound.test_cases import CASES, channel_of, outgoing
 
@@ -153,3 +157,40 @@ async def test_each_recorded_error_becomes_its_outcome_over_the_wire(name: str) 
         "ValidationException": (Rejected, "blocked"),
     }
     assert (type(outcome), getattr(outcome, "code", None)) == expected[name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "rate"),
+    [
+        ("SHORT_CODE", None, 100),
+        ("TOLL_FREE", None, 3),
+        ("LONG_CODE", None, 10),
+        ("TEN_DLC", None, 1),
+        ("TEN_DLC", 75, 75),
+        ("KIND_OF_TOMORROW", None, 1),
+    ],
+)
+def test_a_number_has_the_rate_of_its_kind_unless_the_settings_say_more(
+    kind: str, own: float | None, rate: float
+) -> None:
+    assert LIMITS.of(Identity(id="+12025550100", kind=kind, per_second=own)).per_second == rate
+
+
+@pytest.mark.parametrize(
+    ("content", "units"),
+    [
+        ({"kind": "text", "body": "a" * 160}, 1),
+        ({"kind": "text", "body": "a" * 161}, 2),
+        ({"kind": "text", "body": "я" * 135}, 3),
+        ({"kind": "media", "mediaType": "image", "file": {"url": "s3://example-media-bucket/photo.jpg"}}, 3),
+    ],
+)
+def test_the_rate_counts_parts(content: dict[str, Any], units: int) -> None:
+    sms = Sms()
+    request = sms.render(outgoing({"to": "+12025550143", "content": content}), Account("+12025550100"))
+    assert sms.units(request) == units
+
+
+@pytest.mark.parametrize("message_class", list(MessageClass))
+def test_a_call_that_may_have_been_made_is_never_made_again(message_class: MessageClass) -> None:
+    assert policy(message_class, Channel.VOICE).resends == 0

@@ -1,8 +1,42 @@
-"""The declaration of ``bulk``."""
+"""One job, many messages: planned before anything is sent, run without losing or doubling anybody, counted at every instant."""
 
 from __future__ import annotations
 
-from libs.common.service import Service
-from libs.messaging.events.bulk import ChunkReleased, JobChanged
+from libs.common.service import Bucket, Service, every, on
+from libs.messaging import template_copy
+from libs.messaging.events.bulk import ChunkReleased, DriftFound, JobChanged, PlanAsked, ReportAsked, ReportWritten
+from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.inbound import AccountNoticed
+from libs.messaging.events.messages import MessageChanged
+from libs.messaging.events.outbound import ChunkEnded
+from libs.messaging.events.templates import TemplateChanged, TemplatesListed
+from libs.messaging.templates import TemplateCopy
+from libs.messaging.words import MessageClass
+from services.bulk import handlers, http, ticks
+from services.bulk.audience.storage import BUCKET
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut, SavedList, Upload
+from services.bulk.people import Address, Person
 
-service = Service("bulk", says=[JobChanged, ChunkReleased])
+service = Service(
+    "bulk",
+    owns=[
+        *(BulkJob, BulkRecipient, BulkChunk, BulkTally, Frontier, OptOut),
+        *(Upload, SavedList, Person, Address, TemplateCopy),
+    ],
+    hears=[
+        on(JobChanged, handlers.job_changed),
+        on(ChunkEnded, handlers.chunk_ended),
+        on(AccountNoticed, handlers.account_noticed, ledger=True),
+        on(TemplateChanged, template_copy.template_changed),
+        on(TemplatesListed, template_copy.templates_listed),
+        # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
+        on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
+        on(PermissionChanged, handlers.keep_permission, lane="people"),
+        on(PlanAsked, handlers.plan_next, lane="plan", ledger=True),
+        on(ReportAsked, handlers.report_asked, lane="plan"),
+    ],
+    says=[JobChanged, ChunkReleased, PlanAsked, ReportAsked, ReportWritten, DriftFound],
+    serves=http.router,
+    every=[every(ticks.SECONDS, ticks.look_after), every(ticks.AUDIT_SECONDS, ticks.audit)],
+    needs=[Bucket(BUCKET, days=90)],
+)

@@ -89,6 +89,7 @@ def follows(message: Message, moment: Moment) -> list[Event]:
                 error_code=moment.code,
                 job_id=message.job_id,
                 job_ref=message.job_ref,
+                source=moment.source,
             )
         )
     if moment.settles is not None:

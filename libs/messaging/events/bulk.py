@@ -98,22 +98,18 @@ class PlanAsked(Event):
         return str(self.part)
 
 
-class WorkAsked(Event):
-    """Something long is to be done for a job, a stretch at a time: ``retry`` failed recipients, ``cancel`` what waits, write
-    the ``report``."""
+class ReportAsked(Event):
+    """The report of a job is to be written. ``order`` counts how often."""
 
-    TYPE = "bulk.work-asked.v1"
+    TYPE = "bulk.report-asked.v1"
     ABOUT = "job_id"
 
     job_id: str
-    work: Literal["retry", "cancel", "report"]
-    #: Which of several orders of the same work this is, and where in it.
     order: int
-    group: int = 0
 
     @property
     def facet(self) -> str:
-        return f"{self.work}.{self.order}.{self.group}"
+        return str(self.order)
 
 
 class DriftFound(Event):

@@ -50,6 +50,8 @@ class MessageChanged(Event):
     error_code: ErrorCode | None = None
     job_id: str | None = None
     job_ref: str | None = None
+    #: Who told: ``sender``, ``provider``, ``request``, ``customer`` or ``auditor``. What a provider tells of, it has accepted.
+    source: str | None = None
 
 
 class MessageConfirmed(Event):

@@ -1,0 +1,173 @@
+"""A file of people as rows of text: CSV in whatever encoding and with whatever delimiter, or the first sheet of an XLSX.
+
+Row by row from a file on disk, so that its size does not matter (but for an XLSX, whose table of strings is read whole and
+which is therefore limited). The first row names the columns, unless it holds an address: then they are called by number.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+from charset_normalizer import from_bytes
+from openpyxl.utils.exceptions import InvalidFileException
+
+HEAD = 65536
+DELIMITERS = ",;\t|"
+LONGEST_CELL = 32_768
+MOST_COLUMNS = 200
+#: What an XLSX may come to once unpacked: a sheet of a million rows with ten columns.
+LARGEST_UNPACKED = 1 << 30
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_ADDRESS = re.compile(r"\s*(\+?[\d\s()./-]{7,}|[^@\s]+@[^@\s]+\.[^@\s]+)\s*")
+
+
+class BadFile(Exception):
+    """The file cannot be read; the text says where and what to do."""
+
+    def __init__(self, detail: str, row: int | None = None) -> None:
+        super().__init__(f"Row {row}: {detail}" if row else detail)
+
+
+@dataclass(frozen=True)
+class Row:
+    """``number`` is the row's in the file, from 1."""
+
+    number: int
+    cells: list[str]
+
+
+def is_xlsx(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def read(path: Path) -> tuple[list[str], Iterator[Row]]:
+    """The names of the columns, and the rows. Raises BadFile, also while rows are taken."""
+    if not path.stat().st_size:
+        raise BadFile("The file is empty. Export it again with a header row and one person a row.")
+    rows = _sheet(path) if is_xlsx(path) else _csv(path)
+    rows = (row for row in rows if any(cell.strip() for cell in row.cells))
+    first = next(rows, None)
+    if first is None:
+        raise BadFile("There is no row in the file. Export it again with a header row and one person a row.")
+    if len(first.cells) > MOST_COLUMNS:
+        raise BadFile(f"It has more than {MOST_COLUMNS} columns: is the delimiter a rare one? Use comma or semicolon.")
+    if any(_ADDRESS.fullmatch(cell) for cell in first.cells):
+        return _names([""] * len(first.cells)), chain([first], rows)
+    return _names(first.cells), rows
+
+
+def _names(cells: list[str]) -> list[str]:
+    """Every column has a name of its own."""
+    names: list[str] = []
+    for n, cell in enumerate(cells, 1):
+        name = " ".join(cell.split())[:100] or f"column {n}"
+        names.append(name if name not in names else f"{name} ({n})")
+    return names
+
+
+# -- CSV -------------------------------------------------------------------------------------------
+
+
+def encoding_of(path: Path) -> str:
+    """By its mark, by being UTF-8 from end to end, or else by the best guess. Raises BadFile."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        for mark, name in _BOMS:
+            if head.startswith(mark):
+                return name
+        if b"\0" in head:
+            # Text has none, but for UTF-16 without its mark.
+            even, odd = head[0::2].count(0), head[1::2].count(0)
+            if max(even, odd) < len(head) // 5:
+                raise BadFile("It is not a text file. Save it as CSV (UTF-8) or XLSX.")
+            return "utf-16-le" if odd > even else "utf-16-be"
+        decoder, at, piece = codecs.getincrementaldecoder("utf-8")(), 0, head
+        while True:
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                around = max(0, at + error.start - HEAD // 2)
+                file.seek(around)
+                return _guessed(file.read(HEAD))
+            if not piece:
+                return "utf-8"
+            at, piece = at + len(piece), file.read(1 << 20)
+
+
+def _guessed(sample: bytes) -> str:
+    best = from_bytes(sample).best()
+    if best is None:
+        raise BadFile("Its encoding cannot be told. Save it as CSV (UTF-8).")
+    return str(best.encoding)
+
+
+def delimiter_of(text: str) -> str:
+    """The one that cuts the first rows into equally many columns, the most of them."""
+    lines = text.splitlines()[:20]
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+    best = max(DELIMITERS, key=fit)
+    return best if fit(best)[1] else ","
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    encoding = encoding_of(path)
+    number = 0
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            delimiter = delimiter_of(file.read(HEAD))
+            file.seek(0)
+            csv.field_size_limit(LONGEST_CELL)
+            reader = csv.reader(file, delimiter=delimiter)
+            for cells in reader:
+                number = reader.line_num
+                yield Row(number, cells)
+    except UnicodeError as error:
+        raise BadFile(f"It is not {encoding} as it seemed ({error.reason if isinstance(error, UnicodeDecodeError) else 'no text'}). "
+                      "Save it as CSV (UTF-8).", number + 1) from None  # fmt: skip
+    except csv.Error as error:
+        raise BadFile(f"{error}: is a quote never closed? Save it anew as CSV (UTF-8).", number + 1) from None
+
+
+# -- XLSX ------------------------------------------------------------------------------------------
+
+
+def _sheet(path: Path) -> Iterator[Row]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_UNPACKED:
+                raise BadFile("It is too large once unpacked. Save it as CSV (UTF-8).")
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            for number, values in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
+                yield Row(number, [_text(value) for value in values])
+        finally:
+            book.close()
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
+        raise BadFile(f"It is no XLSX that can be read ({type(error).__name__}). Save it as CSV (UTF-8).") from None
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value)[:LONGEST_CELL]

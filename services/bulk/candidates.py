@@ -1,0 +1,102 @@
+"""From a row to a recipient, or to the reason why it is none. The rules alone, pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.messaging.addresses import to_e164
+from libs.messaging.checks import Asked, Refusal, address_valid, refusal
+from libs.messaging.errors import ErrorCode
+from libs.messaging.permission import Standing
+from libs.messaging.words import Channel
+from services.bulk.model import BulkJob, Columns
+
+LONGEST_VALUE = 1024
+_DAMAGED = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that is no recipient: ``invalid``, ``duplicate`` or ``missing``."""
+
+    row: int
+    reason: str
+    detail: str
+    written: str = ""
+
+
+@dataclass
+class Candidate:
+    """A row with an address, or a contact."""
+
+    row: int
+    address: str
+    contact_id: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None
+
+
+def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: BulkJob) -> Candidate | Reject:
+    """Read one row of a file."""
+    named = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
+    written = named.get(job.mapping.address or "", "")
+    if not written:
+        return Reject(number, "missing", f"The column {job.mapping.address!r} is empty.")
+    try:
+        return Candidate(number, normal(written, job.channel, job.mapping), cells=named)
+    except ValueError as error:
+        return Reject(number, "invalid", str(error), written[:100])
+
+
+def normal(written: str, channel: Channel, columns: Columns) -> str:
+    """The address in the form in which it is kept. Raises ValueError with a sentence for people."""
+    if channel is Channel.EMAIL:
+        address = written.strip().lower()
+        if not address_valid(channel, address):
+            raise ValueError("Write an e-mail address, such as ana@example.com.")
+        return address
+    if channel is Channel.WHATSAPP and address_valid(channel, written):
+        return written
+    if _DAMAGED.fullmatch(written):
+        raise ValueError("A spreadsheet has rounded the number. Format the column as text and export it again.")
+    return to_e164(written, columns.region)
+
+
+def values_of(one: Candidate, job: BulkJob) -> tuple[dict[str, str], list[str]]:
+    """The variables of a recipient, and the names of those that are missing."""
+    standing = one.standing
+    contact = {
+        "contact:name": (standing.name if standing else None) or "",
+        "contact:zone": (standing.zone if standing else None) or "",
+        "contact:locale": (standing.locale if standing else None) or "",
+    }
+    values, missing = {}, []
+    for name, column in job.mapping.variables.items():
+        value = (contact.get(column) if column in contact else one.cells.get(column, "")) or ""
+        value = value.strip() or job.mapping.fallbacks.get(name, "")
+        if value:
+            values[name] = value
+        else:
+            missing.append(name)
+    return values, missing
+
+
+def decided(
+    one: Candidate, job: BulkJob, values: Mapping[str, str], missing: Sequence[str], now: datetime
+) -> Refusal | None:
+    """Why the recipient is skipped, or None."""
+    if one.standing is None:
+        return Refusal(ErrorCode.NO_CONSENT, "No contact has this address.")
+    expires = job.end_at
+    refused = refusal(one.standing, Asked(job.channel, job.purpose, job.content, expires), now)
+    if refused is not None:
+        return refused
+    if missing:
+        return Refusal(ErrorCode.VARIABLES_INCOMPLETE, f"Empty: {', '.join(missing)}.")
+    longest = max((len(value) for value in values.values()), default=0)
+    if longest > LONGEST_VALUE:
+        return Refusal(ErrorCode.VARIABLES_INCOMPLETE, f"A value has {longest} characters; {LONGEST_VALUE} can go.")
+    return None

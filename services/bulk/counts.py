@@ -1,0 +1,177 @@
+"""Counting: every change of a chunk goes through here, and leaves chunk and tally saying the same.
+
+Changes that come within a few milliseconds of each other are folded together: one read and one write for each chunk, one
+for each tally, however many reports there were. Chunk and tally are replaced at the version at which they were read; whoever
+comes second folds again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from libs.common.batcher import Batcher
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.store.ops import Store
+from services.bulk.marks import WORDS, from_line
+from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
+
+#: How long the first report waits for company (s), and how many go together.
+LINGER = 0.08
+MOST = 2000
+TRIES = 12
+
+#: What a chunk becomes; the same chunk if there is nothing to change. Pure: it may be asked more than once.
+Fold = Callable[[BulkChunk], BulkChunk]
+
+
+@dataclass
+class _Change:
+    ctx: Context
+    job_id: str
+    chunk: str
+    fold: Fold
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The chunk before and after one change; ``after.version`` is that of the row it is part of."""
+
+    before: BulkChunk
+    after: BulkChunk
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+_batchers: WeakKeyDictionary[Store, Batcher[_Change, Folded | None]] = WeakKeyDictionary()
+
+
+async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context) -> Folded | None:
+    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk."""
+    batcher = _batchers.get(ctx.store)
+    if batcher is None:
+        batcher = _batchers[ctx.store] = Batcher(_send, most=MOST, linger=LINGER)
+    return await batcher.do(_Change(ctx, job_id, chunk, fold))
+
+
+async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | None]:
+    by_chunk: dict[tuple[str, str], list[_Change]] = defaultdict(list)
+    for change in changes:
+        by_chunk[change.job_id, change.chunk].append(change)
+    keys = list(by_chunk)
+    ctx = changes[0].ctx
+    done = await asyncio.gather(*(_fold(*key, by_chunk[key], ctx) for key in keys), return_exceptions=True)
+    results = dict(zip(keys, done, strict=True))
+    tallies: dict[tuple[str, str], dict[str, BulkChunk]] = defaultdict(dict)
+    for (job_id, chunk), result in results.items():
+        if isinstance(result, _Done):
+            tallies[job_id, group_of(chunk)][chunk] = result.row
+    groups = list(tallies)
+    told = await asyncio.gather(*(tally(*group, tallies[group], ctx) for group in groups), return_exceptions=True)
+    failed = {group: error for group, error in zip(groups, told, strict=True) if isinstance(error, BaseException)}
+    answers: list[Folded | BaseException | None] = []
+    taken: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        key = (change.job_id, change.chunk)
+        result = results[key]
+        place, taken[key] = taken[key], taken[key] + 1
+        if isinstance(result, _Done):
+            answers.append(failed.get((change.job_id, group_of(change.chunk))) or result.folded[place])
+        else:
+            answers.append(result)
+    return answers
+
+
+@dataclass
+class _Done:
+    row: BulkChunk
+    folded: list[Folded] = field(default_factory=list)
+
+
+async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
+    for attempt in range(TRIES):
+        if attempt:
+            await asyncio.sleep(0.005 * attempt)
+        row = await ctx.get(BulkChunk, job_id, name)
+        if row is None:
+            return None
+        done = _Done(row)
+        for change in changes:
+            after = change.fold(done.row)
+            done.folded.append(Folded(done.row, after))
+            done.row = after
+        if done.row == row:
+            return done
+        if await ctx.write(ctx.replace(done.row)):
+            done.row = done.row.model_copy(update={"version": row.version + 1})
+            return done
+    raise Conflict(f"chunk {name} kept being changed by others")
+
+
+async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
+    """Set the lines of these chunks in their tally, where they are newer."""
+    lines = {name: chunk.line() for name, chunk in chunks.items()}
+    for attempt in range(TRIES):
+        if attempt:
+            await asyncio.sleep(0.005 * attempt)
+        row = await ctx.get(BulkTally, job_id, group)
+        if row is None:
+            expires = max(chunk.expires_at for chunk in chunks.values())
+            row = BulkTally(job_id=job_id, group=group, chunks=lines, expires_at=expires)
+            if await ctx.write(ctx.insert(row)):
+                return
+            continue
+        new = row.with_lines(lines)
+        if new is None or await ctx.write(ctx.replace(new)):
+            return
+    raise Conflict(f"tally {group} kept being changed by others")
+
+
+@dataclass
+class Totals:
+    """A job's counts, and where its chunks stand. ``counts`` has every word and comes to the job's recipients."""
+
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]]
+
+    def open(self) -> int:
+        """Recipients that the run is not through with."""
+        return self.counts["pending"] + self.counts["claimed"]
+
+    def of_run(self) -> tuple[Counter[str], Counter[str]]:
+        """Counts and reasons without the recipients that the plan skipped."""
+        counts: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        for name, (_, _, some, why) in self.lines.items():
+            if name[0] == "p":
+                counts.update(some)
+                reasons.update(why)
+        return counts, reasons
+
+    def in_state(self, state: str) -> list[str]:
+        return [name for name, (_, stands, _, _) in self.lines.items() if stands == state and name[0] == "p"]
+
+
+async def totals(job: BulkJob, ctx: Context) -> Totals:
+    """From the tallies: one call up to about a million and a half recipients, however many there are."""
+    counts: Counter[str] = Counter(dict.fromkeys(WORDS, 0))
+    reasons: Counter[str] = Counter()
+    lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]] = {}
+    cursor: str | None = None
+    while True:
+        page = await ctx.query(BulkTally, job.job_id, limit=1000, cursor=cursor)
+        for row in page.items:
+            for name, line in row.chunks.items():
+                lines[name] = from_line(line)
+                counts.update(lines[name][2])
+                reasons.update(lines[name][3])
+        cursor = page.cursor
+        if cursor is None:
+            return Totals(dict(counts), dict(reasons), lines)

@@ -1,0 +1,133 @@
+"""What a job comes to: parts, money, time. Estimates, and said to be such. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from libs.common.clock import iso
+from libs.common.settings import Settings
+from libs.messaging.content import Content, Rich, Text
+from libs.messaging.quiet import Hours, next_allowed
+from libs.messaging.segments import segments
+from libs.messaging.words import Channel, Purpose
+from services.bulk.model import BulkJob, Plan, Progress
+
+#: Messages a second of one sender, where the settings say nothing (Meta; AWS End User Messaging; a new SES account).
+USUAL_RATE = {Channel.WHATSAPP: 80.0, Channel.SMS: 20.0, Channel.EMAIL: 14.0, Channel.VOICE: 1.0, Channel.RCS: 20.0}
+#: Nobody waits longer for the estimate of a finishing time than this many days.
+MOST_DAYS = 30
+
+
+@cache
+def prices() -> dict[str, Any]:
+    """The price table of the repository."""
+    return dict(json.loads(Path(__file__).with_name("prices.json").read_text()))
+
+
+def parts_of(content: Content) -> int:
+    """How many parts a text takes; 1 for everything that is not billed by parts."""
+    if isinstance(content, Text):
+        return segments(content.body).parts
+    if isinstance(content, Rich) and content.text:
+        return 1
+    return 1
+
+
+def per_second(job: BulkJob, settings: Settings) -> float:
+    """The rate of the run: the sender's, or the job's own if that is lower. In messages; the parts of a text are the sender's
+    to count."""
+    senders = settings.senders_of(job.channel)
+    sender = job.sender or (senders.identities[0].id if senders.identities else None)
+    rate = (senders.identity(sender).per_second if sender else None) or USUAL_RATE[job.channel]
+    return min(rate, job.throttle_per_second or rate)
+
+
+def cost(job: BulkJob, progress: Progress, category: str | None) -> dict[str, Any]:
+    """By country and in all."""
+    table = prices()
+    channel = table[job.channel]
+    usual = "MARKETING" if job.purpose is Purpose.MARKETING else "UTILITY"
+    rates = channel.get(category or usual) or channel.get("*") or channel[usual]
+    billed = progress.segments / progress.to_send if channel["per"] == "part" and progress.to_send else 1
+    by_country = {
+        country: round(n * billed * (rates.get(country, rates["*"]) + channel["fee"]), 4)
+        for country, n in sorted(progress.countries.items())
+    }
+    return {
+        "currency": table["currency"],
+        "illustrative": table["illustrative"],
+        "total": round(sum(by_country.values()), 2),
+        "byCountry": by_country,
+    }
+
+
+def finishing_time(job: BulkJob, progress: Progress, rate: float, now: datetime) -> tuple[datetime, datetime]:
+    """When it starts and when the last has been sent. Marketing waits while it is night at the recipient's."""
+    start = max(now, job.start_at or now)
+    needed = timedelta(seconds=progress.to_send / rate if rate else 0)
+    if job.purpose is not Purpose.MARKETING or not progress.zones:
+        return start, start + needed
+    return start, max(_awake(start, needed, zone) for zone in progress.zones)
+
+
+def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
+    hours = Hours()
+    place = ZoneInfo(zone)
+    moment, left = start, needed
+    for _ in range(MOST_DAYS):
+        opened = next_allowed(moment, (zone,), hours)
+        if opened is None:
+            return start + needed
+        local = opened.astimezone(place)
+        closes = datetime.combine(local.date(), hours.closes, place)
+        if opened + left <= closes:
+            return opened + left
+        left -= closes - opened
+        moment = closes
+    return moment + left
+
+
+def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) -> Plan:
+    """The plan with the hash that an approval names: over the content, every recipient with variables, and how it is run."""
+    progress = job.progress
+    rate = per_second(job, settings)
+    starts, finishes = finishing_time(job, progress, rate, now)
+    return Plan(
+        hash=_hash(job),
+        rows=progress.rows,
+        recipients=progress.planned,
+        to_send=progress.to_send,
+        skipped=progress.skipped,
+        rejected=progress.rejected,
+        segments=progress.segments if job.channel is Channel.SMS else None,
+        cost=cost(job, progress, category),
+        per_second=rate,
+        starts_at=starts,
+        finishes_at=finishes,
+        samples=progress.samples,
+        made_at=now,
+    )
+
+
+def _hash(job: BulkJob) -> str:
+    progress = job.progress
+    facts = {
+        "job": job.job_id,
+        "channel": job.channel,
+        "purpose": job.purpose,
+        "sender": job.sender,
+        "content": job.content.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "recipients": progress.digest,
+        "toSend": progress.to_send,
+        "skipped": progress.skipped,
+        "throttle": job.throttle_per_second,
+        "startAt": iso(job.start_at) if job.start_at else None,
+        "endAt": iso(job.end_at) if job.end_at else None,
+    }
+    return sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,264 @@
+"""What ``bulk`` does with what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.event import Event
+from libs.common.item import Row
+from libs.common.store.ops import When
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.bulk import JobChanged, PlanAsked, ReportAsked
+from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.inbound import AccountNoticed
+from libs.messaging.events.messages import MessageChanged
+from libs.messaging.events.outbound import ChunkEnded
+from libs.messaging.words import Channel, Purpose
+from services.bulk import jobs, people
+from services.bulk.audience.parts import split
+from services.bulk.audience.read import BadFile
+from services.bulk.counts import apply, totals
+from services.bulk.estimate import plan
+from services.bulk.marks import PENDING, RANK, STOPPED, mark_of, rises, with_mark, word_of
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut, Upload
+from services.bulk.plan import is_over, plan_part
+from services.bulk.release import followers, next_chunks, release, top_up
+from services.bulk.report import write_report
+from services.bulk.templates import category
+
+log = structlog.get_logger()
+
+
+# -- people ----------------------------------------------------------------------------------------
+
+
+async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
+    """Our copy; and whether a job's recipient has just opted out."""
+    before = await people.keep(event, ctx)
+    new = event.standing
+    if new.opted_out_at is None or new.address is None or (before and before.opted_out_at == new.opted_out_at):
+        return
+    page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
+    recipient_id = BulkRecipient.id_of(new.channel, new.address)
+    for job in page.items:
+        if job.channel is not new.channel or job.started_at is None:
+            continue
+        row = await ctx.get(BulkRecipient, job.job_id, recipient_id)
+        if row is not None and row.sent_at is not None:
+            mine = OptOut(job_id=job.job_id, recipient_id=recipient_id, at=ctx.now, expires_at=row.expires_at)
+            await ctx.write(ctx.insert(mine))
+
+
+# -- planning --------------------------------------------------------------------------------------
+
+
+async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
+    """Read the file, or plan the next part of the audience. By ledger: the step and what follows are one."""
+    job = await ctx.get(BulkJob, event.job_id)
+    if job is None or job.state != "planning" or job.progress.part != event.part:
+        return ()
+    try:
+        if event.part < 0:
+            return await _read_file(job, ctx)
+        progress = await plan_part(job, ctx)
+    except BadFile as bad:
+        problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad)}
+        news, said = jobs.moved(job, ctx, "rejected", problem=problem, why=str(bad))
+        ctx.stage(ctx.replace(news))
+        return (said,)
+    if not is_over(job, progress):
+        ctx.stage(ctx.replace(job.model_copy(update={"progress": progress, "updated_at": ctx.now})))
+        return (PlanAsked(job_id=job.job_id, part=progress.part),)
+    done = job.model_copy(update={"progress": progress})
+    done = done.model_copy(
+        update={"plan": plan(done, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
+    )
+    news, said = jobs.moved(done, ctx, "planned")
+    if jobs.may_start_alone(done):
+        news, said = jobs.started(done, ctx)
+    ctx.stage(ctx.replace(news))
+    return (said,)
+
+
+async def _read_file(job: BulkJob, ctx: Context) -> Sequence[Event]:
+    source = job.source
+    upload = await ctx.get(Upload, source.upload_id) if source.upload_id else None
+    if upload is None:
+        raise BadFile("The upload is gone. Upload the file again.")
+    if upload.parts is None:
+        columns, rows, parts = await split(upload, ctx)
+        upload = upload.model_copy(update={"columns": tuple(columns), "rows": rows, "parts": parts})
+        ctx.stage(ctx.replace(upload))
+    source = source.model_copy(update={"prefix": upload.prefix, "parts": upload.parts})
+    progress = job.progress.model_copy(update={"part": 0})
+    ctx.stage(ctx.replace(job.model_copy(update={"source": source, "progress": progress, "updated_at": ctx.now})))
+    return (PlanAsked(job_id=job.job_id, part=0),)
+
+
+# -- the run ---------------------------------------------------------------------------------------
+
+
+async def job_changed(event: JobChanged, ctx: Context) -> Sequence[Event]:
+    """Begin at once rather than at the next tick; order the report of a job that is over."""
+    job = await ctx.get(BulkJob, event.job_id)
+    if job is None or job.version != event.revision:
+        return ()
+    if job.state == "running":
+        return await top_up(job, await totals(job, ctx), ctx)
+    if job.state in ("finished", "cancelled"):
+        return (ReportAsked(job_id=job.job_id, order=job.reports),)
+    return ()
+
+
+async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
+    """A sender is through with a chunk: what it did not begin with waits again (or is stopped with its job), and others
+    follow."""
+    job = await ctx.get(BulkJob, event.job_id)
+    if job is None:
+        return ()
+    stopped = job.state in ("cancelling", "cancelled")
+
+    def fold(chunk: BulkChunk) -> BulkChunk:
+        if chunk.release != event.release or chunk.state != "released":
+            return chunk
+        left = [n for n in event.unsent if chunk.marks[n] == PENDING]
+        if not left:
+            return chunk.model_copy(update={"state": "ended"})
+        if stopped:
+            return without(chunk, left)
+        return chunk.model_copy(update={"state": "waiting", "not_before": event.not_before})
+
+    folded = await apply(event.job_id, event.chunk, fold, ctx)
+    if folded is None or not folded.changed:
+        return ()
+    if stopped:
+        await note_stopped(job, folded.before, folded.after, ctx)
+    if job.state != "running":
+        return ()
+    found = []
+    if event.why == "turn":
+        again = await release(job, event.chunk, ctx)
+        found = [again] if again else []
+    count = followers(event.lag) if event.why == "done" else 0
+    return [*found, *await next_chunks(job, count, ctx)]
+
+
+def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
+    """These will not be sent any more."""
+    marks = chunk.marks
+    for n in positions:
+        marks = with_mark(marks, n, STOPPED)
+    return chunk.model_copy(update={"marks": marks, "state": "ended", "not_before": None})
+
+
+async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
+    """The recipients' own rows."""
+    changed = [n for n, (old, new) in enumerate(zip(before.marks, after.marks, strict=True)) if old != new]
+    change: Row = {
+        "status": "cancelled",
+        "rank": RANK[STOPPED],
+        "reason": ErrorCode.CANCELLED.value,
+        "updatedAt": iso(ctx.now),
+    }
+    when = (When("rank", "<", RANK[STOPPED]),)
+    await asyncio.gather(
+        *(ctx.write(ctx.update(BulkRecipient, job.job_id, after.ids[n], set=change, when=when)) for n in changed)
+    )
+
+
+async def message_changed(event: MessageChanged, ctx: Context) -> None:
+    """A message of a job moved: its recipient's row and its chunk's mark move up, each by its own rank."""
+    mark = mark_of(event.status)
+    parts = (event.job_ref or "").split(".")
+    if event.job_id is None or mark is None or len(parts) != 4 or parts[0][:1] != "p":
+        return
+    name, position, recipient_id, attempt = parts[0], int(parts[1]), parts[2], int(parts[3])
+    code = str(event.error_code or ErrorCode.UNKNOWN) if mark in "fku" else None
+
+    def fold(chunk: BulkChunk) -> BulkChunk:
+        if chunk.attempt(position) != attempt or not rises(chunk.marks[position], mark):
+            return chunk
+        reasons = {n: why for n, why in chunk.reasons.items() if n != str(position)}
+        if code is not None:
+            reasons[str(position)] = code
+        return chunk.model_copy(update={"marks": with_mark(chunk.marks, position, mark), "reasons": reasons})
+
+    await asyncio.gather(
+        _recipient_moved(event, recipient_id, attempt, mark, code, ctx), apply(event.job_id, name, fold, ctx)
+    )
+
+
+_TIMES = {"s": "sentAt", "d": "deliveredAt", "r": "readAt"}
+
+
+async def _recipient_moved(
+    event: MessageChanged, recipient_id: str, attempt: int, mark: str, code: str | None, ctx: Context
+) -> None:
+    assert event.job_id is not None
+    accepted: Row = {"accepted": True} if mark in _TIMES or event.source == "provider" else {}
+    times: Row = {_TIMES[mark]: iso(event.at)} if mark in _TIMES else {}
+    change: Row = {"status": word_of(mark, True), "rank": RANK[mark], "updatedAt": iso(ctx.now), **times, **accepted}
+    if code is not None:
+        change["reason"] = code
+    when = (When("rank", "<", RANK[mark]), When("attempt", "=", attempt))
+    remove = () if code is not None else ("reason",)
+    key = (event.job_id, recipient_id)
+    written = await ctx.write(ctx.update(BulkRecipient, *key, set=change, remove=remove, when=when))
+    late = {**times, **accepted}
+    if not written and late and written.row and any(name not in written.row for name in late):
+        # It comes late and moves nothing; that the provider has taken it must be known all the same.
+        await ctx.write(ctx.update(BulkRecipient, *key, set=late, when=(When("jobId", "present"),)))
+
+
+async def report_asked(event: ReportAsked, ctx: Context) -> Sequence[Event]:
+    job = await ctx.get(BulkJob, event.job_id)
+    return await write_report(job, event.order, ctx) if job else ()
+
+
+# -- what providers say ----------------------------------------------------------------------------
+
+_STOPPED_TEMPLATES = frozenset({"PAUSED", "DISABLED", "REJECTED", "FLAGGED", "PENDING_DELETION", "DELETED"})
+_BAD_QUALITY = frozenset({"RED", "LOW"})
+_BAD_EVENTS = frozenset({"FLAGGED", "DOWNGRADE"})
+
+
+async def account_noticed(event: AccountNoticed, ctx: Context) -> Sequence[Event]:
+    """A template that was paused, or bad quality, pauses the jobs that it concerns. By ledger."""
+    said: list[Event] = []
+    page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
+    for job in page.items:
+        if job.state not in ("running", "scheduled") or job.channel is not event.channel:
+            continue
+        why = _concerns(event, job)
+        if why is not None:
+            news, told = jobs.paused(job, why, ctx)
+            ctx.stage(ctx.replace(news))
+            said.append(told)
+    return said
+
+
+def _concerns(event: AccountNoticed, job: BulkJob) -> str | None:
+    told: dict[str, Any] = event.details
+    word = str(told.get("event") or "").upper()
+    template = told.get("message_template_name")
+    mine = getattr(job.content, "name", None) if job.channel is Channel.WHATSAPP else None
+    if event.kind == "template_status":
+        return f"the template {template} is {word.lower()}" if template == mine and word in _STOPPED_TEMPLATES else None
+    if event.kind != "quality":
+        return None
+    score = str(told.get("new_quality_score") or "").upper()
+    if template is not None:
+        return (
+            f"the quality of the template {template} is {score.lower()}"
+            if template == mine and score in _BAD_QUALITY
+            else None
+        )
+    if word in _BAD_EVENTS and job.purpose is Purpose.MARKETING:
+        return f"the quality of the sender went down ({word.lower()})"
+    return None

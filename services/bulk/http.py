@@ -1,0 +1,313 @@
+"""``/api/bulk``: translates and delegates."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from libs.common.auth import Role
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.common.hosts.routes import Api
+from libs.common.store.ops import BadCursor
+from libs.messaging.events.bulk import JobChanged, ReportAsked
+from services.bulk import jobs, requests
+from services.bulk.audience.columns import guess
+from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
+from services.bulk.counts import totals
+from services.bulk.estimate import plan
+from services.bulk.marks import WORDS
+from services.bulk.model import LISTED, BulkJob, SavedList
+from services.bulk.plan import rejects_key
+from services.bulk.report import members, names
+from services.bulk.templates import category
+from services.bulk.views import (
+    JobList,
+    JobView,
+    LinksView,
+    LinkView,
+    ListList,
+    ListView,
+    PlanView,
+    RecipientList,
+    RecipientView,
+    ReportView,
+    TestSendView,
+    UploadView,
+    job_view,
+    list_view,
+    recipient_view,
+    upload_view,
+)
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=200)]
+#: Chunks that one page of recipients looks through.
+MOST_CHUNKS = 20
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Approve(_Body):
+    """The hash of the plan that was read."""
+
+    hash: str = Field(min_length=1, max_length=100)
+
+
+class UpdateJob(_Body):
+    """``state`` runs, pauses or cancels it; the rest changes the plan while the job has not started: its hash is another one
+    then. Only what is given changes; null clears."""
+
+    state: Literal["running", "paused", "cancelled"] | None = None
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    throttle_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+
+
+class Why(_Body):
+    """A word for those who will ask."""
+
+    why: str | None = Field(default=None, max_length=200)
+
+
+# -- audiences -------------------------------------------------------------------------------------
+
+
+@router.write("POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201)
+async def create_upload(body: requests.CreateUpload, ctx: Context) -> Done[UploadView]:
+    """Where to PUT a file of recipients (CSV or XLSX)."""
+    return await requests.create_upload(body, ctx)
+
+
+@router.read("GET", "/api/bulk/uploads/{upload_id}", role=Role.OPERATOR)
+async def read_upload(upload_id: str, ctx: Context) -> UploadView:
+    """The columns of an uploaded file, its first rows, and which columns look like addresses."""
+    upload = await requests.existing_upload(upload_id, ctx)
+    shape = await requests.shape_of(upload, ctx)
+    return upload_view(upload, columns=shape.columns, samples=shape.samples, guess=guess(shape.columns, shape.samples))
+
+
+@router.write("POST", "/api/bulk/lists", role=Role.OPERATOR, status=201)
+async def create_list(body: requests.CreateList, ctx: Context) -> Done[ListView]:
+    """Keep an audience under a name."""
+    done = await requests.create_list(body, ctx)
+    return Done(list_view(done.value), done.said)
+
+
+@router.read("GET", "/api/bulk/lists", role=Role.VIEWER)
+async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ListList:
+    """Saved audiences, by name."""
+    page = await ctx.query(SavedList, LISTED, index="by-name", limit=limit, cursor=cursor)
+    return ListList(items=[list_view(each) for each in page.items], cursor=page.cursor)
+
+
+# -- jobs ------------------------------------------------------------------------------------------
+
+
+@router.write("POST", "/api/bulk/jobs", role=Role.OPERATOR, status=202)
+async def create_job(body: requests.CreateJob, ctx: Context) -> Done[JobView]:
+    """Plan a job. Nothing is sent before its plan is made and, with more than 20 recipients, approved."""
+    done = await requests.create_job(body, ctx)
+    return Done(job_view(done.value, None, ctx.now), done.said)
+
+
+@router.read("GET", "/api/bulk/jobs", role=Role.VIEWER)
+async def list_jobs(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> JobList:
+    """Jobs, newest first; their counts are told by each."""
+    page = await ctx.query(BulkJob, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
+    return JobList(items=[job_view(job, None, ctx.now) for job in page.items], cursor=page.cursor)
+
+
+@router.read("GET", "/api/bulk/jobs/{job_id}", role=Role.VIEWER)
+async def read_job(job_id: str, ctx: Context) -> JobView:
+    """One job with its counts: the same two calls whether it has ten recipients or a million."""
+    job = await jobs.existing(ctx, job_id)
+    return job_view(job, await totals(job, ctx), ctx.now)
+
+
+@router.read("GET", "/api/bulk/jobs/{job_id}/plan", role=Role.VIEWER)
+async def read_plan(job_id: str, ctx: Context) -> PlanView:
+    """What the job comes to: who is dropped and why, parts, cost, finishing time, three samples, and the hash to approve."""
+    job = await jobs.existing(ctx, job_id)
+    if job.plan is None:
+        raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
+    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state)
+
+
+@router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)
+async def approve_job(job_id: str, body: Approve, ctx: Context) -> Done[JobView]:
+    """Let a planned job run, now or at its time."""
+    job = await jobs.existing(ctx, job_id)
+    if job.approved_at is not None and job.plan is not None and body.hash == job.plan.hash:
+        return Done(job_view(job, None, ctx.now))
+    return _done(job, jobs.approved(job, body.hash, ctx), ctx)
+
+
+@router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR)
+async def update_job(job_id: str, body: UpdateJob, ctx: Context) -> Done[JobView]:
+    """Pause, run on, cancel; or change name, pace and times before the start."""
+    job = await jobs.existing(ctx, job_id)
+    changes = body.model_dump(exclude_unset=True, exclude={"state"})
+    if body.state is not None and changes:
+        raise requests.invalid("state", "Change the state or the rest, one at a time.")
+    if body.state is not None:
+        return await _to_state(job, body.state, None, ctx)
+    return await _changed(job, changes, ctx)
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR)
+async def pause_job(job_id: str, body: Why, ctx: Context) -> Done[JobView]:
+    """Nothing more goes out within seconds; what was not begun waits."""
+    return await _to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/resume", role=Role.OPERATOR)
+async def resume_job(job_id: str, ctx: Context) -> Done[JobView]:
+    """Go on with those who are still pending."""
+    return await _to_state(await jobs.existing(ctx, job_id), "running", None, ctx)
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR)
+async def cancel_job(job_id: str, body: Why, ctx: Context) -> Done[JobView]:
+    """End it; what was not begun is never sent."""
+    return await _to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/retry-failed", role=Role.OPERATOR)
+async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
+    """New attempts for failed recipients that may succeed now and were never accepted."""
+    job = await jobs.existing(ctx, job_id)
+    return _done(job, jobs.retried(job, ctx), ctx)
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
+async def test_send(job_id: str, body: requests.TestSend, ctx: Context) -> Done[TestSendView]:
+    """Send it to one contact of yours first."""
+    return await requests.send_test(await jobs.existing(ctx, job_id), body, ctx)
+
+
+async def _to_state(job: BulkJob, state: str, why: str | None, ctx: Context) -> Done[JobView]:
+    if state == "paused":
+        return _done(job, jobs.paused(job, why or f"by {ctx.actor}", ctx), ctx)
+    if state == "running":
+        return _done(job, await jobs.resumed(job, ctx), ctx)
+    return _done(job, jobs.cancelled(job, why or f"by {ctx.actor}", ctx), ctx)
+
+
+async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[JobView]:
+    if job.state not in ("planned", "scheduled", "paused") and changes.keys() - {"name"}:
+        raise Problem(409, "ALREADY_STARTED", "The plan cannot be changed now", f"It is {job.state}.", state=job.state)
+    times = {name: changes.get(name) for name in ("start_at", "end_at")}
+    requests.check_window(times["start_at"], times["end_at"], ctx)
+    news = job.model_copy(update=changes)
+    requests.check_window(None, news.end_at, ctx)
+    if news.plan is not None and changes.keys() - {"name"}:
+        news = news.model_copy(
+            update={"plan": plan(news, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
+        )
+    changed_plan = job.plan is not None and news.plan is not None and job.plan.hash != news.plan.hash
+    if changed_plan and job.started_at is None:
+        # What was approved was another plan.
+        return _done(job, jobs.moved(news, ctx, "planned", approved_by=None, approved_at=None), ctx)
+    return _done(job, jobs.moved(news, ctx, why=job.why), ctx)
+
+
+def _done(job: BulkJob, both: tuple[BulkJob, JobChanged], ctx: Context) -> Done[JobView]:
+    news, said = both
+    ctx.stage(ctx.replace(news))
+    return Done(job_view(news.model_copy(update={"version": job.version + 1}), None, ctx.now), (said,))
+
+
+# -- who got it ------------------------------------------------------------------------------------
+
+
+@router.read("GET", "/api/bulk/jobs/{job_id}/recipients", role=Role.VIEWER)
+async def list_recipients(
+    job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: str | None = None
+) -> RecipientList:
+    """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
+    job = await jobs.existing(ctx, job_id)
+    if status is not None and status not in WORDS:
+        raise requests.invalid("status", f"Use one of: {', '.join(WORDS)}.")
+    place, offset = _read_cursor(cursor)
+    every = names(job)
+    if status is not None:
+        lines = (await totals(job, ctx)).lines
+        wanted = {name for name in every if name in lines and lines[name][2].get(status)}
+    found: list[RecipientView] = []
+    looked = 0
+    while place < len(every) and len(found) < limit and looked < MOST_CHUNKS:
+        name = every[place]
+        if status is not None and name not in wanted:
+            place, offset = place + 1, 0
+            continue
+        looked += 1
+        both = await members(job, name, ctx)
+        chunk, rows = both if both else (None, [])
+        for n in range(offset, len(rows)):
+            if len(found) == limit:
+                break
+            assert chunk is not None
+            view = recipient_view(job, chunk, rows[n], n)
+            if status is None or view.status == status:
+                found.append(view)
+            offset = n + 1
+        if offset >= len(rows):
+            place, offset = place + 1, 0
+    more = place < len(every)
+    return RecipientList(items=found, cursor=f"{place}.{offset}" if more else None)
+
+
+def _read_cursor(cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, 0
+    if not re.fullmatch(r"\d{1,8}\.\d{1,3}", cursor):
+        raise BadCursor(cursor)
+    place, _, offset = cursor.partition(".")
+    return int(place), int(offset)
+
+
+@router.read("GET", "/api/bulk/jobs/{job_id}/rejects", role=Role.OPERATOR)
+async def read_rejects(job_id: str, ctx: Context) -> LinksView:
+    """The rows that get nothing and why, as CSV (row, reason, detail, as written): a link for each part that has any."""
+    job = await jobs.existing(ctx, job_id)
+    links = [
+        await _link(rejects_key(job_id, part), f"rejects-{part}.csv", ctx) for part in range(job.progress.reject_parts)
+    ]
+    return LinksView(items=links)
+
+
+@router.read("GET", "/api/bulk/jobs/{job_id}/report", role=Role.OPERATOR)
+async def read_report(job_id: str, ctx: Context) -> ReportView:
+    """The newest report: every recipient as CSV, the figures as JSON."""
+    job = await jobs.existing(ctx, job_id)
+    if job.report is None:
+        raise Problem(
+            409, "NO_REPORT_YET", "There is no report yet", "Ask for one with POST, and look again.", state=job.state
+        )
+    key, as_of, final = job.report["key"], job.report["asOf"], job.report["final"]
+    csv = await _link(f"{key}.csv", f"{job_id}.csv", ctx)
+    summary = await _link(f"{key}.json", f"{job_id}.json", ctx)
+    return ReportView.model_validate({"csv": csv, "summary": summary, "asOf": as_of, "final": final})
+
+
+@router.write("POST", "/api/bulk/jobs/{job_id}/report", role=Role.OPERATOR, status=202)
+async def order_report(job_id: str, ctx: Context) -> Done[JobView]:
+    """Write the report anew, with what is known now."""
+    job = await jobs.existing(ctx, job_id)
+    news = job.model_copy(update={"reports": job.reports + 1})
+    ctx.stage(ctx.replace(news))
+    return Done(job_view(news, None, ctx.now), (ReportAsked(job_id=job_id, order=news.reports),))
+
+
+async def _link(key: str, filename: str, ctx: Context) -> LinkView:
+    url = await Files(ctx).get_url(key, filename)
+    return LinkView(url=url, expires_at=ctx.now + timedelta(seconds=PRESIGNED_SECONDS))

@@ -1,0 +1,125 @@
+"""The states of a job and what leads from one to the other. Whoever moves a job says so, with its new revision."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from libs.common.context import Context
+from libs.common.errors import Problem
+from libs.messaging.events.bulk import JobChanged, JobState
+from services.bulk.brakes import base_of
+from services.bulk.counts import Totals, totals
+from services.bulk.model import ACTIVE, WITHOUT_APPROVAL, BulkJob
+
+#: Receipts come for as long as this after a job has finished; then its report is final.
+SETTLING = timedelta(hours=72)
+LIVE: frozenset[JobState] = frozenset({"planning", "scheduled", "running", "paused", "cancelling"})
+
+
+async def existing(ctx: Context, job_id: str) -> BulkJob:
+    """Raises Problem JOB_NOT_FOUND."""
+    job = await ctx.get(BulkJob, job_id)
+    if job is None:
+        raise Problem(404, "JOB_NOT_FOUND", "There is no such bulk job")
+    return job
+
+
+def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: Any) -> tuple[BulkJob, JobChanged]:
+    """The job as it is to be written over the version that was read, and what is said of it."""
+    stands = state or job.state
+    looked_at = {"active": None if stands in ("planned", "rejected") else ACTIVE}
+    news = job.model_copy(update={"updated_at": ctx.now, "why": None, "state": stands, **looked_at, **change})
+    said = JobChanged(
+        job_id=job.job_id,
+        channel=job.channel,
+        revision=job.version + 1,
+        state=news.state,
+        name=job.name,
+        at=ctx.now,
+        why=news.why,
+        planned=news.planned,
+    )
+    return news, said
+
+
+def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:
+    """Let it run, now or at its time."""
+    if job.start_at is not None and job.start_at > ctx.now:
+        return moved(job, ctx, "scheduled", **change)
+    return moved(job, ctx, "running", started_at=job.started_at or ctx.now, paused_at=None, **change)
+
+
+def may_start_alone(job: BulkJob) -> bool:
+    """A handful of recipients needs nobody's approval."""
+    return not job.hold and 0 < job.progress.to_send <= WITHOUT_APPROVAL
+
+
+def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Raises Problem if there is nothing to approve, or it is not what was approved."""
+    if job.plan is None or job.state != "planned":
+        raise _wrong(job, "NOT_PLANNED", "Only a job that is planned can be approved")
+    if given != job.plan.hash:
+        raise Problem(
+            409, "PLAN_CHANGED", "The plan is another one than was approved",
+            "Read the plan again and approve the hash that it has now.",
+            [{"field": "hash", "detail": "It is not the hash of the present plan."}], hash=job.plan.hash,
+        )  # fmt: skip
+    if not job.progress.to_send:
+        raise Problem(409, "NOBODY_TO_SEND_TO", "Nobody of the audience can be written to", "See the plan's reasons.")
+    if job.end_at is not None and job.end_at <= ctx.now:
+        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt, or none.")
+    return started(job, ctx, approved_by=ctx.actor, approved_at=ctx.now)
+
+
+def paused(job: BulkJob, why: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Raises Problem."""
+    if job.state not in ("running", "scheduled"):
+        raise _wrong(job, "NOT_RUNNING", "Only a job that runs or is scheduled can be paused")
+    return moved(job, ctx, "paused", why=why, paused_at=ctx.now)
+
+
+async def resumed(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """What stopped it does not count again. Raises Problem."""
+    if job.state != "paused":
+        raise _wrong(job, "NOT_PAUSED", "Only a paused job can be resumed")
+    if job.end_at is not None and job.end_at <= ctx.now:
+        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt, or cancel it.")
+    seen = await totals(job, ctx)
+    return started(job, ctx, brake_base=base_of(*seen.of_run()))
+
+
+def cancelled(job: BulkJob, why: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Nothing more goes out; the tick sees it through. Raises Problem."""
+    if job.state in ("cancelling", "cancelled", "finished", "rejected"):
+        raise _wrong(job, "ALREADY_OVER", "The job is over")
+    if job.state in ("planning", "planned"):
+        # Nothing was ever handed to a sender.
+        return moved(job, ctx, "cancelling", why=why, paused_at=None)
+    return moved(job, ctx, "cancelling", why=why)
+
+
+def ended(job: BulkJob, seen: Totals, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Every recipient is settled, or with the provider."""
+    state: JobState = "cancelled" if job.state == "cancelling" else "finished"
+    return moved(
+        job, ctx, state, why=job.why, finished_at=ctx.now, look_at=ctx.now + timedelta(seconds=60),
+        reports=job.reports + 1,
+    )  # fmt: skip
+
+
+def retried(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Failed recipients are to be tried again. Raises Problem."""
+    if job.state not in ("finished", "running", "paused"):
+        raise _wrong(job, "NOT_STARTED", "Only a job that has run can retry what failed")
+    if job.end_at is not None and job.end_at <= ctx.now:
+        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt first.")
+    state: JobState = "paused" if job.state == "paused" else "running"
+    # The run begins anew: what is retried lives as long as what was sent first.
+    return moved(
+        job, ctx, state, retrying=0, started_at=ctx.now, finished_at=None, settled_at=None, look_at=ctx.now,
+    )  # fmt: skip
+
+
+def _wrong(job: BulkJob, code: str, title: str) -> Problem:
+    return Problem(409, code, title, f"It is {job.state}.", state=job.state)

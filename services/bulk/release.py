@@ -1,0 +1,147 @@
+"""Handing chunks to the senders: each by one, a few at a time.
+
+A chunk that is through makes room for the next: two if it went at once (the sender could do more), none if it had to wait
+long (enough lies there), else one. So a job keeps about a second's worth before its sender, however fast that is, and another
+job's chunk never waits behind more. The tick begins a run and helps out where an event was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.store.ops import When
+from libs.messaging.events.bulk import Addressee, ChunkReleased
+from services.bulk.counts import Totals, apply
+from services.bulk.marks import PENDING
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name
+
+#: Chunks before the sender that a run begins with, and has at least.
+FEWEST = 2
+MOST = 40
+#: A chunk that waited less (s) lets two follow; one that waited longer than the other lets none.
+AT_ONCE, LONG = 0.4, 1.2
+#: A chunk of which nothing was heard for so long is released again; the ids are the same.
+OVERDUE = timedelta(seconds=90)
+
+
+def followers(lag: float) -> int:
+    """How many chunks follow one that waited ``lag`` seconds."""
+    if lag < AT_ONCE:
+        return 2
+    return 1 if lag < LONG else 0
+
+
+async def release(job: BulkJob, name: str, ctx: Context, *, again: bool = False) -> ChunkReleased | None:
+    """Release a chunk that waits (``again``: or one that was released before), or None if there is nothing to release."""
+    now = ctx.now
+
+    def fold(chunk: BulkChunk) -> BulkChunk:
+        waits = chunk.state == "waiting" and (chunk.not_before is None or chunk.not_before <= now)
+        if PENDING not in chunk.marks or not (waits or (again and chunk.state == "released")):
+            return chunk
+        change = {"state": "released", "release": chunk.release + 1, "released_at": now, "not_before": None}
+        return chunk.model_copy(update=change)
+
+    folded = await apply(job.job_id, name, fold, ctx)
+    if folded is None or not folded.changed:
+        return None
+    return await released(job, folded.after, ctx)
+
+
+async def released(job: BulkJob, chunk: BulkChunk, ctx: Context) -> ChunkReleased:
+    """What is said of a chunk that has been released: its recipients that are still pending."""
+    positions = [n for n, mark in enumerate(chunk.marks) if mark == PENDING]
+    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, chunk.ids[n]) for n in positions))
+    addressees = tuple(
+        Addressee(
+            position=n,
+            message_id=row.message_id(job.channel, chunk.attempt(n)),
+            contact_id=row.contact_id,
+            ref=f"{chunk.chunk}.{n}.{row.recipient_id}.{chunk.attempt(n)}",
+            variables=row.variables,
+        )
+        for n, row in zip(positions, rows, strict=True)
+        if row is not None
+    )
+    return ChunkReleased(
+        job_id=job.job_id,
+        chunk=chunk.chunk,
+        release=chunk.release,
+        revision=job.version,
+        channel=job.channel,
+        purpose=job.purpose,
+        sender=job.sender,
+        content=job.content,
+        throttle_per_second=job.throttle_per_second,
+        released_at=chunk.released_at or ctx.now,
+        expires_at=job.expires(ctx.now),
+        addressees=addressees,
+    )
+
+
+async def next_chunks(job: BulkJob, count: int, ctx: Context) -> list[ChunkReleased]:
+    """Release up to ``count`` chunks that never were; each is taken by one, whoever asks at the same time."""
+    found: list[ChunkReleased] = []
+    while len(found) < count:
+        number = await _taken(job, ctx)
+        if number is None:
+            break
+        said = await release(job, chunk_name(number), ctx)
+        if said is not None:
+            found.append(said)
+    return found
+
+
+async def _taken(job: BulkJob, ctx: Context) -> int | None:
+    row = await ctx.get(Frontier, job.job_id)
+    for _ in range(50):
+        if row is None:
+            row = Frontier(job_id=job.job_id, expires_at=int(job.expires(ctx.now).timestamp()) + 90 * 86400)
+            await ctx.write(ctx.insert(row))
+        if row.next >= job.progress.chunks:
+            return None
+        moved = ctx.update(Frontier, job.job_id, set={"next": row.next + 1}, when=(When("next", "=", row.next),))
+        written = await ctx.write(moved)
+        if written:
+            return row.next
+        row = Frontier.from_row(written.row) if written.row else None
+    raise Conflict("others kept taking the next chunk")
+
+
+async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> list[str]:
+    """Chunks before the frontier that wait although their time has come, or of which nothing was heard for too long."""
+    frontier = await ctx.get(Frontier, job.job_id)
+    reached = frontier.next if frontier else 0
+    behind = [
+        name for name in seen.in_state("waiting") if int(name[1:]) < reached and seen.lines[name][2].get("pending")
+    ]
+    lost = [name for name in seen.in_state("released")][: MOST * 2]
+    rows = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in [*behind[: MOST * 2], *lost]))
+    wait = OVERDUE * ctx.settings.window_scale
+    return [
+        row.chunk
+        for row in rows
+        if row is not None
+        and (
+            (row.state == "waiting" and (row.not_before is None or row.not_before <= ctx.now))
+            or (
+                row.state == "released"
+                and row.released_at is not None
+                and row.released_at + wait * row.release < ctx.now
+            )
+        )
+    ]
+
+
+async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased]:
+    """What keeps a running job going: chunks that came back, or were lost, and the first ones."""
+    found: list[ChunkReleased] = []
+    in_hand = len(seen.in_state("released"))
+    for name in (await due_again(job, seen, ctx))[:MOST]:
+        said = await release(job, name, ctx, again=True)
+        if said is not None:
+            found.append(said)
+    return [*found, *await next_chunks(job, FEWEST - in_hand - len(found), ctx)]

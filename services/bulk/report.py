@@ -1,0 +1,135 @@
+"""The report of a job: every recipient as CSV, and the figures as JSON, in S3. Written a chunk at a time, whatever the size; on
+the way every recipient is counted once more."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import structlog
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.event import Event
+from libs.messaging.errors import EXPLANATIONS
+from libs.messaging.events.bulk import DriftFound, ReportWritten
+from services.bulk.audience.storage import Files
+from services.bulk.counts import totals
+from services.bulk.exports import safe
+from services.bulk.marks import RANK, WORDS, word_of
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
+
+HEADER = ("row", "recipient id", "contact id", "address", "status", "reason", "what to do", "attempt",
+          "sent at", "delivered at", "read at", "message id")  # fmt: skip
+#: Chunks that are read at the same time.
+AT_ONCE = 10
+
+log = structlog.get_logger()
+
+
+def names(job: BulkJob) -> list[str]:
+    """All chunks of a job, in the order in which recipients are listed."""
+    return [
+        *(chunk_name(n) for n in range(job.progress.chunks)),
+        *(skipped_name(n) for n in range(job.progress.skipped_chunks)),
+    ]
+
+
+async def members(job: BulkJob, name: str, ctx: Context) -> tuple[BulkChunk, list[BulkRecipient]] | None:
+    """A chunk with its recipients in their order."""
+    chunk = await ctx.get(BulkChunk, job.job_id, name)
+    if chunk is None:
+        return None
+    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, each) for each in chunk.ids))
+    return chunk, [row for row in rows if row is not None]
+
+
+def drift(chunk: BulkChunk, rows: Sequence[BulkRecipient]) -> DriftFound | None:
+    """What the chunk says against what its recipients say, if that differs."""
+    marks = Counter(RANK[mark] for mark in chunk.marks)
+    ranks = Counter(row.rank for row in rows)
+    if marks == ranks:
+        return None
+    counted = {str(rank): n for rank, n in ranks.items()}
+    said = {str(rank): n for rank, n in marks.items()}
+    updated = max((row.updated_at for row in rows), default=None)
+    assert updated is not None
+    return DriftFound(job_id=chunk.job_id, chunk=chunk.chunk, at=updated, counted=counted, said=said)
+
+
+async def audited(job: BulkJob, name: str, ctx: Context) -> DriftFound | None:
+    """Count a chunk's recipients. What moves right now is looked at again before it is called a drift."""
+    found = None
+    for attempt in range(3):
+        if attempt:
+            await ctx.clock.sleep(1.0)
+        both = await members(job, name, ctx)
+        found = drift(*both) if both else None
+        if found is None:
+            return None
+    log.error("drift between a chunk and its recipients", job=job.job_id, chunk=name)
+    return found
+
+
+async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
+    """Write it; returns what is said. The newest order wins; writing again is harmless."""
+    files = Files(ctx)
+    key = f"jobs/{job.job_id}/report-{order}"
+    found: list[DriftFound] = []
+    size = await files.put_stream(f"{key}.csv", _csv(job, found, ctx), "text/csv; charset=utf-8")
+    seen = await totals(job, ctx)
+    final = job.settled_at is not None
+    summary: dict[str, Any] = {
+        "jobId": job.job_id, "name": job.name, "channel": job.channel, "state": job.state, "final": final,
+        "asOf": iso(ctx.now), "recipients": job.planned, "counts": seen.counts, "reasons": seen.reasons,
+        "plan": job.plan.model_dump(mode="json", by_alias=True, exclude={"samples"}) if job.plan else None,
+        "startedAt": iso(job.started_at) if job.started_at else None,
+        "finishedAt": iso(job.finished_at) if job.finished_at else None,
+        "csvBytes": size, "drift": len(found),
+    }  # fmt: skip
+    await files.put(f"{key}.json", json.dumps(summary, indent=2).encode())
+    report = {"key": key, "asOf": iso(ctx.now), "final": final, "order": order}
+    current = await ctx.get(BulkJob, job.job_id)
+    newest = current is not None and (current.report or {}).get("order", 0) <= order
+    if current and newest and not await ctx.write(ctx.replace(current.model_copy(update={"report": report}))):
+        raise Conflict("the job changed meanwhile")
+    counts = {word: seen.counts[word] for word in WORDS}
+    written = ReportWritten(job_id=job.job_id, channel=job.channel, at=ctx.now, final=final, counts=counts, key=key)
+    return [*found, written]
+
+
+async def _csv(job: BulkJob, found: list[DriftFound], ctx: Context) -> AsyncIterator[bytes]:
+    yield _lines([HEADER])
+    every = names(job)
+    for at in range(0, len(every), AT_ONCE):
+        some = await asyncio.gather(*(members(job, name, ctx) for name in every[at : at + AT_ONCE]))
+        for both in some:
+            if both is None:
+                continue
+            if drift(*both) is not None:
+                again = await audited(job, both[0].chunk, ctx)
+                found += [again] if again else []
+            yield _lines(_row(job, both[0], row) for row in both[1])
+
+
+def _row(job: BulkJob, chunk: BulkChunk, row: BulkRecipient) -> list[str]:
+    what = EXPLANATIONS[row.reason].do if row.reason else ""
+    word = row.status if row.rank else word_of("p", chunk.in_hand and chunk.chunk[0] == "p")
+    times = (iso(at) if at else "" for at in (row.sent_at, row.delivered_at, row.read_at))
+    cells = [
+        row.row or "", row.recipient_id, row.contact_id, row.address, word, row.reason or "", what, row.attempt, *times,
+        row.message_id(job.channel, row.attempt) if chunk.chunk[0] == "p" else "",
+    ]  # fmt: skip
+    return [safe(cell) for cell in cells]
+
+
+def _lines(rows: Any) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()

@@ -1,0 +1,357 @@
+"""What one can ask for: uploads, lists, jobs. Everything is checked before anything is created."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import derived_id
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.messaging.checks import Refusal
+from libs.messaging.content import Content, Email, Media, Rich, Speech, Template, Text
+from libs.messaging.errors import EXPLANATIONS, problem_code
+from libs.messaging.events.bulk import Addressee, ChunkReleased, PlanAsked
+from libs.messaging.personal import personal, wanted
+from libs.messaging.words import Channel, Purpose
+from services.bulk import people
+from services.bulk.audience.columns import address_column, problems
+from services.bulk.audience.parts import PART_ROWS, Shape, looked_into, part_key
+from services.bulk.audience.read import BadFile
+from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
+from services.bulk.jobs import moved
+from services.bulk.model import CHUNK, BulkJob, Columns, Progress, SavedList, Source, Upload, message_id
+from services.bulk.templates import frozen, variables_of
+from services.bulk.views import TestSendView, UploadView, upload_view
+
+MOST_CONTACTS = 10_000
+#: A throttled chunk shall not take longer than this (s).
+CHUNK_SECONDS = 5
+#: Clocks differ a little: a time so recently past is "now".
+JUST_NOW = timedelta(seconds=60)
+UPLOAD_KEPT = timedelta(days=30)
+LARGEST_CONTENT = 100_000
+
+#: The kinds of content that each channel carries in bulk.
+KINDS: dict[Channel, frozenset[str]] = {
+    Channel.WHATSAPP: frozenset({"template", "text", "media"}),
+    Channel.SMS: frozenset({"text", "template"}),
+    Channel.EMAIL: frozenset({"email", "template"}),
+    Channel.VOICE: frozenset({"speech", "template"}),
+    Channel.RCS: frozenset({"rich", "text", "template"}),
+}
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class CreateUpload(_Body):
+    """``size`` in bytes, if known: then exactly that many are taken."""
+
+    filename: str = Field(min_length=1, max_length=255)
+    size: int | None = Field(default=None, ge=1, le=500_000_000)
+
+
+class ContactFilter(_Body):
+    """Contacts of the channel that have an address. Whoever did not consent is shown as skipped."""
+
+    zones: list[str] = Field(default_factory=list, max_length=100)
+    locales: list[str] = Field(default_factory=list, max_length=100)
+    opted_in: bool = False
+    wrote_after: AwareDatetime | None = None
+    wrote_before: AwareDatetime | None = None
+
+
+class Audience(_Body):
+    """Exactly one of them."""
+
+    upload_id: str | None = Field(default=None, max_length=100)
+    contact_ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
+    list_id: str | None = Field(default=None, max_length=100)
+    filter: ContactFilter | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Audience:
+        if sum(each is not None for each in (self.upload_id, self.contact_ids, self.list_id, self.filter)) != 1:
+            raise ValueError("give exactly one of uploadId, contactIds, listId and filter")
+        return self
+
+
+class Mapping(_Body):
+    """See :class:`services.bulk.model.Columns`."""
+
+    address: str | None = Field(default=None, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict, max_length=100)
+    fallbacks: dict[str, str] = Field(default_factory=dict, max_length=100)
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z]{2}$")
+
+
+class CreateList(_Body):
+    name: str = Field(min_length=1, max_length=200)
+    audience: Audience
+    mapping: Mapping = Field(default_factory=Mapping)
+
+
+Sendable = Annotated[Template | Text | Media | Email | Speech | Rich, Field(discriminator="kind")]
+
+
+class CreateJob(_Body):
+    """``hold`` asks for an approval even where a handful of recipients would need none. Times name their zone."""
+
+    name: str = Field(min_length=1, max_length=200)
+    channel: Channel
+    content: Sendable
+    purpose: Literal[Purpose.SERVICE, Purpose.MARKETING] = Purpose.MARKETING
+    sender: str | None = Field(default=None, min_length=1, max_length=256)
+    audience: Audience
+    mapping: Mapping = Field(default_factory=Mapping)
+    throttle_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    hold: bool = False
+
+
+class TestSend(_Body):
+    """One message of the job to one contact, with these values."""
+
+    contact_id: str = Field(min_length=1, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
+    assert ctx.cause is not None
+    upload = Upload(
+        upload_id=derived_id(ctx.cause.id, "upload"),
+        filename=body.filename,
+        created_by=ctx.actor,
+        created_at=ctx.now,
+        size=body.size,
+        expires_at=int((ctx.now + UPLOAD_KEPT).timestamp()),
+    )
+    ctx.stage(ctx.insert(upload))
+    url = await Files(ctx).put_url(upload.object_key, body.size)
+    return Done(upload_view(upload, url=url, url_expires_at=ctx.now + timedelta(seconds=PRESIGNED_SECONDS)))
+
+
+async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
+    assert ctx.cause is not None
+    if body.audience.list_id is not None:
+        raise invalid("audience.listId", "A list cannot be made of a list.")
+    if body.audience.upload_id is not None:
+        await existing_upload(body.audience.upload_id, ctx)
+    saved = SavedList(
+        list_id=derived_id(ctx.cause.id, "list"),
+        name=body.name,
+        audience=body.audience.model_dump(mode="json", by_alias=True, exclude_none=True),
+        mapping=Columns.model_validate(body.mapping.model_dump()),
+        created_by=ctx.actor,
+        created_at=ctx.now,
+    )
+    ctx.stage(ctx.insert(saved))
+    return Done(saved)
+
+
+async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
+    """Raises Problem; then nothing was created."""
+    assert ctx.cause is not None
+    job_id = derived_id(ctx.cause.id, "job")
+    check_window(body.start_at, body.end_at, ctx)
+    audience, columns = await _audience(body, ctx)
+    content = await _content(body, ctx)
+    source, columns = await _source(job_id, audience, columns, body.channel, ctx)
+    needed = await variables_of(body.channel, body.content, content, ctx)
+    _check_variables(needed, body.content, columns)
+    job = BulkJob(
+        job_id=job_id,
+        name=body.name,
+        created_by=ctx.actor,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+        channel=body.channel,
+        purpose=body.purpose,
+        sender=body.sender,
+        content=content,
+        source=source,
+        mapping=columns,
+        chunk_size=CHUNK if body.throttle_per_second is None else _chunk_size(body.throttle_per_second),
+        throttle_per_second=body.throttle_per_second,
+        start_at=body.start_at,
+        end_at=body.end_at,
+        hold=body.hold,
+        progress=Progress(part=-1 if source.kind == "upload" else 0),
+        look_at=ctx.now,
+    )
+    new, said = moved(job, ctx)
+    ctx.stage(ctx.insert(new))
+    return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
+
+
+def _chunk_size(throttle: float) -> int:
+    return max(1, min(CHUNK, int(throttle * CHUNK_SECONDS)))
+
+
+def check_window(start_at: Any, end_at: Any, ctx: Context) -> None:
+    """Raises Problem for a window in the past, or one that ends before it begins."""
+    if start_at is not None and start_at < ctx.now - JUST_NOW:
+        raise invalid(
+            "startAt",
+            "The time has passed: give one in the future, or none to start once approved.",
+            "WINDOW_IN_THE_PAST",
+        )
+    if end_at is not None and end_at <= ctx.now:
+        raise invalid("endAt", "The time has passed: give one in the future, or none.", "WINDOW_IN_THE_PAST")
+    if start_at is not None and end_at is not None and end_at <= start_at:
+        raise invalid("endAt", "The job would end before it starts: give a time after startAt.")
+
+
+async def _audience(body: CreateJob, ctx: Context) -> tuple[Audience, Columns]:
+    columns = Columns.model_validate(body.mapping.model_dump())
+    if body.audience.list_id is None:
+        return body.audience, columns
+    saved = await ctx.get(SavedList, body.audience.list_id)
+    if saved is None:
+        raise invalid("audience.listId", "There is no such list.", "LIST_NOT_FOUND")
+    own = body.mapping != Mapping()
+    return Audience.model_validate(saved.audience), columns if own else saved.mapping
+
+
+async def _source(
+    job_id: str, audience: Audience, columns: Columns, channel: Channel, ctx: Context
+) -> tuple[Source, Columns]:
+    if audience.filter is not None:
+        return Source(
+            kind="filter", filter=audience.filter.model_dump(mode="json", by_alias=True, exclude_none=True)
+        ), columns
+    if audience.contact_ids is not None:
+        return await _contacts(job_id, audience.contact_ids, ctx), columns
+    assert audience.upload_id is not None
+    upload = await existing_upload(audience.upload_id, ctx)
+    shape = await shape_of(upload, ctx)
+    wrong = problems(columns, shape.columns)
+    address = address_column(columns, shape.columns, shape.samples, channel)
+    if address is None:
+        there = ", ".join(shape.columns)
+        wrong.append({"field": "mapping.address", "detail": f"Name the column with the addresses; there are: {there}."})
+    if wrong:
+        raise Problem(422, "MAPPING_WRONG", "The mapping does not fit the file", "Correct the fields named.", wrong)
+    return Source(kind="upload", upload_id=upload.upload_id), columns.model_copy(update={"address": address})
+
+
+async def _contacts(job_id: str, contact_ids: Sequence[str], ctx: Context) -> Source:
+    """The ids go into parts like the rows of a file."""
+    prefix, files = f"rows/{job_id}/", Files(ctx)
+    parts = [contact_ids[at : at + PART_ROWS] for at in range(0, len(contact_ids), PART_ROWS)]
+    for n, part in enumerate(parts):
+        rows = (json.dumps([n * PART_ROWS + row, contact]) for row, contact in enumerate(part, 1))
+        await files.put(part_key(prefix, n), "\n".join(rows).encode())
+    return Source(kind="contacts", prefix=prefix, parts=len(parts))
+
+
+async def existing_upload(upload_id: str, ctx: Context) -> Upload:
+    upload = await ctx.get(Upload, upload_id)
+    if upload is None:
+        raise invalid(
+            "audience.uploadId", "There is no such upload, or it is too old. Upload the file again.", "UPLOAD_NOT_FOUND"
+        )
+    return upload
+
+
+async def shape_of(upload: Upload, ctx: Context) -> Shape:
+    """Raises Problem for a file that cannot be read."""
+    try:
+        return await looked_into(upload, ctx)
+    except BadFile as bad:
+        raise invalid("audience.uploadId", str(bad), "FILE_NOT_READABLE") from None
+
+
+async def _content(body: CreateJob, ctx: Context) -> Content:
+    """What is frozen into the job. Raises Problem."""
+    if body.content.kind not in KINDS[body.channel]:
+        kinds = ", ".join(sorted(KINDS[body.channel]))
+        raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
+    content = await frozen(body.channel, body.content, ctx)
+    if len(content.model_dump_json().encode()) > LARGEST_CONTENT:
+        raise invalid(
+            "content",
+            f"The content is larger than {LARGEST_CONTENT:,} bytes; shorten it or link to it.",
+            "INVALID_CONTENT",
+        )
+    return content
+
+
+def _check_variables(needed: Sequence[str], content: Content, columns: Columns) -> None:
+    fixed = content.variables if isinstance(content, Template) else {}
+    known = {*columns.variables, *columns.fallbacks}
+    literal = {name for name, value in fixed.items() if value and not wanted(Text(body=value))}
+    missing = [name for name in needed if name not in known and name not in literal]
+    if missing:
+        errors = [
+            {"field": f"mapping.variables.{name}", "detail": "The content needs it: name a column, or give a fallback."}
+            for name in missing
+        ]
+        raise Problem(
+            422, "VARIABLES_INCOMPLETE", "Variables of the content are not mapped", "Map every variable.", errors
+        )
+    extra = [name for name in columns.variables if needed and name not in needed]
+    if extra:
+        errors = [
+            {
+                "field": f"mapping.variables.{name}",
+                "detail": f"The content has no such variable; it has: {', '.join(needed)}.",
+            }
+            for name in extra
+        ]
+        raise Problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
+
+
+async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
+    """One message to somebody of ours, outside of the job's counts. It is checked like every other."""
+    assert ctx.cause is not None
+    (standing,) = await people.by_contacts([body.contact_id], job.channel, ctx)
+    if standing is None or standing.deleted:
+        raise invalid("contactId", f"There is no such contact on {job.channel}.", "CONTACT_NOT_FOUND")
+    message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
+    personal(job.content, body.variables)
+    said = ChunkReleased(
+        job_id=job.job_id,
+        chunk=f"t{ctx.cause.id[:8]}",
+        release=1,
+        # Whatever state the job is in.
+        revision=2**53,
+        channel=job.channel,
+        purpose=job.purpose,
+        sender=job.sender,
+        content=job.content,
+        released_at=ctx.now,
+        expires_at=ctx.now + timedelta(hours=1),
+        addressees=(
+            Addressee(
+                position=0,
+                message_id=message,
+                contact_id=body.contact_id,
+                ref=f"t.0.{message}.1",
+                variables=body.variables,
+            ),
+        ),
+    )
+    await asyncio.sleep(0)
+    return Done(TestSendView(message_id=message), (said,))
+
+
+def invalid(field: str, detail: str, code: str = "VALIDATION_FAILED") -> Problem:
+    return Problem(
+        422, code, "The request is not as it should be", f"See: {field}", [{"field": field, "detail": detail}]
+    )
+
+
+def refused(why: Refusal, field: str) -> Problem:
+    explained = EXPLANATIONS[why.code]
+    errors = [{"field": field, "detail": " ".join(filter(None, (why.detail, explained.do)))}]
+    return Problem(422, problem_code(why.code), explained.means, why.detail, errors)

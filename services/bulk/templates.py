@@ -1,0 +1,67 @@
+"""The content of a job: what is frozen of it, and which variables it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.common.context import Context
+from libs.common.errors import Problem
+from libs.messaging import template_copy
+from libs.messaging.content import Content, Email, Rich, Speech, Template, Text
+from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
+from libs.messaging.personal import wanted
+from libs.messaging.templates import TemplateState
+from libs.messaging.words import Channel
+
+
+async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
+    """On channels whose provider does not know templates, what the template says now. Raises Problem for a template that
+    cannot be sent."""
+    if not isinstance(content, Template):
+        return content
+    state = await template_copy.known(content, channel, ctx)
+    # Variables come with the recipients; here only the template itself is judged.
+    complete = content
+    if state is not None and state.variables is not None:
+        complete = content.model_copy(update={"variables": dict.fromkeys(state.variables, "-")})
+    why = await template_copy.why_not(complete, state, channel, ctx)
+    if why is not None and why.code is not ErrorCode.VARIABLES_INCOMPLETE:
+        explained = EXPLANATIONS[why.code]
+        errors = [{"field": "content.name", "detail": " ".join(filter(None, (why.detail, explained.do)))}]
+        raise Problem(422, problem_code(why.code), explained.means, why.detail, errors)
+    if why is not None and state is not None and channel is Channel.WHATSAPP:
+        raise Problem(
+            422, "VARIABLES_INCOMPLETE", "The template needs parts that are missing", why.detail,
+            [{"field": "content", "detail": why.detail}],
+        )  # fmt: skip
+    if channel is Channel.WHATSAPP or state is None:
+        return content
+    return _pattern(channel, state)
+
+
+def _pattern(channel: Channel, state: TemplateState) -> Content:
+    """The template's own text, variables and all."""
+    body = state.body or ""
+    if channel is Channel.EMAIL:
+        return Email(subject=state.subject or "-", text=body or None, html=state.html)
+    if channel is Channel.VOICE:
+        spoken = Speech(text=body, ssml=state.ssml)
+        return spoken.model_copy(update={"voice": state.voice}) if state.voice else spoken
+    if channel is Channel.RCS:
+        return Rich(text=body, fallback_text=body if len(body) <= 1600 else None)
+    return Text(body=body)
+
+
+async def variables_of(channel: Channel, asked: Content, content: Content, ctx: Context) -> Sequence[str]:
+    """What each recipient needs: by the template's definition where it is known, else what stands in the content."""
+    if isinstance(content, Template):
+        state = await template_copy.known(asked, channel, ctx)
+        if state is not None and state.variables is not None:
+            return state.variables
+    return wanted(content)
+
+
+async def category(channel: Channel, content: Content, ctx: Context) -> str | None:
+    """Meta's category, by which it is billed."""
+    state = await template_copy.known(content, channel, ctx)
+    return state.category if state else None

@@ -1,0 +1,204 @@
+"""What is looked after every few seconds: jobs whose time has come, that need a push, a stop or an end; and the auditor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from zlib import crc32
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.service import Step
+from libs.common.store.ops import When
+from libs.messaging.errors import EXPLANATIONS
+from libs.messaging.events.bulk import PlanAsked
+from services.bulk import jobs
+from services.bulk.brakes import opt_outs_allowed, pulled
+from services.bulk.counts import Totals, apply, totals
+from services.bulk.handlers import note_stopped, without
+from services.bulk.marks import FAILED, PENDING, with_mark
+from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
+from services.bulk.release import OVERDUE, top_up
+from services.bulk.report import audited
+
+SECONDS = 2
+AUDIT_SECONDS = 60
+#: Chunks that one look stops, or tries again.
+MOST_CHUNKS = 100
+#: Chunks of each job that the auditor looks at, each time others.
+AUDITED = 10
+#: Planning of which nothing was heard for so long is asked for again.
+PLANNING_OVERDUE = timedelta(seconds=120)
+
+
+async def look_after(ctx: Context) -> AsyncIterator[Step]:
+    """Every job that is not over yet."""
+    cursor: str | None = None
+    while True:
+        page = await ctx.query(
+            BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100, cursor=cursor
+        )
+        for job in page.items:
+            async for step in _look(job, ctx):
+                yield step
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+    if job.state == "planning":
+        if job.updated_at + PLANNING_OVERDUE < ctx.now:
+            minute = int(ctx.now.timestamp() // 60)
+            asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
+            yield Step(f"{job.job_id}#plan#{job.progress.part}#{minute}", said=(asked,))
+    elif job.state == "scheduled":
+        if job.start_at is None or job.start_at <= ctx.now:
+            yield _step(job, jobs.moved(job, ctx, "running", started_at=ctx.now), ctx)
+    elif job.state in ("running", "cancelling", "finished", "cancelled"):
+        seen = await totals(job, ctx)
+        async for step in {"running": _running, "cancelling": _cancelling}.get(job.state, _settling)(job, seen, ctx):
+            yield step
+
+
+async def _cancelling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+    await _stop_waiting(job, seen, ctx)
+    if not seen.open():
+        yield _step(job, jobs.ended(job, seen, ctx), ctx)
+
+
+async def _running(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+    if job.end_at is not None and job.end_at <= ctx.now:
+        yield _step(job, jobs.cancelled(job, "its end time has passed", ctx), ctx)
+        return
+    why = await _brake(job, seen, ctx)
+    if why is not None:
+        yield _step(job, jobs.paused(job, f"brake: {why}", ctx), ctx)
+        return
+    if job.retrying is not None:
+        await retry_group(job, job.retrying, ctx)
+        over = (job.retrying + 1) * GROUP >= job.progress.chunks
+        news = job.model_copy(update={"retrying": None if over else job.retrying + 1, "updated_at": ctx.now})
+        yield Step(f"{job.job_id}#retry#{job.version}", (ctx.replace(news),))
+        return
+    for said in await top_up(job, seen, ctx):
+        yield Step(f"{job.job_id}#{said.chunk}#{said.release}", said=(said,))
+    if not seen.open():
+        frontier = await ctx.get(Frontier, job.job_id)
+        if frontier is not None and frontier.next >= job.progress.chunks:
+            yield _step(job, jobs.ended(job, seen, ctx), ctx)
+
+
+def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> Step:
+    news, said = both
+    return Step(f"{job.job_id}#{job.version}#{news.state}", (ctx.replace(news),), (said,))  # type: ignore[arg-type]
+
+
+async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+    """Receipts still come after the last send; when none can any more the report is final."""
+    waits = seen.counts["sent"] + seen.counts["uncertain"] + seen.counts["delivered"]
+    over = (job.finished_at or ctx.now) + jobs.SETTLING * ctx.settings.window_scale <= ctx.now
+    if waits and not over:
+        news = job.model_copy(update={"look_at": ctx.now + timedelta(seconds=60), "updated_at": ctx.now})
+        yield Step(f"{job.job_id}#{job.version}#settling", (ctx.replace(news),))
+    else:
+        both = jobs.moved(job, ctx, why=job.why, settled_at=ctx.now, active=None, reports=job.reports + 1)
+        yield _step(job, both, ctx)
+
+
+async def _brake(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
+    counts, reasons = seen.of_run()
+    why = pulled(job.channel, counts, reasons, job.brake_base)
+    if why is not None:
+        return why
+    allowed = opt_outs_allowed(counts) + job.brake_base.get("optOuts", 0)
+    page = await ctx.query(OptOut, job.job_id, limit=allowed + 1)
+    return f"{len(page.items)} recipients opted out" if len(page.items) > allowed else None
+
+
+async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
+    """Nothing that waits goes out any more; what is with a sender comes back, or is taken for lost after a while."""
+    waiting = [name for name in seen.in_state("waiting") if seen.lines[name][2].get("pending")][:MOST_CHUNKS]
+    in_hand = [name for name in seen.in_state("released")][:MOST_CHUNKS]
+    lost_by = ctx.now - OVERDUE * ctx.settings.window_scale
+
+    async def stop(name: str) -> None:
+        def fold(chunk: BulkChunk) -> BulkChunk:
+            lost = chunk.state == "released" and chunk.released_at is not None and chunk.released_at < lost_by
+            if chunk.state != "waiting" and not lost:
+                return chunk
+            return without(chunk, [n for n, mark in enumerate(chunk.marks) if mark == PENDING])
+
+        folded = await apply(job.job_id, name, fold, ctx)
+        if folded is not None and folded.changed:
+            await note_stopped(job, folded.before, folded.after, ctx)
+
+    await asyncio.gather(*(stop(name) for name in [*waiting, *in_hand]))
+
+
+async def retry_group(job: BulkJob, group: int, ctx: Context) -> int:
+    """Failed recipients of a hundred chunks that may succeed now and were never accepted get another attempt."""
+    last = min((group + 1) * GROUP, job.progress.chunks)
+    done = await asyncio.gather(*(_retry(job, chunk_name(n), ctx) for n in range(group * GROUP, last)))
+    return sum(done)
+
+
+async def _retry(job: BulkJob, name: str, ctx: Context) -> int:
+    chunk = await ctx.get(BulkChunk, job.job_id, name)
+    if chunk is None or FAILED not in chunk.marks:
+        return 0
+    failed = [n for n, mark in enumerate(chunk.marks) if mark == FAILED]
+    opened = await asyncio.gather(*(_opened(job, chunk, n, ctx) for n in failed))
+    again = {n: attempt for n, attempt in zip(failed, opened, strict=True) if attempt is not None}
+    if not again:
+        return 0
+
+    def fold(now: BulkChunk) -> BulkChunk:
+        mine = [n for n, attempt in again.items() if now.marks[n] == FAILED and now.attempt(n) == attempt - 1]
+        if not mine:
+            return now
+        marks = now.marks
+        for n in mine:
+            marks = with_mark(marks, n, PENDING)
+        attempts = {**now.attempts, **{str(n): again[n] for n in mine}}
+        reasons = {n: why for n, why in now.reasons.items() if int(n) not in again}
+        change = {"marks": marks, "attempts": attempts, "reasons": reasons, "state": "waiting", "not_before": None}
+        return now.model_copy(update=change)
+
+    await apply(job.job_id, name, fold, ctx)
+    return len(again)
+
+
+async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -> int | None:
+    """The number of the new attempt, if there is to be one."""
+    row = await ctx.get(BulkRecipient, job.job_id, chunk.ids[position])
+    attempt = chunk.attempt(position)
+    if row is None:
+        return None
+    if row.attempt == attempt + 1:
+        return row.attempt  # opened before we died
+    retryable = row.reason is not None and EXPLANATIONS[row.reason].retryable
+    if row.status != "failed" or row.accepted or not retryable or row.attempt != attempt:
+        return None
+    change = {"status": "pending", "rank": 0, "attempt": attempt + 1, "updatedAt": iso(ctx.now)}
+    when = (When("attempt", "=", attempt), When("status", "=", "failed"), When("accepted", "missing"))
+    written = await ctx.write(
+        ctx.update(BulkRecipient, job.job_id, row.recipient_id, set=change, remove=("reason", "detail"), when=when)
+    )
+    return attempt + 1 if written else None
+
+
+async def audit(ctx: Context) -> AsyncIterator[Step]:
+    """Count some chunks of each running job anew from their recipients, each time others; a drift is an alarm."""
+    page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
+    minute = int(ctx.now.timestamp() // AUDIT_SECONDS)
+    for job in page.items:
+        chunks = job.progress.chunks
+        if job.started_at is None or not chunks:
+            continue
+        begin = crc32(f"{job.job_id}{minute}".encode()) % chunks
+        for n in range(begin, min(begin + AUDITED, chunks)):
+            found = await audited(job, chunk_name(n), ctx)
+            if found is not None:
+                yield Step(f"{job.job_id}#{found.chunk}#drift#{minute}", said=(found,))

@@ -1,0 +1,206 @@
+"""What the API shows. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from libs.common.clock import Timestamp
+from libs.messaging.content import Content
+from libs.messaging.errors import EXPLANATIONS, ErrorCode
+from libs.messaging.events.bulk import JobState
+from libs.messaging.words import Channel, Purpose
+from services.bulk.counts import Totals
+from services.bulk.marks import word_of
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan, SavedList, Upload
+
+
+class View(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class JobView(View):
+    """``counts`` always come to ``planned``. ``reasons``: how many failed or were skipped, by code. ``version`` grows with every
+    change of the job itself."""
+
+    job_id: str
+    name: str
+    state: JobState
+    why: str | None = None
+    channel: Channel
+    purpose: Purpose
+    sender: str | None = None
+    content: Content
+    planned: int
+    counts: dict[str, int] | None = None
+    reasons: dict[str, int] | None = None
+    rows_read: int
+    plan_hash: str | None = None
+    needs_approval: bool
+    problem: dict[str, Any] | None = None
+    throttle_per_second: float | None = None
+    start_at: Timestamp | None = None
+    end_at: Timestamp | None = None
+    approved_by: str | None = None
+    approved_at: Timestamp | None = None
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    settled_at: Timestamp | None = None
+    finishes_at: Timestamp | None = None
+    report_at: Timestamp | None = None
+    created_by: str
+    created_at: Timestamp
+    updated_at: Timestamp
+    version: int
+
+
+class JobList(View):
+    items: list[JobView]
+    cursor: str | None = None
+
+
+class PlanView(Plan):
+    job_id: str
+    state: JobState
+
+
+class RecipientView(View):
+    """``means`` and ``do`` explain a reason."""
+
+    recipient_id: str
+    contact_id: str
+    address: str
+    row: int | None = None
+    status: str
+    reason: ErrorCode | None = None
+    detail: str | None = None
+    means: str | None = None
+    do: str | None = None
+    attempt: int
+    message_id: str | None = None
+    variables: dict[str, str]
+    sent_at: Timestamp | None = None
+    delivered_at: Timestamp | None = None
+    read_at: Timestamp | None = None
+    updated_at: Timestamp
+
+
+class RecipientList(View):
+    items: list[RecipientView]
+    cursor: str | None = None
+
+
+class UploadView(View):
+    """``url`` takes one PUT of the file, until ``url_expires_at``. ``guess`` names the columns that look like addresses."""
+
+    upload_id: str
+    filename: str
+    url: str | None = None
+    url_expires_at: Timestamp | None = None
+    size: int | None = None
+    columns: list[str] = []
+    samples: list[list[str]] = []
+    guess: dict[str, str] = {}
+    rows: int | None = None
+    created_at: Timestamp
+
+
+class ListView(View):
+    list_id: str
+    name: str
+    audience: dict[str, Any]
+    mapping: Columns
+    created_by: str
+    created_at: Timestamp
+
+
+class ListList(View):
+    items: list[ListView]
+    cursor: str | None = None
+
+
+class LinkView(View):
+    """Where a file can be fetched for some minutes."""
+
+    url: str
+    expires_at: Timestamp
+    as_of: Timestamp | None = None
+    final: bool | None = None
+
+
+class LinksView(View):
+    items: list[LinkView]
+
+
+class ReportView(View):
+    csv: LinkView
+    summary: LinkView
+    as_of: Timestamp
+    final: bool
+
+
+class TestSendView(View):
+    """Follow it at ``/api/messages/{messageId}``."""
+
+    message_id: str
+
+
+def job_view(job: BulkJob, seen: Totals | None, now: datetime) -> JobView:
+    shown = {name: getattr(job, name) for name in JobView.model_fields if name in BulkJob.model_fields}
+    return JobView(
+        **shown,
+        # While it is being planned, what is written so far is what there is.
+        planned=sum(seen.counts.values()) if seen and job.state == "planning" else job.planned,
+        counts=seen.counts if seen else None,
+        reasons=(seen.reasons or None) if seen else None,
+        rows_read=job.progress.rows,
+        plan_hash=job.plan.hash if job.plan else None,
+        needs_approval=job.state == "planned",
+        finishes_at=_finishes(job, seen, now),
+        report_at=(job.report or {}).get("asOf"),
+    )
+
+
+def _finishes(job: BulkJob, seen: Totals | None, now: datetime) -> datetime | None:
+    """From what it has done so far; before that from the plan."""
+    if job.finished_at is not None or job.plan is None:
+        return None
+    if job.state != "running" or seen is None or job.started_at is None:
+        return job.plan.finishes_at if job.state in ("planned", "scheduled") else None
+    done = job.progress.to_send - seen.open()
+    spent = (now - job.started_at).total_seconds()
+    if done <= 0 or spent <= 0:
+        return job.plan.finishes_at
+    return now + timedelta(seconds=seen.open() / (done / spent))
+
+
+def recipient_view(job: BulkJob, chunk: BulkChunk, row: BulkRecipient, position: int) -> RecipientView:
+    word = word_of(chunk.marks[position], chunk.in_hand)
+    shown = {name: getattr(row, name) for name in RecipientView.model_fields if name in BulkRecipient.model_fields}
+    explained = EXPLANATIONS[row.reason] if row.reason else None
+    return RecipientView(
+        **{**shown, "status": word, "row": row.row or None},
+        means=explained.means if explained else None,
+        do=explained.do if explained else None,
+        message_id=row.message_id(job.channel, chunk.attempt(position)) if chunk.chunk[0] == "p" else None,
+    )
+
+
+def upload_view(upload: Upload, **more: Any) -> UploadView:
+    return UploadView(
+        **{
+            "upload_id": upload.upload_id,
+            "filename": upload.filename,
+            "size": upload.size,
+            "rows": upload.rows,
+            "created_at": upload.created_at,
+            **more,
+        }
+    )
+
+
+def list_view(saved: SavedList) -> ListView:
+    return ListView(**{name: getattr(saved, name) for name in ListView.model_fields})

@@ -36,3 +36,10 @@ def zipped() -> bytes:
 
 def asked(data: bytes, content_type: str = "image/png", **more: Any) -> dict[str, Any]:
     return {"filename": "photo.png", "contentType": content_type, "size": len(data), **more}
+
+
+async def empty(client: Any, bucket: str) -> None:
+    """A bucket with nothing in it; the S3 of a test run is shared."""
+    await client.create_bucket(Bucket=bucket)
+    for found in (await client.list_objects_v2(Bucket=bucket)).get("Contents", []):
+        await client.delete_object(Bucket=bucket, Key=found["Key"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from libs.messaging.content import Content, Media, Rich, Text
+from libs.messaging.content import Card, Content, Media, Rich, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.words import Channel, MessageClass, Purpose
 from services.outbound.channel import Account, Invalid, Outcome, Outgoing, Request
@@ -75,6 +75,9 @@ def _text(body: str) -> Json:
 
 
 def _media(media: Media) -> Json:
-    if media.caption:
-        raise Invalid(ErrorCode.INVALID_CONTENT, "A file goes without a caption; send a card (kind rich) instead.")
-    return {"FileMessage": {"FileUrl": file_url(media.file.url, "file.url")}}
+    """A file goes alone; a picture or film with words under it is a card."""
+    if not media.caption:
+        return {"FileMessage": {"FileUrl": file_url(media.file.url, "file.url")}}
+    if media.media_type not in ("image", "video"):
+        raise Invalid(ErrorCode.INVALID_CONTENT, f"A caption is not possible with {media.media_type}.")
+    return rich(Rich(cards=[Card(description=media.caption, media_url=media.file.url or "none")]))

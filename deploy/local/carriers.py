@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from deploy.local import sms_voice
+from deploy.local import ses, sms_voice
 from libs.common.topology import Names, Topology
 
 
@@ -18,6 +18,7 @@ def provision(topology: Topology, client: Callable[[str], Any], account: str, re
         return f"arn:aws:sns:{region}:{account}:{name}"
 
     senders = sms_voice.provision(topology, client, topic_arn)
+    senders |= {"email": ses.provision(topology, client, topic_arn)}
     return {
         "WECARE_WHATSAPP_PHONE_NUMBER_IDS": ",".join(_whatsapp(topology, client, topic_arn)),
         "WECARE_SENDERS": json.dumps(senders),

@@ -35,6 +35,12 @@ class Platform:
             self.opt_in(contact_id, channel)
         return contact_id
 
+    def mailbox(self, email: str, name: str) -> str:
+        """A contact who said yes to e-mail."""
+        made = self.operator.call("POST", "/api/contacts", {"name": name, "email": email}, expect=201)
+        self.opt_in(str(made["contactId"]), "email")
+        return str(made["contactId"])
+
     def opt_in(self, contact_id: str, channel: str) -> None:
         consent = {"optedIn": True, "how": "form", "words": f"Yes, message me ({channel})"}
         self.operator.call("PUT", f"/api/contacts/{contact_id}/consents/{channel}", consent)
@@ -83,6 +89,11 @@ class Platform:
         if channel == "whatsapp":
             body["profile_name"] = "Ann Example"
         self.simulator.call("POST", f"/control/inbound/{channel}", body)
+
+    def mails_in(self, sender: str, text: str, *, subject: str = "Re: Your order", times: int = 1, **more: Any) -> None:
+        """Somebody sends us an e-mail; ``more`` as the simulator takes it (``in_reply_to``, ``html``, verdicts)."""
+        body = {"from": sender, "to": "support@mail.example.com", "subject": subject, "text": text, "times": times}
+        self.simulator.call("POST", "/control/inbound/email", body | more)
 
     def opted_out(self, contact_id: str, channel: str) -> Any:
         """Wait for an opt-out on the channel to be effective; returns its evidence."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.messaging.content import Template
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
@@ -20,6 +20,10 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 BUSINESS_SCOPED_ID = re.compile(r"[A-Z]{2}\.([A-Z]+\.)?[A-Za-z0-9]{1,128}")
 #: RFC 5322's dot-atom form: what a mail system of today delivers to.
 EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+")
+
+
+#: The answer to STOP or HELP needs no consent, but a message that it answers.
+ANSWER_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,27 @@ def refusal(standing: Standing | None, asked: Asked, now: datetime) -> Refusal |
         return Refusal(ErrorCode.CONTACT_ERASED)
     if not address_valid(asked.channel, standing.address):
         return Refusal(ErrorCode.INVALID_RECIPIENT)
-    if asked.purpose is not Purpose.COMPLIANCE:
-        if standing.opted_out_at is not None:
-            return Refusal(ErrorCode.OPTED_OUT)
-        if not standing.opted_in:
-            return Refusal(ErrorCode.NO_CONSENT)
-        if standing.purposes and asked.purpose.value not in standing.purposes:
-            return Refusal(ErrorCode.NO_CONSENT, f"The consent does not cover {asked.purpose.value}.")
+    unwanted = _unwanted(standing, asked, now)
+    if unwanted is not None:
+        return unwanted
     if standing.suppressed:
         return Refusal(ErrorCode.SUPPRESSED, f"({standing.suppressed})")
     if asked.channel is Channel.WHATSAPP and not isinstance(asked.content, Template) and not standing.window_open(now):
         return Refusal(ErrorCode.WINDOW_CLOSED)
     if asked.expires_at is not None and asked.expires_at <= now:
         return Refusal(ErrorCode.EXPIRED)
+    return None
+
+
+def _unwanted(standing: Standing, asked: Asked, now: datetime) -> Refusal | None:
+    if asked.purpose is Purpose.COMPLIANCE:
+        if standing.last_inbound_at is None or now > standing.last_inbound_at + ANSWER_WITHIN:
+            return Refusal(ErrorCode.NO_CONSENT, "Such an answer goes only to somebody who has just written.")
+        return None
+    if standing.opted_out_at is not None:
+        return Refusal(ErrorCode.OPTED_OUT)
+    if not standing.opted_in:
+        return Refusal(ErrorCode.NO_CONSENT)
+    if standing.purposes and asked.purpose.value not in standing.purposes:
+        return Refusal(ErrorCode.NO_CONSENT, f"The consent does not cover {asked.purpose.value}.")
     return None

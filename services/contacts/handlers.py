@@ -12,7 +12,7 @@ from libs.common.errors import Poison
 from libs.common.event import Event
 from libs.common.store.ops import When
 from libs.messaging.content import Choosing, Email, Media, Rich, Text
-from libs.messaging.events.contacts import ContactWroteIn, OptOutEffective
+from libs.messaging.events.contacts import ContactWroteIn, HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import Wish, wish
@@ -74,8 +74,22 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
         *profile_said(before, after),
         *(consent_said(before, after, heard[1]) if heard else ()),
         *permissions_said(before, after, also=(event.channel,)),
+        *_wishes_said(before, after, event),
         ContactWroteIn(contact_id=after.contact_id, **facts),
     ]
+
+
+def _wishes_said(before: Contact | None, after: Contact, event: MessageReceived) -> list[Event]:
+    """What wants an answer. An opt-out has to be applied first; see :func:`note_applied`."""
+    _, asked = _asked(event.content)
+    facts = {"contact_id": after.contact_id, "channel": event.channel, "message_id": event.message_id}
+    # A mail about help is a question to people, not a word.
+    if asked is Wish.HELP and event.channel is not Channel.EMAIL:
+        return [HelpAsked(**facts, at=event.received_at)]
+    was_out = before is not None and before.consent(event.channel).opted_out_at is not None
+    if asked is Wish.OPT_IN and was_out and after.consent(event.channel).opted_out_at is None:
+        return [OptedBackIn(**facts, at=event.received_at)]
+    return []
 
 
 async def note_preference(event: PreferenceChanged, ctx: Context) -> list[Event]:
@@ -156,6 +170,7 @@ async def note_applied(event: PermissionApplied, ctx: Context) -> list[Event]:
             evidence_id=consent.awaiting[0],
             at=event.at,
             how=first.how if first else None,
+            message_id=first.message_id if first else None,
         )
     ]
 
@@ -231,12 +246,9 @@ def _first(consent: Consent, this: str) -> bool:
 
 
 def _asked(content: object) -> tuple[str | None, Wish | None]:
-    """The words that ask for something, and what."""
-    for words in _spoken(content):
-        asked = wish(words)
-        if asked in (Wish.OPT_OUT, Wish.OPT_IN):
-            return words, asked
-    return None, None
+    """The words that ask for something, and what; consent before help."""
+    found = [(words, asked) for words in _spoken(content) if (asked := wish(words)) is not None]
+    return min(found, key=lambda each: each[1] is Wish.HELP, default=(None, None))
 
 
 def _spoken(content: object) -> Iterable[str]:

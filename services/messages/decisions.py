@@ -10,13 +10,16 @@ from libs.common.context import Context, Done
 from libs.common.errors import Problem
 from libs.common.item import Row
 from libs.common.store.ops import When
+from libs.messaging import template_copy
 from libs.messaging.checks import Asked
 from libs.messaging.events.messages import CancelAsked, MessageDeleted
+from libs.messaging.templates import purpose_of
 from libs.messaging.words import Direction, Status
+from services.messages.accepting import CONTENT, queued_event
 from services.messages.handlers import cause_id
 from services.messages.model import Message, Moment, file_slot
 from services.messages.queries import message_by_id
-from services.messages.requests import CONTENT, check, queued_event, standing_of, time_to_live_ends
+from services.messages.requests import check, standing_of, time_to_live_ends, worded
 from services.messages.views import MessageView, message_view
 
 #: Nothing can be deleted while its sender may be about to say it.
@@ -33,7 +36,9 @@ async def resend_message(ctx: Context, message_id: str) -> Done[MessageView]:
     send_by = time_to_live_ends(ctx, message.message_class, message.channel)
     standing = await standing_of(ctx, message.contact_id, message.channel)
     content = CONTENT.validate_python(message.content)
-    check(standing, Asked(message.channel, message.purpose, content, send_by), ctx.now)
+    template = await template_copy.known(content, message.channel, ctx)
+    check(standing, Asked(message.channel, purpose_of(template, message.purpose), content, send_by), ctx.now)
+    await worded(ctx, message.channel, content, template)
     quoted = await ctx.get(Message, message.in_reply_to) if message.in_reply_to else None
     again = message.model_copy(update={"resends": message.resends + 1, "send_by": send_by})
     decided = _decision(ctx, "resend").model_copy(update={"attempt": again.resends})

@@ -74,6 +74,14 @@ class Moment(_Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class TemplateUsed(_Part):
+    """What it was written by; ``number`` is the version, where we know it."""
+
+    name: str
+    language: str
+    number: int | None = None
+
+
 class Message(Item):
     """``rank`` is that of ``status`` and guards it. ``provider_id`` is what the send was answered with, ``reported_id`` what
     receipts call it (WhatsApp's wamid). ``send_by`` is the end of its time to live, ``expires_at`` that of the row.
@@ -98,6 +106,7 @@ class Message(Item):
     purpose: Purpose | None = None
     #: A ``libs.messaging.content`` as JSON; None once deleted, and in bulk, where the job holds it.
     content: dict[str, Any] | None = None
+    template: TemplateUsed | None = None
     status: Status
     rank: int
     error_code: ErrorCode | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.messaging import template_copy
 from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.content import (
     Contacts,
@@ -26,31 +27,20 @@ from libs.messaging.content import (
     Text,
 )
 from libs.messaging.errors import EXPLANATIONS, problem_code
-from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission, Standing
 from libs.messaging.policy import policy
-from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.templates import TemplateState, purpose_of
+from libs.messaging.words import Channel, MessageClass, Purpose
+from services.messages.accepting import stage_message
 from services.messages.files import check_files
-from services.messages.fold import follows
 from services.messages.handlers import cause_id
-from services.messages.model import (
-    Conversation,
-    Message,
-    Moment,
-    conversation_after,
-    kept_until,
-    open_shard,
-)
+from services.messages.model import Message, TemplateUsed
 from services.messages.views import MessageView, message_view
-
-#: Longer than a sender needs to say what became of a message after its time to live.
-OVERDUE = timedelta(minutes=15)
 
 Sendable = Annotated[
     Text | Media | Template | Location | Contacts | Reaction | Interactive | Email | Speech | Rich,
     Field(discriminator="kind"),
 ]
-CONTENT: TypeAdapter[Content] = TypeAdapter(Content)
 
 
 class SendMessage(BaseModel):
@@ -74,34 +64,39 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     standing = await standing_of(ctx, body.contact_id, body.channel)
     message_class = body.message_class or _usual_class(body)
     send_by = time_to_live_ends(ctx, message_class, body.channel, body.ttl_seconds)
-    check(standing, Asked(body.channel, body.purpose, body.content, send_by), ctx.now)
-    await check_files(ctx, body.channel, body.content)
-    quoted = await _quoted(ctx, body)
-    queued = Moment(what=Status.QUEUED, at=ctx.now, source="request", cause=cause_id(ctx), moved=True, actor=ctx.actor)
-    message_id = derived_id(cause_id(ctx), "message")
-    message = Message(
-        message_id=message_id,
-        contact_id=body.contact_id,
-        channel=body.channel,
-        direction=Direction.OUTBOUND,
+    template = await template_copy.known(body.content, body.channel, ctx)
+    purpose = purpose_of(template, body.purpose)
+    check(standing, Asked(body.channel, purpose, body.content, send_by), ctx.now)
+    content = await worded(ctx, body.channel, body.content, template)
+    await check_files(ctx, body.channel, content)
+    message, said = await stage_message(
+        ctx,
+        message_id=derived_id(cause_id(ctx), "message"),
+        standing=standing,
+        content=content,
         message_class=message_class,
-        purpose=body.purpose,
-        content=body.content.model_dump(mode="json", by_alias=True, exclude_none=True),
-        status=Status.QUEUED,
-        rank=RANK[Status.QUEUED],
-        sender=body.sender,
-        to=standing.address,
-        created_by=ctx.actor,
-        in_reply_to=quoted.message_id if quoted else None,
-        created_at=ctx.now,
+        purpose=purpose,
         send_by=send_by,
-        open=open_shard(message_id),
-        settle_by=send_by + OVERDUE,
-        expires_at=kept_until(ctx.now),
-    ).with_step(queued)
-    ctx.stage(ctx.insert(message))
-    await _stage_conversation(ctx, message)
-    return Done(message_view(message), (queued_event(message, quoted, ctx.now), *follows(message, queued)))
+        sender=body.sender,
+        quoted=await _quoted(ctx, body),
+        template=template_used(template),
+    )
+    return Done(message_view(message), tuple(said))
+
+
+async def worded(ctx: Context, channel: Channel, content: Content, template: TemplateState | None) -> Content:
+    """The content, by template if it names one: on WhatsApp as it is, elsewhere written out here, once. Raises Problem."""
+    refused = await template_copy.why_not(content, template, channel, ctx)
+    written = refused or template_copy.written_out(content, template, channel)
+    if isinstance(written, Refusal):
+        raise refused_problem(written)
+    return written
+
+
+def template_used(template: TemplateState | None) -> TemplateUsed | None:
+    if template is None:
+        return None
+    return TemplateUsed(name=template.name, language=template.language, number=template.number)
 
 
 def _usual_class(body: SendMessage) -> MessageClass:
@@ -153,30 +148,3 @@ async def _quoted(ctx: Context, body: SendMessage) -> Message | None:
         errors = [{"field": field, "detail": "the provider has not taken it yet"}]
         raise Problem(409, "NOT_YET_SENT", "A message that is not sent yet cannot be answered", "", errors)
     return quoted
-
-
-def queued_event(message: Message, quoted: Message | None, at: datetime) -> MessageQueued:
-    assert message.message_class
-    assert message.purpose
-    assert message.send_by
-    return MessageQueued(
-        message_id=message.message_id,
-        contact_id=message.contact_id,
-        channel=message.channel,
-        message_class=message.message_class,
-        purpose=message.purpose,
-        sender=message.sender,
-        content=CONTENT.validate_python(message.content),
-        queued_at=at,
-        expires_at=message.send_by,
-        # What the network calls it: WhatsApp quotes by wamid, which is the reported one.
-        in_reply_to=quoted.reported_id or quoted.provider_id if quoted else None,
-        resend=message.resends,
-    )
-
-
-async def _stage_conversation(ctx: Context, message: Message) -> None:
-    known = await ctx.get(Conversation, message.contact_id, message.channel)
-    news = conversation_after(known, message)
-    if news is not None:
-        ctx.stage(ctx.insert(news) if known is None else ctx.replace(news))

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from libs.common.service import Service, every, on
-from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
+from libs.messaging import template_copy
+from libs.messaging.events.contacts import (
+    ContactWroteIn,
+    HelpAsked,
+    OptedBackIn,
+    OptOutEffective,
+    PermissionChanged,
+)
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import (
@@ -14,19 +21,26 @@ from libs.messaging.events.messages import (
     MessageQueued,
 )
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.file_copy import FileCopy, forget_file
 from libs.messaging.permission import Permission
-from services.messages import files, handlers, http, overdue
+from libs.messaging.templates import TemplateCopy
+from services.messages import answers, files, handlers, http, overdue
 from services.messages.model import Conversation, Message, Orphan, ProviderId
 
 service = Service(
     "messages",
-    owns=[Message, Conversation, ProviderId, Orphan, Permission, FileCopy],
+    owns=[Message, Conversation, ProviderId, Orphan, Permission, FileCopy, TemplateCopy],
     hears=[
         on(PermissionChanged, handlers.keep_permission),
         on(ContactWroteIn, handlers.store_inbound),
         on(DeliveryChanged, handlers.fold_delivery),
         on(ReceiptReceived, handlers.fold_receipt),
+        on(TemplateChanged, template_copy.template_changed),
+        on(TemplatesListed, template_copy.templates_listed),
+        on(OptOutEffective, answers.confirm_opt_out, ledger=True),
+        on(OptedBackIn, answers.confirm_opt_in, ledger=True),
+        on(HelpAsked, answers.give_help, ledger=True),
         on(MediaStored, files.note_file),
         on(MediaDeleted, forget_file),
     ],

@@ -12,7 +12,7 @@ from libs.common.clock import Timestamp
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import WINDOW, Standing
 from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
-from services.messages.model import Conversation, Message, Moment
+from services.messages.model import Conversation, Message, Moment, TemplateUsed
 
 
 class View(BaseModel):
@@ -29,6 +29,8 @@ class MessageView(View):
     message_class: MessageClass | None = None
     purpose: Purpose | None = None
     content: dict[str, Any] | None = None
+    #: What it was written by; on WhatsApp the content itself names it, too.
+    template: TemplateUsed | None = None
     #: The files that came with an inbound message and are stored; see ``/api/media``.
     media_refs: list[str] = []
     status: Status

@@ -9,6 +9,7 @@ from libs.common.event import Event
 from libs.common.item import Item
 from libs.common.service import Bucket, Every, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
+from libs.messaging import template_copy
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
@@ -26,7 +27,7 @@ from libs.messaging.file_copy import forget_file, keep_file
 from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
-from services.outbound import files, handlers, templates
+from services.outbound import files, handlers
 from services.outbound.budget import WATCH_SECONDS, Budget, BudgetCount, BudgetMark
 from services.outbound.channel import Channel
 from services.outbound.chunks import Chunks
@@ -92,8 +93,8 @@ def sender(
             ),
             on(JobChanged, job_changed, channel=channel.name),
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
-            on(TemplateChanged, templates.template_changed, channel=channel.name),
-            on(TemplatesListed, templates.templates_listed, channel=channel.name),
+            on(TemplateChanged, template_copy.template_changed, channel=channel.name),
+            on(TemplatesListed, template_copy.templates_listed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
             *_files_heard(channel),

@@ -21,6 +21,7 @@ from libs.common.context import Context
 from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.settings import Settings
+from libs.messaging import template_copy as templates
 from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
@@ -28,7 +29,7 @@ from libs.messaging.events.outbound import SendAgainDecided
 from libs.messaging.permission import Permission, Standing
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
-from services.outbound import steps, templates
+from services.outbound import steps
 from services.outbound.budget import Budget
 from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
 from services.outbound.files import with_ready_files

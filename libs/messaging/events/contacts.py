@@ -97,6 +97,40 @@ class OptOutEffective(Event):
     at: Timestamp
     #: How they opted out, as in :class:`ConsentChanged`: only a ``keyword`` is a message that wants an answer.
     how: str | None = None
+    #: The message in which they said so, if they did in one.
+    message_id: str | None = None
+
+
+class OptedBackIn(Event):
+    """Somebody who had opted out wrote START (or the like) in ``message_id``, and that lifted it."""
+
+    TYPE = "contacts.opted-back-in.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    message_id: str
+    at: Timestamp
+
+    @property
+    def facet(self) -> str:
+        return self.message_id
+
+
+class HelpAsked(Event):
+    """Somebody wrote HELP or INFO and nothing else."""
+
+    TYPE = "contacts.help-asked.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    message_id: str
+    at: Timestamp
+
+    @property
+    def facet(self) -> str:
+        return self.message_id
 
 
 class SuppressionLifted(Event):

@@ -1,4 +1,5 @@
-"""A sender's own copy of the templates of its channel, and what a message by template comes to."""
+"""A service's own copy of the templates (it owns :class:`TemplateCopy` and hears both events), and what a message by template
+comes to."""
 
 from __future__ import annotations
 

@@ -1,0 +1,89 @@
+"""The one answer to STOP, START and HELP, on the channel on which it was asked for.
+
+Each answer has an id that derives from what it answers, so whatever comes twice is one message. It goes as a ``reply``: that
+class is never sent again by itself, and one confirmation too few is better than one too many.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from libs.common.clock import derived_id
+from libs.common.context import Context
+from libs.common.errors import Later
+from libs.common.event import Event
+from libs.messaging.answers import Answer, answer_text, answers_on
+from libs.messaging.checks import Asked, Refusal, refusal
+from libs.messaging.content import Email, Text
+from libs.messaging.errors import ErrorCode
+from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
+from libs.messaging.permission import Permission
+from libs.messaging.words import Channel, MessageClass, Purpose
+from services.messages.accepting import stage_message
+from services.messages.model import Message
+
+#: 47 CFR 64.1200(a)(12): the confirmation of an opt-out comes within five minutes, or it counts as a message of its own.
+TIME_TO_LIVE = timedelta(minutes=5)
+#: Two machines that answer each other's HELP hear from us once in so many seconds.
+HELP_SECONDS = 300
+#: Our copies may lag behind the event by so much.
+CATCH_UP = timedelta(seconds=60)
+#: There the answer comes from the number that was written to, whichever is the default.
+_BY_NUMBER = frozenset({Channel.SMS, Channel.RCS})
+
+log = structlog.get_logger()
+
+
+async def confirm_opt_out(event: OptOutEffective, ctx: Context) -> list[Event]:
+    """Only who wrote a word gets an answer; an opt-out by form, link or provider is confirmed where it was made."""
+    if event.how != "keyword":
+        return []
+    return await _answer(
+        ctx, Answer.OPTED_OUT, event.contact_id, event.channel, event.evidence_id, event.at, event.message_id
+    )
+
+
+async def confirm_opt_in(event: OptedBackIn, ctx: Context) -> list[Event]:
+    return await _answer(
+        ctx, Answer.OPTED_IN, event.contact_id, event.channel, event.message_id, event.at, event.message_id
+    )
+
+
+async def give_help(event: HelpAsked, ctx: Context) -> list[Event]:
+    while_ago = str(int(event.at.timestamp()) // HELP_SECONDS)
+    return await _answer(ctx, Answer.HELP, event.contact_id, event.channel, while_ago, event.at, event.message_id)
+
+
+async def _answer(
+    ctx: Context, answer: Answer, contact_id: str, channel: Channel, key: str, at: datetime, asked_in: str | None
+) -> list[Event]:
+    message_id = derived_id("answer", answer, contact_id, channel, key)
+    if not answers_on(channel, ctx.settings) or await ctx.get(Message, message_id) is not None:
+        return []
+    copy = await ctx.get(Permission, Permission.id_of(contact_id, channel))
+    standing = copy.standing if copy else None
+    body = answer_text(answer, standing.locale if standing else None, ctx.settings)
+    content = Email(subject=body[:78], text=body) if channel is Channel.EMAIL else Text(body=body)
+    send_by = ctx.now + TIME_TO_LIVE
+    why = refusal(standing, Asked(channel, Purpose.COMPLIANCE, content, send_by), ctx.now)
+    asked = await ctx.get(Message, asked_in) if asked_in else None
+    if why is None and asked is None and channel in _BY_NUMBER:
+        why = Refusal(ErrorCode.SENDER_NOT_ALLOWED, "The number that was written to is not known.")
+    if why is not None or standing is None:
+        if ctx.now < at + CATCH_UP:
+            raise Later(ctx.now + timedelta(seconds=2), "what it answers has not arrived here yet")
+        log.info("no answer", answer=answer, channel=channel, why=why.code if why else "")
+        return []
+    _message, said = await stage_message(
+        ctx,
+        message_id=message_id,
+        standing=standing,
+        content=content,
+        message_class=MessageClass.REPLY,
+        purpose=Purpose.COMPLIANCE,
+        send_by=send_by,
+        sender=asked.to if asked and channel in _BY_NUMBER else None,
+    )
+    return said

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from libs.common.service import Service
+from libs.common.topology import Names, QueueSpec, letter_queues, queues_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,3 +22,11 @@ def discover(names: Sequence[str] = ()) -> list[Service]:
     if unknown:
         raise SystemExit(f"no service {', '.join(unknown)}; there are: {', '.join(sorted(found))}")
     return [found[name] for name in names or sorted(found)]
+
+
+def consumed(services: Sequence[Service], prefix: str) -> list[QueueSpec]:
+    """The queues that a process working for ``services`` consumes; dead letters are those of every service there is."""
+    names = Names(prefix)
+    own = [spec for service in services for spec in queues_of(names, service)]
+    hears_letters = any(service.hears_letters for service in services)
+    return [*own, *(letter_queues(names, discover()) if hears_letters else ())]

@@ -58,10 +58,13 @@ class Runtime:
 async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncIterator[Runtime]:
     """The real thing: DynamoDB, SNS and SQS behind one open door."""
     from libs.common.bus.sns_sqs import SnsSqsBus
+    from libs.common.discover import consumed
     from libs.common.store.dynamodb import DynamoStore
     from libs.common.topology import Names, owned
 
-    async with Aws(connections=max(50, settings.concurrency)) as aws:
+    # Each queue has a long poll under way, all the time, besides the work.
+    polls = len(consumed(services, settings.prefix))
+    async with Aws(connections=max(50, settings.concurrency) + polls) as aws:
         names = Names(settings.prefix)
         store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
         bus = SnsSqsBus(aws, prefix=settings.prefix)

@@ -30,6 +30,7 @@ POLLS = 4
 #: the whole visibility time. So it is seen through, and this is what it may be late by.
 LATE_SECONDS = 1.0
 LONGEST_BACKOFF = 15.0
+LETTERS = "(dead letters)"
 
 log = structlog.get_logger()
 _draw = random.SystemRandom().random
@@ -42,6 +43,11 @@ class _Queue:
     brake: Brake = field(default_factory=Brake)
     polls: int = 0
     polled_at: float = field(default_factory=monotonic)
+
+    @property
+    def room(self) -> str:
+        """What its records take room from; the dead-letter queues, which are many and mostly empty, share theirs."""
+        return LETTERS if self.spec.letters_of else self.spec.name
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Worker:
         self._services = services
         self._poll_seconds = runtime.settings.poll_seconds if poll is None else poll
         self._queues = [_Queue(named[spec.service], spec) for spec in queues]
-        self._room = Room(runtime.settings.concurrency, [queue.spec.name for queue in self._queues])
+        self._room = Room(runtime.settings.concurrency, list({queue.room: None for queue in self._queues}))
         self._running: dict[asyncio.Task[None], _Running] = {}
         self._pollers: set[asyncio.Task[None]] = set()
         self._ticks: set[asyncio.Task[None]] = set()
@@ -136,7 +142,7 @@ class Worker:
             while not self._stop.asked and (first or not queue.brake.on):
                 if await self._braked(queue):
                     continue
-                most = self._room.ready(queue.spec.name) or await self._stop.until(self._room.wait(queue.spec.name))
+                most = self._room.ready(queue.room) or await self._stop.until(self._room.wait(queue.room))
                 if not most:
                     return
                 most = 1 if queue.brake.on else min(10, most)
@@ -180,7 +186,7 @@ class Worker:
     # -- handling --------------------------------------------------------------------------------------
 
     def _start(self, queue: _Queue, record: Record) -> asyncio.Task[None]:
-        self._room.enter(queue.spec.name)
+        self._room.enter(queue.room)
         task = asyncio.create_task(self._handle(queue, record))
         self._running[task] = _Running(record, queue, monotonic())
         task.add_done_callback(self._finished)
@@ -194,7 +200,7 @@ class Worker:
             log.error("record not settled", queue=queue.spec.name, record=record.id, exc_info=error)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._room.leave(self._running.pop(task).queue.spec.name)
+        self._room.leave(self._running.pop(task).queue.room)
 
     async def _heartbeat(self) -> None:
         """Keep hidden what is still being handled: nobody else gets it while we are alive."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import uvicorn
 
 from libs.common.auth import CognitoVerifier
-from libs.common.discover import discover
+from libs.common.discover import consumed, discover
 from libs.common.hosts.api import create_app
-from libs.common.hosts.worker import consumed, host_for, serve_health
+from libs.common.hosts.worker import host_for, serve_health
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.settings import settings

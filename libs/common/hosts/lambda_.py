@@ -16,8 +16,7 @@ import structlog
 from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
 from libs.common.delivery import run_tick, sweep_outbox
-from libs.common.discover import discover
-from libs.common.hosts.worker import consumed
+from libs.common.discover import consumed, discover
 from libs.common.log import configure
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, aws_runtime

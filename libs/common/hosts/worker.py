@@ -7,12 +7,10 @@ import json
 import signal
 from collections.abc import Sequence
 
-from libs.common.discover import discover
+from libs.common.discover import consumed, discover
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
-from libs.common.service import Service
 from libs.common.settings import Settings, settings
-from libs.common.topology import Names, QueueSpec, letter_queues, queues_of
 from libs.common.worker import Worker
 
 
@@ -23,14 +21,6 @@ async def work(names: Sequence[str], health_port: int | None = None) -> None:
     async with aws_runtime(settings(), services) as runtime:
         worker = Worker(runtime, services, consumed(services, settings().prefix))
         await run_until_signal(worker, health_port, host_for(settings()))
-
-
-def consumed(services: Sequence[Service], prefix: str) -> list[QueueSpec]:
-    """The queues that a process working for ``services`` consumes; dead letters are those of every service there is."""
-    names = Names(prefix)
-    own = [spec for service in services for spec in queues_of(names, service)]
-    hears_letters = any(service.hears_letters for service in services)
-    return [*own, *(letter_queues(names, discover()) if hears_letters else ())]
 
 
 async def run_until_signal(worker: Worker, health_port: int | None = None, host: str = "127.0.0.1") -> None:

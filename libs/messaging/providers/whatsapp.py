@@ -7,6 +7,9 @@ from libs.messaging.errors import ErrorCode
 #: The pair rate (one business number to one person): wait 4^X seconds, X = 0, 1, 2 … (Meta, "About the platform").
 PAIR_RATE = 131056
 
+#: The person has stopped our marketing messages, and nothing else.
+MARKETING_STOPPED = "131050"
+
 META_CODES: dict[int, ErrorCode] = {
     # Try again later.
     1: ErrorCode.UNAVAILABLE,

@@ -18,7 +18,7 @@ from libs.common.event import Event
 from libs.messaging.content import Media
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
-from libs.messaging.providers.whatsapp import error_code
+from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
 from libs.messaging.words import Channel, Status
 from services.inbound.channels.fields import Json, an_object, moment, needed, objects, optional, parsed
 from services.inbound.channels.whatsapp_content import content_of
@@ -95,6 +95,7 @@ def _messages(value: Json, account: str, told_apart: str, aws: _Aws) -> Keyed:
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
     found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
     found += [_receipt(status, also) for status in statuses]
+    found += [stopped for status in statuses if (stopped := _stopped(status)) is not None]
     if not found:
         kind = "error" if value.get("errors") else "unknown"
         found.append(_notice(kind, "messages", value, account, told_apart))
@@ -149,6 +150,23 @@ def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
         details={name: status[name] for name in ("pricing", "conversation") if name in status},
     )
     return f"status#{provider_id}#{word}", receipt
+
+
+def _stopped(status: Json) -> tuple[str, Event] | None:
+    """A send that failed because the person has stopped our marketing (131050): that is their wish, too."""
+    codes = [str(error.get("code")) for error in objects(status, "errors", "statuses")]
+    address = _number(optional(status, "recipient_id")) or optional(status, "recipient_user_id")
+    if MARKETING_STOPPED not in codes or address is None:
+        return None
+    changed = PreferenceChanged(
+        channel=Channel.WHATSAPP,
+        address=address,
+        scope="marketing",
+        wanted=False,
+        at=moment(status, "timestamp", "statuses"),
+        details={"code": MARKETING_STOPPED},
+    )
+    return f"stopped#{needed(status, 'id', 'statuses')}", changed
 
 
 def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:

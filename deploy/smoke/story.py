@@ -73,7 +73,9 @@ class Story:
         require(evidence["words"] == "STOP", f"the evidence has other words: {evidence}")
         refused = until("the refusal", lambda: self._refusal(self.ann))
         require(refused["code"] == "OPTED_OUT", f"refused with {refused['code']}")
-        require(len(self.on.accepted(to=phone)) == before, "something was accepted after STOP")
+        answers = until("the confirmation", lambda: self.on.accepted(to=phone)[before:])
+        require([each["kind"] for each in answers] == ["text"], f"after STOP not one confirmation but: {answers}")
+        self.say("STOP: one confirmation on the same channel")
         self.say(f"STOP: opted out with evidence ({evidence['how']}); the next send: refused, {refused['code']}")
 
     def _effective(self, path: str) -> Any:

@@ -58,13 +58,12 @@ def test_a_throttled_send_is_deferred_and_goes_out_later(on: Platform, phone: st
     assert len(on.accepted(message_id=message)) == 1
 
 
-def test_what_the_provider_rejects_fails_with_a_code_and_what_to_do(on: Platform, phone: str) -> None:
-    contact = on.contact(phone, "Ann Example")
-    missing = {"kind": "template", "name": "no_such_template", "language": "en_US", "variables": {}}
-    message = on.send_when_known(contact, missing)
+def test_what_the_provider_rejects_fails_with_a_code_and_what_to_do(on: Platform) -> None:
+    contact = on.contact("+12025550189", "Ann Example")
+    message = on.send_when_known(contact, TEMPLATE)
     on.reaches(message, "failed")
     told = on.operator.get(f"/api/messages/{message}")
-    assert told["errorCode"] == "template_missing"
+    assert told["errorCode"] == "invalid_recipient"
 
 
 def test_a_worker_killed_in_the_middle_of_a_send_costs_neither_a_loss_nor_a_second_message(

@@ -7,7 +7,7 @@ Requests and ticks have no redelivery, so their ledger row is also the outbox th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -119,10 +119,15 @@ async def run_tick(
     """Do what an ``every`` finds to do; returns the number of steps that took effect. Once ``stopped``, no further step."""
     done = 0
     context = runtime.context(service)
-    async for step in every.tick(context):
-        done += await _step(runtime, service, every.label(), step)
-        if stopped():
-            break
+    steps = every.tick(context)
+    try:
+        async for step in steps:
+            done += await _step(runtime, service, every.label(), step)
+            if stopped():
+                break
+    finally:
+        if isinstance(steps, AsyncGenerator):
+            await steps.aclose()
     return done
 
 

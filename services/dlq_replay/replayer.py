@@ -29,11 +29,12 @@ from services.dlq_replay.model import CHUNK, DLQMessage, ReplayChunk, ReplayJob,
 SECONDS = 2
 #: A job whose replayer has not been heard of for so long is taken over.
 LEASE = timedelta(seconds=10)
-#: One turn; the next begins :data:`SECONDS` later and keeps the pace.
-TURN = timedelta(seconds=50)
-#: Letters in one batch: a quarter of a second's worth, within these bounds. A transaction and a batch write stay small.
-LEAST, MOST = 1, 50
-BEAT = 0.25
+#: One turn; the next begins about :data:`SECONDS` later and keeps the pace.
+TURN = timedelta(minutes=4)
+#: Letters in one batch: a second's worth, within these bounds.
+LEAST, MOST = 1, 100
+#: They go out in groups, a tenth of a second's worth and no more than one call to SQS takes.
+GROUP = 10
 #: How far a replay may run after its schedule before it gives up catching up: 5 % of ten seconds.
 CATCH_UP = timedelta(seconds=0.5)
 _UNDERWAY = ("running", "pausing", "cancelling")
@@ -41,37 +42,73 @@ _UNDERWAY = ("running", "pausing", "cancelling")
 
 @dataclass
 class _Run:
-    """A job that this process works on."""
+    """A job that this process works on. ``task`` prepares its steps, one at a time."""
 
     job_id: str
     next_at: datetime
     chunks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass
+class _Ready:
+    """A step that a job has come to, and the sign that it has been taken."""
+
+    step: Step
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def replay_letters(ctx: Context) -> AsyncIterator[Step]:
-    """Work on every job that is not in other hands, for one turn."""
-    owner, runs = drawn_id(), dict[str, _Run]()
-    until, look_at = ctx.now + TURN, ctx.now
-    while ctx.now < until:
-        if ctx.now >= look_at:
-            await _find(owner, runs, ctx)
-            look_at = ctx.now + timedelta(seconds=SECONDS)
-        if not runs:
-            return
-        run = min(runs.values(), key=lambda each: each.next_at)
-        wait = (min(run.next_at, look_at) - ctx.now).total_seconds()
-        if wait > 0:
-            await ctx.clock.sleep(wait)
-        if ctx.now < run.next_at:
-            continue
+    """Work on every job that is not in other hands, for one turn; jobs do not wait for each other."""
+    owner, runs, ready = drawn_id(), dict[str, _Run](), asyncio.Queue[_Ready]()
+    until = ctx.now + TURN
+    looked_at: datetime | None = None
+    getter: asyncio.Task[_Ready] | None = None
+    try:
+        while True:
+            if looked_at is None or ctx.now >= looked_at + timedelta(seconds=SECONDS):
+                looked_at = ctx.now
+                for run in await _find(owner, runs, ctx):
+                    run.task = asyncio.create_task(_work(run, owner, until, ready, ctx))
+                    runs[run.job_id] = run
+            working = {run.task for run in runs.values() if run.task}
+            if not working:
+                return
+            getter = getter or asyncio.create_task(ready.get())
+            await asyncio.wait({getter, *working}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if getter.done():
+                one, getter = getter.result(), None
+                yield one.step
+                one.taken.set()
+            for run in [run for run in runs.values() if run.task and run.task.done() and ready.empty()]:
+                del runs[run.job_id]
+                assert run.task
+                run.task.result()
+    finally:
+        for task in (getter, *(run.task for run in runs.values())):
+            if task is not None:
+                task.cancel()
+
+
+async def _work(run: _Run, owner: str, until: datetime, ready: asyncio.Queue[_Ready], ctx: Context) -> None:
+    """One job, batch by batch, until it is over, in other hands, or the turn ends; then others may have it at once."""
+    while True:
         job = await ctx.get(ReplayJob, run.job_id)
         if job is None or job.owner != owner or job.state not in _UNDERWAY:
-            del runs[run.job_id]
-            continue
-        yield await (_batch(job, run, owner, ctx) if job.state == "running" else _rest(job, run, owner, ctx))
+            return
+        if ctx.now >= until:
+            free = {"leaseUntil": iso(ctx.now)}
+            await ctx.write(ctx.update(ReplayJob, run.job_id, set=free, when=(When("owner", "=", owner),)))
+            return
+        batch = _batch if job.state == "running" else _rest
+        made = _Ready(await batch(job, run, owner, ctx))
+        await ready.put(made)
+        await made.taken.wait()
 
 
-async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> None:
+async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> list[_Run]:
+    """Jobs that nobody works on, and now this process does."""
+    found = []
     page = await ctx.query(ReplayJob, "open", index="by-open", limit=20)
     for job in page.items:
         if job.job_id in runs or job.lease_until > ctx.now or job.state not in _UNDERWAY:
@@ -79,38 +116,57 @@ async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> None:
         lease = {"owner": owner, "leaseUntil": iso(ctx.now + LEASE)}
         free = (When("open", "present"), When("leaseUntil", "=", iso(job.lease_until)))
         if await ctx.write(ctx.update(ReplayJob, job.job_id, set=lease, when=free)):
-            runs[job.job_id] = _Run(job.job_id, max(job.next_at or ctx.now, ctx.now - CATCH_UP))
+            found.append(_Run(job.job_id, max(job.next_at or ctx.now, ctx.now - CATCH_UP)))
+    return found
 
 
 async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> Step:
-    """The next letters, sent. The step that is returned moves the job past them."""
-    size = max(LEAST, min(MOST, int(job.rate * BEAT)))
-    ids = await _ids(job, run, size, ctx)
-    letters = await asyncio.gather(*(_send(each, job, ctx) for each in ids))
-    sent = [letter for letter in letters if letter is not None]
-    run.next_at = max(run.next_at, ctx.now - CATCH_UP) + timedelta(seconds=len(sent) / job.rate)
+    """The next letters: taken together, sent at their pace. The step that is returned moves the job past them."""
+    ids = await _ids(job, run, max(LEAST, min(MOST, int(job.rate))), ctx)
+    letters = [each for each in await asyncio.gather(*(_take(each, job, ctx) for each in ids)) if each is not None]
+    begun = ctx.now
+    await _paced([each for each in letters if each.state is State.REPLAYING], job.rate, run, ctx)
     position = job.position + len(ids)
     done = position >= job.total
     after = job.model_copy(
         update={
             "position": position,
-            "sent": job.sent + len(sent),
-            "skipped": job.skipped + len(ids) - len(sent),
-            "started_at": job.started_at or (ctx.now if sent else None),
+            "sent": job.sent + len(letters),
+            "skipped": job.skipped + len(ids) - len(letters),
+            "started_at": job.started_at or (begun if letters else None),
             "state": "done" if done else job.state,
             "finished_at": ctx.now if done else None,
         }
     )
-    said: list[Event] = [decided(each, "replayed", job.by, job.why, ctx.now, job.job_id) for each in sent]
+    said: list[Event] = [decided(each, "replayed", job.by, job.why, ctx.now, job.job_id) for each in letters]
     if done:
         said.append(job_changed(after, job.by, "", ctx.now))
     return _step(job, after, run, owner, ctx, said)
 
 
+async def _paced(letters: list[DLQMessage], rate: float, run: _Run, ctx: Context) -> None:
+    """Send them; a group does not wait until the one before it is through."""
+    size = max(1, min(GROUP, int(rate / 10)))
+    sends: list[asyncio.Task[None]] = []
+    try:
+        for n in range(0, len(letters), size):
+            some = letters[n : n + size]
+            wait = (run.next_at - ctx.now).total_seconds()
+            if wait > 0:
+                await ctx.clock.sleep(wait)
+            run.next_at = max(run.next_at, ctx.now - CATCH_UP) + timedelta(seconds=len(some) / rate)
+            sends += [asyncio.create_task(_send(letter, ctx)) for letter in some]
+        await asyncio.gather(*sends)
+    finally:
+        for send in sends:
+            send.cancel()
+
+
 async def _rest(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> Step:
     """Somebody asked it to stop: what it has taken is still sent, so that no letter is left in between."""
     ids = await _ids(job, run, MOST, ctx)
-    await asyncio.gather(*(_send(each, job, ctx, take=False) for each in ids))
+    letters = await asyncio.gather(*(_take(each, job, ctx, new=False) for each in ids))
+    await asyncio.gather(*(_send(each, ctx) for each in letters if each and each.state is State.REPLAYING))
     state = {"pausing": "paused", "cancelling": "cancelled"}[job.state]
     after = job.model_copy(update={"state": state, "finished_at": ctx.now if state == "cancelled" else None})
     by = job.history[-1].by if job.history else job.by
@@ -152,27 +208,28 @@ async def _ids(job: ReplayJob, run: _Run, size: int, ctx: Context) -> list[str]:
     return ids
 
 
-async def _send(dlq_message_id: str, job: ReplayJob, ctx: Context, take: bool = True) -> DLQMessage | None:
-    """The letter, if this job has sent it (now or before); None if it is not this job's to send."""
+async def _take(dlq_message_id: str, job: ReplayJob, ctx: Context, new: bool = True) -> DLQMessage | None:
+    """The letter as this job has it: ``replaying`` if it is to be sent, else sent before. None: it is not this job's."""
     letter = await ctx.get(DLQMessage, dlq_message_id)
     if letter is None:
         return None
     if letter.job_id == job.job_id:
-        if letter.state is not State.REPLAYING:
-            return letter
-    else:
-        wanted = (State.WAITING, State.QUARANTINED) if job.force else (State.WAITING,)
-        if not take or letter.state not in wanted:
-            return None
-        before, letter = letter, steps.taken(letter, job.job_id, job.by, job.why, ctx.now)
-        if not await ctx.write(change(ctx, before, letter)):
-            # Somebody was faster, or it died once more just now; what it is then is looked at anew.
-            return await _send(dlq_message_id, job, ctx, take)
+        return letter
+    wanted = (State.WAITING, State.QUARANTINED) if job.force else (State.WAITING,)
+    if not new or letter.state not in wanted:
+        return None
+    after = steps.taken(letter, job.job_id, job.by, job.why, ctx.now)
+    if await ctx.write(change(ctx, letter, after)):
+        return after
+    # Somebody was faster, or it died once more just now; what it is then is looked at anew.
+    return await _take(dlq_message_id, job, ctx, new)
+
+
+async def _send(letter: DLQMessage, ctx: Context) -> None:
     body, attributes = letter.to_send()
     await ctx.requeue(letter.queue, body, attributes)
-    place = place_of(State.REPLAYED, shard_of(dlq_message_id))
+    place = place_of(State.REPLAYED, shard_of(letter.dlq_message_id))
     sent = {"state": State.REPLAYED.value, "place": place, "replayedAt": iso(ctx.now)}
     # Not if it has already died again.
     still = (When("state", "=", State.REPLAYING.value), When("decision", "=", letter.decision))
-    await ctx.write(ctx.update(DLQMessage, dlq_message_id, set=sent, when=still))
-    return letter
+    await ctx.write(ctx.update(DLQMessage, letter.dlq_message_id, set=sent, when=still))

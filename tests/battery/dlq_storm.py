@@ -32,6 +32,7 @@ from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
 from libs.common.event import Envelope, following, root_cause
 from libs.common.hosts.api import create_app
+from libs.common.log import configure
 from libs.common.runtime import Runtime
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -300,6 +301,7 @@ def main() -> int:
         with suppress(KeyboardInterrupt):
             asyncio.run(_replay_until_killed(Stage(environment, options.replayer)))
         return 0
+    configure("ERROR")
     figures = asyncio.run(storm(environment, options.letters, options.rate, not options.no_kill))
     figures.violations += too_fast_or_slow(figures)
     row = {"row": "R23", "runs": 1, "seeds": [], "violations": len(figures.violations), "figure": asdict(figures)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -34,9 +35,11 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
         )
         server = uvicorn.Server(config)
         if not work:
+            _survive_signals(lambda: None)
             await server.serve()
             return
         worker = Worker(runtime, services, consumed(services, ours.prefix))
+        _survive_signals(worker.stop)
         health = await serve_health(worker, health_port, host) if health_port is not None else None
         working = asyncio.create_task(worker.run())
         try:
@@ -46,3 +49,10 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
             await working
             if health is not None:
                 health.close()
+
+
+def _survive_signals(stop: Callable[[], None]) -> None:
+    """``stop`` at SIGTERM and SIGINT. uvicorn stops by itself, and then raises the signal once more for whoever handled it
+    before: with nobody there, that would end the process before its worker has drained."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop)

@@ -124,6 +124,32 @@ _TEXTS = FAMILIES["text"]
 _EVERYTHING = (*_PICTURES, "image/webp", *_SOUND, *_FILM, *_DOCUMENTS, *_TEXTS)
 TYPES = frozenset(_EVERYTHING)
 
+#: Carriers and people go by the ending of a name.
+ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "audio/aac": ".aac",
+    "audio/amr": ".amr",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/ogg": ".ogg",
+    "video/mp4": ".mp4",
+    "video/3gpp": ".3gp",
+    "application/pdf": ".pdf",
+    "application/msword": ".doc",
+    "application/vnd.ms-excel": ".xls",
+    "application/vnd.ms-powerpoint": ".ppt",
+    _WORD: ".docx",
+    _SHEET: ".xlsx",
+    _SLIDES: ".pptx",
+    "text/plain": ".txt",
+    "text/csv": ".csv",
+    "text/vcard": ".vcf",
+    "text/calendar": ".ics",
+}
+
 LIMITS: dict[Channel, tuple[Limit, ...]] = {
     Channel.WHATSAPP: (
         _limit("image", 5 * MB, "image/jpeg", "image/png"),

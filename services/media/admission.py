@@ -32,10 +32,12 @@ async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
         why = misfit(row.channel, None, content_type, found.size) if row.channel else None
         if why is not None:
             return row.rejected("limits", why)
-    if not await ctx.files.copy(bucket, key, row.final_key, content_type, found.etag):
+    target = row.final_key(content_type)
+    if not await ctx.files.copy(bucket, key, target, content_type, found.etag):
         raise Conflict("the object changed while it was looked at")
     return row.ready(
         ctx.now,
+        s3_key=target,
         content_type=content_type,
         size=found.size,
         sha256=found.sha256,

@@ -86,7 +86,8 @@ async def forget_message(event: MessageDeleted, ctx: Context) -> list[Event]:
 
 
 async def _remove(row: MediaFile, ctx: Context) -> None:
-    await ctx.files.delete(ctx.bucket(BUCKET), row.final_key)
+    if row.s3_key is not None:
+        await ctx.files.delete(ctx.bucket(BUCKET), row.s3_key)
     await ctx.write(
         ctx.update(
             MediaFile,

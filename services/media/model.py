@@ -10,6 +10,7 @@ from libs.common.clock import Timestamp, derived_id
 from libs.common.event import Event
 from libs.common.item import Index, Item, Table
 from libs.messaging.events.media import MediaRejected, MediaStored
+from libs.messaging.media import ENDINGS
 from libs.messaging.words import Channel
 
 #: As long as messages; the bucket's own rule removes bytes no earlier.
@@ -63,15 +64,15 @@ class MediaFile(Item):
         """Under which the provider puts what a customer sent."""
         return f"inbound/{self.message_id}/{self.part}/"
 
-    @property
-    def final_key(self) -> str:
-        return f"files/{self.file_id}"
+    def final_key(self, content_type: str) -> str:
+        """Where it is kept; with an ending, by which carriers go."""
+        return f"files/{self.file_id}{ENDINGS.get(content_type, '')}"
 
     def rejected(self, reason: str, detail: str) -> MediaFile:
         return self.model_copy(update={"state": "rejected", "reason": reason, "detail": detail})
 
     def ready(self, now: datetime, **facts: Any) -> MediaFile:
-        change = {"state": "ready", "s3_key": self.final_key, "uploaded_at": now, "expires_at": until(now + KEPT)}
+        change = {"state": "ready", "uploaded_at": now, "expires_at": until(now + KEPT)}
         return self.model_copy(update={**change, **facts})
 
     def said(self, bucket: str) -> list[Event]:

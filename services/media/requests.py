@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from libs.common.clock import Timestamp, derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
-from libs.messaging.media import MOST_BYTES, TYPES, bare, misfit
+from libs.messaging.media import ENDINGS, MOST_BYTES, TYPES, bare, misfit
 from libs.messaging.words import Channel
 from services.media.admission import admit
 from services.media.model import AWAITED, BUCKET, MediaFile, State, safe_name, until
@@ -153,24 +153,6 @@ async def download(file_id: str, ctx: Context) -> Download:
     row = await file_by_id(file_id, ctx)
     if row.state != "ready" or row.s3_key is None or row.content_type is None:
         raise Problem(409, "FILE_NOT_READY", "There is nothing to download", row.detail or f"It is {row.state}.")
-    name = row.filename or f"{row.file_id}{_ENDINGS.get(row.content_type, '')}"
+    name = row.filename or f"{row.file_id}{ENDINGS.get(row.content_type, '')}"
     url = await ctx.files.download_url(ctx.bucket(BUCKET), row.s3_key, row.content_type, name, DOWNLOAD_SECONDS)
     return Download(url=url, expires_at=ctx.now + timedelta(seconds=DOWNLOAD_SECONDS))
-
-
-#: For files that came without a name.
-_ENDINGS = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "audio/ogg": ".ogg",
-    "audio/mpeg": ".mp3",
-    "audio/mp4": ".m4a",
-    "audio/aac": ".aac",
-    "audio/amr": ".amr",
-    "video/mp4": ".mp4",
-    "video/3gpp": ".3gp",
-    "application/pdf": ".pdf",
-    "text/plain": ".txt",
-}

@@ -20,7 +20,7 @@ from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.file_copy import FileCopy
-from libs.messaging.media import HEAD_BYTES, LIMITS, misfit, settle
+from libs.messaging.media import ENDINGS, HEAD_BYTES, LIMITS, misfit, settle
 from libs.messaging.words import Channel as Name
 from services.outbound.channel import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected
 
@@ -160,10 +160,11 @@ class _Files:
     async def _fetched(self, slot: Slot) -> File:
         """The object that a link became; fetched once for each message."""
         ctx = self._ctx
-        bucket, key = ctx.bucket(FETCHED), f"{self._event.message_id}/{slot.path}"
-        there = await ctx.files.stat(bucket, key)
-        if there is not None:
-            return self._at(slot, bucket, key, there.content_type)
+        bucket, prefix = ctx.bucket(FETCHED), f"{self._event.message_id}/{slot.path}."
+        for key in await ctx.files.keys(bucket, prefix, most=1):
+            there = await ctx.files.stat(bucket, key)
+            if there is not None:
+                return self._at(slot, bucket, key, there.content_type)
         most = max(limit.most for limit in LIMITS[slot.channel or self._channel.name])
         try:
             found = await ctx.fetcher.get(slot.file.url or "", most)
@@ -177,6 +178,8 @@ class _Files:
         if content_type is None:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"{slot.path}: the bytes are of no type that messages carry.")
         self._check(slot, content_type, len(found.body))
+        # Carriers go by the ending.
+        key = prefix.removesuffix(".") + ENDINGS[content_type]
         await ctx.files.put(bucket, key, found.body, content_type)
         return self._at(slot, bucket, key, content_type)
 

@@ -56,7 +56,7 @@ async def test_a_file_is_uploaded_checked_announced_and_downloaded(on: World) ->
     assert done["fits"] == ["whatsapp", "sms", "email", "rcs"]
     (said,) = on.said(MediaStored)
     assert (said.file_id, said.bucket, said.message_id) == (done["fileId"], kit.BUCKET, None)
-    assert await objects(on) == [f"files/{done['fileId']}"], "what was judged is tidied away"
+    assert await objects(on) == [f"files/{done['fileId']}.png"], "what was judged is tidied away"
     link = (await on.http("VIEWER").get(f"/api/media/{done['fileId']}/download")).json()
     async with httpx.AsyncClient(trust_env=False) as s3:
         got = await s3.get(link["url"])

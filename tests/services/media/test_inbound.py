@@ -98,8 +98,8 @@ async def test_each_kind_of_whatsapp_file_is_brought_into_our_bucket_once(
     assert row.provider_id_expires_at == event.received_at + timedelta(days=7)
     (said,) = on.said(MediaStored)
     assert (said.message_id, said.content_type, said.part) == (event.message_id, found, 0)
-    assert await on.runtime.files.keys(kit.BUCKET, "") == [row.final_key]
-    stat = await on.runtime.files.stat(kit.BUCKET, row.final_key)
+    assert await on.runtime.files.keys(kit.BUCKET, "") == [row.s3_key]
+    stat = await on.runtime.files.stat(kit.BUCKET, row.s3_key or "")
     assert stat is not None
     assert stat.content_type == found
 
@@ -139,7 +139,7 @@ async def test_a_provider_that_is_down_is_asked_again(on: World, simulator: Simu
 async def test_a_process_that_dies_between_copy_and_row_does_it_over(on: World, simulator: Simulator) -> None:
     """The bytes are where a redelivery puts them again; there is one row and one object."""
     media_id = sent_in(simulator, kit.JPEG, "image/jpeg")
-    key = f"files/{inbound_id(derived_id('m1'), 0)}"
+    key = f"files/{inbound_id(derived_id('m1'), 0)}.jpg"
     await on.runtime.files.put(kit.BUCKET, key, kit.JPEG, "image/jpeg")
     await on.hear(received(on, picture(media_id)))
     assert await on.runtime.files.keys(kit.BUCKET, "") == [key]
@@ -198,7 +198,7 @@ async def test_attachments_are_taken_out_of_the_kept_mail_one_by_one(on: World) 
     ]
     (said,) = on.said(MediaStored)
     assert (said.part, said.filename, said.size) == (0, "bill.pdf", len(kit.PDF))
-    assert await on.runtime.files.keys(kit.BUCKET, "") == [rows[0].final_key]
+    assert await on.runtime.files.keys(kit.BUCKET, "") == [rows[0].s3_key]
 
 
 async def test_with_the_content_of_a_message_go_its_files(on: World, simulator: Simulator) -> None:

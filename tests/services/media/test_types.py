@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from libs.messaging.media import KB, LIMITS, MB, TYPES, fits, misfit, settle
+from libs.messaging.media import ENDINGS, KB, LIMITS, MB, TYPES, fits, misfit, settle
 from libs.messaging.words import Channel
 from tests.services.media import kit
 
@@ -106,6 +106,7 @@ def test_a_kind_that_does_not_hold_the_type_is_refused_in_words(
 def test_every_type_that_a_channel_takes_can_be_told_or_declared() -> None:
     taken = {each for limits in LIMITS.values() for limit in limits for each in limit.types}
     assert taken == TYPES
+    assert set(ENDINGS) == TYPES
 
 
 def test_fitness_names_the_channels() -> None:

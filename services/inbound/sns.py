@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,8 +23,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
-
-Kind = Literal["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"]
 
 _HOST = re.compile(r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?")
 _PATH = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
@@ -50,7 +48,8 @@ class NotFromSns(Exception):
 class SnsMessage:
     """A message whose form, topic and addresses are in order; its signature is still to be checked."""
 
-    kind: Kind
+    #: ``Notification``, ``SubscriptionConfirmation`` or ``UnsubscribeConfirmation``.
+    kind: str
     fields: dict[str, str]
 
     @property

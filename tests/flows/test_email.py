@@ -147,3 +147,20 @@ def test_the_secret_of_the_links_is_made_once_and_is_in_no_environment(on: Platf
     secret = on.stack.client("secretsmanager").get_secret_value(SecretId="wecare-local/inbound/unsubscribe-keys")
     assert len(secret["SecretString"]) >= 32
     assert not any(secret["SecretString"] in value for value in on.stack.env.values())
+
+
+def test_a_mail_in_our_bucket_is_read_from_there(on: Platform) -> None:
+    """The S3 action of SES, for what is too large for a notification."""
+    topics = on.stack.client("sns").list_topics()["Topics"]
+    topic = next(t["TopicArn"] for t in topics if t["TopicArn"].endswith("feed-email"))
+    stored = {"topic": topic, "action": "S3", "bucket": "wecare-local-inbound-mail", "prefix": "in/"}
+    on.simulator.call("PUT", "/control/receipt", stored)
+    try:
+        address = mailbox()
+        text = "A long letter. " * 12_000
+        on.mails_in(address, text)
+        (contact,) = until("the contact", lambda: on.operator.get("/api/contacts/search", q=address)["items"])
+        (message,) = until("the message", lambda: on.inbound_of(contact["contactId"]))
+        assert message["content"]["text"] == text[:60_000]
+    finally:
+        on.simulator.call("PUT", "/control/receipt", {"topic": topic, "action": "SNS"})

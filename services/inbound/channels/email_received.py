@@ -83,9 +83,9 @@ def _answered(found: Mime, mail: Json) -> str | None:
         for each in reversed((found.header(header) or _header(mail, header) or "").split())
     ]
     for each in named:
-        local, _, domain = each.strip("<>").partition("@")
-        if local and f".{domain.lower()}".endswith(_OF_SES):
-            return local
+        known, _, domain = each.strip("<>").partition("@")
+        if known and f".{domain.lower()}".endswith(_OF_SES):
+            return known
     return named[0] if named else None
 
 
@@ -93,9 +93,9 @@ def _sender(found: Mime, mail: Json) -> tuple[str, str | None]:
     """The address in From, which DMARC speaks for; the envelope's only if there is none. Small letters for the domain only."""
     for text in (found.header("from"), *_common(mail, "from"), optional(mail, "source")):
         for name, address in getaddresses([text or ""]):
-            local, at, domain = address.rpartition("@")
-            if local and at and domain:
-                return f"{local}@{domain.lower()}", name.strip()[:200] or None
+            mailbox, _, domain = address.rpartition("@")
+            if mailbox and domain:
+                return f"{mailbox}@{domain.lower()}", name.strip()[:200] or None
     raise Malformed("mail.commonHeaders.from: no address, and none in mail.source")
 
 

@@ -47,10 +47,7 @@ class EmailChannel:
             "FromEmailAddress": _sender(account.sender),
             "Destination": {"ToAddresses": [_recipient(message.to)]},
             "Content": _content(message, account),
-            "EmailTags": [
-                {"Name": "messageId", "Value": message.message_id},
-                {"Name": "class", "Value": message.message_class.value},
-            ],
+            "EmailTags": _tags(message),
         }
         reply_to = _reply_to(message.content) or account.options.get("replyTo")
         if reply_to:
@@ -65,6 +62,14 @@ class EmailChannel:
     def units(self, request: Request) -> int:
         """SES counts recipients."""
         return len(request["Destination"]["ToAddresses"])
+
+
+def _tags(message: Outgoing) -> list[Json]:
+    """What every event of the message repeats; values are ASCII letters, digits, ``_`` and ``-``."""
+    tags = {"messageId": message.message_id, "class": message.message_class.value}
+    if message.job_id:
+        tags["jobId"] = message.job_id
+    return [{"Name": name, "Value": value} for name, value in tags.items()]
 
 
 def wants_unsubscribe(message: Outgoing) -> bool:

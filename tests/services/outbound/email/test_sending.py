@@ -57,6 +57,7 @@ class Post:
         message_class: MessageClass = MessageClass.TRANSACTIONAL,
         purpose: Purpose = Purpose.SERVICE,
         sender: str | None = None,
+        job_id: str | None = None,
     ) -> str:
         self._n += 1
         now = self.world.clock.now()
@@ -67,6 +68,7 @@ class Post:
             message_class=message_class,
             purpose=purpose,
             sender=sender,
+            job_id=job_id,
             content=content,
             queued_at=now,
             expires_at=now + policy(message_class, Channel.EMAIL).time_to_live,
@@ -106,6 +108,16 @@ async def post(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
         client = await aws.client("sesv2")
         await client.create_configuration_set(ConfigurationSetName=SET)
         yield Post(world, simulator)
+
+
+async def test_a_mail_of_a_job_names_it_and_has_a_way_out(post: Post) -> None:
+    contact = await post.contact()
+    message = await post.send(contact, message_class=MessageClass.BULK, job_id="job-7")
+    (request,) = post.accepted(message)
+    assert {tag["Name"]: tag["Value"] for tag in request["EmailTags"]} == {
+        "messageId": message, "class": "bulk", "jobId": "job-7"
+    }  # fmt: skip
+    assert way_out(request)
 
 
 async def test_a_mail_is_sent_once_and_named(post: Post) -> None:
@@ -229,7 +241,7 @@ async def test_a_new_key_in_front_keeps_old_links_alive(post: Post) -> None:
 
 
 async def test_a_hard_bounce_suppresses_until_an_administrator_says_why_not(post: Post) -> None:
-    address = "bounce@example.com"
+    address = ADDRESS  # without a fate at the simulator, whose own bounce would come in between
     contact = await post.contact(address)
     await post.send(contact)
     bounce = {

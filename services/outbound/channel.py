@@ -33,6 +33,7 @@ class Outgoing:
     #: Until when a delivery is wanted, as whole seconds from now.
     seconds_to_live: int | None = None
     contact_id: str = ""
+    job_id: str | None = None
 
 
 @dataclass(frozen=True)

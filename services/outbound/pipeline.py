@@ -221,6 +221,7 @@ class Pipeline:
             event.in_reply_to,
             max(0, int((event.expires_at - ctx.now).total_seconds())),
             event.contact_id,
+            event.job_id,
         )
         account = Account(sender, ctx.settings.senders_of(self._channel.name).parameters_of(sender))
         try:

@@ -59,11 +59,15 @@ def test_any_text_is_read_without_an_error_and_reading_it_again_changes_nothing(
     assert normalise(normalise(text)) == normalise(text)
 
 
-@pytest.mark.parametrize("text", ["STOP 🛑", "ＳＴＯＰ", "s\u200bt\u200bop", "¡ALTO!", "arrêt", "Opt\u2028Out", "退订。", "İPTAL", "रोकें।"])
+@pytest.mark.parametrize(
+    "text", ["STOP 🛑", "ＳＴＯＰ", "s\u200bt\u200bop", "¡ALTO!", "arrêt", "Opt\u2028Out", "退订。", "İPTAL", "रोकें।"]
+)
 def test_what_people_really_write(text: str) -> None:
     assert wish(text) is Wish.OPT_OUT
 
 
-@pytest.mark.parametrize("text", ["don't stop", "stop it", "I cannot quit", "the end.", "stops", "", "🛑", "stop please"])
+@pytest.mark.parametrize(
+    "text", ["don't stop", "stop it", "I cannot quit", "the end.", "stops", "", "🛑", "stop please"]
+)
 def test_what_is_not_meant_so(text: str) -> None:
     assert wish(text) is None

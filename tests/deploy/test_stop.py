@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,16 @@ from deploy.local.supervisor import ROOT
 from libs.common.clock import monotonic
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack"), only=["aws", "simulator"]) as stack:
+        yield stack
+
+
 @pytest.mark.parametrize("also", [(), ("--no-worker",)])
-def test_what_serves_http_drains_at_a_signal(tmp_path: Path, also: tuple[str, ...]) -> None:
+def test_what_serves_http_drains_at_a_signal(stack: Stack, tmp_path: Path, also: tuple[str, ...]) -> None:
     (port,) = free_ports(1)
-    with Stack(tmp_path, only=["aws", "simulator"]) as stack, (tmp_path / "log").open("wb") as log:
+    with (tmp_path / "log").open("wb") as log:
         argv = [sys.executable, "-m", "libs.common.run", "contacts", "--http", str(port), *also]
         process = subprocess.Popen(argv, env=stack.env, cwd=ROOT, stdout=log, stderr=log)
         _await(process, f"http://127.0.0.1:{port}/health")

@@ -83,7 +83,8 @@ class Worker:
         self._stop = Stop()
 
     def health(self) -> dict[str, Any]:
-        """``alive`` while every queue is being asked; how long ago each was, and whether its brake is on."""
+        """``alive`` while every queue is being asked; how long ago each was, and whether its brake is on; how many requests went
+        to AWS, by service and operation."""
         now = monotonic()
         return {
             "alive": all(queue.polls for queue in self._queues),
@@ -92,6 +93,7 @@ class Worker:
                 q.spec.name: {"polledSecondsAgo": round(now - q.polled_at, 1), "brake": q.brake.on}
                 for q in self._queues
             },
+            "calls": {f"{service}.{name}": n for (service, name), n in sorted(self._runtime.aws.calls.items())},
         }
 
     def stop(self) -> None:

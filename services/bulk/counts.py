@@ -156,7 +156,15 @@ class Totals:
         return counts, reasons
 
     def in_state(self, state: str) -> list[str]:
-        return [name for name, (_, stands, _, _) in self.lines.items() if stands == state and name[0] == "p"]
+        return [
+            name
+            for name, (_, stands, _, _) in self.lines.items()
+            if name[0] == "p" and stands.partition("@")[0] == state
+        ]
+
+    def waits_until(self, name: str) -> int:
+        """Unix seconds before which a waiting chunk is not to be released; 0: it may."""
+        return int(self.lines[name][1].partition("@")[2] or 0)
 
 
 async def totals(job: BulkJob, ctx: Context) -> Totals:

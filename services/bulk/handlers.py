@@ -145,7 +145,8 @@ async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
     if event.why == "turn":
         again = await release(job, event.chunk, ctx)
         found = [again] if again else []
-    count = followers(event.lag) if event.why == "done" else 0
+    until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
+    count = followers(event.why, event.lag, len(event.unsent), until)
     return [*found, *await next_chunks(job, count, ctx)]
 
 

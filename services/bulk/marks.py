@@ -65,7 +65,7 @@ def counts_of(marks: str, in_hand: bool) -> dict[str, int]:
     return dict(found)
 
 
-# -- one line for each chunk in a tally: "version:state:counts:reasons" -------------------------------
+# -- one line for each chunk in a tally: "version:state:counts:reasons"; state is "waiting@<Unix seconds>" while it must wait --
 
 _SHORT = {"pending": "p", "claimed": "c", **{word: letter for letter, word in _WORD.items()}}
 _LONG = {letter: word for word, letter in _SHORT.items()}

@@ -231,7 +231,8 @@ class BulkChunk(Item):
         return counts_of(self.marks, self.in_hand)
 
     def line(self) -> str:
-        return to_line(self.version, self.state, self.counts(), Counter(self.reasons.values()))
+        due = f"@{int(self.not_before.timestamp())}" if self.state == "waiting" and self.not_before else ""
+        return to_line(self.version, self.state + due, self.counts(), Counter(self.reasons.values()))
 
 
 def chunk_name(number: int) -> str:

@@ -23,12 +23,20 @@ FEWEST = 2
 MOST = 40
 #: A chunk that waited less (s) lets two follow; one that waited longer than the other lets none.
 AT_ONCE, LONG = 0.4, 1.2
+#: What must wait no longer than this (s) waits for the provider.
+SOON = 60
 #: A chunk of which nothing was heard for so long is released again; the ids are the same.
 OVERDUE = timedelta(seconds=90)
 
 
-def followers(lag: float) -> int:
-    """How many chunks follow one that waited ``lag`` seconds."""
+def followers(why: str, lag: float, unsent: int, until: float) -> int:
+    """How many chunks follow one that ended so: it waited ``lag`` seconds, ``unsent`` came back for ``until`` seconds."""
+    if why not in ("done", "wait"):
+        return 0
+    if why == "wait" and until < SOON:
+        return 0  # the provider does not answer; the tick tries again
+    if unsent:
+        return 1  # some have to wait long; others may be able to go
     if lag < AT_ONCE:
         return 2
     return 1 if lag < LONG else 0
@@ -115,25 +123,25 @@ async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> list[str]:
     """Chunks before the frontier that wait although their time has come, or of which nothing was heard for too long."""
     frontier = await ctx.get(Frontier, job.job_id)
     reached = frontier.next if frontier else 0
+    now = ctx.now.timestamp()
     behind = [
-        name for name in seen.in_state("waiting") if int(name[1:]) < reached and seen.lines[name][2].get("pending")
+        name
+        for name in seen.in_state("waiting")
+        if int(name[1:]) < reached and seen.lines[name][2].get("pending") and seen.waits_until(name) <= now
     ]
-    lost = [name for name in seen.in_state("released")][: MOST * 2]
-    rows = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in [*behind[: MOST * 2], *lost]))
+    rows = await asyncio.gather(
+        *(ctx.get(BulkChunk, job.job_id, name) for name in seen.in_state("released")[: MOST * 2])
+    )
     wait = OVERDUE * ctx.settings.window_scale
-    return [
+    lost = [
         row.chunk
         for row in rows
         if row is not None
-        and (
-            (row.state == "waiting" and (row.not_before is None or row.not_before <= ctx.now))
-            or (
-                row.state == "released"
-                and row.released_at is not None
-                and row.released_at + wait * row.release < ctx.now
-            )
-        )
+        and row.state == "released"
+        and row.released_at is not None
+        and row.released_at + wait * row.release < ctx.now
     ]
+    return [*behind, *lost]
 
 
 async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased]:

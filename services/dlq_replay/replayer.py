@@ -33,7 +33,7 @@ LEASE = timedelta(seconds=10)
 TURN = timedelta(minutes=4)
 #: Letters in one batch: a second's worth, within these bounds.
 LEAST, MOST = 1, 100
-#: They go out in groups, a tenth of a second's worth and no more than one call to SQS takes.
+#: They go out in groups, a fifth of a second's worth and no more than one call to SQS takes.
 GROUP = 10
 #: How far a replay may run after its schedule before it gives up catching up: 5 % of ten seconds.
 CATCH_UP = timedelta(seconds=0.5)
@@ -146,7 +146,7 @@ async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> Step:
 
 async def _paced(letters: list[DLQMessage], rate: float, run: _Run, ctx: Context) -> None:
     """Send them; a group does not wait until the one before it is through."""
-    size = max(1, min(GROUP, int(rate / 10)))
+    size = max(1, min(GROUP, int(rate / 5)))
     sends: list[asyncio.Task[None]] = []
     try:
         for n in range(0, len(letters), size):

@@ -93,7 +93,8 @@ async def foresee(letter: DLQMessage, ctx: Context) -> Foreseen:
         return say(Outcome.DIES_AGAIN, "The build that rejected it still runs, and would reject it again.")
     if isinstance(envelope.data, PermissionChanged):
         return await _permission(envelope.data, ctx, say)
-    if isinstance(envelope.data, MessageQueued) and letter.service.startswith("outbound"):
+    # What SQS moved by itself names no service, but its queue does.
+    if isinstance(envelope.data, MessageQueued) and letter.queue.startswith(f"{ctx.settings.prefix}-outbound-"):
         return await _send(envelope.data, ctx, say)
     return say(
         Outcome.READY, "Nothing known here stands against it; if it was applied before, that is recognised by its id."

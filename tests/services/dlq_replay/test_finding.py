@@ -11,8 +11,10 @@ import pytest
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.letters import to_body
 from libs.common.clock import iso
+from libs.common.context import Context
 from libs.common.errors import Poison
 from libs.common.event import Event
+from libs.common.service import Service, on
 from libs.messaging.content import Template, Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
@@ -21,7 +23,9 @@ from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import Standing
 from libs.messaging.words import Channel, MessageClass, Status
 from services.dlq_replay import find
-from tests.services.dlq_replay.kit import DLQ, QUEUE, Bench, ids
+from tests.services.dlq_replay.kit import QUEUE, Bench, ids
+
+SENDER = "wecare-test-outbound-whatsapp-tx"
 
 
 async def test_letters_are_grouped_by_cause_and_type_with_counts_and_each_queue_has_its_depth() -> None:
@@ -111,11 +115,15 @@ async def test_an_unknown_letter_is_a_404_that_says_how_long_they_are_kept() -> 
     assert (answer.status_code, answer.json()["code"]) == (404, "LETTER_NOT_FOUND")
 
 
+async def _nothing(event: MessageQueued, ctx: Context) -> None:
+    return None
+
+
 class Dead:
-    """Messages that died on their way to a sender which is not in this world."""
+    """Messages that died on a sender's queue; this sender only has one."""
 
     def __init__(self) -> None:
-        self.bench = Bench()
+        self.bench = Bench(Service("outbound-whatsapp", hears=[on(MessageQueued, _nothing, lane="tx")]))
 
     def queued(self, **facts: Any) -> MessageQueued:
         now = self.bench.world.clock.now()
@@ -126,17 +134,18 @@ class Dead:
         return MessageQueued(**{**given, **facts})
 
     async def dies(self, event: Event, **letter: Any) -> str:
-        """Lay a letter of that event on the one dead-letter queue of this world; its service is another one's."""
+        """Lay a letter of that event on the dead-letter queue; with the cause ``unhandled`` as SQS does it."""
         world = self.bench.world
         envelope = world.envelope(event)
         wire = {**envelope.to_wire(), **letter.pop("wire", {})}
-        record = Record(QUEUE, "sqs-1", json.dumps(wire), envelope.attributes())
+        record = Record(SENDER, "sqs-1", json.dumps(wire), envelope.attributes())
         told = Letter(
             **{"cause": "exhausted", "exception": "RuntimeError", "text": "", "service": "outbound-whatsapp", **letter},
-            queue=QUEUE, handler="queued", build="b0", record=record, event_id=envelope.id, event_type=wire["type"],
+            queue=SENDER, handler="queued", build="b0", record=record, event_id=envelope.id, event_type=wire["type"],
             died_at=world.clock.now(),
         )  # fmt: skip
-        await world.bus.send(DLQ, to_body(told), {})
+        body = record.body if told.cause == "unhandled" else to_body(told)
+        await world.bus.send(f"{SENDER}-dlq", body, record.attributes)
         await world.settle()
         letter_row = await self.bench.only(text=envelope.id)
         return str(letter_row["dlqMessageId"])
@@ -163,6 +172,7 @@ async def test_a_message_that_may_be_sent_is_ready_and_nobody_claims_to_know_whe
     assert (item["outcome"], item["alreadyApplied"]) == ("ready", "unknown")
 
 
+@pytest.mark.parametrize("cause", ["exhausted", "unhandled"])
 @pytest.mark.parametrize(
     ("facts", "code"),
     [
@@ -173,10 +183,10 @@ async def test_a_message_that_may_be_sent_is_ready_and_nobody_claims_to_know_whe
         ({"suppressed": "hard bounce"}, "suppressed"),
     ],
 )
-async def test_a_message_that_would_be_refused_now_says_why(facts: dict[str, Any], code: str) -> None:
+async def test_a_message_that_would_be_refused_now_says_why(facts: dict[str, Any], code: str, cause: str) -> None:
     dead = Dead()
     await dead.knows()
-    letter = await dead.dies(dead.queued())
+    letter = await dead.dies(dead.queued(), cause=cause)
     await dead.knows(revision=2, **facts)
     told = await dead.foresee(letter)
     assert (told["outcomes"], told["refusals"]) == ({"refused": 1}, {code: 1})

@@ -64,7 +64,7 @@ class Containers(Stack):
 
     def down(self) -> None:
         """Stop and remove the containers, and what they kept. Harmless when nothing runs."""
-        if not self.saved():
+        if not self._was_started():
             return
         try:
             require_docker()
@@ -76,7 +76,10 @@ class Containers(Stack):
 
     def running(self) -> list[str]:
         """The names of those that run."""
-        return sorted(name for name, state in self._states().items() if state["State"] == "running")
+        try:
+            return sorted(name for name, state in self._states().items() if state["State"] == "running")
+        except BadRequest:  # without an engine nothing runs
+            return []
 
     def follow(self, names: Sequence[str], *, follow: bool, lines: int) -> None:
         """Print the last `lines` of each (of those named, if any), and what comes."""
@@ -117,6 +120,10 @@ class Containers(Stack):
     def _override(self) -> Path:
         return self.directory / "settings.json"
 
+    def _was_started(self) -> bool:
+        """`stack.json` may be that of processes, which are not ours to stop."""
+        return self.saved().get("aws") == self.aws
+
     def _ours(self) -> list[str]:
         return ["api", *self._workers]
 
@@ -126,7 +133,7 @@ class Containers(Stack):
 
     def _states(self) -> dict[str, dict[str, str]]:
         """Of each container: `State` and `Health`, as `docker compose ps` tells them."""
-        if not self.saved():
+        if not self._was_started():
             return {}
         lines = self._run("ps", "--all", "--format", "json").splitlines()
         found = [each for line in lines if line for each in _list(json.loads(line))]

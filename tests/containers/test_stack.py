@@ -96,6 +96,26 @@ def test_down_removes_what_they_kept_and_is_harmless_twice(fake_docker: Fake, tm
     assert [line for line in _asked(log) if line.startswith("down")] == ["down --volumes --remove-orphans --timeout 25"]
 
 
+def test_down_leaves_a_stack_of_processes_alone(fake_docker: Fake, tmp_path: Path) -> None:
+    log = fake_docker("exit 0")
+    Stack(tmp_path / "s", processes=[], provision=None).up()
+    Containers(tmp_path / "s", provision=None).down()
+    assert not log.exists()
+    assert read_json(tmp_path / "s" / "stack.json")["aws"] == "embedded"
+
+
+def test_what_was_up_when_the_engine_went_can_be_forgotten(
+    fake_docker: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = fake_docker("exit 0")
+    stack = Containers(tmp_path / "s", provision=None).up()
+    (log.parent / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    assert stack.running() == []
+    stack.down()
+    assert "AWS=localstack needs" in capsys.readouterr().out
+    Stack(tmp_path / "s", processes=[], provision=None).up()
+
+
 def test_a_start_that_fails_leaves_nothing(fake_docker: Fake, tmp_path: Path) -> None:
     log = fake_docker('case "$*" in *" up "*) exit 17;; esac')
     with pytest.raises(BadRequest, match=r"up .*failed \(17\)"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from libs.common.context import Context
+from libs.common.settings import Settings
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
@@ -24,17 +25,19 @@ class PutOff(Exception):
         self.until = until
 
 
-def waits_for_morning(purpose: Purpose, standing: Standing, ctx: Context) -> PutOff | Refusal | None:
-    """Whether it is night at the recipient's, by all the zones in which they may be."""
+def waits_for_morning(
+    purpose: Purpose, standing: Standing, now: datetime, settings: Settings
+) -> PutOff | Refusal | None:
+    """Whether it is night at the recipient's, by all the zones in which they may be. Mail wakes nobody."""
     if purpose is not Purpose.MARKETING or standing.channel is Channel.EMAIL:
         return None
-    zones = zones_of(standing.zone, standing.address, ctx.settings.default_zone)
-    until = next_allowed(ctx.now, zones, Hours.of(ctx.settings.marketing_hours))
+    zones = zones_of(standing.zone, standing.address, settings.default_zone)
+    until = next_allowed(now, zones, Hours.of(settings.marketing_hours))
     if until is None:
         return Refusal(ErrorCode.QUIET_HOURS, "No hour suits all the zones of this number; set the contact's zone.")
-    if until == ctx.now:
+    if until == now:
         return None
-    return PutOff(Refusal(ErrorCode.QUIET_HOURS, f"({', '.join(zones[:3])}: {ctx.settings.marketing_hours})"), until)
+    return PutOff(Refusal(ErrorCode.QUIET_HOURS, f"({', '.join(zones[:3])}: {settings.marketing_hours})"), until)
 
 
 async def take_places(

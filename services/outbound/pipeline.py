@@ -181,7 +181,7 @@ class Pipeline:
         why = refusal(standing, Asked(event.channel, purpose, event.content, event.expires_at), ctx.now)
         why = why or await templates.why_not(event.content, template, event.channel, ctx)
         if why is None and standing is not None:
-            night = waits_for_morning(purpose, standing, ctx) if lag else None
+            night = waits_for_morning(purpose, standing, ctx.now, ctx.settings) if lag else None
             if isinstance(night, PutOff):
                 raise night
             if night is None:

@@ -22,6 +22,7 @@ from libs.messaging.words import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
+from services.inbound.channels.email_mime import read
 from services.media.model import MediaFile, inbound_id
 from services.media.service import service
 from tests.services.media import kit
@@ -183,12 +184,11 @@ def mail() -> bytes:
 
 async def test_attachments_are_taken_out_of_the_kept_mail_one_by_one(on: World) -> None:
     await on.runtime.files.put(MAIL, "in/1", mail(), "message/rfc822")
-    files = [
-        File(provider_id="part-1", content_type="application/pdf", filename="bill.pdf"),
-        File(provider_id="part-2", content_type="image/png", filename="photo.png"),
-        File(provider_id="part-9", content_type="image/png"),
-    ]
-    content = Email(subject="Two files", text="See the files.", attachments=files)
+    # Both count the parts of a mail, each by itself: what one lists the other must find.
+    listed = read(mail()).content
+    assert isinstance(listed, Email)
+    unknown = File(provider_id="part-9", content_type="image/png")
+    content = listed.model_copy(update={"attachments": [*listed.attachments, unknown]})
     await on.hear(received(on, content, Channel.EMAIL, details={"raw": f"s3://{MAIL}/in/1"}))
     rows = [await file_of(on, part) for part in range(3)]
     assert [(row.state, row.content_type, row.reason) for row in rows] == [

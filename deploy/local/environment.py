@@ -47,6 +47,7 @@ def of_places(aws_url: str, simulator_url: str, cognito_url: str | None) -> dict
         "no_proxy": NO_PROXY,
         "WECARE_STAGE": "local",
         "WECARE_SEND_MODE": "LIVE",  # the carriers here are the simulator
+        "WECARE_WHATSAPP_DAILY_RECIPIENTS": "100000",  # and this is its portfolio's limit
         "WECARE_POLL_SECONDS": "2",  # stop quickly; an empty receive costs nothing here
         "PYTHONUNBUFFERED": "1",
     }

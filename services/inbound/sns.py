@@ -46,7 +46,7 @@ class NotFromSns(Exception):
 
 @dataclass(frozen=True)
 class SnsMessage:
-    """A message whose form, topic and addresses are in order; its signature is still to be checked."""
+    """A message whose form, topic and time are in order; its signature is still to be checked."""
 
     #: ``Notification``, ``SubscriptionConfirmation`` or ``UnsubscribeConfirmation``.
     kind: str
@@ -66,7 +66,7 @@ class SnsMessage:
 
 
 def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
-    """The message, if it can be one of ours. Raises NotFromSns."""
+    """The message, if it can be one of ours; where its certificate lies is looked at by :class:`Certificates`. Raises NotFromSns."""
     if not isinstance(body, dict):
         raise NotFromSns("not an object")
     kind = body.get("Type")
@@ -81,8 +81,6 @@ def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
         raise NotFromSns("TopicArn is not one that may come here")
     if fields["SignatureVersion"] not in _HASHES:
         raise NotFromSns("SignatureVersion is neither 1 nor 2")
-    if not _of_sns(fields["SigningCertURL"]):
-        raise NotFromSns("SigningCertURL is not an address of SNS")
     if not _fresh(fields["Timestamp"], now):
         raise NotFromSns("Timestamp is not of the last hour")
     return SnsMessage(kind, fields)

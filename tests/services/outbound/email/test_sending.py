@@ -26,6 +26,7 @@ from services.contacts.service import service as contacts
 from services.inbound.service import service as inbound
 from services.outbound.email import quota
 from services.outbound.email.service import service as sender
+from services.outbound.rates import RateLimitTracker
 
 ADDRESS = "alex@example.com"
 SET = "wecare-test"
@@ -272,8 +273,9 @@ async def test_a_hard_bounce_suppresses_until_an_administrator_says_why_not(post
     with pytest.raises(client.exceptions.NotFoundException):
         await client.get_suppressed_destination(EmailAddress=address)
 
-    # The same report, once more, is from before.
-    await post.world.feed("email", {**bounce, "bounce": {**bounce["bounce"], "bounceSubType": "NoEmail"}})  # type: ignore[dict-item]
+    # Another report of the same time is from before.
+    other = {"messageId": "0100-2", "timestamp": "2026-01-15T12:00:00Z"}
+    await post.world.feed("email", {**bounce, "mail": other})
     again = await post.send(contact)
     assert post.statuses(again) == [Status.SENT]
     assert (await post.api.delete(path, params={"reason": "again"})).json()["code"] == "NOT_SUPPRESSED"
@@ -427,6 +429,11 @@ async def test_the_accounts_rate_is_the_rate_of_all_senders_together(
     assert [post.statuses(message) for message in messages] == [[Status.SENT]] * 8
     for first, third in zip(sent, sent[2:], strict=False):
         assert (third - first).total_seconds() >= 0.9, "more than two in a second"
+    lines = [
+        await post.world.row(NAME, RateLimitTracker, f"sender#{line}#0")
+        for line in ("account", demo.EMAIL_SENDER, demo.EMAIL_SUPPORT)
+    ]
+    assert [line is not None for line in lines] == [True, False, False]
 
 
 async def test_who_was_never_told_the_quota_does_not_send_and_does_once_he_is(post: Post) -> None:

@@ -37,8 +37,8 @@ class Hours:
 
     def next_opening(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """The next time that the clock there shows ``opens``."""
-        local = moment.astimezone(zone)
-        day = local.date() if local.time() < self.opens else local.date() + timedelta(days=1)
+        there = moment.astimezone(zone)
+        day = there.date() if there.time() < self.opens else there.date() + timedelta(days=1)
         return datetime.combine(day, self.opens, zone).astimezone(UTC)
 
 

@@ -19,10 +19,10 @@ from services.bulk.marks import PENDING
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name
 
 #: Chunks before the sender that a run begins with, and has at least.
-FEWEST = 2
+FEWEST = 4
 MOST = 40
 #: A chunk that waited less (s) lets two follow; one that waited longer than the other lets none.
-AT_ONCE, LONG = 0.4, 1.2
+AT_ONCE, LONG = 1.0, 4.0
 #: What must wait no longer than this (s) waits for the provider.
 SOON = 60
 #: A chunk of which nothing was heard for so long is released again; the ids are the same.

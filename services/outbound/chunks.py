@@ -1,8 +1,8 @@
 """Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
-:mod:`services.outbound.pipeline`), each taken by 25 at once:
+:mod:`services.outbound.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
 
-    known? -> may the job go on? -> permission, render -> slots -> claim 25 -> permission once more -> send, once each
-           -> record 25 -> say
+    known? -> may the job go on? -> permission, render -> slots -> claim -> permission once more -> send, once each
+           -> record -> say
 
 A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
 that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
@@ -37,13 +37,14 @@ from services.outbound.model import Delivery, fresh
 from services.outbound.pipeline import Pipeline, Refused
 from services.outbound.rates import Busy, Grid, Line
 
-GROUP = 25
+#: Recipients that take the same step at the same time: 25 of them share a call for claims, and for records.
+GROUP = 100
 #: After this long no further group is begun.
 TURN_SECONDS = 5.0
 #: A slot is wanted this far ahead: 25 claims and a look at 25 permissions come before it.
 LEAD_SECONDS = 0.15
 #: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
-TOGETHER_SECONDS = 1.0
+TOGETHER_SECONDS = 0.3
 FULL_SECONDS = 0.5
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]

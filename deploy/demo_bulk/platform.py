@@ -60,6 +60,8 @@ class BulkStack:
             self._exit.enter_context(self.stack)
             self.api = self._exit.enter_context(Http(self.stack.api_url, self.stack.token("OPERATOR")))
             self.simulator = self._exit.enter_context(Http(self.stack.simulator_url))
+            # Carriers and telephones take a second or so; receipts within milliseconds are for the tests of ordering.
+            self.simulator.call("PATCH", "/control/behaviour", {"delay_ms": [400, 1200]})
         except BaseException:
             self._exit.close()
             raise

@@ -54,6 +54,10 @@ class Bulkhead:
     most: int = 200
     _taken: int = 0
 
+    @property
+    def free(self) -> int:
+        return max(0, self.most - self._taken)
+
     def enter(self) -> bool:
         """Take a place, if there is one."""
         if self._taken >= self.most:

@@ -41,11 +41,13 @@ from services.outbound.rates import Busy, Grid, Line
 GROUP = 100
 #: After this long no further group is begun.
 TURN_SECONDS = 5.0
-#: A slot is wanted this far ahead: 25 claims and a look at 25 permissions come before it.
-LEAD_SECONDS = 0.15
+#: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
+LEAD_SECONDS, LONGEST_LEAD = 0.15, 2.0
 #: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
 TOGETHER_SECONDS = 0.3
-FULL_SECONDS = 0.5
+#: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
+FULL_SECONDS = 0.05
+WORTH = 25
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]
 T = TypeVar("T")
@@ -95,7 +97,8 @@ class Chunks:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        #: By store and job: the line of a job that is to go slower than its sender.
+        #: By store and job, below: the line of a job that is to go slower than its sender.
+        self._lead = LEAD_SECONDS
         self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], Line]] = WeakKeyDictionary()
 
     async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
@@ -119,6 +122,7 @@ class Chunks:
     async def _group(self, run: _Run, ctx: Context) -> None:
         """The next up to 25. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
         size = await self._paced(run, ctx)
+        size = min(size, await self._places(run, size, ctx))
         group, run.left = run.left[:size], run.left[size:]
         if not group:
             return
@@ -174,9 +178,6 @@ class Chunks:
         places = [one for one in fits if gate.bulkhead.enter()]
         turned_away = [one.who for one in fits[len(places) :]]
         try:
-            if not places:
-                await ctx.clock.sleep(FULL_SECONDS)
-                return turned_away
             slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in places), return_exceptions=True)
             ready: list[_One] = []
             for one, slot in zip(places, slots, strict=True):
@@ -198,11 +199,12 @@ class Chunks:
     async def _slot(self, gate: Gate, one: _One, ctx: Context) -> Pass:
         units = self._pipeline._channel.units(one.request)
         visit = Visit(one.event.message_id, "", units, one.event.message_class)
-        return Pass(gate, visit, await gate.slot(visit, ctx, lead=LEAD_SECONDS), 0.0, False)
+        return Pass(gate, visit, await gate.slot(visit, ctx, lead=self._lead), 0.0, False)
 
     async def _out(self, ready: list[_One], ctx: Context) -> list[Event]:
         """Claim, look once more, send, record."""
         client = await ctx.client(self._pipeline._channel.provider)
+        began = ctx.now
         said: list[Event] = []
         mine: list[tuple[_One, Delivery]] = []
         taken = await asyncio.gather(*(_taken(one, ctx) for one in ready), return_exceptions=True)
@@ -215,6 +217,8 @@ class Chunks:
             elif one.claim is not None:
                 mine.append((one, one.claim))
         stopped = await asyncio.gather(*(self._stopped(one, ctx) for one, _ in mine))
+        took = 1.5 * (ctx.now - began).total_seconds()
+        self._lead = min(LONGEST_LEAD, max(LEAD_SECONDS, took, 0.8 * self._lead))
         ended = [
             asyncio.ensure_future(_as_is(claim, end) if end else self._sent(one, claim, client, ctx))
             for (one, claim), end in zip(mine, stopped, strict=True)
@@ -244,6 +248,18 @@ class Chunks:
         if not_now is not None:
             return claim, self._pipeline._concluded(claim, not_now, ctx)
         return claim, await self._pipeline._sent(claim, one.request, client, one.leave, ctx)
+
+    async def _places(self, run: _Run, wanted: int, ctx: Context) -> int:
+        """How many places there are at the provider; waits a moment if they are not worth beginning."""
+        allowed = self._pipeline._senders(ctx.settings)
+        sender = run.event.sender or (allowed[0] if allowed else None)
+        if sender is None or not wanted:
+            return wanted  # rendering says what is wrong
+        free = (await self._pipeline._gates.of(sender, ctx)).bulkhead.free
+        if free >= min(wanted, WORTH):
+            return free
+        await ctx.clock.sleep(FULL_SECONDS)
+        return 0
 
     async def _paced(self, run: _Run, ctx: Context) -> int:
         """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""

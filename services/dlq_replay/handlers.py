@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from libs.common.bus.base import Letter
 from libs.common.clock import iso
@@ -13,7 +13,6 @@ from libs.common.event import Event
 from libs.common.store.ops import Update, When
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import LetterDecided, LetterKept
-from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import Permission, newest
 from libs.messaging.words import RANK
@@ -22,7 +21,6 @@ from services.dlq_replay.model import (
     KEPT,
     Death,
     DLQMessage,
-    TemplateStanding,
     Watched,
     expiry,
     letter_id,
@@ -121,23 +119,3 @@ async def watch_delivery(event: DeliveryChanged, ctx: Context) -> None:
         return
     news = {"status": event.status.value, "rank": rank, "at": iso(event.at)}
     await ctx.write(ctx.update(Watched, event.message_id, set=news, when=(When("rank", "<", rank),)))
-
-
-async def note_template(event: AccountNoticed, ctx: Context) -> None:
-    """The provider's word on a template: approved, paused, rejected, disabled."""
-    value = event.details.get("value")
-    if event.kind != "template_status" or not isinstance(value, dict):
-        return
-    name, language, status = (value.get(f"message_template_{part}") for part in ("name", "language", "status"))
-    status = value.get("event") or status
-    if not (isinstance(name, str) and isinstance(language, str) and isinstance(status, str)):
-        return
-    reason = value.get("reason")
-    row = TemplateStanding(
-        id=TemplateStanding.id_of(event.channel, name, language),
-        status=status,
-        reason=reason if isinstance(reason, str) and reason != "NONE" else None,
-        said_at=ctx.now,
-        expires_at=expiry(ctx.now, timedelta(days=30)),
-    )
-    await ctx.write(ctx.put(row))

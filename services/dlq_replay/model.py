@@ -264,19 +264,3 @@ class Watched(Item):
     rank: int = -1
     at: Timestamp | None = None
     expires_at: int
-
-
-class TemplateStanding(Item):
-    """The provider's last word on a template, if there was one in the last 30 days."""
-
-    TABLE: ClassVar[Table] = Table("template-standing", key="id", ttl="expiresAt")
-
-    id: str
-    status: str
-    reason: str | None = None
-    said_at: Timestamp
-    expires_at: int
-
-    @staticmethod
-    def id_of(channel: str, name: str, language: str) -> str:
-        return f"{channel}#{name}#{language}"

@@ -16,16 +16,16 @@ from pydantic.alias_generators import to_camel
 from libs.common.context import Context
 from libs.common.errors import Malformed, UnknownVersion
 from libs.common.event import Envelope
-from libs.messaging import events
+from libs.messaging import events, template_copy
 from libs.messaging.checks import Asked, refusal
-from libs.messaging.content import Template
-from libs.messaging.errors import EXPLANATIONS, ErrorCode
+from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
+from libs.messaging.templates import purpose_of
 from libs.messaging.words import RANK, Status
 from services.dlq_replay import steps
-from services.dlq_replay.model import DLQMessage, State, TemplateStanding, Watched
+from services.dlq_replay.model import DLQMessage, State, Watched
 
 # Every event that this build knows, whichever services share the process.
 for _module in pkgutil.iter_modules(events.__path__):
@@ -118,16 +118,12 @@ async def _send(event: MessageQueued, ctx: Context, say: _Say) -> Foreseen:
     copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
     if copy is None:
         return say(Outcome.UNKNOWN, "No permission of this contact is known here; the sender decides by its own copy.")
-    no = refusal(copy.standing, Asked(event.channel, event.purpose, event.content, event.expires_at), ctx.now)
+    template = await template_copy.known(event.content, event.channel, ctx)
+    purpose = purpose_of(template, event.purpose)
+    no = refusal(copy.standing, Asked(event.channel, purpose, event.content, event.expires_at), ctx.now)
+    no = no or await template_copy.why_not(event.content, template, event.channel, ctx)
     if no is not None:
         return say(Outcome.REFUSED, no.text(), no.code)
-    if isinstance(event.content, Template):
-        name = TemplateStanding.id_of(event.channel, event.content.name, event.content.language)
-        template = await ctx.get(TemplateStanding, name)
-        if template is not None and template.status != "APPROVED":
-            explained = EXPLANATIONS[ErrorCode.TEMPLATE_REJECTED]
-            said = f"{explained.means} The provider says {template.status}."
-            return say(Outcome.REFUSED, f"{said} {explained.do}", ErrorCode.TEMPLATE_REJECTED)
     return say(
         Outcome.READY,
         "It would be sent, unless its sender's ledger knows that it was sent before it died: it is never sent twice.",

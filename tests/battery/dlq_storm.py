@@ -41,16 +41,13 @@ from libs.common.testing.world import FakeVerifier
 from libs.common.topology import topology
 from libs.common.worker import Worker
 from libs.messaging.content import Text
-from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.inbound import AccountNoticed
-from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
+from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Standing, newest
 from libs.messaging.words import Channel, MessageClass
 from services.dlq_replay.service import service as workbench
 from services.outbound.rates import Limits
 from tests.services.outbound.kit import NAME, Fake, fake_sender
 
-SAYS = (MessageQueued, MessageConfirmed, PermissionChanged, AccountNoticed, CancelAsked)
 #: At once, in what only sets the scene.
 FLIGHT = 200
 

@@ -17,10 +17,11 @@ from libs.common.event import Event
 from libs.common.service import Service, on
 from libs.messaging.content import Template, Text
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.permission import Standing
+from libs.messaging.templates import TemplateState, TemplateStatus
 from libs.messaging.words import Channel, MessageClass, Status
 from services.dlq_replay import find
 from tests.services.dlq_replay.kit import QUEUE, Bench, ids
@@ -205,13 +206,17 @@ async def test_a_template_that_was_paused_and_approved_again_is_told_by_its_last
     dead = Dead()
     await dead.knows()
     letter = await dead.dies(dead.queued(content=Template(name="order_update")))
-    for word, outcome in (("PAUSED", {"refused": 1}), ("APPROVED", {"ready": 1})):
-        value = {
-            "event": word, "message_template_name": "order_update", "message_template_language": "en_US", "reason": "NONE",
-        }  # fmt: skip
-        notice = AccountNoticed(channel=Channel.WHATSAPP, kind="template_status", details={"value": value})
-        await dead.bench.world.hear(notice)
-        assert (await dead.foresee(letter))["outcomes"] == outcome
+    words = ((TemplateStatus.PAUSED, {"refused": 1}), (TemplateStatus.APPROVED, {"ready": 1}))
+    for revision, (word, outcome) in enumerate(words, 1):
+        state = TemplateState(
+            template_id="whatsapp:order_update:en_US", channel=Channel.WHATSAPP, name="order_update", language="en_US",
+            revision=revision, status=word,
+        )  # fmt: skip
+        changed = TemplateChanged(template_id=state.template_id, channel=Channel.WHATSAPP, state=state)
+        await dead.bench.world.hear(changed)
+        told = await dead.foresee(letter)
+        assert told["outcomes"] == outcome
+        assert told["refusals"] == ({"template_rejected": 1} if word is TemplateStatus.PAUSED else {})
 
 
 async def test_what_its_sender_has_said_since_is_shown_and_told() -> None:

@@ -10,6 +10,8 @@ from libs.cli.api import Api, fail
 from libs.cli.dlq import Json, Limit
 from libs.cli.show import ago, as_json, say, short, table
 
+Message = Annotated[str, typer.Argument(metavar="MESSAGE", help="id of a message")]
+
 app = typer.Typer(help="Messages: send one, list them.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -67,3 +69,21 @@ def list_messages(
         for each in told["items"]
     ]  # fmt: skip
     table("", ("message", "made", "channel", "", "status", "error", "content"), rows)
+
+
+@app.command("resend")
+def resend(ctx: typer.Context, message: Message) -> None:
+    """Send again a message of which nobody can say whether it was sent. It may reach the recipient twice."""
+    _decide(ctx, message, "resend")
+
+
+@app.command("cancel")
+def cancel(ctx: typer.Context, message: Message) -> None:
+    """Ask that a waiting message is not sent any more."""
+    _decide(ctx, message, "cancel")
+
+
+def _decide(ctx: typer.Context, message: str, what: str) -> None:
+    api: Api = ctx.obj
+    told = api.post(f"/api/messages/{message}/{what}", {})
+    say(f"Asked to {what} message {message}; it is {told['status']} for now: wecare why {message}")

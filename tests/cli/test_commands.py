@@ -158,6 +158,8 @@ def test_a_contact_is_made_written_to_and_the_message_tells_its_story(wecare: Te
     told = wecare("messages", "send", contact, "--template", "order_update", "--var", "1=Ann", "--json")
     message = json.loads(told.stdout)["messageId"]
     assert "order_update" in wecare("messages", "ls", "--contact", contact).stdout
+    assert "NOT_UNCERTAIN" in wecare("messages", "resend", message).stderr
+    assert "Asked to cancel" in wecare("messages", "cancel", message).stdout
     told = wecare("why", message)
     for word in (
         f"Message {message}",

@@ -35,6 +35,8 @@ FIXED = frozenset(
         "to",
     ]
 )
+#: A row takes 400 KB, and the original (256 KB at most, as SQS took it) stays beside it.
+LARGEST_EDIT = 100_000
 #: A transaction takes a hundred writes.
 MOST_DISCARDED = 90
 
@@ -77,6 +79,8 @@ async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Do
     except Malformed as malformed:
         raise Problem(422, "VALIDATION_FAILED", "The edited event is not valid", str(malformed)) from None
     text = json.dumps(new, separators=(",", ":"), ensure_ascii=False)
+    if len(text.encode()) > LARGEST_EDIT:
+        raise Problem(422, "TOO_LARGE", "The edited event is too large", f"It may have {LARGEST_EDIT} bytes.")
     after = steps.edited(letter, letter.body if new == wire else text, ctx.actor, body.why, ctx.now)
     ctx.stage(change(ctx, letter, after))
     return Done(after, (decided(letter, "edited", ctx.actor, body.why, ctx.now),))

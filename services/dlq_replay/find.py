@@ -73,6 +73,9 @@ class _Shard:
     begun: bool = False
 
     async def fill(self, ctx: Context) -> None:
+        low, high = self._between()
+        if low > high:
+            return  # DynamoDB refuses the question
         while not self.slots and (self.cursor or not self.begun):
             self.begun = True
             rows = await ctx.store.query(
@@ -81,7 +84,7 @@ class _Shard:
                     hash=("place", self.place),
                     index="by-place",
                     sort="slot",
-                    between=self._between(),
+                    between=(low, high),
                     limit=self.page,
                     cursor=self.cursor,
                     newest_first=self.newest_first,

@@ -79,6 +79,13 @@ async def test_an_edit_that_is_no_valid_event_is_refused_with_the_field() -> Non
     assert "trouble" in answer.json()["detail"]
 
 
+async def test_an_edit_that_would_not_fit_beside_its_original_is_refused() -> None:
+    bench = Bench()
+    letter = await _poisoned(bench)
+    answer = await _edit(bench, letter, {**letter["event"]["data"], "trouble": "x" * 100_000})
+    assert (answer.status_code, answer.json()["code"]) == (422, "TOO_LARGE")
+
+
 async def test_a_providers_message_cannot_be_edited() -> None:
     bench = Bench()
     await bench.world.feed("shop", "unreadable")

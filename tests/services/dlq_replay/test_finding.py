@@ -95,6 +95,7 @@ async def test_each_filter_narrows() -> None:
         ({"channel": "sms"}, 0),
         ({"since": middle}, 2),
         ({"until": middle}, 1),
+        ({"since": middle, "until": "2020-01-01T00:00:00Z"}, 0),
         ({"text": "CHEESE"}, 1),
         ({"text": "bob"}, 1),
         ({"state": "discarded"}, 0),

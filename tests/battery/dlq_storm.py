@@ -125,18 +125,20 @@ async def storm(environment: dict[str, str], letters: int, rate: float, kill: bo
     stage = Stage(environment, f"storm{uuid4().hex[:8]}")
     stage.provision()
     begun = time.monotonic()
+    # An emulator on a busy machine does little more than ten letters a second, from end to end.
+    patience = 120 + letters / 5
     async with stage.process() as runtime:
         events = await _queued(stage, runtime, letters)
         async with stage.working(runtime, stage.sender, workbench):
             await runtime.bus.publish(events[: letters // 2])
-            await _until("half to be sent", lambda: stage.fake.accepted.total() == letters // 2, 300)
+            await _until("half to be sent", lambda: stage.fake.accepted.total() == letters // 2, patience)
             await _each(events, lambda event: _bury(stage, runtime, event))
             api = httpx.AsyncClient(
                 transport=httpx.ASGITransport(create_app(runtime, stage.services, FakeVerifier())),
                 base_url="http://storm",
                 headers={"Authorization": "Bearer OPERATOR"},
             )
-            await _until("the letters to be kept", lambda: _total(api, letters), 600)
+            await _until("the letters to be kept", lambda: _total(api, letters), patience)
         # From here on the sender and one replayer are of this process, the other replayer is a process of its own.
         other = await _replayer(stage) if kill else None
         async with stage.working(runtime, stage.sender, workbench):
@@ -144,12 +146,14 @@ async def storm(environment: dict[str, str], letters: int, rate: float, kill: bo
             asked = await asyncio.gather(*(api.post("/api/dlq/replay", json=ask) for _ in range(2)))
             paths = [f"/api/dlq/jobs/{answer.json()['jobId']}" for answer in asked]
             if other is not None:
-                await _until("a third to be replayed", lambda: _position(api, paths, letters // 3), 600)
+                await _until(
+                    "a third to be replayed", lambda: _position(api, paths, letters // 3), patience + letters / rate
+                )
                 os.kill(other.pid, signal.SIGKILL)
                 await other.wait()
-            await _until("both jobs to be done", lambda: _done(api, paths), 120 + 6 * letters / rate)
-            await _until("all to be sent", lambda: len(stage.fake.accepted) == letters, 120)
-            await _until("the queues to be empty", lambda: _quiet(stage, runtime), 120)
+            await _until("both jobs to be done", lambda: _done(api, paths), patience + 3 * letters / rate)
+            await _until("all to be sent", lambda: len(stage.fake.accepted) == letters, patience)
+            await _until("the queues to be empty", lambda: _quiet(stage, runtime), patience)
         jobs = [(await api.get(path)).json() for path in paths]
         left = (await api.get("/api/dlq/groups")).json()["total"]
         await api.aclose()
@@ -272,6 +276,7 @@ async def _each(things: Any, work: Any) -> None:
 
 
 async def _until(what: str, look: Any, seconds: float) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} waiting for {what}\n")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         seen = look()

@@ -66,7 +66,8 @@ async def replay_letters(ctx: Context) -> AsyncIterator[Step]:
     getter: asyncio.Task[_Ready] | None = None
     try:
         while True:
-            if looked_at is None or ctx.now >= looked_at + timedelta(seconds=SECONDS):
+            due = looked_at is None or looked_at + timedelta(seconds=SECONDS) <= ctx.now < until
+            if due:
                 looked_at = ctx.now
                 for run in await _find(owner, runs, ctx):
                     run.task = asyncio.create_task(_work(run, owner, until, ready, ctx))

@@ -219,9 +219,9 @@ def depths(waiting: Iterable[Group], quarantined: Iterable[Group]) -> list[Queue
 def job_view(job: ReplayJob, now: datetime) -> JobView:
     shown = {name: getattr(job, name) for name in JobView.model_fields if name in ReplayJob.model_fields}
     shown["history"] = [ActionView(**each.model_dump()) for each in job.history]
-    # The clock of a rate runs from the first letter: n letters take n - 1 intervals.
+    # Of a job that was paused, the pause is part of it.
     seconds = ((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
-    rate = job.sent / seconds if seconds >= 1 and job.sent > 1 else None
+    rate = job.sent / seconds if seconds >= 1 and job.sent > 1 and job.state != "paused" else None
     left = (job.total - job.position) / (rate or job.rate) if job.state == "running" else None
     return JobView(**shown, actual_rate=rate and round(rate, 2), seconds_left=left and round(left, 1))
 

@@ -180,7 +180,6 @@ def _step(job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context,
         "position": after.position,
         "sent": after.sent,
         "skipped": after.skipped,
-        "state": after.state,
         "leaseUntil": iso(ctx.now + LEASE),
         "nextAt": iso(run.next_at),
     }
@@ -190,8 +189,13 @@ def _step(job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context,
     if over:
         # Free at once, should it be resumed.
         changes["leaseUntil"] = iso(ctx.now)
-    when = (When("owner", "=", owner), When("position", "=", job.position), When("state", "=", job.state))
-    write = ctx.update(ReplayJob, job.job_id, set=changes, remove=("open", "owner") if over else (), when=when)
+    # What was sent is counted even if somebody has just asked the job to stop: that is looked at next.
+    when = [When("owner", "=", owner), When("position", "=", job.position)]
+    if after.state != job.state:
+        changes["state"] = after.state
+    if job.state != "running":
+        when.append(When("state", "=", job.state))
+    write = ctx.update(ReplayJob, job.job_id, set=changes, remove=("open", "owner") if over else (), when=tuple(when))
     key = f"{job.job_id}#{job.position}#{after.state}#{job.version}"
     return Step(key, (write,), tuple(said))
 

@@ -134,6 +134,7 @@ async def test_a_job_pauses_goes_on_and_is_cancelled_without_leaving_a_letter_in
     assert 5 <= paused["sent"] < 60
     assert len(await bench.letters(state="replayed", limit=100)) == paused["sent"]
     assert await bench.letters(state="replaying") == []
+    assert len(bench.world.said(LetterDecided)) == paused["sent"]
     await bench.operator.post(f"{path}/resume", json={})
     await bench.work()
     done = await bench.get(path)

@@ -97,3 +97,33 @@ async def test_what_a_replayer_does_that_wakes_up_after_its_lease_takes_no_effec
 
     for hold in range(await story(None)):
         await story(hold)
+
+
+async def test_a_pause_that_is_asked_for_at_any_await_leaves_counts_and_letters_that_agree() -> None:
+    async def story(hold: int | None) -> int:
+        bench = Bench()
+        bench.world.times = 1
+        await bench.dies(*NAMES)
+        path = f"/api/dlq/jobs/{(await bench.ask(filter={}, rate=1))['jobId']}"
+        points = Points(hold=hold)
+        replayer = asyncio.create_task(run_tick(dying(bench, points), workbench, workbench.every[0]))
+        if hold is not None:
+            await points.held.wait()
+            asked = await bench.operator.post(f"{path}/pause", json={})
+            points.release()
+            await replayer
+            await bench.work()
+            told = await bench.get(path)
+            assert told["state"] in (("paused", "done") if asked.status_code == 202 else ("done",))
+            assert len(await bench.letters(state="replayed")) == told["sent"]
+            assert await bench.letters(state="replaying") == []
+            assert len(bench.world.said(LetterDecided)) == told["sent"]
+            await bench.operator.post(f"{path}/resume", json={})
+        await replayer
+        await bench.work()
+        assert (await bench.get(path))["sent"] == 3
+        assert dict(bench.shop.applied) == dict.fromkeys(NAMES, 1)
+        return len(points.seen)
+
+    for hold in range(await story(None)):
+        await story(hold)

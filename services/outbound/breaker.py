@@ -49,7 +49,8 @@ class Breaker:
 
 @dataclass
 class Bulkhead:
-    """At most ``most`` sends in flight, so that a slow provider cannot take every place of a worker."""
+    """At most ``most`` sends in flight, so that a slow provider cannot take every place of a worker. Bulk leaves a fifth of
+    them free: whoever waits for a code does not stand before a house full of it."""
 
     most: int = 200
     _taken: int = 0
@@ -58,9 +59,9 @@ class Bulkhead:
     def free(self) -> int:
         return max(0, self.most - self._taken)
 
-    def enter(self) -> bool:
+    def enter(self, bulk: bool = False) -> bool:
         """Take a place, if there is one."""
-        if self._taken >= self.most:
+        if self._taken >= (max(1, self.most * 4 // 5) if bulk else self.most):
             return False
         self._taken += 1
         return True

@@ -175,7 +175,7 @@ class Chunks:
             # Single messages probe; a chunk comes back when there is something to hope for.
             run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(now, 0.5))
             return [one.who for one in fits]
-        places = [one for one in fits if gate.bulkhead.enter()]
+        places = [one for one in fits if gate.bulkhead.enter(bulk=True)]
         turned_away = [one.who for one in fits[len(places) :]]
         try:
             slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in places), return_exceptions=True)

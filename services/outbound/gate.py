@@ -94,7 +94,7 @@ class Gate:
         raises, and then nothing is sent."""
         began = ctx.now.timestamp()
         probe = await self._past_breaker(visit, ctx)
-        if not self.bulkhead.enter():
+        if not self.bulkhead.enter(visit.message_class is MessageClass.BULK):
             raise self._later(FULL_SECONDS * (0.5 + visit.luck(str(began))), "too many sends in flight", ctx)
         try:
             await self._past_pair(visit, ctx)

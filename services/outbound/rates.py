@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,8 @@ PACE = 0.98
 LATE = 0.02
 #: A slot is handed out this long before its time: the claim is written in between.
 LEAD = 0.05
+#: How long bulk steps back while a code or an answer waits (s).
+YIELD = 0.05
 #: Longest wait inside a handler; whoever would wait longer goes around.
 PATIENCE = 2.0
 #: Others write the same row; each refusal tells where it stands.
@@ -114,37 +116,45 @@ class Line:
         self._known: int | None = None
         self._held: deque[float] = deque()
         self._lock = asyncio.Lock()
-        self._waiting = 0
+        #: Units that wait here, by horizon.
+        self._waiting: Counter[float] = Counter()
         #: When to look again, by horizon.
         self._rest: dict[float, float] = {}
-        self._recent: deque[float] = deque(maxlen=512)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=512)
 
     async def take(self, units: int, horizon: float, ctx: Context, lead: float = LEAD) -> float:
         """The moment at which ``units`` may go out, at least ``lead`` from now. Waits a little if it must; raises
         :class:`Busy` when the line is full beyond that, and whatever the store raises."""
         give_up = self._now() + PATIENCE
-        self._waiting += units
+        self._waiting[horizon] += units
         try:
             while True:
                 slot, free = await self._try(units, horizon, ctx, lead)
                 if slot is not None:
-                    self._recent.append(slot)
+                    self._recent.append((slot, horizon))
                     return slot
                 now = self._now()
                 pause = max(0.005, self._rest.get(horizon, 0.0) - now, free - horizon - now)
                 if now + pause > give_up:
-                    raise Busy(pause + self._waiting / self._grid.rate)
+                    raise Busy(pause + self._waiting.total() / self._grid.rate)
                 await self._clock.sleep(pause)
         finally:
-            self._waiting -= units
+            self._waiting[horizon] -= units
 
     async def _try(self, units: int, horizon: float, ctx: Context, lead: float) -> tuple[float | None, float]:
+        """The time of a slot; else None and when one may come within the horizon."""
+        if any(count for other, count in self._waiting.items() if other > horizon):
+            # Who may reach further ahead goes first.
+            return None, self._now() + horizon + YIELD
         async with self._lock:
             if len(self._fit(lead)) < units:
-                await self._lease(max(units, self._wanted()), units, horizon, ctx, lead)
-            if len(self._held) >= units:
-                return [self._held.popleft() for _ in range(units)][-1], 0.0
-            return None, (self._known or 0) / 1e6
+                await self._lease(max(units, self._wanted(horizon)), units, horizon, ctx, lead)
+            if len(self._held) < units:
+                return None, (self._known or 0) / 1e6
+            if self._held[0] > self._now() + lead + horizon:
+                # Reserved by one who may reach further, and left; it is not lost, it is only early.
+                return None, self._held[0]
+            return [self._held.popleft() for _ in range(units)][-1], 0.0
 
     def _fit(self, lead: float) -> deque[float]:
         """What is held and can still be used."""
@@ -153,10 +163,12 @@ class Line:
             self._held.popleft()
         return self._held
 
-    def _wanted(self) -> int:
-        """Slots for all who wait here, or for as many as came by in the last second: those will come again."""
+    def _wanted(self, horizon: float) -> int:
+        """Slots for all who wait here and may reach as far, or for as many of those as came by in the last second: they
+        will come again. For nobody else, or bulk would find a line that is full as far as a code may reach."""
         since = self._now() - 1.0
-        return max(self._waiting, sum(1 for at in self._recent if at >= since))
+        waiting = sum(count for other, count in self._waiting.items() if other >= horizon)
+        return max(waiting, sum(1 for at, other in self._recent if at >= since and other >= horizon))
 
     async def _lease(self, wanted: int, least: int, horizon: float, ctx: Context, lead: float) -> None:
         """Reserve up to ``wanted`` slots, as far as the horizon reaches; none if not even ``least`` begin within it."""

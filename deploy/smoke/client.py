@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 #: How long something may take to come true; far above what it takes, for the machine may be busy.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 class Failed(Exception):
@@ -30,13 +30,13 @@ class Http:
         self._http.close()
 
     def call(
-        self, method: str, path: str, body: Any = None, *, expect: int = 200, key: str | None = None, **query: Any
+        self, method: str, path: str, body: Any = None, *, expect: int | tuple[int, ...] = 200, key: str | None = None, **query: Any
     ) -> Any:
         """The parsed answer. ``key`` is the Idempotency-Key. Raises Failed for another status than expected."""
         headers = {"Idempotency-Key": key} if key else None
         params = {name: value for name, value in query.items() if value is not None}
         answer = self._http.request(method, path, json=body, params=params, headers=headers)
-        if answer.status_code != expect:
+        if answer.status_code not in (expect if isinstance(expect, tuple) else (expect,)):
             raise Failed(f"{method} {path}: {answer.status_code} instead of {expect}: {answer.text[:500]}")
         return answer.json() if answer.content else None
 

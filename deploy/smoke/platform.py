@@ -29,7 +29,8 @@ class Platform:
         self._exit.close()
 
     def contact(self, phone: str, name: str, *, opted_in: bool = True, channel: str = "whatsapp") -> str:
-        made = self.operator.call("POST", "/api/contacts", {"name": name, "phone": phone}, expect=201)
+        """A contact with this number (the one who has it already, if there is one), opted in to the channel."""
+        made = self.operator.call("POST", "/api/contacts", {"name": name, "phone": phone}, expect=(201, 409))
         contact_id = str(made["contactId"])
         if opted_in:
             self.opt_in(contact_id, channel)

@@ -1,6 +1,6 @@
 """R23, the replay storm: ten thousand dead letters replayed twice at once, half of them sent already, one replayer killed midway.
 
-    .venv/bin/python -m tests.battery.dlq_storm --letters 10000 --rate 50
+    .venv/bin/python -m tests.battery.dlq_storm --letters 10000 --rate 10
 
 On the embedded AWS: real tables, queues and workers, a replayer in a process of its own that gets SIGKILL, and a provider
 that keeps its own ledger of what it accepted. Two jobs over the same letters begin at the same time.
@@ -293,7 +293,7 @@ async def _until(what: str, look: Any, seconds: float) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.battery.dlq_storm", description=__doc__)
     parser.add_argument("--letters", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=50, help="letters a second, of each of the two jobs")
+    parser.add_argument("--rate", type=float, default=10, help="letters a second, of each of the two jobs")
     parser.add_argument("--no-kill", action="store_true", help="let both replayers live")
     parser.add_argument("--replayer", metavar="STAGE", help=argparse.SUPPRESS)
     options = parser.parse_args()

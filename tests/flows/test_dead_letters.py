@@ -53,23 +53,27 @@ class Queue:
         typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         self._sqs.send_message(QueueUrl=self._dlq, MessageBody=body, MessageAttributes=typed)
 
-    def let_die(self, count: int) -> None:
-        """Move so many messages to the dead letters."""
-        left = count
+    def let_die(self, texts: list[str]) -> None:
+        """Move the messages in which these texts stand to the dead letters; whatever else is waiting stays."""
+        left = set(texts)
 
         def moved() -> bool:
-            nonlocal left
             told = self._sqs.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageAttributeNames=["All"]
             )
             for message in told.get("Messages", []):
+                handle = message["ReceiptHandle"]
+                found = {text for text in left if text in message["Body"]}
+                if not found:
+                    self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=1)
+                    continue
                 attributes = {n: v["StringValue"] for n, v in message.get("MessageAttributes", {}).items()}
                 self.bury(message["Body"], attributes)
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                left -= 1
-            return left <= 0
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
+                left.difference_update(found)
+            return not left
 
-        until(f"{count} messages on {self.name}", moved)
+        until(f"{len(texts)} messages on {self.name}", moved)
 
     def empty(self) -> bool:
         told = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=DEPTHS)["Attributes"]
@@ -112,7 +116,7 @@ def test_a_message_that_died_on_its_way_is_replayed_and_arrives_once(on: Platfor
     on.reaches(on.send_when_known(contact, TEMPLATE), "read")
     on.stack.kill("workers", signal.SIGKILL)
     message = str(on.send(contact, TEMPLATE)["messageId"])
-    queue(on, "outbound-whatsapp-tx").let_die(1)
+    queue(on, "outbound-whatsapp-tx").let_die([message])
     on.stack.start("workers")
     (letter,) = kept(on, message)
     assert (letter["cause"], letter["eventType"], letter["messageId"]) == ("unhandled", "messages.queued.v1", message)
@@ -132,7 +136,7 @@ def test_a_message_whose_contact_said_stop_since_it_died_is_foreseen_and_not_sen
     on.reaches(on.send_when_known(contact, TEMPLATE), "read")
     on.stack.kill("workers", signal.SIGKILL)
     message = str(on.send(contact, TEMPLATE)["messageId"])
-    queue(on, "outbound-whatsapp-tx").let_die(1)
+    queue(on, "outbound-whatsapp-tx").let_die([message])
     on.stack.start("workers")
     (letter,) = kept(on, message)
     on.writes_in(phone, "STOP")
@@ -157,7 +161,7 @@ def test_a_replayer_that_is_killed_midway_loses_no_letter_and_sends_none_twice(o
     on.reaches(on.send_when_known(contact, text, **how), "delivered")
     on.stack.kill("workers", signal.SIGKILL)
     messages = [str(on.send(contact, text, **how)["messageId"]) for _ in range(8)]
-    queue(on, "outbound-sms-tx").let_die(len(messages))
+    queue(on, "outbound-sms-tx").let_die(messages)
     on.stack.start("workers")
     letters = [letter["dlqMessageId"] for letter in kept(on, contact, len(messages))]
     jobs = [replay(on, letters, rate=2) for _ in range(2)]

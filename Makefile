@@ -13,7 +13,7 @@ UV := .venv-tools/bin/uv
 LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
-.PHONY: help up down status logs env smoke test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
+.PHONY: help up down status logs env smoke demo-bulk test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
   cloud
 
 help: ## this list
@@ -50,6 +50,9 @@ test: venv ## all tests that need nothing but Python
 
 smoke: venv cloud ## the whole story on a stack of its own (AWS as above), which leaves nothing behind
 	.venv/bin/python -m deploy.smoke
+
+demo-bulk: venv cloud ## a bulk job to RECIPIENTS=2000 simulated people on a stack of its own; its speed and its bill in AWS calls
+	.venv/bin/python -m deploy.demo_bulk --recipients $(or $(RECIPIENTS),2000)
 
 test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm)
 	$(PYTEST) tests -m localstack

@@ -1,8 +1,8 @@
 """Synthetic people for bulk jobs: numbers and addresses that belong to nobody.
 
 Phone numbers come from ranges that are reserved for fiction: 555-0100 to 555-0199 of each North American area code (80,000
-over all that could exist), then Ofcom's numbers for drama (1,000 in each of the areas named below). They pass for possible
-numbers, which is what an import checks.
+over all that could exist), then the French ones for films (60,000). They pass for possible numbers, which is what an import
+checks.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ from libs.messaging.permission import Standing
 from libs.messaging.words import Channel
 
 _NANP = 80_000
-#: Ofcom, "Numbers for use in TV and radio drama programmes".
-_DRAMA = ("113496", "114496", "115496", "116496", "117496", "118496", "121496", "131496", "141496", "151496",
-          "161496", "207946", "191498", "289649", "292018", "163296", "770090", "808157", "909879", "306999")  # fmt: skip
-MOST = _NANP + 1000 * len(_DRAMA)
-#: Numbers that the simulator treats in ways of their own (202-555-0180 to -0199) are left out.
-_MAGIC = range((202 - 200) * 100 + 80, (202 - 200) * 100 + 100)
+#: Arcep's numbers for audiovisual works: 10,000 behind each.
+_DRAMA = ("19900", "26191", "35301", "46571", "53649", "63998")
+MOST = _NANP + 10_000 * len(_DRAMA) - 100
+#: 202-555-01xx are left out: the simulator's own numbers and those with fates of their own.
+_LEFT_OUT = range((202 - 200) * 100, (203 - 200) * 100)
 
 
 def phone(n: int) -> str:
-    """The ``n``-th number, from 0; at most :data:`MOST` less the magic ones."""
-    if n >= _MAGIC.start:
-        n += len(_MAGIC)
+    """The ``n``-th number, from 0; there are :data:`MOST`."""
+    if n >= _LEFT_OUT.start:
+        n += len(_LEFT_OUT)
     if n < _NANP:
         return f"+1{200 + n // 100}555{100 + n % 100:04d}"
-    area, rest = divmod(n - _NANP, 1000)
-    return f"+44{_DRAMA[area]}0{rest:03d}"[:13]
+    area, rest = divmod(n - _NANP, 10_000)
+    return f"+33{_DRAMA[area]}{rest:04d}"
 
 
 def contact_id(n: int) -> str:

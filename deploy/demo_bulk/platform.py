@@ -51,7 +51,12 @@ class BulkStack:
         processes: Sequence[Process] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        quiet = {"WECARE_LOG_LEVEL": "WARNING", "WECARE_WHATSAPP_DAILY_RECIPIENTS": "0"}
+        quiet = {
+            "WECARE_LOG_LEVEL": "WARNING",
+            "WECARE_WHATSAPP_DAILY_RECIPIENTS": "0",
+            "WECARE_CONCURRENCY": "400",
+            "WECARE_POLL_SECONDS": "20",
+        }
         self.stack = Stack(directory, env={**quiet, **(env or {})}, provision=fast(per_second), processes=processes)
         self._exit = ExitStack()
 

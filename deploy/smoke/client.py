@@ -30,7 +30,14 @@ class Http:
         self._http.close()
 
     def call(
-        self, method: str, path: str, body: Any = None, *, expect: int | tuple[int, ...] = 200, key: str | None = None, **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        expect: int | tuple[int, ...] = 200,
+        key: str | None = None,
+        **query: Any,
     ) -> Any:
         """The parsed answer. ``key`` is the Idempotency-Key. Raises Failed for another status than expected."""
         headers = {"Idempotency-Key": key} if key else None

@@ -35,6 +35,8 @@ class Event(BaseModel):
 
     TYPE: ClassVar[str]
     ABOUT: ClassVar[str]
+    #: How long one may wait for others to travel with, in seconds. More for what comes in crowds and that nobody waits for.
+    LINGER: ClassVar[float] = 0.005
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from libs.common.batcher import Batcher
 from libs.common.context import Context
@@ -20,8 +20,9 @@ from libs.common.store.ops import Store
 from services.bulk.marks import WORDS, from_line
 from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
 
-#: How long the first report waits for company (s), and how many go together.
-LINGER = 0.08
+#: How long the first report waits for company (s), and how many go together. What a run waits for does not linger.
+LINGER = 0.25
+AT_ONCE = 0.004
 MOST = 2000
 TRIES = 12
 
@@ -49,15 +50,29 @@ class Folded:
         return self.before != self.after
 
 
-_batchers: WeakKeyDictionary[Store, Batcher[_Change, Folded | None]] = WeakKeyDictionary()
+@dataclass
+class _Desk:
+    """Where the changes of one process's store come together; a row is in one hand at a time."""
+
+    now: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=AT_ONCE))
+    soon: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER))
+    locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def lock(self, job_id: str, row: str) -> asyncio.Lock:
+        lock = self.locks.get((job_id, row))
+        if lock is None:
+            lock = self.locks[job_id, row] = asyncio.Lock()
+        return lock
 
 
-async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context) -> Folded | None:
-    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk."""
-    batcher = _batchers.get(ctx.store)
-    if batcher is None:
-        batcher = _batchers[ctx.store] = Batcher(_send, most=MOST, linger=LINGER)
-    return await batcher.do(_Change(ctx, job_id, chunk, fold))
+_desks: WeakKeyDictionary[Store, _Desk] = WeakKeyDictionary()
+
+
+async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, hurry: bool = True) -> Folded | None:
+    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``hurry`` False lets the change
+    wait for others."""
+    desk = _desks.setdefault(ctx.store, _Desk())
+    return await (desk.now if hurry else desk.soon).do(_Change(ctx, job_id, chunk, fold))
 
 
 async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | None]:
@@ -95,6 +110,11 @@ class _Done:
 
 
 async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
+    async with _desks.setdefault(ctx.store, _Desk()).lock(job_id, name):
+        return await _folded(job_id, name, changes, ctx)
+
+
+async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
@@ -116,6 +136,11 @@ async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     """Set the lines of these chunks in their tally, where they are newer."""
+    async with _desks.setdefault(ctx.store, _Desk()).lock(job_id, group):
+        await _told(job_id, group, chunks, ctx)
+
+
+async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
     for attempt in range(TRIES):
         if attempt:

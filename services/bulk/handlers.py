@@ -26,11 +26,15 @@ from services.bulk.audience.read import BadFile
 from services.bulk.counts import apply, totals
 from services.bulk.estimate import plan
 from services.bulk.marks import PENDING, RANK, STOPPED, mark_of, rises, with_mark, word_of
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut, Upload
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
 from services.bulk.plan import is_over, plan_part
-from services.bulk.release import followers, next_chunks, release, top_up
+from services.bulk.release import followers, next_chunks, release, top_up, why_stop
 from services.bulk.report import write_report
+from services.bulk.sources import Upload
 from services.bulk.templates import category
+
+#: The brakes are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
+LOOK_EVERY = 4
 
 log = structlog.get_logger()
 
@@ -139,14 +143,17 @@ async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
         return ()
     if stopped:
         await note_stopped(job, folded.before, folded.after, ctx)
-    if job.state != "running":
-        return ()
-    found = []
-    if event.why == "turn":
-        again = await release(job, event.chunk, ctx)
-        found = [again] if again else []
+    return await _others_follow(job, event, ctx) if job.state == "running" else ()
+
+
+async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Sequence[Event]:
+    """The rest of this chunk, if its turn was over, and as many new ones as there is room for."""
+    again = await release(job, event.chunk, ctx) if event.why == "turn" else None
+    found = [again] if again else []
     until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
     count = followers(event.why, event.lag, len(event.unsent), until)
+    if count and int(event.chunk[1:]) % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
+        count = 0  # the tick pauses the job and says why; until then nothing more is released
     return [*found, *await next_chunks(job, count, ctx)]
 
 
@@ -191,7 +198,8 @@ async def message_changed(event: MessageChanged, ctx: Context) -> None:
         return chunk.model_copy(update={"marks": with_mark(chunk.marks, position, mark), "reasons": reasons})
 
     await asyncio.gather(
-        _recipient_moved(event, recipient_id, attempt, mark, code, ctx), apply(event.job_id, name, fold, ctx)
+        _recipient_moved(event, recipient_id, attempt, mark, code, ctx),
+        apply(event.job_id, name, fold, ctx, hurry=False),
     )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from libs.common.auth import Role
 from libs.common.context import Context, Done
@@ -16,15 +14,16 @@ from libs.common.errors import Problem
 from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
-from services.bulk import jobs, requests
+from services.bulk import bodies, jobs, requests
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
 from services.bulk.counts import totals
 from services.bulk.estimate import plan
 from services.bulk.marks import WORDS
-from services.bulk.model import LISTED, BulkJob, SavedList
-from services.bulk.plan import rejects_key
+from services.bulk.model import LISTED, BulkJob
 from services.bulk.report import members, names
+from services.bulk.sources import SavedList
+from services.bulk.sums import rejects_key
 from services.bulk.templates import category
 from services.bulk.views import (
     JobList,
@@ -51,38 +50,11 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 MOST_CHUNKS = 20
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Approve(_Body):
-    """The hash of the plan that was read."""
-
-    hash: str = Field(min_length=1, max_length=100)
-
-
-class UpdateJob(_Body):
-    """``state`` runs, pauses or cancels it; the rest changes the plan while the job has not started: its hash is another one
-    then. Only what is given changes; null clears."""
-
-    state: Literal["running", "paused", "cancelled"] | None = None
-    name: str | None = Field(default=None, min_length=1, max_length=200)
-    throttle_per_second: float | None = Field(default=None, gt=0, le=10_000)
-    start_at: AwareDatetime | None = None
-    end_at: AwareDatetime | None = None
-
-
-class Why(_Body):
-    """A word for those who will ask."""
-
-    why: str | None = Field(default=None, max_length=200)
-
-
 # -- audiences -------------------------------------------------------------------------------------
 
 
 @router.write("POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201)
-async def create_upload(body: requests.CreateUpload, ctx: Context) -> Done[UploadView]:
+async def create_upload(body: bodies.CreateUpload, ctx: Context) -> Done[UploadView]:
     """Where to PUT a file of recipients (CSV or XLSX)."""
     return await requests.create_upload(body, ctx)
 
@@ -96,7 +68,7 @@ async def read_upload(upload_id: str, ctx: Context) -> UploadView:
 
 
 @router.write("POST", "/api/bulk/lists", role=Role.OPERATOR, status=201)
-async def create_list(body: requests.CreateList, ctx: Context) -> Done[ListView]:
+async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
     """Keep an audience under a name."""
     done = await requests.create_list(body, ctx)
     return Done(list_view(done.value), done.said)
@@ -113,7 +85,7 @@ async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None)
 
 
 @router.write("POST", "/api/bulk/jobs", role=Role.OPERATOR, status=202)
-async def create_job(body: requests.CreateJob, ctx: Context) -> Done[JobView]:
+async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
     """Plan a job. Nothing is sent before its plan is made and, with more than 20 recipients, approved."""
     done = await requests.create_job(body, ctx)
     return Done(job_view(done.value, None, ctx.now), done.said)
@@ -143,7 +115,7 @@ async def read_plan(job_id: str, ctx: Context) -> PlanView:
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)
-async def approve_job(job_id: str, body: Approve, ctx: Context) -> Done[JobView]:
+async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[JobView]:
     """Let a planned job run, now or at its time."""
     job = await jobs.existing(ctx, job_id)
     if job.approved_at is not None and job.plan is not None and body.hash == job.plan.hash:
@@ -152,7 +124,7 @@ async def approve_job(job_id: str, body: Approve, ctx: Context) -> Done[JobView]
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR)
-async def update_job(job_id: str, body: UpdateJob, ctx: Context) -> Done[JobView]:
+async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[JobView]:
     """Pause, run on, cancel; or change name, pace and times before the start."""
     job = await jobs.existing(ctx, job_id)
     changes = body.model_dump(exclude_unset=True, exclude={"state"})
@@ -164,7 +136,7 @@ async def update_job(job_id: str, body: UpdateJob, ctx: Context) -> Done[JobView
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR)
-async def pause_job(job_id: str, body: Why, ctx: Context) -> Done[JobView]:
+async def pause_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """Nothing more goes out within seconds; what was not begun waits."""
     return await _to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
 
@@ -176,7 +148,7 @@ async def resume_job(job_id: str, ctx: Context) -> Done[JobView]:
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR)
-async def cancel_job(job_id: str, body: Why, ctx: Context) -> Done[JobView]:
+async def cancel_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """End it; what was not begun is never sent."""
     return await _to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)
 
@@ -189,7 +161,7 @@ async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
-async def test_send(job_id: str, body: requests.TestSend, ctx: Context) -> Done[TestSendView]:
+async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[TestSendView]:
     """Send it to one contact of yours first."""
     return await requests.send_test(await jobs.existing(ctx, job_id), body, ctx)
 

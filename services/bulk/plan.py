@@ -7,76 +7,49 @@ died, an event came twice, two worked at once) meets its own rows, takes over wh
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
-
-import phonenumbers
 
 from libs.common.context import Context
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
-from libs.messaging.quiet import zones_of
 from libs.messaging.rendering import Unfit
-from libs.messaging.words import Channel, Purpose
 from services.bulk import people
-from services.bulk.audience.parts import rows_of
+from services.bulk.audience.parts import PART_ROWS, rows_of
 from services.bulk.audience.storage import Files
 from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.counts import tally
-from services.bulk.estimate import parts_of
 from services.bulk.exports import safe
 from services.bulk.marks import PENDING, RANK, SKIPPED
-from services.bulk.model import (
-    KEPT,
-    BulkChunk,
-    BulkJob,
-    BulkRecipient,
-    Progress,
-    Upload,
-    chunk_name,
-    group_of,
-    skipped_name,
-)
+from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
+from services.bulk.sources import Upload
+from services.bulk.sums import Part, as_csv, as_reject, chunks_of, rejects_key, summed
 
 #: Recipients that are looked up and written at the same time.
 SLICE = 500
 #: Contacts of one page of a filter.
 PAGE = 500
-#: A chunk travels in one event; its variables may weigh so much (bytes).
-HEAVIEST_CHUNK = 120_000
-SAMPLES = 3
-
-
-@dataclass
-class _Part:
-    """What one part came to."""
-
-    sent: list[tuple[BulkRecipient, int]] = field(default_factory=list)
-    skipped: list[BulkRecipient] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    rows: int = 0
 
 
 async def plan_part(job: BulkJob, ctx: Context) -> Progress:
     """Plan the part at which ``job.progress`` stands; returns where it stands then (see :func:`is_over`)."""
     progress = job.progress
-    part = _Part()
+    part = Part()
     cursor: str | None = None
     over = True
     seen: set[str] = set()
     if job.source.kind == "filter":
-        standings, cursor = await people.walk(job.channel, progress.cursor, PAGE, ctx)
+        cursor = progress.cursor
+        while part.rows < PART_ROWS:
+            standings, cursor = await people.walk(job.channel, cursor, PAGE, ctx)
+            wanted = [standing for standing in standings if _matches(standing, job)]
+            part.rows += len(wanted)
+            found = (Candidate(0, one.address or "", one.contact_id, standing=one) for one in wanted)
+            await _slices(found, job, part, seen, ctx)
+            if cursor is None:
+                break
         over = cursor is None
-        wanted = [standing for standing in standings if _matches(standing, job)]
-        part.rows = len(wanted)
-        await _slices((Candidate(0, s.address or "", s.contact_id, standing=s) for s in wanted), job, part, seen, ctx)
     else:
         assert job.source.prefix is not None
         rows = await rows_of(job.source.prefix, progress.part, ctx)
@@ -111,7 +84,7 @@ def _matches(standing: Standing, job: BulkJob) -> bool:
     return not (before and last >= before)
 
 
-def _read(rows: Iterable[tuple[int, object]], columns: Sequence[str], job: BulkJob, part: _Part) -> Iterator[Candidate]:
+def _read(rows: Iterable[tuple[int, object]], columns: Sequence[str], job: BulkJob, part: Part) -> Iterator[Candidate]:
     for number, cells in rows:
         if isinstance(cells, str):
             yield Candidate(number, "", cells)
@@ -123,7 +96,7 @@ def _read(rows: Iterable[tuple[int, object]], columns: Sequence[str], job: BulkJ
                 yield found
 
 
-async def _slices(candidates: Iterable[Candidate], job: BulkJob, part: _Part, seen: set[str], ctx: Context) -> None:
+async def _slices(candidates: Iterable[Candidate], job: BulkJob, part: Part, seen: set[str], ctx: Context) -> None:
     some: list[Candidate] = []
     for one in candidates:
         some.append(one)
@@ -134,7 +107,7 @@ async def _slices(candidates: Iterable[Candidate], job: BulkJob, part: _Part, se
         await _slice(some, job, part, seen, ctx)
 
 
-async def _slice(some: list[Candidate], job: BulkJob, part: _Part, seen: set[str], ctx: Context) -> None:
+async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str], ctx: Context) -> None:
     """Look up who they are, decide, insert; what stands there already decides."""
     await _looked_up(some, job, ctx)
     rows: list[tuple[Candidate, BulkRecipient]] = []
@@ -201,24 +174,24 @@ def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
     return None
 
 
-async def _noted(job: BulkJob, part: _Part, cursor: str | None, over: bool, ctx: Context) -> Progress:
+async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: Context) -> Progress:
     """Write the part's chunks with their tallies and its rejects; what is written again is the same."""
     before = job.progress
-    chunks = [*_chunks(part, job, before, ctx)]
+    chunks = [*chunks_of(part, job, before, ctx)]
     await asyncio.gather(*(ctx.write(ctx.put(chunk)) for chunk in chunks))
     groups: dict[str, dict[str, BulkChunk]] = {}
     for chunk in chunks:
         groups.setdefault(group_of(chunk.chunk), {})[chunk.chunk] = chunk
     await asyncio.gather(*(tally(job.job_id, group, members, ctx) for group, members in groups.items()))
-    refused = [*part.rejects, *(_as_reject(row) for row in part.skipped)]
+    refused = [*part.rejects, *(as_reject(row) for row in part.skipped)]
     if refused:
-        body = _csv(
+        body = as_csv(
             [reject.row, reject.reason, reject.detail, safe(reject.written)]
             for reject in sorted(refused, key=lambda r: r.row)
         )
         await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, "text/csv; charset=utf-8")
     p_chunks = sum(chunk.chunk[0] == "p" for chunk in chunks)
-    return _sum(before, part, job).model_copy(
+    return summed(before, part, job).model_copy(
         update={
             "part": (job.source.parts or 0) if over and job.source.kind != "filter" else before.part + 1,
             "cursor": cursor,
@@ -234,100 +207,3 @@ def is_over(job: BulkJob, progress: Progress) -> bool:
     if job.source.kind == "filter":
         return progress.cursor is None
     return progress.part >= (job.source.parts or 0)
-
-
-def rejects_key(job_id: str, part: int) -> str:
-    return f"jobs/{job_id}/rejects/{part:05d}.csv"
-
-
-def _as_reject(row: BulkRecipient) -> Reject:
-    return Reject(row.row, row.reason or "", row.detail or "", row.address)
-
-
-def _csv(rows: Iterable[list[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
-
-
-def _chunks(part: _Part, job: BulkJob, before: Progress, ctx: Context) -> Iterator[BulkChunk]:
-    expires = int((ctx.now + KEPT).timestamp())
-
-    def chunk(name: str, rows: Sequence[BulkRecipient], mark: str) -> BulkChunk:
-        reasons = {str(n): str(row.reason) for n, row in enumerate(rows) if row.reason}
-        return BulkChunk(
-            job_id=job.job_id,
-            chunk=name,
-            ids=tuple(row.recipient_id for row in rows),
-            marks=mark * len(rows),
-            reasons=reasons,
-            state="waiting" if mark == PENDING else "ended",
-            expires_at=expires,
-        )
-
-    held: list[BulkRecipient] = []
-    weight, number = 0, before.chunks
-    for row, cost in part.sent:
-        if held and (len(held) == job.chunk_size or weight + cost > HEAVIEST_CHUNK):
-            yield chunk(chunk_name(number), held, PENDING)
-            held, weight, number = [], 0, number + 1
-        held.append(row)
-        weight += cost
-    if held:
-        yield chunk(chunk_name(number), held, PENDING)
-    for n in range(0, len(part.skipped), 100):
-        yield chunk(skipped_name(before.skipped_chunks + n // 100), part.skipped[n : n + 100], SKIPPED)
-
-
-def _sum(before: Progress, part: _Part, job: BulkJob) -> Progress:
-    countries, zones, digest = Counter(before.countries), Counter(before.zones), before.digest
-    segments, samples = before.segments, list(before.samples)
-    for row, _ in part.sent:
-        digest = sha256(f"{digest}{row.recipient_id}{json.dumps(row.variables, sort_keys=True)}".encode()).hexdigest()
-        countries[_country(row.address[:4], row.address)] += 1
-        if job.channel is Channel.SMS or len(samples) < SAMPLES:
-            content = personal(job.content, row.variables)
-            segments += parts_of(content)
-            if len(samples) < SAMPLES:
-                shown = content.model_dump(mode="json", by_alias=True, exclude_none=True)
-                samples.append({"recipientId": row.recipient_id, "contactId": row.contact_id, "content": shown})
-        if job.purpose is Purpose.MARKETING and len(zones) < 50:
-            zones[_zone(row.address[:7], row.address)] += 1
-    skipped = Counter(before.skipped) + Counter(str(row.reason) for row in part.skipped)
-    rejected = Counter(before.rejected) + Counter(reject.reason for reject in part.rejects)
-    return before.model_copy(
-        update={
-            "rows": before.rows + part.rows,
-            "to_send": before.to_send + len(part.sent),
-            "skipped": dict(skipped),
-            "rejected": dict(rejected),
-            "segments": segments,
-            "countries": dict(countries),
-            "zones": dict(zones),
-            "digest": digest,
-            "samples": tuple(samples),
-        }
-    )
-
-
-def _country(begins: str, address: str) -> str:
-    """The calling code, ``*`` for what is no number. It shows in the first digits."""
-    if begins not in _countries:
-        try:
-            _countries[begins] = str(phonenumbers.parse(address).country_code) if begins.startswith("+") else "*"
-        except phonenumbers.NumberParseException:
-            _countries[begins] = "*"
-    return _countries[begins]
-
-
-def _zone(begins: str, address: str) -> str:
-    if len(_zones) > 10_000:
-        _zones.clear()
-    if begins not in _zones:
-        _zones[begins] = zones_of(None, address)[0]
-    return _zones[begins]
-
-
-#: What the first digits of numbers say; looking it up anew for each number takes longer than all the rest.
-_countries: dict[str, str] = {}
-_zones: dict[str, str] = {}

@@ -14,9 +14,10 @@ from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import Addressee, ChunkReleased
+from services.bulk.brakes import opt_outs_allowed, pulled
 from services.bulk.counts import Totals, apply
 from services.bulk.marks import PENDING
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
 
 #: Chunks before the sender that a run begins with, and has at least.
 FEWEST = 4
@@ -153,3 +154,14 @@ async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased
         if said is not None:
             found.append(said)
     return [*found, *await next_chunks(job, FEWEST - in_hand - len(found), ctx)]
+
+
+async def why_stop(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
+    """Which brake is pulled, and what it saw; or None."""
+    counts, reasons = seen.of_run()
+    why = pulled(job.channel, counts, reasons, job.brake_base)
+    if why is not None:
+        return why
+    allowed = opt_outs_allowed(counts) + job.brake_base.get("optOuts", 0)
+    page = await ctx.query(OptOut, job.job_id, limit=allowed + 1)
+    return f"{len(page.items)} recipients opted out" if len(page.items) > allowed else None

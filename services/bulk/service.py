@@ -14,8 +14,9 @@ from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
 from services.bulk import handlers, http, ticks
 from services.bulk.audience.storage import BUCKET
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut, SavedList, Upload
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
 from services.bulk.people import Address, Person
+from services.bulk.sources import SavedList, Upload
 
 service = Service(
     "bulk",

@@ -14,12 +14,11 @@ from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import PlanAsked
 from services.bulk import jobs
-from services.bulk.brakes import opt_outs_allowed, pulled
 from services.bulk.counts import Totals, apply, totals
 from services.bulk.handlers import note_stopped, without
 from services.bulk.marks import FAILED, PENDING, with_mark
-from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
-from services.bulk.release import OVERDUE, top_up
+from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name
+from services.bulk.release import OVERDUE, top_up, why_stop
 from services.bulk.report import audited
 
 SECONDS = 2
@@ -72,7 +71,7 @@ async def _running(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[St
     if job.end_at is not None and job.end_at <= ctx.now:
         yield _step(job, jobs.cancelled(job, "its end time has passed", ctx), ctx)
         return
-    why = await _brake(job, seen, ctx)
+    why = await why_stop(job, seen, ctx)
     if why is not None:
         yield _step(job, jobs.paused(job, f"brake: {why}", ctx), ctx)
         return
@@ -105,16 +104,6 @@ async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[S
     else:
         both = jobs.moved(job, ctx, why=job.why, settled_at=ctx.now, active=None, reports=job.reports + 1)
         yield _step(job, both, ctx)
-
-
-async def _brake(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
-    counts, reasons = seen.of_run()
-    why = pulled(job.channel, counts, reasons, job.brake_base)
-    if why is not None:
-        return why
-    allowed = opt_outs_allowed(counts) + job.brake_base.get("optOuts", 0)
-    page = await ctx.query(OptOut, job.job_id, limit=allowed + 1)
-    return f"{len(page.items)} recipients opted out" if len(page.items) > allowed else None
 
 
 async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:

@@ -15,7 +15,8 @@ from libs.messaging.events.bulk import JobState
 from libs.messaging.words import Channel, Purpose
 from services.bulk.counts import Totals
 from services.bulk.marks import word_of
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan, SavedList, Upload
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
+from services.bulk.sources import SavedList, Upload
 
 
 class View(BaseModel):

@@ -11,14 +11,14 @@ that a stop is quick and other jobs get their turn. There is no pair rate: a job
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 from libs.common.context import Context
-from libs.common.errors import Conflict, Later
+from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.store.ops import Store
 from libs.messaging.events.bulk import Addressee, ChunkReleased
@@ -26,12 +26,12 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
-from libs.messaging.words import Status
 from services.outbound import steps
 from services.outbound.channel import Request
+from services.outbound.chunk_ends import as_is, followed, queued, recorded, together
 from services.outbound.gate import Gate, Pass, Visit
 from services.outbound.jobs import word
-from services.outbound.ledger import follow, record, take, write
+from services.outbound.ledger import take, write
 from services.outbound.marketing import PutOff
 from services.outbound.model import Delivery, fresh
 from services.outbound.pipeline import Pipeline, Refused
@@ -43,14 +43,11 @@ GROUP = 100
 TURN_SECONDS = 5.0
 #: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
 LEAD_SECONDS, LONGEST_LEAD = 0.15, 2.0
-#: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
-TOGETHER_SECONDS = 0.3
 #: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
-FULL_SECONDS = 0.05
+FULL_SECONDS = 0.1
 WORTH = 25
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]
-T = TypeVar("T")
 
 
 @dataclass
@@ -106,7 +103,7 @@ class Chunks:
         run = _Run(event, ctx.now, [])
         rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
         fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
-        run.said += await _together(_followed(row, ctx) for row in rows if row is not None)
+        run.said += await together(followed(row, ctx) for row in rows if row is not None)
         run.left = fresh_ones
         while run.left:
             why: Why | None = await word(event.job_id, event.revision, ctx)
@@ -140,14 +137,14 @@ class Chunks:
         if fits and ctx.settings.send_mode == "DRY_RUN":
             run.first_at = run.first_at or ctx.now
             rehearsed = (write(None, steps.rehearsed(one.row, one.sender, ctx.now), ctx) for one in fits)
-            run.said += await _together(rehearsed)
+            run.said += await together(rehearsed)
         elif fits:
             back += await self._through_gate(run, fits, ctx)
         run.left = [*back, *run.left]
 
     async def _prepared(self, run: _Run, who: Addressee, ctx: Context) -> _One | Sequence[Event] | datetime:
         """Allowed and rendered; or refused and said; or the time at which it may be."""
-        event = _queued(run.event, who)
+        event = queued(run.event, who)
         one = _One(who, event, fresh(event, ctx.now))
         try:
             one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
@@ -220,10 +217,10 @@ class Chunks:
         took = 1.5 * (ctx.now - began).total_seconds()
         self._lead = min(LONGEST_LEAD, max(LEAD_SECONDS, took, 0.8 * self._lead))
         ended = [
-            asyncio.ensure_future(_as_is(claim, end) if end else self._sent(one, claim, client, ctx))
+            asyncio.ensure_future(as_is(claim, end) if end else self._sent(one, claim, client, ctx))
             for (one, claim), end in zip(mine, stopped, strict=True)
         ]
-        said += await _recorded(ended, ctx)
+        said += await recorded(ended, ctx)
         if failure is not None:
             # No claim, no send; what this group did is recorded, and the chunk comes again for the rest.
             raise failure
@@ -279,32 +276,6 @@ class Chunks:
         return size
 
 
-def _queued(event: ChunkReleased, who: Addressee) -> MessageQueued:
-    return MessageQueued(
-        message_id=who.message_id,
-        contact_id=who.contact_id,
-        channel=event.channel,
-        message_class=event.message_class,
-        purpose=event.purpose,
-        sender=event.sender,
-        content=event.content,
-        queued_at=event.released_at,
-        expires_at=event.expires_at,
-        job_id=event.job_id,
-        job_ref=who.ref,
-    )
-
-
-async def _followed(row: Delivery, ctx: Context) -> Sequence[Event]:
-    """What is known of it is said again. A claim that another worker still holds is that worker's, and then the sweeper's."""
-    if row.status is Status.CLAIMED and row.deadline is not None and ctx.now < row.deadline:
-        return ()
-    try:
-        return await follow(row, ctx)
-    except Conflict:
-        return ()
-
-
 async def _taken(one: _One, ctx: Context) -> Sequence[Event] | None:
     assert one.claim is not None
     try:
@@ -312,21 +283,3 @@ async def _taken(one: _One, ctx: Context) -> Sequence[Event] | None:
     except Later:
         # Claimed elsewhere in this very moment.
         return ()
-
-
-async def _as_is(claim: Delivery, ended: Delivery) -> tuple[Delivery, Delivery]:
-    return claim, ended
-
-
-async def _recorded(ends: Sequence[asyncio.Future[tuple[Delivery, Delivery]]], ctx: Context) -> list[Event]:
-    """Record outcomes, many at once; who takes long does not keep the others from being recorded."""
-    said: list[Event] = []
-    waiting = set(ends)
-    while waiting:
-        done, waiting = await asyncio.wait(waiting, timeout=TOGETHER_SECONDS)
-        said += await _together(record(*end.result(), ctx) for end in done)
-    return said
-
-
-async def _together(work: Iterable[Awaitable[Sequence[T]]]) -> list[T]:
-    return [each for some in await asyncio.gather(*work) for each in some]

@@ -17,8 +17,9 @@ from libs.common.topology import Names
 
 #: A batch may weigh 256 KiB with its attributes.
 BATCH_BYTES = 250_000
-PUBLISH_LINGER = 0.005
-ACK_LINGER = 0.008
+SEND_LINGER = 0.005
+#: An ack is in no hurry: the record stays hidden for much longer.
+ACK_LINGER = 0.04
 #: Envelopes in one flush: ten messages of a hundred.
 PUBLISH_MOST = 1000
 LONGEST_POLL = 20
@@ -42,7 +43,8 @@ class SnsSqsBus:
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         results = await asyncio.gather(
-            *(self._publisher(self._names.topic(e.data.topic())).do(e) for e in envelopes), return_exceptions=True
+            *(self._publisher(self._names.topic(e.data.topic()), e.data.LINGER).do(e) for e in envelopes),
+            return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException):
@@ -69,15 +71,15 @@ class SnsSqsBus:
 
     async def renew(self, record: Record, body: str, seconds: float) -> None:
         entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(body, record.attributes)}
-        await self._batcher("send_message_batch", record.queue, PUBLISH_LINGER).do(entry)
+        await self._batcher("send_message_batch", record.queue, SEND_LINGER).do(entry)
         await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
         entry = _message(letters.to_body(letter), record.attributes)
-        await self._batcher("send_message_batch", self._names.dlq(record.queue), PUBLISH_LINGER).do(entry)
+        await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER).do(entry)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        await self._batcher("send_message_batch", queue, PUBLISH_LINGER).do(_message(body, attributes))
+        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(body, attributes))
 
     async def drain(self) -> None:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))
@@ -100,13 +102,13 @@ class SnsSqsBus:
             )
         return self._batchers[key]
 
-    def _publisher(self, topic: str) -> Batcher[Any, None]:
+    def _publisher(self, topic: str, linger: float) -> Batcher[Any, None]:
         async def send(envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
             return await self._publish(topic, envelopes)
 
-        key = ("publish", topic)
+        key = (f"publish {linger}", topic)
         if key not in self._batchers:
-            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=PUBLISH_LINGER)
+            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=linger)
         return self._batchers[key]
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:

@@ -41,6 +41,8 @@ class ReceiptReceived(Event):
 
     TYPE = "inbound.receipt-received.v1"
     ABOUT = "provider_id"
+    #: Providers tell of each message alone; a bulk job brings thousands.
+    LINGER = 0.1
 
     channel: Channel
     provider_id: str

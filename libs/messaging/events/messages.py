@@ -39,6 +39,7 @@ class MessageChanged(Event):
 
     TYPE = "messages.changed.v1"
     ABOUT = "message_id"
+    LINGER = 0.03
 
     message_id: str
     contact_id: str

@@ -14,7 +14,7 @@ from typing import Any
 from libs.common.context import Context
 from services.bulk.audience.read import BadFile, Row, is_xlsx, read
 from services.bulk.audience.storage import Files
-from services.bulk.model import Upload
+from services.bulk.sources import Upload
 
 #: Rows of one part.
 PART_ROWS = 5_000

@@ -1,0 +1,122 @@
+"""What requests about bulk jobs say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
+from libs.messaging.words import Channel, Purpose
+
+MOST_CONTACTS = 10_000
+
+#: The kinds of content that each channel carries in bulk.
+KINDS: dict[Channel, frozenset[str]] = {
+    Channel.WHATSAPP: frozenset({"template", "text", "media"}),
+    Channel.SMS: frozenset({"text", "template"}),
+    Channel.EMAIL: frozenset({"email", "template"}),
+    Channel.VOICE: frozenset({"speech", "template"}),
+    Channel.RCS: frozenset({"rich", "text", "template"}),
+}
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class CreateUpload(_Body):
+    """``size`` in bytes, if known: then exactly that many are taken."""
+
+    filename: str = Field(min_length=1, max_length=255)
+    size: int | None = Field(default=None, ge=1, le=500_000_000)
+
+
+class ContactFilter(_Body):
+    """Contacts of the channel that have an address. Whoever did not consent is shown as skipped."""
+
+    zones: list[str] = Field(default_factory=list, max_length=100)
+    locales: list[str] = Field(default_factory=list, max_length=100)
+    opted_in: bool = False
+    wrote_after: AwareDatetime | None = None
+    wrote_before: AwareDatetime | None = None
+
+
+class Audience(_Body):
+    """Exactly one of them."""
+
+    upload_id: str | None = Field(default=None, max_length=100)
+    contact_ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
+    list_id: str | None = Field(default=None, max_length=100)
+    filter: ContactFilter | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Audience:
+        if sum(each is not None for each in (self.upload_id, self.contact_ids, self.list_id, self.filter)) != 1:
+            raise ValueError("give exactly one of uploadId, contactIds, listId and filter")
+        return self
+
+
+class Mapping(_Body):
+    """See :class:`services.bulk.model.Columns`."""
+
+    address: str | None = Field(default=None, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict, max_length=100)
+    fallbacks: dict[str, str] = Field(default_factory=dict, max_length=100)
+    region: str | None = Field(default=None, pattern=r"^[A-Za-z]{2}$")
+
+
+class CreateList(_Body):
+    name: str = Field(min_length=1, max_length=200)
+    audience: Audience
+    mapping: Mapping = Field(default_factory=Mapping)
+
+
+Sendable = Annotated[Template | Text | Media | Email | Speech | Rich, Field(discriminator="kind")]
+
+
+class CreateJob(_Body):
+    """``hold`` asks for an approval even where a handful of recipients would need none. Times name their zone."""
+
+    name: str = Field(min_length=1, max_length=200)
+    channel: Channel
+    content: Sendable
+    purpose: Literal[Purpose.SERVICE, Purpose.MARKETING] = Purpose.MARKETING
+    sender: str | None = Field(default=None, min_length=1, max_length=256)
+    audience: Audience
+    mapping: Mapping = Field(default_factory=Mapping)
+    throttle_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    hold: bool = False
+
+
+class TestSend(_Body):
+    """One message of the job to one contact, with these values."""
+
+    contact_id: str = Field(min_length=1, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+class Approve(_Body):
+    """The hash of the plan that was read."""
+
+    hash: str = Field(min_length=1, max_length=100)
+
+
+class UpdateJob(_Body):
+    """``state`` runs, pauses or cancels it; the rest changes the plan while the job has not started: its hash is another one
+    then. Only what is given changes; null clears."""
+
+    state: Literal["running", "paused", "cancelled"] | None = None
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    throttle_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+
+
+class Why(_Body):
+    """A word for those who will ask."""
+
+    why: str | None = Field(default=None, max_length=200)

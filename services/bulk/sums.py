@@ -1,0 +1,133 @@
+"""What a planned part of an audience came to: its chunks, and the sums of the plan with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import phonenumbers
+
+from libs.common.context import Context
+from libs.messaging.personal import personal
+from libs.messaging.quiet import zones_of
+from libs.messaging.words import Channel, Purpose
+from services.bulk.candidates import Reject
+from services.bulk.estimate import parts_of
+from services.bulk.marks import PENDING, SKIPPED
+from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, chunk_name, skipped_name
+
+#: A chunk travels in one event; its variables may weigh so much (bytes).
+HEAVIEST_CHUNK = 120_000
+SAMPLES = 3
+
+
+@dataclass
+class Part:
+    """What one part came to."""
+
+    sent: list[tuple[BulkRecipient, int]] = field(default_factory=list)
+    skipped: list[BulkRecipient] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    rows: int = 0
+
+
+def rejects_key(job_id: str, part: int) -> str:
+    return f"jobs/{job_id}/rejects/{part:05d}.csv"
+
+
+def as_reject(row: BulkRecipient) -> Reject:
+    return Reject(row.row, row.reason or "", row.detail or "", row.address)
+
+
+def as_csv(rows: Iterable[list[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue().encode()
+
+
+def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Iterator[BulkChunk]:
+    expires = int((ctx.now + KEPT).timestamp())
+
+    def chunk(name: str, rows: Sequence[BulkRecipient], mark: str) -> BulkChunk:
+        reasons = {str(n): str(row.reason) for n, row in enumerate(rows) if row.reason}
+        return BulkChunk(
+            job_id=job.job_id,
+            chunk=name,
+            ids=tuple(row.recipient_id for row in rows),
+            marks=mark * len(rows),
+            reasons=reasons,
+            state="waiting" if mark == PENDING else "ended",
+            expires_at=expires,
+        )
+
+    held: list[BulkRecipient] = []
+    weight, number = 0, before.chunks
+    for row, cost in part.sent:
+        if held and (len(held) == job.chunk_size or weight + cost > HEAVIEST_CHUNK):
+            yield chunk(chunk_name(number), held, PENDING)
+            held, weight, number = [], 0, number + 1
+        held.append(row)
+        weight += cost
+    if held:
+        yield chunk(chunk_name(number), held, PENDING)
+    for n in range(0, len(part.skipped), 100):
+        yield chunk(skipped_name(before.skipped_chunks + n // 100), part.skipped[n : n + 100], SKIPPED)
+
+
+def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
+    countries, zones, digest = Counter(before.countries), Counter(before.zones), before.digest
+    segments, samples = before.segments, list(before.samples)
+    for row, _ in part.sent:
+        digest = sha256(f"{digest}{row.recipient_id}{json.dumps(row.variables, sort_keys=True)}".encode()).hexdigest()
+        countries[_country(row.address[:4], row.address)] += 1
+        if job.channel is Channel.SMS or len(samples) < SAMPLES:
+            content = personal(job.content, row.variables)
+            segments += parts_of(content)
+            if len(samples) < SAMPLES:
+                shown = content.model_dump(mode="json", by_alias=True, exclude_none=True)
+                samples.append({"recipientId": row.recipient_id, "contactId": row.contact_id, "content": shown})
+        if job.purpose is Purpose.MARKETING and len(zones) < 50:
+            zones[_zone(row.address[:7], row.address)] += 1
+    skipped = Counter(before.skipped) + Counter(str(row.reason) for row in part.skipped)
+    rejected = Counter(before.rejected) + Counter(reject.reason for reject in part.rejects)
+    return before.model_copy(
+        update={
+            "rows": before.rows + part.rows,
+            "to_send": before.to_send + len(part.sent),
+            "skipped": dict(skipped),
+            "rejected": dict(rejected),
+            "segments": segments,
+            "countries": dict(countries),
+            "zones": dict(zones),
+            "digest": digest,
+            "samples": tuple(samples),
+        }
+    )
+
+
+def _country(begins: str, address: str) -> str:
+    """The calling code, ``*`` for what is no number. It shows in the first digits."""
+    if begins not in _countries:
+        try:
+            _countries[begins] = str(phonenumbers.parse(address).country_code) if begins.startswith("+") else "*"
+        except phonenumbers.NumberParseException:
+            _countries[begins] = "*"
+    return _countries[begins]
+
+
+def _zone(begins: str, address: str) -> str:
+    if len(_zones) > 10_000:
+        _zones.clear()
+    if begins not in _zones:
+        _zones[begins] = zones_of(None, address)[0]
+    return _zones[begins]
+
+
+#: What the first digits of numbers say; looking it up anew for each number takes longer than all the rest.
+_countries: dict[str, str] = {}
+_zones: dict[str, str] = {}

@@ -1,0 +1,65 @@
+"""What the messages of a chunk have in common with those that come alone, and how they end together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import TypeVar
+
+from libs.common.context import Context
+from libs.common.errors import Conflict
+from libs.common.event import Event
+from libs.messaging.events.bulk import Addressee, ChunkReleased
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.words import Status
+from services.outbound.ledger import follow, record
+from services.outbound.model import Delivery
+
+#: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
+TOGETHER_SECONDS = 0.3
+
+T = TypeVar("T")
+
+
+def queued(event: ChunkReleased, who: Addressee) -> MessageQueued:
+    return MessageQueued(
+        message_id=who.message_id,
+        contact_id=who.contact_id,
+        channel=event.channel,
+        message_class=event.message_class,
+        purpose=event.purpose,
+        sender=event.sender,
+        content=event.content,
+        queued_at=event.released_at,
+        expires_at=event.expires_at,
+        job_id=event.job_id,
+        job_ref=who.ref,
+    )
+
+
+async def followed(row: Delivery, ctx: Context) -> Sequence[Event]:
+    """What is known of it is said again. A claim that another worker still holds is that worker's, and then the sweeper's."""
+    if row.status is Status.CLAIMED and row.deadline is not None and ctx.now < row.deadline:
+        return ()
+    try:
+        return await follow(row, ctx)
+    except Conflict:
+        return ()
+
+
+async def as_is(claim: Delivery, ended: Delivery) -> tuple[Delivery, Delivery]:
+    return claim, ended
+
+
+async def recorded(ends: Sequence[asyncio.Future[tuple[Delivery, Delivery]]], ctx: Context) -> list[Event]:
+    """Record outcomes, many at once; who takes long does not keep the others from being recorded."""
+    said: list[Event] = []
+    waiting = set(ends)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, timeout=TOGETHER_SECONDS)
+        said += await together(record(*end.result(), ctx) for end in done)
+    return said
+
+
+async def together(work: Iterable[Awaitable[Sequence[T]]]) -> list[T]:
+    return [each for some in await asyncio.gather(*work) for each in some]

@@ -101,6 +101,8 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
         look_at=ctx.now,
     )
     new, said = moved(job, ctx)
+    # The row bears the revision that is said of it, as after every later change.
+    new = new.model_copy(update={"version": said.revision})
     ctx.stage(ctx.insert(new))
     return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
 

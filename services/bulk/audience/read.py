@@ -153,12 +153,11 @@ def _sheet(path: Path) -> Iterator[Row]:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST_UNPACKED:
                 raise BadFile("It is too large once unpacked. Save it as CSV (UTF-8).")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
+        # Opened by us: openpyxl judges a path by its name.
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             for number, values in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
                 yield Row(number, [_text(value) for value in values])
-        finally:
-            book.close()
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
         raise BadFile(f"It is no XLSX that can be read ({type(error).__name__}). Save it as CSV (UTF-8).") from None
 

@@ -58,7 +58,7 @@ class Bench:
         self.service = Service("bench", hears=hears, says=[Greeted])
         self.topology = self.shape(self.settings.prefix)
         self.bus = self.bus or MemoryBus(self.topology, self.clock)
-        self.runtime = Runtime(self.settings, MemoryStore({}), self.bus, self.clock, None)  # type: ignore[arg-type]
+        self.runtime = Runtime(self.settings, MemoryStore({}), self.bus, self.clock, Aws())
         self.changed = asyncio.Event()
 
     def shape(self, prefix: str) -> Topology:

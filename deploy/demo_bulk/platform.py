@@ -97,13 +97,13 @@ class BulkStack:
         httpx.put(made["url"], content=body, timeout=60, trust_env=False).raise_for_status()
         return str(made["uploadId"])
 
-    def create(self, upload: str, **more: Any) -> str:
+    def create(self, upload: str, *, key: str | None = None, **more: Any) -> str:
         body = {
             "name": "demo", "channel": "whatsapp", "purpose": "service", "audience": {"uploadId": upload},
             "content": {**TEMPLATE, "variables": {}},
             "mapping": {"address": "Phone", "variables": {"1": "First name", "2": "Order"}}, **more,
         }  # fmt: skip
-        return str(self.api.call("POST", "/api/bulk/jobs", body, expect=202)["jobId"])
+        return str(self.api.call("POST", "/api/bulk/jobs", body, expect=202, key=key)["jobId"])
 
     def job(self, job_id: str) -> Any:
         return self.api.get(f"/api/bulk/jobs/{job_id}")

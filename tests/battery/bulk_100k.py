@@ -1,0 +1,186 @@
+"""R26 and R27: a large bulk job while workers are killed and people pause and resume it.
+
+    python -m tests.battery.bulk_100k --recipients 100000 --kills 20 --pauses 20 --seed 1
+
+In the carrier's own ledger every planned recipient is accepted at most once; at each poll the counts come to the whole; at the
+end they equal the ledger's. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.demo_bulk.platform import LAST, BulkStack
+from deploy.local.ports import PortTaken
+from deploy.smoke.client import Failed
+
+#: Claims of the dead are settled in seconds instead of half a minute, lost chunks in as many as a test can wait.
+QUICK = {"WECARE_WINDOW_SCALE": "0.1", "WECARE_CLAIM_SECONDS": "10"}
+LOOK_SECONDS = 0.25
+#: How long nothing may move.
+PATIENCE_SECONDS = 180.0
+#: How long the counts must stand still before what is uncertain is taken to stay so.
+SETTLED_SECONDS = 15.0
+
+
+@dataclass
+class Ordeal:
+    """One run. ``violations`` says in words what did not hold."""
+
+    on: BulkStack
+    count: int
+    kills: int
+    pauses: int
+    draw: random.Random
+    violations: list[str] = field(default_factory=list)
+    polls: int = 0
+    seconds: float = 0.0
+    done: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> dict[str, Any]:
+        self.on.people(self.count)
+        upload = self.on.upload(self.count)
+        # Twice under one key: one job (R27).
+        first, second = (self.on.create(upload, key="ordeal") for _ in range(2))
+        self._hold(first == second, f"one key made two jobs: {first}, {second}")
+        plan = self.on.planned(first)
+        self._hold(plan["toSend"] == self.count, f"planned {plan['toSend']} of {self.count}")
+        self.on.approve(first, plan["hash"])
+        began = time.monotonic()
+        told = self._through(first)
+        self.seconds = time.monotonic() - began
+        self._compare(first, told)
+        return self._figures(told)
+
+    def _through(self, job: str) -> Any:
+        """Poll to the end, with trouble at drawn moments of progress."""
+        trouble = sorted(
+            [(self.draw.uniform(0.02, 0.9), "kill") for _ in range(self.kills)]
+            + [(self.draw.uniform(0.02, 0.9), "pause") for _ in range(self.pauses)]
+        )
+        moved, before = time.monotonic(), None
+        while True:
+            told = self.on.job(job)
+            counts = told["counts"]
+            self.polls += 1
+            self._hold(sum(counts.values()) == told["planned"] == self.count, f"the law does not hold: {counts}")
+            ended = sum(counts[word] for word in LAST)
+            if ended == self.count:
+                return told
+            if counts != before:
+                before, moved = counts, time.monotonic()
+            if time.monotonic() - moved > SETTLED_SECONDS and self._settled(told):
+                return told
+            if time.monotonic() - moved > PATIENCE_SECONDS:
+                raise Failed(f"nothing moves any more: {told['state']}, {counts}")
+            progress = 1 - (counts["pending"] + counts["claimed"]) / self.count
+            while trouble and trouble[0][0] <= progress:
+                self._make(trouble.pop(0)[1], job)
+            time.sleep(LOOK_SECONDS)
+
+    def _settled(self, told: Any) -> bool:
+        """Nothing is under way any more. Whose worker died between claim and call stays uncertain: bulk never sends it again
+        by itself, and no receipt will come."""
+        counts = told["counts"]
+        waiting = self.on.simulator.get("/control/events/pending")
+        open_ = counts["pending"] + counts["claimed"] + counts["sent"] + counts["delivered"]
+        return told["state"] == "finished" and not open_ and not waiting["pending"] and not waiting["waiting"]
+
+    def _make(self, what: str, job: str) -> None:
+        if what == "kill":
+            self.on.stack.kill("workers", signal.SIGKILL)
+            self._restart()
+        else:
+            self._pause(job)
+        self.done[what] += 1
+
+    def _restart(self) -> None:
+        """The port may have gone to somebody's connection for a moment."""
+        for left in reversed(range(20)):
+            try:
+                self.on.stack.start("workers")
+                return
+            except PortTaken:
+                if not left:
+                    raise
+                time.sleep(1)
+
+    def _pause(self, job: str) -> None:
+        """Pause; nothing more is accepted five seconds later; resume."""
+        if self.on.job(job)["state"] != "running":
+            return
+        self.on.api.call("POST", f"/api/bulk/jobs/{job}/pause", {"why": "an ordeal"})
+        time.sleep(5)
+        accepted = self._accepted()
+        time.sleep(1)
+        late = self._accepted() - accepted
+        self._hold(late == 0, f"{late} were accepted more than five seconds after a pause")
+        self.on.api.call("POST", f"/api/bulk/jobs/{job}/resume")
+
+    def _accepted(self) -> int:
+        return int(self.on.simulator.get("/control/ledger/summary")["accepted"])
+
+    def _compare(self, job: str, told: Any) -> None:
+        """Our counts against the carrier's ledger."""
+        summary = self.on.simulator.get("/control/ledger/summary")
+        counts = told["counts"]
+        self._hold(not summary["duplicates"], f"accepted twice: {summary['duplicates']}")
+        ours = sum(counts[word] for word in ("sent", "delivered", "read"))
+        self._hold(summary["accepted"] == ours, f"the carrier accepted {summary['accepted']}, we count {ours}")
+        # None of the uncertain was accepted, or its receipt would have settled it: the line above says so.
+        lost = self.count - ours - sum(counts[word] for word in ("failed", "skipped", "cancelled", "uncertain"))
+        self._hold(lost == 0, f"{lost} were lost: {counts}")
+
+    def _hold(self, holds: bool, what: str) -> None:
+        if not holds and what not in self.violations:
+            self.violations.append(what)
+
+    def _figures(self, told: Any) -> dict[str, Any]:
+        return {
+            "recipients": self.count,
+            "kills": self.done["kill"],
+            "pauses": self.done["pause"],
+            "polls": self.polls,
+            "seconds": round(self.seconds, 1),
+            "counts": {word: n for word, n in told["counts"].items() if n},
+            "memory_mib": self.on.memory(),
+        }
+
+
+def ordeal(recipients: int, kills: int, pauses: int, seed: int, directory: Path) -> dict[str, Any]:
+    """Run it once on a stack of its own; the row for ``battery.json``."""
+    with BulkStack(directory, env=QUICK) as on:
+        one = Ordeal(on, recipients, kills, pauses, random.Random(seed))
+        try:
+            figure = one.run()
+        except Failed as failed:
+            one.violations.append(str(failed))
+            figure = {"recipients": recipients}
+    return {"row": "R26,R27", "runs": 1, "seeds": [seed], "violations": one.violations, "figure": figure}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.battery.bulk_100k", description=__doc__)
+    parser.add_argument("--recipients", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pauses", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wecare-ordeal-") as folder:
+        row = ordeal(chosen.recipients, chosen.kills, chosen.pauses, chosen.seed, Path(folder))
+    print(json.dumps(row))
+    return 1 if row["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, model_validator
 
+from libs.common.wire import Body
 from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
 from libs.messaging.words import Channel, Purpose
 
@@ -22,18 +22,14 @@ KINDS: dict[Channel, frozenset[str]] = {
 }
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class CreateUpload(_Body):
+class CreateUpload(Body):
     """``size`` in bytes, if known: then exactly that many are taken."""
 
     filename: str = Field(min_length=1, max_length=255)
     size: int | None = Field(default=None, ge=1, le=500_000_000)
 
 
-class ContactFilter(_Body):
+class ContactFilter(Body):
     """Contacts of the channel that have an address. Whoever did not consent is shown as skipped."""
 
     zones: list[str] = Field(default_factory=list, max_length=100)
@@ -43,7 +39,7 @@ class ContactFilter(_Body):
     wrote_before: AwareDatetime | None = None
 
 
-class Audience(_Body):
+class Audience(Body):
     """Exactly one of them."""
 
     upload_id: str | None = Field(default=None, max_length=100)
@@ -58,7 +54,7 @@ class Audience(_Body):
         return self
 
 
-class Mapping(_Body):
+class Mapping(Body):
     """See :class:`services.bulk.model.Columns`."""
 
     address: str | None = Field(default=None, max_length=100)
@@ -67,7 +63,7 @@ class Mapping(_Body):
     region: str | None = Field(default=None, pattern=r"^[A-Za-z]{2}$")
 
 
-class CreateList(_Body):
+class CreateList(Body):
     name: str = Field(min_length=1, max_length=200)
     audience: Audience
     mapping: Mapping = Field(default_factory=Mapping)
@@ -76,7 +72,7 @@ class CreateList(_Body):
 Sendable = Annotated[Template | Text | Media | Email | Speech | Rich, Field(discriminator="kind")]
 
 
-class CreateJob(_Body):
+class CreateJob(Body):
     """``hold`` asks for an approval even where a handful of recipients would need none. Times name their zone."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -92,20 +88,20 @@ class CreateJob(_Body):
     hold: bool = False
 
 
-class TestSend(_Body):
+class TestSend(Body):
     """One message of the job to one contact, with these values."""
 
     contact_id: str = Field(min_length=1, max_length=100)
     variables: dict[str, str] = Field(default_factory=dict)
 
 
-class Approve(_Body):
+class Approve(Body):
     """The hash of the plan that was read."""
 
     hash: str = Field(min_length=1, max_length=100)
 
 
-class UpdateJob(_Body):
+class UpdateJob(Body):
     """``state`` runs, pauses or cancels it; the rest changes the plan while the job has not started: its hash is another one
     then. Only what is given changes; null clears."""
 
@@ -116,7 +112,7 @@ class UpdateJob(_Body):
     end_at: AwareDatetime | None = None
 
 
-class Why(_Body):
+class Why(Body):
     """A word for those who will ask."""
 
     why: str | None = Field(default=None, max_length=200)

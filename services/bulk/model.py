@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id
 from libs.common.item import Index, Item, Table
+from libs.common.wire import Part
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import JobState
@@ -34,11 +34,7 @@ ACTIVE = "active"
 ChunkState = Literal["waiting", "released", "ended"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class Columns(_Part):
+class Columns(Part):
     """Which columns say what. ``address`` is a column; ``variables`` name a column each (or ``contact:name``); ``fallbacks``
     stand in where a cell is empty; ``region`` is where numbers without ``+`` are dialled."""
 
@@ -48,7 +44,7 @@ class Columns(_Part):
     region: str | None = None
 
 
-class Source(_Part):
+class Source(Part):
     """Where recipients come from: ``rows`` lie in so many parts under a prefix, or are found by a ``filter`` over contacts."""
 
     kind: Literal["upload", "contacts", "filter"]
@@ -58,7 +54,7 @@ class Source(_Part):
     filter: dict[str, Any] = Field(default_factory=dict)
 
 
-class Progress(_Part):
+class Progress(Part):
     """How far planning came, and what it came to so far."""
 
     part: int = -1
@@ -82,7 +78,7 @@ class Progress(_Part):
         return self.to_send + sum(self.skipped.values())
 
 
-class Plan(_Part):
+class Plan(Part):
     """What a job comes to, before anything is sent."""
 
     hash: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp
+from libs.common.wire import View
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
@@ -17,10 +17,6 @@ from services.bulk.counts import Totals
 from services.bulk.marks import word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
 from services.bulk.sources import SavedList, Upload
-
-
-class View(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class JobView(View):
@@ -102,9 +98,9 @@ class UploadView(View):
     url: str | None = None
     url_expires_at: Timestamp | None = None
     size: int | None = None
-    columns: list[str] = []
-    samples: list[list[str]] = []
-    guess: dict[str, str] = {}
+    columns: list[str] = Field(default=[])
+    samples: list[list[str]] = Field(default=[])
+    guess: dict[str, str] = Field(default={})
     rows: int | None = None
     created_at: Timestamp
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp, iso
+from libs.common.wire import Part
 from libs.messaging.words import Purpose
 
 #: What a consent can cover. ``compliance`` needs none.
@@ -33,11 +33,7 @@ class Kind(StrEnum):
     MARKETING_RESUMED = "marketingResumed"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class Statement(_Part):
+class Statement(Part):
     """When it was made, how it came to us, which evidence is kept; ``purposes`` of an opt-in (empty: every)."""
 
     at: Timestamp
@@ -46,7 +42,7 @@ class Statement(_Part):
     purposes: tuple[Purpose, ...] = ()
 
 
-class Consent(_Part):
+class Consent(Part):
     """One channel of one contact. The first block is what holds now; the rest is what it is worked out from."""
 
     opted_in: bool = False

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.context import Context, Done, Page
 from libs.common.hosts.routes import Api
+from libs.common.wire import View
 from libs.messaging.words import Channel, Purpose
 from services.contacts import requests, search, suppressions
 from services.contacts.model import Contact, Evidence
@@ -21,18 +21,14 @@ router = Api()
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
-
-
-class ConsentView(_View):
+class ConsentView(View):
     """What holds on one channel. ``effective_at``: since when the senders obey an opt-out."""
 
     opted_in: bool = False
     opted_out_at: Timestamp | None = None
     effective_at: Timestamp | None = None
     #: What the opt-in covers; empty: every purpose.
-    purposes: list[Purpose] = []
+    purposes: list[Purpose] = Field(default=[])
     at: Timestamp | None = None
     how: str | None = None
     evidence_id: str | None = None
@@ -43,7 +39,7 @@ class ConsentView(_View):
     last_inbound_at: Timestamp | None = None
 
 
-class ContactView(_View):
+class ContactView(View):
     contact_id: str
     name: str | None = None
     phone: str | None = None
@@ -65,12 +61,12 @@ class ContactView(_View):
         return ContactView(**facts, consents=_consents(contact))
 
 
-class ContactPage(_View):
+class ContactPage(View):
     items: list[ContactView]
     cursor: str | None = None
 
 
-class EvidenceView(_View):
+class EvidenceView(View):
     evidence_id: str
     channel: Channel
     opted_in: bool
@@ -84,7 +80,7 @@ class EvidenceView(_View):
     effective_at: Timestamp | None = None
 
 
-class ConsentHistory(_View):
+class ConsentHistory(View):
     """What holds now, and everything that was said about it, newest first."""
 
     contact_id: str

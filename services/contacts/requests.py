@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.common.wire import TrimmedBody
 from libs.messaging.addresses import to_e164
 from libs.messaging.events.contacts import ContactDeleted
 from libs.messaging.words import Channel, Purpose
@@ -36,15 +36,7 @@ LATER_THAN = {
 Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 
-class _Body(BaseModel):
-    """A request's body: camelCase, and a field that we do not know is a mistake, not a wish."""
-
-    model_config = ConfigDict(
-        extra="forbid", alias_generator=to_camel, populate_by_name=True, str_strip_whitespace=True
-    )
-
-
-class _Profile(_Body):
+class _Profile(TrimmedBody):
     name: str | None = Field(default=None, max_length=NAME_LENGTH)
     #: With a leading ``+``, or as dialled in ``default_region``.
     phone: str | None = Field(default=None, max_length=40)
@@ -65,7 +57,7 @@ class UpdateContact(_Profile):
     version: int | None = None
 
 
-class SetConsent(_Body):
+class SetConsent(TrimmedBody):
     """An opt-in or opt-out, with how it was had and the words that were shown or said; and the channel's allow-list flag."""
 
     opted_in: bool | None = None

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.context import Context, Done
 from libs.common.errors import Malformed, Problem, UnknownVersion
 from libs.common.event import Envelope, known_events
+from libs.common.wire import TrimmedBody
 from services.dlq_replay import steps
 from services.dlq_replay.find import letter_by_id, rows
 from services.dlq_replay.handlers import change, decided
@@ -43,20 +44,14 @@ MOST_DISCARDED = 90
 Reason = Annotated[str, Field(min_length=3, max_length=500)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", alias_generator=to_camel, populate_by_name=True, str_strip_whitespace=True
-    )
-
-
-class EditLetter(_Body):
+class EditLetter(TrimmedBody):
     """``data`` replaces the event's data whole; its id, type and everything else stay. ``why`` goes on record."""
 
     data: dict[str, Any]
     why: Reason
 
 
-class Discard(_Body):
+class Discard(TrimmedBody):
     ids: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=1, max_length=MOST_DISCARDED)
     why: Reason
 

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp, iso
 from libs.common.context import Context, Page
 from libs.common.errors import Problem
 from libs.common.store.ops import BadCursor, Query
+from libs.common.wire import Body
 from services.dlq_replay.model import SHARDS, DLQMessage, Slot, State, place_of, plain
 
 #: After every time that we write.
@@ -25,11 +25,9 @@ MOST_LOOKED_AT = 20_000
 MOST_READ = 2_000
 
 
-class Filter(BaseModel):
+class Filter(Body):
     """Which letters; every part narrows. ``queue`` with or without the prefix of the stage; ``text`` is looked for in what
     died, the exception's text and the ids, whatever the case."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     state: State = State.WAITING
     queue: str | None = Field(default=None, min_length=1, max_length=120)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import derived_id, drawn_id, iso
 from libs.common.context import Context, Done, Page
 from libs.common.errors import Problem
 from libs.common.store.ops import When
+from libs.common.wire import TrimmedBody
 from libs.messaging.events.dlq import ReplayJobChanged
 from services.dlq_replay.find import Filter, rows, select
 from services.dlq_replay.model import CHUNK, JOBS_KEPT, Action, ReplayChunk, ReplayJob, State, expiry
@@ -26,13 +26,7 @@ Why = Annotated[str, Field(max_length=500)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", alias_generator=to_camel, populate_by_name=True, str_strip_whitespace=True
-    )
-
-
-class Selection(_Body):
+class Selection(TrimmedBody):
     """Either ``ids`` or a ``filter``; of a filter, the letters that died first, up to ``limit``."""
 
     ids: list[Id] | None = Field(default=None, min_length=1, max_length=MOST)
@@ -48,7 +42,7 @@ class AskReplay(Selection):
     force: bool = False
 
 
-class Ask(_Body):
+class Ask(TrimmedBody):
     why: Why = ""
 
 

@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import ClassVar, TypeVar
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id, iso
 from libs.common.item import Index, Item, Row, Table
 from libs.common.store.ops import When
+from libs.common.wire import Part
 from libs.messaging.words import Status
 
 T = TypeVar("T")
@@ -42,11 +42,7 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-
-class Death(_Part):
+class Death(Part):
     """One time that it died. ``id`` is that of the message on the dead-letter queue; ``decision`` the replay it died of
     (0: of none); ``receives`` how often it had been received by then."""
 
@@ -64,7 +60,7 @@ class Death(_Part):
     quarantined: bool = False
 
 
-class Action(_Part):
+class Action(Part):
     """Who did what to a letter, when and why."""
 
     what: str
@@ -134,7 +130,7 @@ class DLQMessage(Item):
         return self.edited_body or self.body, {**self.attributes, **marks}
 
 
-class Slot(_Part):
+class Slot(Part):
     """What the index knows of a letter without reading it."""
 
     died_at: str

@@ -10,12 +10,10 @@ import pkgutil
 from enum import StrEnum
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from libs.common.context import Context
 from libs.common.errors import Malformed, UnknownVersion
 from libs.common.event import Envelope
+from libs.common.wire import View
 from libs.messaging import events, template_copy
 from libs.messaging.checks import Asked, refusal
 from libs.messaging.errors import ErrorCode
@@ -45,10 +43,8 @@ class Outcome(StrEnum):
     NOT_WAITING = "not_waiting"
 
 
-class Foreseen(BaseModel):
+class Foreseen(View):
     """One letter's prospects. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer could tell."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     dlq_message_id: str
     outcome: Outcome

@@ -6,19 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from libs.common.clock import Timestamp
+from libs.common.wire import View
 from libs.messaging.words import Status
 from services.dlq_replay import steps
 from services.dlq_replay.find import Group
 from services.dlq_replay.model import DLQMessage, ReplayJob, State, Watched
 from services.dlq_replay.simulate import Foreseen
-
-
-class View(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
 
 class LetterView(View):

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
 from zlib import crc32
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.item import Index, Item, Row, Table
+from libs.common.wire import Part
 from libs.messaging.errors import ErrorCode
 from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
 
@@ -31,11 +31,7 @@ MOST_ATTEMPTS = 9
 Source = Literal["request", "customer", "sender", "provider", "auditor"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-
-class Settled(_Part):
+class Settled(Part):
     """What a sender that was not sure has to be told."""
 
     status: Status
@@ -43,7 +39,7 @@ class Settled(_Part):
     error_code: ErrorCode | None = None
 
 
-class Moment(_Part):
+class Moment(Part):
     """One thing that happened to a message. ``cause`` is the event or request it came from: a redelivery of that one, and no
     other, says again what followed from it. ``moved``: the status went up; ``settles``: what the sender was told."""
 
@@ -74,7 +70,7 @@ class Moment(_Part):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class TemplateUsed(_Part):
+class TemplateUsed(Part):
     """What it was written by; ``number`` is the version, where we know it."""
 
     name: str

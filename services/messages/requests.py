@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.common.wire import Body
 from libs.messaging import template_copy
 from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.content import (
@@ -43,11 +43,9 @@ Sendable = Annotated[
 ]
 
 
-class SendMessage(BaseModel):
+class SendMessage(Body):
     """``messageClass`` is ``transactional`` for a template and ``reply`` for anything else unless given; ``inReplyTo`` is our
     id; ``ttlSeconds`` can shorten the class's time to live, not lengthen it."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     contact_id: str = Field(min_length=1, max_length=100)
     channel: Channel

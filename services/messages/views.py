@@ -5,18 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp
+from libs.common.wire import View
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import WINDOW, Standing
 from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
 from services.messages.model import Conversation, Message, Moment, TemplateUsed
-
-
-class View(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class MessageView(View):
@@ -32,7 +28,7 @@ class MessageView(View):
     #: What it was written by; on WhatsApp the content itself names it, too.
     template: TemplateUsed | None = None
     #: The files that came with an inbound message and are stored; see ``/api/media``.
-    media_refs: list[str] = []
+    media_refs: list[str] = Field(default=[])
     status: Status
     error_code: ErrorCode | None = None
     provider_code: str | None = None
@@ -76,7 +72,7 @@ class TimelineStep(View):
     provider_code: str | None = None
     provider_status: str | None = None
     not_before: Timestamp | None = None
-    notes: list[str] = []
+    notes: list[str] = Field(default=[])
 
 
 class Timeline(View):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.context import Context, Done
 from libs.common.hosts.routes import Api
+from libs.common.wire import View
 from libs.messaging.templates import TemplateStatus
 from libs.messaging.words import Channel
 from services.templates import preview as previews
@@ -23,11 +24,7 @@ router = Api()
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
-
-
-class TemplateView(_View):
+class TemplateView(View):
     """``latest`` is the highest number of a version, ``live`` the one that is sent."""
 
     template_id: str
@@ -48,7 +45,7 @@ class TemplateView(_View):
     updated_at: Timestamp
 
 
-class VersionView(_View):
+class VersionView(View):
     number: int
     body: str | None = None
     subject: str | None = None
@@ -67,12 +64,12 @@ class TemplateDetail(TemplateView):
     versions: list[VersionView]
 
 
-class TemplatePage(_View):
+class TemplatePage(View):
     items: list[TemplateView]
     cursor: str | None = None
 
 
-class Preview(_View):
+class Preview(View):
     """Without ``variables`` the examples are taken; without ``number`` the newest version."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
@@ -81,7 +78,7 @@ class Preview(_View):
     variables: dict[str, str] | None = None
 
 
-class SmsParts(_View):
+class SmsParts(View):
     """``offending``: the characters that cost the text the GSM alphabet."""
 
     encoding: str
@@ -92,7 +89,7 @@ class SmsParts(_View):
     offending: tuple[str, ...]
 
 
-class PreviewView(_View):
+class PreviewView(View):
     """``content`` as the channel would be given it; of WhatsApp the components with the values in them."""
 
     number: int
@@ -100,7 +97,7 @@ class PreviewView(_View):
     sms: SmsParts | None = None
 
 
-class SyncView(_View):
+class SyncView(View):
     due: Timestamp
     read_at: Timestamp | None = None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.item import Index, Item, Table
+from libs.common.wire import Part
 from libs.messaging.rendering import variables
 from libs.messaging.templates import TemplateState, TemplateStatus
 from libs.messaging.words import Channel
@@ -19,11 +19,7 @@ LISTED = "all"
 Json = dict[str, Any]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class AccountState(_Part):
+class AccountState(Part):
     """What Meta says of the template in one WhatsApp business account."""
 
     status: TemplateStatus
@@ -33,7 +29,7 @@ class AccountState(_Part):
     reason: str | None = None
 
 
-class Variable(_Part):
+class Variable(Part):
     """``1``, ``2`` … for positional ones, else a name; ``example`` is shown in previews and given to Meta's reviewers."""
 
     name: str

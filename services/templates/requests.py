@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.common.wire import Body
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.templates import TemplateStatus, template_id_of
 from libs.messaging.words import Channel
@@ -23,16 +23,12 @@ from services.templates.handlers import changed
 from services.templates.model import Catalogue, Template, TemplateVersion, Variable, settled
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class VariableIn(_Body):
+class VariableIn(Body):
     name: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
     example: str = Field(default="", max_length=1000)
 
 
-class Words(_Body):
+class Words(Body):
     """What a version says. WhatsApp takes Meta's ``components``, or a ``body`` alone; the others ``body``, e-mail with
     ``subject`` and ``html``, voice with ``ssml`` and ``voice``. ``variables`` gives examples."""
 
@@ -52,7 +48,7 @@ class CreateTemplate(Words):
     category: Literal["MARKETING", "UTILITY", "AUTHENTICATION", "SERVICE"] = "UTILITY"
 
 
-class Publish(_Body):
+class Publish(Body):
     #: The version; the newest if not given.
     number: int | None = Field(default=None, ge=1)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.event import Event
+from libs.common.wire import Part
 from libs.messaging.content import Content
 from libs.messaging.words import Channel, MessageClass, Purpose
 
@@ -40,10 +40,8 @@ class JobChanged(Event):
         return str(self.revision)
 
 
-class Addressee(BaseModel):
+class Addressee(Part):
     """One recipient of a chunk. ``ref`` is the job's own way to find the recipient again; senders hand it on."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
     position: int
     message_id: str

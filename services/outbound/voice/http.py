@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
 
 from libs.common.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.context import Context
 from libs.common.errors import Problem
 from libs.common.hosts.routes import Api
+from libs.common.wire import View
 from libs.messaging.words import Direction
 from services.outbound.voice.model import CallStatus, VoiceCall
 
 router = Api()
 
 
-class CallView(BaseModel):
+class CallView(View):
     """``events``: when each thing happened, by the provider's word for it."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
     call_id: str
     contact_id: str

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from zlib import crc32
 
 import structlog
 
@@ -23,6 +22,7 @@ from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.ledger import LEDGER_DAYS, LedgerEntry
 from libs.common.runtime import Runtime
 from libs.common.service import Every, Feed, On, Service, Step
+from libs.common.spread import shard_for
 from libs.common.store.ops import Op, TransactionConflict, When
 
 #: How often a handler is run again on fresh rows before the event goes back to its queue.
@@ -246,6 +246,6 @@ def _entry(
         said=[envelope.to_wire() for envelope in said],
         fingerprint=fingerprint,
         answer=answer,
-        pending=str(crc32(key.encode()) % OUTBOX_SHARDS) if pending and said else None,
+        pending=str(shard_for(key, OUTBOX_SHARDS)) if pending and said else None,
         expires_at=int((context.now + timedelta(days=LEDGER_DAYS)).timestamp()),
     )

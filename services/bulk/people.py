@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
-from zlib import crc32
 
 from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.item import Index, Item, Table
+from libs.common.spread import shard_for
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Standing
 
@@ -61,7 +61,7 @@ async def keep(event: PermissionChanged, ctx: Context) -> Standing | None:
         await _has(after, new, True, ctx)
     if old is not None and old.revision == new.revision:
         return old
-    shard = None if new.deleted else f"{new.channel}#{crc32(new.contact_id.encode()) % SHARDS}"
+    shard = None if new.deleted else f"{new.channel}#{shard_for(new.contact_id, SHARDS)}"
     row = Person(id=key, shard=shard, standing=new, version=copy.version if copy else 0)
     if not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
         raise Conflict("the person changed meanwhile")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from zlib import crc32
 
 from libs.common.clock import iso
 from libs.common.context import Context
 from libs.common.service import Step
+from libs.common.spread import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import PlanAsked
@@ -186,7 +186,7 @@ async def audit(ctx: Context) -> AsyncIterator[Step]:
         chunks = job.progress.chunks
         if job.started_at is None or not chunks:
             continue
-        begin = crc32(f"{job.job_id}{minute}".encode()) % chunks
+        begin = shard_for(f"{job.job_id}{minute}", chunks)
         for n in range(begin, min(begin + AUDITED, chunks)):
             found = await audited(job, chunk_name(n), ctx)
             if found is not None:

@@ -6,12 +6,12 @@ import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, TypeVar
-from zlib import crc32
 
 from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id, iso
 from libs.common.item import Index, Item, Row, Table
+from libs.common.spread import shard_for
 from libs.common.store.ops import When
 from libs.common.wire import Part
 from libs.messaging.words import Status
@@ -169,7 +169,7 @@ def place_of(state: State, shard: int) -> str:
 
 
 def shard_of(dlq_message_id: str) -> int:
-    return crc32(dlq_message_id.encode()) % SHARDS
+    return shard_for(dlq_message_id, SHARDS)
 
 
 def letter_id(queue: str, event_id: str | None, body: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
-from zlib import crc32
 
 from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.item import Index, Item, Row, Table
+from libs.common.spread import shard_for
 from libs.common.wire import Part
 from libs.messaging.errors import ErrorCode
 from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
@@ -167,7 +167,7 @@ def kept_until(moment: datetime) -> int:
 
 
 def open_shard(message_id: str) -> str:
-    return str(crc32(message_id.encode()) % OPEN_SHARDS)
+    return str(shard_for(message_id, OPEN_SHARDS))
 
 
 class ProviderId(Item):

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 from weakref import WeakKeyDictionary
-from zlib import crc32
 
 import structlog
 from pydantic import Field
@@ -25,6 +24,7 @@ from libs.common.errors import Conflict
 from libs.common.item import Item, Table
 from libs.common.service import Step
 from libs.common.settings import Settings
+from libs.common.spread import shard_for
 from libs.common.store.ops import Store
 from libs.messaging.events.outbound import BudgetNoticed
 from libs.messaging.words import Channel, MessageClass, Purpose
@@ -175,7 +175,7 @@ class Budget:
     async def _place(self, contact_id: str, limit: int, low: bool, hour: int, ctx: Context) -> int | datetime:
         """A shard with a place for one more, or the time at which there may be one."""
         shards = 1 if limit < _ONE_SHARD_BELOW else _SHARDS
-        first = crc32(contact_id.encode()) % shards
+        first = shard_for(contact_id, shards)
         frees: list[datetime] = []
         for n in range(shards):
             shard = (first + n) % shards

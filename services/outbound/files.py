@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol, runtime_checkable
-from zlib import crc32
 
 from libs.common.clock import Timestamp
 from libs.common.context import Context
@@ -15,6 +14,7 @@ from libs.common.errors import Later
 from libs.common.fetch import Refused, Unreachable
 from libs.common.item import Item, Table
 from libs.common.service import Bucket
+from libs.common.spread import luck_of
 from libs.messaging.attached import Slot, slots, with_files
 from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
@@ -188,5 +188,5 @@ class _Files:
         return File(url=f"s3://{bucket}/{key}", content_type=content_type, filename=name)
 
     def _again(self) -> datetime:
-        luck = crc32(f"{self._event.message_id}{self._ctx.now}".encode()) / 2**32
+        luck = luck_of(f"{self._event.message_id}{self._ctx.now}")
         return self._ctx.now + timedelta(seconds=AGAIN_SECONDS * (1 + 2 * luck))

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from weakref import WeakKeyDictionary
-from zlib import crc32
 
 from libs.common.context import Context
 from libs.common.errors import Later
+from libs.common.spread import luck_of, shard_for
 from libs.common.store.ops import Store
 from libs.messaging.errors import ErrorCode
 from libs.messaging.words import MessageClass
@@ -37,7 +37,7 @@ class Visit:
 
     def luck(self, salt: str) -> float:
         """In [0, 1), spread over messages; not drawn, so that a rerun of a story is the same story."""
-        return crc32(f"{self.message_id}{salt}".encode()) / 2**32
+        return luck_of(f"{self.message_id}{salt}")
 
 
 class Pass:
@@ -109,7 +109,7 @@ class Gate:
 
     async def slot(self, visit: Visit, ctx: Context, lead: float | None = None) -> float:
         """A moment at which the message may go out. Raises Busy."""
-        line = self._lines[crc32(visit.message_id.encode()) % len(self._lines)]
+        line = self._lines[shard_for(visit.message_id, len(self._lines))]
         horizon = HORIZON[visit.message_class]
         if lead is None:
             return await line.take(visit.units, horizon, ctx)

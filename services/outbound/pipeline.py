@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from zlib import crc32
 
 import structlog
 
@@ -21,6 +20,7 @@ from libs.common.context import Context
 from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.settings import Settings
+from libs.common.spread import luck_of
 from libs.messaging import template_copy as templates
 from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
@@ -166,7 +166,7 @@ class Pipeline:
         return self._concluded(claim, outcome, ctx)
 
     def _concluded(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
-        luck = crc32(f"{claim.message_id}{claim.attempt}".encode()) / 2**32
+        luck = luck_of(f"{claim.message_id}{claim.attempt}")
         ended = steps.concluded(claim, outcome, ctx.now, luck, ctx.settings.window_scale)
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from zlib import crc32
 
+from libs.common.spread import luck_of, shard_for
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
@@ -40,7 +40,7 @@ def _step(row: Delivery, status: Status, now: datetime, due: datetime | None = N
     cleared = {"error_code": None, "provider_code": None, "detail": None, "deadline": None, "not_before": None}
     if due is None:
         cleared["queued"] = None
-    shard = str(crc32(row.message_id.encode()) % OPEN_SHARDS) if due else None
+    shard = str(shard_for(row.message_id, OPEN_SHARDS)) if due else None
     step = {"status": status, "at": now, "due": due, "open": shard, "version": row.version + 1}
     return row.model_copy(update={**cleared, **step, **change})
 
@@ -99,7 +99,7 @@ def put_off(row: Delivery, why: Refusal, until: datetime, now: datetime) -> Deli
         return _unsent(
             row, Status.EXPIRED, now, ErrorCode.EXPIRED, detail=f"{why.code}: its time to live ends before it may go"
         )
-    luck = crc32(row.message_id.encode()) / 2**32
+    luck = luck_of(row.message_id)
     early = until - timedelta(seconds=60 + luck * (BRING_SECONDS - 60))
     due = early if early > now else until + OVERDUE
     return _step(row, Status.DEFERRED, now, due=due, not_before=until, error_code=why.code, detail=why.detail or None)

@@ -21,7 +21,7 @@ from libs.common.errors import Conflict, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.ledger import LEDGER_DAYS, LedgerEntry
 from libs.common.runtime import Runtime
-from libs.common.service import Every, Feed, On, Service, Step
+from libs.common.service import Every, Feed, Handler, On, Service, Step
 from libs.common.spread import shard_for
 from libs.common.store.ops import Op, TransactionConflict, When
 
@@ -53,21 +53,21 @@ async def deliver(runtime: Runtime, service: Service, on: On, envelope: Envelope
     if on.ledger:
         said = await _by_ledger(context, on, envelope)
     else:
-        said = await _by_condition(context, on, envelope)
+        said = await _by_condition(context, on.handler, envelope.data, cause)
     if said:
         await runtime.bus.publish(said)
 
 
-async def _by_condition(context: Context, on: On, envelope: Envelope) -> list[Envelope]:
+async def _by_condition(context: Context, handler: Handler, heard: object, cause: Cause) -> list[Envelope]:
     for _ in range(TRIES):
         try:
-            facts = await on.handler(envelope.data, context)
+            facts = await handler(heard, context)
         except Conflict:
             continue
         if context.staged:
-            raise RuntimeError(f"{on.handler.__name__} stages writes but is not declared with ledger=True")
-        return _stamp(context, envelope.as_cause(), facts or ())
-    raise Conflict(f"{on.handler.__name__} kept meeting other writers")
+            raise RuntimeError(f"{handler.__name__} stages writes but is not declared with ledger=True")
+        return _stamp(context, cause, facts or ())
+    raise Conflict(f"{handler.__name__} kept meeting other writers")
 
 
 async def _by_ledger(context: Context, on: On, envelope: Envelope) -> list[Envelope]:
@@ -210,17 +210,9 @@ async def deliver_letter(runtime: Runtime, service: Service, letter: Letter, key
     cause = root_cause("letter", key, actor=f"system:{service.name}")
     if letter.correlation_id:
         cause = replace(cause, correlation_id=letter.correlation_id)
-    context = runtime.context(service, cause)
-    for _ in range(TRIES):
-        try:
-            facts = await handler(letter, context)
-        except Conflict:
-            continue
-        said = _stamp(context, cause, facts or ())
-        if said:
-            await runtime.bus.publish(said)
-        return
-    raise Conflict("the letter kept meeting other writers")
+    said = await _by_condition(runtime.context(service, cause), handler, letter, cause)
+    if said:
+        await runtime.bus.publish(said)
 
 
 def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envelope]:

@@ -62,3 +62,14 @@ class Problem(Exception):
         if self.errors:
             body["errors"] = self.errors
         return body
+
+
+def invalid_fields(errors: list[dict[str, str]], code: str = "VALIDATION_FAILED") -> Problem:
+    """The refusal of a request whose fields are at fault: ``{"field": "phone", "detail": "…"}`` for each."""
+    named = ", ".join(error["field"] or "body" for error in errors)
+    return Problem(422, code, "The request is not as it should be", f"See: {named}", errors)
+
+
+def invalid(field: str, detail: str, code: str = "VALIDATION_FAILED") -> Problem:
+    """The refusal of a request one of whose fields is at fault."""
+    return invalid_fields([{"field": field, "detail": detail}], code)

@@ -10,7 +10,7 @@ from fastapi import Query
 
 from libs.common.auth import Role
 from libs.common.context import Context, Done
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid
 from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
@@ -129,7 +129,7 @@ async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[
     job = await jobs.existing(ctx, job_id)
     changes = body.model_dump(exclude_unset=True, exclude={"state"})
     if body.state is not None and changes:
-        raise requests.invalid("state", "Change the state or the rest, one at a time.")
+        raise invalid("state", "Change the state or the rest, one at a time.")
     if body.state is not None:
         return await _to_state(job, body.state, None, ctx)
     return await _changed(job, changes, ctx)
@@ -208,7 +208,7 @@ async def list_recipients(
     """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
     job = await jobs.existing(ctx, job_id)
     if status is not None and status not in WORDS:
-        raise requests.invalid("status", f"Use one of: {', '.join(WORDS)}.")
+        raise invalid("status", f"Use one of: {', '.join(WORDS)}.")
     place, offset = _read_cursor(cursor)
     every = names(job)
     if status is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,7 +9,7 @@ from typing import Any
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.errors import EXPLANATIONS, problem_code
@@ -255,14 +254,7 @@ async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSend
             ),
         ),
     )
-    await asyncio.sleep(0)
     return Done(TestSendView(message_id=message), (said,))
-
-
-def invalid(field: str, detail: str, code: str = "VALIDATION_FAILED") -> Problem:
-    return Problem(
-        422, code, "The request is not as it should be", f"See: {field}", [{"field": field, "detail": detail}]
-    )
 
 
 def refused(why: Refusal, field: str) -> Problem:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from libs.common.context import Context, Done
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid, invalid_fields
 from libs.common.wire import TrimmedBody
 from libs.messaging.addresses import to_e164
 from libs.messaging.events.contacts import ContactDeleted
@@ -72,7 +72,7 @@ async def create_contact(body: CreateContact, ctx: Context) -> Done[Contact]:
     """Raises Problem: VALIDATION_FAILED names fields, CONTACT_EXISTS says who has the address."""
     given = _checked(body)
     if not any(given.get(name) for name in ("name", "phone", "email")):
-        raise _invalid([{"field": "phone", "detail": "Give a name, a phone number or an e-mail address."}])
+        raise invalid("phone", "Give a name, a phone number or an e-mail address.")
     contact = new_contact(ctx).model_copy(update=given)
     await _unclaimed(ctx, contact)
     after = save(ctx, None, contact)
@@ -110,9 +110,9 @@ async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: 
     """Records the evidence; an opt-in after an opt-out clears it. Raises Problem."""
     before = await existing(ctx, contact_id)
     if body.opted_in is None and body.allow_listed is None:
-        raise _invalid([{"field": "optedIn", "detail": "Give optedIn, allowListed or both."}])
+        raise invalid("optedIn", "Give optedIn, allowListed or both.")
     if Purpose.COMPLIANCE in body.purposes:
-        raise _invalid([{"field": "purposes", "detail": "compliance needs no consent; use service or marketing."}])
+        raise invalid("purposes", "compliance needs no consent; use service or marketing.")
     contact, evidence = before, None
     if body.allow_listed is not None:
         consent = contact.consent(channel).model_copy(update={"allow_listed": body.allow_listed})
@@ -198,7 +198,7 @@ def _checked(body: _Profile) -> dict[str, str | None]:
     if (zone := given.get("zone")) and not _is_zone(zone):
         errors.append({"field": "zone", "detail": "Write an IANA time zone, such as Europe/Berlin."})
     if errors:
-        raise _invalid(errors)
+        raise invalid_fields(errors)
     return given
 
 
@@ -207,8 +207,3 @@ def _is_zone(name: str) -> bool:
         return bool(ZoneInfo(name))
     except (ValueError, OSError, KeyError):
         return False
-
-
-def _invalid(errors: list[dict[str, str]]) -> Problem:
-    named = ", ".join(error["field"] for error in errors)
-    return Problem(422, "VALIDATION_FAILED", "The request is not as it should be", f"See: {named}", errors)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.context import Context, Done
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid
 from libs.common.event import Event
 from libs.messaging.events.contacts import SuppressionLifted
 from libs.messaging.events.inbound import AddressSuppressed, Unsubscribed
@@ -48,8 +48,7 @@ async def lift_suppression(contact_id: str, channel: Channel, reason: str, ctx: 
     before = await existing(ctx, contact_id)
     reason, was = reason.strip(), before.consent(channel).suppressed
     if not reason:
-        errors = [{"field": "reason", "detail": "Say why the address can be written to again."}]
-        raise Problem(422, "VALIDATION_FAILED", "The request is not as it should be", "See: reason", errors)
+        raise invalid("reason", "Say why the address can be written to again.")
     if was is None:
         raise Problem(404, "NOT_SUPPRESSED", f"The contact is not suppressed on {channel}")
     after = save(ctx, before, before.with_consent(channel, lifted(before.consent(channel), ctx.now)))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from libs.common.clock import derived_id, drawn_id, iso
 from libs.common.context import Context, Done, Page
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid
 from libs.common.store.ops import When
 from libs.common.wire import TrimmedBody
 from libs.messaging.events.dlq import ReplayJobChanged
@@ -49,21 +49,21 @@ class Ask(TrimmedBody):
 async def chosen(selection: Selection, ctx: Context) -> list[str]:
     """The ids that a selection comes to, each once. Raises Problem."""
     if (selection.ids is None) == (selection.filter is None):
-        raise _invalid("ids", "Give either ids or a filter.")
+        raise invalid("ids", "Give either ids or a filter.")
     if selection.filter is not None:
         return await select(ctx, selection.filter, selection.limit)
     ids = list(dict.fromkeys(selection.ids or ()))
     if len(ids) > selection.limit:
-        raise _invalid("limit", f"These are {len(ids)} letters; say limit={len(ids)} if that is what you want.")
+        raise invalid("limit", f"These are {len(ids)} letters; say limit={len(ids)} if that is what you want.")
     return ids
 
 
 async def ask_replay(body: AskReplay, ctx: Context) -> Done[ReplayJob]:
     """Make the job. What is not waiting is left out; nothing left is a Problem. Raises Problem."""
     if body.filter is not None and body.filter.state is not State.WAITING:
-        raise _invalid("filter.state", "A filter replays letters that wait; name quarantined ones by id, with force.")
+        raise invalid("filter.state", "A filter replays letters that wait; name quarantined ones by id, with force.")
     if body.force and not (body.ids and body.why):
-        raise _invalid("force", "Quarantined letters are replayed by id and with a reason (why).")
+        raise invalid("force", "Quarantined letters are replayed by id and with a reason (why).")
     ids = await chosen(body, ctx)
     if body.ids is not None:
         ids = await _waiting(ids, body.force, ctx)
@@ -156,13 +156,3 @@ def job_changed(job: ReplayJob, by: str, why: str, at: datetime) -> ReplayJobCha
         job_id=job.job_id, state=job.state, by=by, why=why, at=at, total=job.total, sent=job.sent, skipped=job.skipped,
         rate=job.rate,
     )  # fmt: skip
-
-
-def _invalid(field: str, detail: str) -> Problem:
-    return Problem(
-        422,
-        "VALIDATION_FAILED",
-        "The request is not as it should be",
-        f"See: {field}",
-        [{"field": field, "detail": detail}],
-    )

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from libs.common.errors import Problem
+from libs.common.errors import Problem, invalid_fields
 from libs.common.store.ops import BadCursor
 
 log = structlog.get_logger()
@@ -41,10 +41,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
         {"field": ".".join(str(part) for part in e["loc"] if part not in ("body", "query", "path")), "detail": e["msg"]}
         for e in error.errors()
     ]
-    named = ", ".join(e["field"] or "body" for e in errors)
-    return problem_response(
-        Problem(422, "VALIDATION_FAILED", "The request is not as it should be", f"See: {named}", errors)
-    )
+    return problem_response(invalid_fields(errors))
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -149,10 +149,8 @@ class Chunks:
         try:
             one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
             one.row = one.row.model_copy(update={"queued": one.event})
-            standing = await self._pipeline._permitted(one.event, ctx)
-            _outgoing, one.request, one.sender = await self._pipeline._rendered(one.event, standing, ctx)
-            await self._pipeline._placed(one.event, standing, ctx)
-            one.claim = self._pipeline._claim(one.row, one.event, one.sender, standing, 0.0, ctx)
+            standing, _outgoing, one.request, one.sender = await self._pipeline.prepared(one.event, ctx)
+            one.claim = self._pipeline.claim(one.row, one.event, one.sender, standing, 0.0, ctx)
         except Later as later:
             return later.until
         except PutOff as wait:
@@ -166,7 +164,7 @@ class Chunks:
 
     async def _through_gate(self, run: _Run, fits: list[_One], ctx: Context) -> list[Addressee]:
         """Slots for as many as get one; the rest come back."""
-        gate = await self._pipeline._gates.of(fits[0].sender, ctx)
+        gate = await self._pipeline.gates.of(fits[0].sender, ctx)
         now = ctx.now.timestamp()
         if gate.breaker.open:
             # Single messages probe; a chunk comes back when there is something to hope for.
@@ -194,13 +192,13 @@ class Chunks:
         return turned_away
 
     async def _slot(self, gate: Gate, one: _One, ctx: Context) -> Pass:
-        units = self._pipeline._channel.units(one.request)
+        units = self._pipeline.channel.units(one.request)
         visit = Visit(one.event.message_id, "", units, one.event.message_class)
         return Pass(gate, visit, await gate.slot(visit, ctx, lead=self._lead), 0.0, False)
 
     async def _out(self, ready: list[_One], ctx: Context) -> list[Event]:
         """Claim, look once more, send, record."""
-        client = await ctx.client(self._pipeline._channel.provider)
+        client = await ctx.client(self._pipeline.channel.provider)
         began = ctx.now
         said: list[Event] = []
         mine: list[tuple[_One, Delivery]] = []
@@ -229,11 +227,11 @@ class Chunks:
     async def _stopped(self, one: _One, ctx: Context) -> Delivery | None:
         assert one.claim is not None
         try:
-            await self._pipeline._permitted(one.event, ctx, lag=False)
+            await self._pipeline.permitted(one.event, ctx, lag=False)
         except Refused as refused:
             return steps.refused(one.claim, refused.why, ctx.now)
         except Exception as error:
-            return self._pipeline._concluded(one.claim, steps.not_begun(type(error).__name__), ctx)
+            return self._pipeline.concluded(one.claim, steps.not_begun(type(error).__name__), ctx)
         return None
 
     async def _sent(self, one: _One, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
@@ -243,16 +241,15 @@ class Chunks:
         except Exception as error:
             not_now = steps.not_begun(type(error).__name__)
         if not_now is not None:
-            return claim, self._pipeline._concluded(claim, not_now, ctx)
-        return claim, await self._pipeline._sent(claim, one.request, client, one.leave, ctx)
+            return claim, self._pipeline.concluded(claim, not_now, ctx)
+        return claim, await self._pipeline.call(claim, one.request, client, one.leave, ctx)
 
     async def _places(self, run: _Run, wanted: int, ctx: Context) -> int:
         """How many places there are at the provider; waits a moment if they are not worth beginning."""
-        allowed = self._pipeline._senders(ctx.settings)
-        sender = run.event.sender or (allowed[0] if allowed else None)
+        sender = self._pipeline.sender(run.event.sender, ctx)
         if sender is None or not wanted:
             return wanted  # rendering says what is wrong
-        free = (await self._pipeline._gates.of(sender, ctx)).bulkhead.free
+        free = (await self._pipeline.gates.of(sender, ctx)).bulkhead.free
         if free >= min(wanted, WORTH):
             return free
         await ctx.clock.sleep(FULL_SECONDS)

@@ -81,10 +81,10 @@ class Pipeline:
         prepare: Prepare | None = None,
         budget: Budget | None = None,
     ) -> None:
-        self._channel = channel
+        self.channel = channel
         self._budget = budget
         self._prepare = prepare
-        self._gates = Gates(channel.name, limits)
+        self.gates = Gates(channel.name, limits)
         self._senders = senders
         self._owner = drawn_id()
 
@@ -114,64 +114,70 @@ class Pipeline:
     async def _attempt(self, row: Delivery | None, event: MessageQueued, ctx: Context) -> Sequence[Event]:
         before = steps.ordered(row or fresh(event, ctx.now), event)
         try:
-            standing = await self._permitted(event, ctx)
-            outgoing, request, sender = await self._rendered(event, standing, ctx)
-            await self._placed(event, standing, ctx)
+            standing, outgoing, request, sender = await self.prepared(event, ctx)
         except PutOff as later:
             return await write(row, steps.put_off(before, later.why, later.until, ctx.now), ctx)
         except Refused as refused:
             return await write(row, steps.refused(before, refused.why, ctx.now), ctx)
-        visit = Visit(event.message_id, outgoing.to, self._channel.units(request), event.message_class)
-        gate = await self._gates.of(sender, ctx)
+        visit = Visit(event.message_id, outgoing.to, self.channel.units(request), event.message_class)
+        gate = await self.gates.of(sender, ctx)
         async with gate.admit(visit, ctx) as leave:
             if ctx.settings.send_mode == "DRY_RUN":
                 return await write(row, steps.rehearsed(before, sender, ctx.now), ctx)
-            client = await ctx.client(self._channel.provider)
-            claim = self._claim(before, event, sender, standing, leave.waited, ctx)
+            client = await ctx.client(self.channel.provider)
+            claim = self.claim(before, event, sender, standing, leave.waited, ctx)
             # Nothing is sent before the claim, and nothing if it does not succeed.
             elsewhere = await take(row, claim, ctx)
             if elsewhere is not None:
                 return elsewhere
             ended = await self._stopped(claim, event, leave, ctx)
             if ended is None:
-                ended = await self._sent(claim, request, client, leave, ctx)
+                ended = await self.call(claim, request, client, leave, ctx)
             return await record(claim, ended, ctx)
 
     async def _stopped(self, claim: Delivery, event: MessageQueued, leave: Pass, ctx: Context) -> Delivery | None:
         """What keeps a claimed message from being sent after all. A STOP that was applied before this read wins; one that
         is applied later finds the message already claimed."""
         try:
-            await self._permitted(event, ctx, lag=False)
+            await self.permitted(event, ctx, lag=False)
             not_now = await leave.ready(ctx)
         except Refused as refused:
             return steps.refused(claim, refused.why, ctx.now)
         except Exception as error:
             # Mended here, because only here it is certain that nothing went out.
             log.warning("not sent", message=claim.message_id, error=type(error).__name__)
-            return self._concluded(claim, NotSent(f"stopped before the call: {type(error).__name__}"), ctx)
-        return self._concluded(claim, not_now, ctx) if not_now else None
+            return self.concluded(claim, NotSent(f"stopped before the call: {type(error).__name__}"), ctx)
+        return self.concluded(claim, not_now, ctx) if not_now else None
 
-    async def _sent(self, claim: Delivery, request: Request, client: object, leave: Pass, ctx: Context) -> Delivery:
+    async def call(self, claim: Delivery, request: Request, client: object, leave: Pass, ctx: Context) -> Delivery:
         """The one call. It is over, or given up as unknown, before the claim is."""
         outcome: Outcome
         left = steps.seconds_left(claim, ctx.now) - RECORD_SECONDS
         if left <= 0:
-            return self._concluded(claim, NotSent("the claim ran out before the call"), ctx)
+            return self.concluded(claim, NotSent("the claim ran out before the call"), ctx)
         try:
             async with asyncio.timeout(left):
-                outcome = await self._channel.send(request, client)
+                outcome = await self.channel.send(request, client)
         except Exception as error:
             outcome = Unknown(f"no outcome: {type(error).__name__}")
         leave.note(outcome, ctx)
-        return self._concluded(claim, outcome, ctx)
+        return self.concluded(claim, outcome, ctx)
 
-    def _concluded(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
+    def concluded(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
         luck = luck_of(f"{claim.message_id}{claim.attempt}")
         ended = steps.concluded(claim, outcome, ctx.now, luck, ctx.settings.window_scale)
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended
 
-    async def _permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
+    async def prepared(self, event: MessageQueued, ctx: Context) -> tuple[Standing, Outgoing, Request, str]:
+        """Allowed, rendered, and counted where the day is limited: permission, what goes out, the provider's request, its
+        sender. Raises Refused, PutOff and Later."""
+        standing = await self.permitted(event, ctx)
+        outgoing, request, sender = await self._rendered(event, standing, ctx)
+        await self._placed(event, standing, ctx)
+        return standing, outgoing, request, sender
+
+    async def permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
         """Our copy of the permission, if it and the template allow the message. Raises Refused; with ``lag``, which is before
         the claim, also PutOff, and Later while a copy may lag behind."""
         copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
@@ -194,6 +200,10 @@ class Pipeline:
             )
         raise Refused(why)
 
+    def sender(self, named: str | None, ctx: Context) -> str | None:
+        """Who sends: the one that is named, else the first that may."""
+        return named or next(iter(self._senders(ctx.settings)), None)
+
     async def _placed(self, event: MessageQueued, standing: Standing, ctx: Context) -> None:
         """Count it where the day is limited; a dry run counts nowhere. Raises PutOff."""
         if ctx.settings.send_mode == "LIVE":
@@ -206,7 +216,7 @@ class Pipeline:
         if isinstance(content, Refusal):
             raise Refused(content)
         allowed = self._senders(ctx.settings)
-        sender = event.sender or (allowed[0] if allowed else None)
+        sender = self.sender(event.sender, ctx)
         if sender is None:
             raise Refused(Refusal(ErrorCode.MISCONFIGURED, "No sender is named, and none is set."))
         # Whoever wrote STOP to a number of ours is answered from there, whatever else may send.
@@ -223,16 +233,16 @@ class Pipeline:
             event.contact_id,
             event.job_id,
         )
-        account = Account(sender, ctx.settings.senders_of(self._channel.name).parameters_of(sender))
+        account = Account(sender, ctx.settings.senders_of(self.channel.name).parameters_of(sender))
         try:
-            outgoing = await with_ready_files(outgoing, event, sender, self._channel, ctx)
+            outgoing = await with_ready_files(outgoing, event, sender, self.channel, ctx)
             if self._prepare is not None:
                 account = await self._prepare(outgoing, account, ctx)
-            return outgoing, self._channel.render(outgoing, account), sender
+            return outgoing, self.channel.render(outgoing, account), sender
         except Invalid as invalid:
             raise Refused(Refusal(invalid.code, invalid.detail)) from None
 
-    def _claim(
+    def claim(
         self, before: Delivery, event: MessageQueued, sender: str, standing: Standing, waited: float, ctx: Context
     ) -> Delivery:
         notes = [

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from libs.common.item import Index, Item, Table
+from libs.common.item import Item, Table
 from libs.common.ledger import LedgerEntry
-from libs.common.service import Bucket, Feed, Grant, On, Secret, Service
+from libs.common.service import Bucket, Grant, On, Secret, Service
 
 #: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
 VISIBILITY_SECONDS = 30
@@ -291,6 +291,3 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
         elif isinstance(need, Grant):
             yield GrantSpec(service.name, need.actions, need.resources)
-
-
-__all__ = ["Feed", "Index", "Names", "Topology", "filter_policy", "letter_queues", "owned", "queues_of", "topology"]

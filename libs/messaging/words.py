@@ -72,11 +72,6 @@ RANK: dict[Status, int] = {
     Status.RECEIVED: 90,
 }
 
-#: Statuses from which only a provider's report leads on.
-TERMINAL = frozenset(
-    {Status.SUPPRESSED, Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.READ, Status.UNKNOWN, Status.RECEIVED}
-)
-
 
 def rises(old: Status, new: Status) -> bool:
     """Whether a report of ``new`` changes a message that stands at ``old``."""

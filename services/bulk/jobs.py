@@ -14,7 +14,6 @@ from services.bulk.model import ACTIVE, WITHOUT_APPROVAL, BulkJob
 
 #: Receipts come for as long as this after a job has finished; then its report is final.
 SETTLING = timedelta(hours=72)
-LIVE: frozenset[JobState] = frozenset({"planning", "scheduled", "running", "paused", "cancelling"})
 
 
 async def existing(ctx: Context, job_id: str) -> BulkJob:

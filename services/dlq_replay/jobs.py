@@ -20,7 +20,6 @@ from services.dlq_replay.model import CHUNK, JOBS_KEPT, Action, ReplayChunk, Rep
 USUAL, MOST = 100, 10_000
 #: Letters a second. The slowest still comes to look at its job several times within a lease.
 USUAL_RATE, SLOWEST, FASTEST = 10.0, 0.5, 500.0
-LISTED_AT_ONCE = 50
 
 Why = Annotated[str, Field(max_length=500)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]

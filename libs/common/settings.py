@@ -105,6 +105,11 @@ class Settings(BaseModel):
         return self.senders.get(channel, Senders())
 
     @property
+    def whatsapp_numbers(self) -> list[str]:
+        """``whatsapp_phone_number_ids`` one by one, the default first."""
+        return [part.strip() for part in self.whatsapp_phone_number_ids.split(",") if part.strip()]
+
+    @property
     def prefix(self) -> str:
         return f"wecare-{self.stage}"
 

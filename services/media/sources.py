@@ -85,10 +85,9 @@ def _phone_number(event: MessageReceived, ctx: Context) -> str:
     told: Any = event.details.get("phoneNumberArn")
     if isinstance(told, str) and told:
         return told
-    ids = [each.strip() for each in ctx.settings.whatsapp_phone_number_ids.split(",") if each.strip()]
-    if not ids:
+    if not ctx.settings.whatsapp_numbers:
         raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
-    return ids[0]
+    return ctx.settings.whatsapp_numbers[0]
 
 
 async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> str:

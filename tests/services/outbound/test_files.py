@@ -25,7 +25,6 @@ from services.outbound.channel import Account, Outgoing, Request
 from services.outbound.family import sender
 from services.outbound.rates import Limits
 from services.outbound.whatsapp.channel import WhatsApp
-from services.outbound.whatsapp.service import phone_number_ids
 from tests.services.outbound.kit import SENDER, Fake, NoAws, accepts, message, permission
 
 MB = 1024 * 1024
@@ -261,7 +260,7 @@ async def w(simulator: Simulator, emulator: dict[str, str], monkeypatch: pytest.
         monkeypatch.setenv(name, emulator[name])
     numbers = f"{demo.PHONE_NUMBER_ID},{demo.SECOND_PHONE_NUMBER_ID}"
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=numbers)
-    ours = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=phone_number_ids)
+    ours = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers)
     environment = {**emulator, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}
     async with Aws(environment=environment) as aws, World([ours], settings=settings, aws=aws) as running:
         await (await aws.client("s3")).create_bucket(Bucket=BUCKET)

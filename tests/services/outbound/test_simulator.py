@@ -21,7 +21,6 @@ from services.outbound.family import sender
 from services.outbound.model import Delivery
 from services.outbound.rates import Limits
 from services.outbound.whatsapp.channel import WhatsApp
-from services.outbound.whatsapp.service import phone_number_ids
 from services.outbound.whatsapp.service import service as whatsapp
 from tests.services.outbound.kit import NAME, message, permission, row
 
@@ -40,7 +39,7 @@ async def w(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(door, "READ_SECONDS", 0.3)
     keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    service = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=phone_number_ids)
+    service = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers)
     async with (
         Aws(environment={**keys, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}) as aws,
         World([service], settings=settings, aws=aws, times=1) as running,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.smoke.client import until
+from deploy.smoke.client import Http, until
 from deploy.smoke.platform import TEMPLATE, Platform
 from libs.common.discover import ROOT, discover
 from libs.common.event import Envelope, Event, following, root_cause
@@ -34,7 +34,10 @@ FEEDS = {
     "whatsapp": "whatsapp/eum-social.event.template_status.approved.json",
     "email": "email/ses.event.Delivery.json",
     "sms-voice": "sms/sms.event.TEXT_DELIVERED.json",
+    "sms-voice-inbound": "sms/sms.inbound.text.json",
 }
+#: Who writes in the cases, and numbers that no other test writes to or from.
+IN_THE_CASES, STRANGER, OTHER = "+12025550143", "+12065550188", "+12065550187"
 MAIL = b"From: ann@example.com\r\nTo: us@example.com\r\nSubject: Hi\r\nMessage-ID: <1@example.com>\r\n\r\nHello\r\n"
 #: Without what was put off: a receipt of nobody's message waits for one for a quarter of an hour.
 DEPTHS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -48,10 +51,17 @@ class Queue:
         self._sqs = on.stack.client("sqs")
         self._url, self._dlq = (self._sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in (spec.name, spec.dlq))
 
+    def put(self, body: str, attributes: dict[str, str]) -> None:
+        """As its topic brings it."""
+        self._send(self._url, body, attributes)
+
     def bury(self, body: str, attributes: dict[str, str]) -> None:
         """As SQS's own redrive does it: the message as it was."""
+        self._send(self._dlq, body, attributes)
+
+    def _send(self, url: str, body: str, attributes: dict[str, str]) -> None:
         typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        self._sqs.send_message(QueueUrl=self._dlq, MessageBody=body, MessageAttributes=typed)
+        self._sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=typed)
 
     def let_die(self, texts: list[str]) -> None:
         """Move the messages in which these texts stand to the dead letters; whatever else is waiting stays."""
@@ -223,8 +233,8 @@ def _letter(spec: QueueSpec, mail: EmailStored) -> tuple[str, dict[str, str], st
     """Body, attributes, and a text that tells the letter."""
     stranger = f"stranger-{uuid.uuid4().hex[:12]}"
     if spec.feed:
-        body = json.loads((CASES / FEEDS.get(spec.feed, "")).read_text())
-        return json.dumps({**body, "stranger": stranger}), {}, stranger
+        told = json.loads((CASES / FEEDS[spec.feed]).read_text().replace(IN_THE_CASES, STRANGER))
+        return json.dumps({**told, "stranger": stranger}), {}, stranger
     event = _heard(spec, mail, stranger)
     now = datetime.now(UTC)
     envelope: Envelope = following(root_cause("test", stranger), [event], source="test", now=now)[0]
@@ -233,10 +243,8 @@ def _letter(spec: QueueSpec, mail: EmailStored) -> tuple[str, dict[str, str], st
 
 def test_a_letter_of_every_queue_of_every_service_is_replayed_to_success(on: Platform, mail: EmailStored) -> None:
     before = len(on.simulator.get("/control/ledger")["entries"])
-    specs = [spec for spec in WHOLE.queues if not spec.feed or spec.feed in FEEDS]
-    assert {spec.service for spec in specs} == {spec.service for spec in WHOLE.queues}
     told: dict[str, str] = {}
-    for spec in specs:
+    for spec in WHOLE.queues:
         body, attributes, text = _letter(spec, mail)
         queue(on, spec.name.removeprefix(f"{WHOLE.prefix}-")).bury(body, attributes)
         told[spec.name] = text
@@ -248,9 +256,40 @@ def test_a_letter_of_every_queue_of_every_service_is_replayed_to_success(on: Pla
     depths = {each["queue"]: each["waiting"] for each in on.viewer.get("/api/dlq/groups")["queues"]}
     assert all(depths[name] >= 1 for name in letters)
     done(on, replay(on, list(letters.values())))
-    for spec in specs:
+    for spec in WHOLE.queues:
         until(f"{spec.name} to be empty", queue(on, spec.name.removeprefix(f"{WHOLE.prefix}-")).empty)
     states = {name: on.viewer.get(f"/api/dlq/{each}") for name, each in letters.items()}
     failed = {name: each["text"] for name, each in states.items() if each["state"] != "replayed"}
     assert failed == {}
+    assert {each["queue"] for each in states.values()} == {spec.name for spec in WHOLE.queues}
+    until("the customer's SMS to have arrived", lambda: _texts_of(on, STRANGER) == ["Where is my order?"])
     assert len(on.simulator.get("/control/ledger")["entries"]) == before
+
+
+def _texts_of(on: Platform, phone: str) -> list[str]:
+    """What somebody wrote to us, whom we may not know."""
+    found = on.operator.get("/api/contacts/search", q=phone)["items"]
+    return [message["content"]["body"] for each in found for message in on.inbound_of(each["contactId"])]
+
+
+def test_an_event_that_nobody_could_read_is_put_right_by_an_admin_and_replayed_to_success(on: Platform) -> None:
+    event = PreferenceChanged(channel=Channel.SMS, address=OTHER, scope="marketing", wanted=False, at=datetime.now(UTC))
+    envelope: Envelope = following(root_cause("test", OTHER), [event], source="test", now=datetime.now(UTC))[0]
+    wire = envelope.to_wire()
+    wire["data"]["wanted"] = "perhaps"
+    queue(on, "contacts").put(json.dumps(wire), envelope.attributes())
+    (letter,) = kept(on, envelope.id)
+    assert (letter["cause"], letter["service"]) == ("malformed", "contacts")
+    ask = {"ids": [letter["dlqMessageId"]]}
+    assert on.viewer.call("POST", "/api/dlq/simulate", ask)["outcomes"] == {"dies_again": 1}
+    path = f"/api/dlq/{letter['dlqMessageId']}/edit"
+    right = {"data": {**wire["data"], "wanted": False}, "why": "they said no"}
+    on.operator.call("POST", path, right, expect=403)
+    with Http(on.stack.api_url, on.stack.token("ADMIN")) as admin:
+        admin.call("POST", path, right)
+    assert on.viewer.call("POST", "/api/dlq/simulate", ask)["outcomes"] == {"ready": 1}
+    done(on, replay(on, ask["ids"]))
+    until("the contact to be known", lambda: on.operator.get("/api/contacts/search", q=OTHER)["items"])
+    shown = on.viewer.get(f"/api/dlq/{letter['dlqMessageId']}")
+    assert (shown["state"], shown["event"]["data"]["wanted"]) == ("replayed", "perhaps"), "the original is kept"
+    assert [each["what"] for each in shown["history"]] == ["edited", "replayed"]

@@ -220,6 +220,8 @@ def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envel
     for fact in facts:
         if type(fact) not in context.service.says:
             raise RuntimeError(f"{context.service.name} says {fact.TYPE} without declaring it")
+        if context.service.counts is not None:
+            context.service.counts(fact)
     return following(cause, facts, source=context.service.name, now=context.now)
 
 

@@ -121,6 +121,8 @@ class Service:
     #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
     #: events that follow. A letter leaves its queue only once this has returned.
     hears_letters: Handler | None = None
+    #: Is told each event that the service is about to say, for metrics; once more when it is said again.
+    counts: Callable[[Event], None] | None = None
 
     def lanes(self) -> list[str]:
         """The lanes of its queues: ``""`` is the service's own queue."""

@@ -14,7 +14,7 @@ from libs.messaging.events.inbound import (
     ReceiptReceived,
     Unsubscribed,
 )
-from services.inbound import handlers, http
+from services.inbound import handlers, http, unknown
 from services.inbound.channels import email, sms_two_way, sms_voice, whatsapp
 
 #: One AWS service reports on SMS, MMS, voice and RCS, and brings what people answer by SMS and RCS.
@@ -40,6 +40,7 @@ service = Service(
         Unsubscribed,
     ],
     serves=http.router,
+    counts=unknown.count,
     needs=[
         Bucket(handlers.MAIL, days=30),
         Secret(unsubscribe.SECRET),

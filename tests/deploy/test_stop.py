@@ -23,11 +23,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.mark.parametrize("also", [(), ("--no-worker",)])
 def test_what_serves_http_drains_at_a_signal(stack: Stack, tmp_path: Path, also: tuple[str, ...]) -> None:
-    (port,) = free_ports(1)
+    port, health = free_ports(2)
     with (tmp_path / "log").open("wb") as log:
-        argv = [sys.executable, "-m", "libs.common.run", "contacts", "--http", str(port), *also]
+        ports = ("--http", str(port), "--health-port", str(health))
+        argv = [sys.executable, "-m", "libs.common.run", "contacts", *ports, *also]
         process = subprocess.Popen(argv, env=stack.env, cwd=ROOT, stdout=log, stderr=log)
         _await(process, f"http://127.0.0.1:{port}/health")
+        _await(process, f"http://127.0.0.1:{health}/metrics")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, (tmp_path / "log").read_text()
     assert ("worker stopped" in (tmp_path / "log").read_text()) is not bool(also)

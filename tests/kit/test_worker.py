@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from deploy.local import resources
+from libs.common import metrics
 from libs.common.aws import Aws
 from libs.common.bus.base import Bus, Record
 from libs.common.bus.memory import MemoryBus
@@ -306,6 +307,10 @@ async def test_a_signal_stops_the_process_gently_and_health_is_told_meanwhile() 
         answer = await http.get(f"http://127.0.0.1:{port}/health")
         assert (answer.status_code, answer.json()["alive"]) == (200, True)
         assert set(answer.json()["queues"]) == {QUEUE, f"{QUEUE}-slow"}
+        metrics.count("greetings_lost", channel="sms")
+        told = await http.get(f"http://127.0.0.1:{port}/metrics")
+        assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'wecare_greetings_lost_total{channel="sms"} 1' in told.text.splitlines()
         os.kill(os.getpid(), signal.SIGTERM)
         await running
         assert (await http.get(f"http://127.0.0.1:{port}/health")).status_code == 503

@@ -34,19 +34,16 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
             app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
         )
         server = uvicorn.Server(config)
-        if not work:
-            _survive_signals(lambda: None)
-            await server.serve()
-            return
-        worker = Worker(runtime, services, consumed(services, ours.prefix))
+        worker = Worker(runtime, services, consumed(services, ours.prefix) if work else [])
         _survive_signals(worker.stop)
         health = await serve_health(worker, health_port, host) if health_port is not None else None
-        working = asyncio.create_task(worker.run())
+        working = asyncio.create_task(worker.run()) if work else None
         try:
             await server.serve()
         finally:
             worker.stop()
-            await working
+            if working is not None:
+                await working
             if health is not None:
                 health.close()
 

@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Sequence
 
+from libs.common import metrics
 from libs.common.discover import consumed, discover
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
@@ -42,16 +43,14 @@ def host_for(ours: Settings) -> str:
 
 
 async def serve_health(worker: Worker, port: int, host: str) -> asyncio.Server:
-    """``GET`` anything: 200 while every queue is being asked, else 503; the body tells about each queue. It holds names
-    and numbers only."""
+    """``GET /metrics``: what this process counted, for Prometheus. ``GET`` anything else: 200 while every queue is being asked,
+    else 503; the body tells about each queue. Both hold names and numbers only."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=2)
-            told = worker.health()
-            body = json.dumps(told).encode()
-            status = b"200 OK" if told["alive"] else b"503 Service Unavailable"
-            writer.write(b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n" % status)
+            asked = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=2)
+            status, kind, body = _metrics() if asked.startswith(b"GET /metrics ") else _health(worker)
+            writer.write(b"HTTP/1.1 %b\r\nContent-Type: %b\r\n" % (status, kind))
             writer.write(b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
             await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
@@ -60,3 +59,12 @@ async def serve_health(worker: Worker, port: int, host: str) -> asyncio.Server:
             writer.close()
 
     return await asyncio.start_server(answer, host, port)
+
+
+def _health(worker: Worker) -> tuple[bytes, bytes, bytes]:
+    told = worker.health()
+    return b"200 OK" if told["alive"] else b"503 Service Unavailable", b"application/json", json.dumps(told).encode()
+
+
+def _metrics() -> tuple[bytes, bytes, bytes]:
+    return b"200 OK", b"text/plain; version=0.0.4", metrics.exposition().encode()

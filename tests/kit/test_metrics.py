@@ -1,0 +1,93 @@
+"""Counters: what a line of the log tells CloudWatch, what a process tells Prometheus, and that neither grows without end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from libs.common import metrics
+from libs.common.log import configure
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """Nothing is counted yet; what the log says from now on."""
+    written = StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    monkeypatch.setattr(metrics, "_counts", Counter())
+    monkeypatch.setattr(metrics, "_values", {})
+    configure("WARNING")
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    structlog.reset_defaults()
+
+
+def test_a_count_is_a_line_of_which_cloudwatch_makes_a_metric_in_all_and_by_dimension(lines: Lines) -> None:
+    metrics.count("toys_broken", channel="sms", word="TEXT_TELEPORTED")
+    (line,) = lines()
+    assert (line["toys_broken"], line["channel"], line["word"]) == (1, "sms", "TEXT_TELEPORTED")
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "WECARE",
+            "Dimensions": [[], ["channel", "word"]],
+            "Metrics": [{"Name": "toys_broken", "Unit": "Count"}],
+        }
+    ]
+    assert line["_aws"]["Timestamp"] > 1_700_000_000_000
+
+
+def test_without_dimensions_it_is_counted_in_all_only(lines: Lines) -> None:
+    metrics.count("toys_sold")
+    (line,) = lines()
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[]]
+    assert metrics.exposition() == "# TYPE wecare_toys_sold_total counter\nwecare_toys_sold_total{} 1\n"
+
+
+def test_a_process_tells_what_it_counted() -> None:
+    for channel in ("sms", "email", "sms"):
+        metrics.count("toys_broken", channel=channel)
+    assert metrics.exposition().splitlines() == [
+        "# TYPE wecare_toys_broken_total counter",
+        'wecare_toys_broken_total{channel="email"} 1',
+        'wecare_toys_broken_total{channel="sms"} 2',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("Rendering Failure", "Rendering_Failure"),
+        ('a"}\n1 # b\\', "a_1_b"),
+        ("tökén", "t_k_n"),
+        ("for ann@example.com", "for_email"),
+        ("+1 202 555 0123", "phone"),
+        ("of_12025550123", "of"),
+        ("x" * 1_000, "x" * 40),
+        ("", "other"),
+        ("***", "other"),
+    ],
+)
+def test_a_value_from_outside_is_cleaned_and_cut_and_tells_nothing_about_anybody(
+    value: str, told: str, lines: Lines
+) -> None:
+    metrics.count("toys_broken", word=value)
+    assert [line["word"] for line in lines()] == [told]
+    assert metrics.exposition().splitlines()[1] == f'wecare_toys_broken_total{{word="{told}"}} 1'
+
+
+def test_values_without_end_are_counted_as_one(lines: Lines) -> None:
+    for n in range(1_000):
+        metrics.count("toys_broken", channel="sms", word=f"word{n}")
+    metrics.count("toys_broken", channel="sms", word="word0")
+    told = metrics.exposition().splitlines()
+    assert len(told) == 1 + metrics.MOST_VALUES + 1
+    assert 'wecare_toys_broken_total{channel="sms",word="other"} 950' in told
+    assert 'wecare_toys_broken_total{channel="sms",word="word0"} 2' in told
+    assert len({line["word"] for line in lines()}) == metrics.MOST_VALUES + 1

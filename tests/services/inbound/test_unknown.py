@@ -1,0 +1,180 @@
+"""What a provider says and we have no word for: it is kept raw with status ``unknown``, counted, and breaks nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.common import metrics
+from libs.common.testing.world import World
+from libs.messaging.content import Raw
+from libs.messaging.events.inbound import AccountNoticed, MessageReceived, ReceiptReceived
+from services.inbound.service import service
+from tests.services.inbound.test_webhooks_meta import meta
+
+CASES = Path("services/inbound/channels/cases")
+NUMBER = "+12025550143"
+
+
+def sample(name: str, **fields: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((CASES / f"{name}.json").read_text())
+    return found | fields
+
+
+def whatsapp(name: str, **fields: Any) -> dict[str, Any]:
+    """A sample with more members in its message or status, and everywhere around it."""
+    told = sample(f"whatsapp/eum-social.event.{name}", shoeSize=43)
+    entry = json.loads(told["whatsAppWebhookEntry"])
+    value = entry["changes"][0]["value"]
+    for part in (entry, entry["changes"][0], value, *value.get("messages", []), *value.get("statuses", [])):
+        part |= fields
+    return told | {"whatsAppWebhookEntry": json.dumps(entry)}
+
+
+def email(name: str, **fields: Any) -> dict[str, Any]:
+    told = sample(f"email/ses.{name}")
+    for part in (told, *(each for each in told.values() if isinstance(each, dict))):
+        part |= fields
+    return told
+
+
+def counted(channel: str, kind: str, word: str) -> int:
+    """As ``GET /metrics`` tells it."""
+    labels = f'channel="{channel}",kind="{kind}",word="{word}"'
+    found = re.search(rf"^wecare_inbound_unknown_total{{{labels}}} (\d+)$", metrics.exposition(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+OF_TOMORROW = {"eventType": "Hologram", "mail": email("event.Send")["mail"], "hologram": {"depth": 3}}
+WITHOUT_MAIL = {"eventType": "Quota Reached", "quota": 5}
+
+
+@pytest.mark.parametrize(
+    ("feed", "unknown", "known", "channel", "word", "raw"),
+    [
+        ("whatsapp", whatsapp("status.word-of-tomorrow"), whatsapp("status.read"), "whatsapp", "played", {}),
+        (
+            "sms-voice", sample("sms/sms.event.type-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "sms",
+            "TEXT_TELEPORTED", {"messageStatusDescription": "Message has been teleported", "beamStrength": 7},
+        ),
+        (
+            "sms-voice", sample("voice/voice.event.type-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "voice",
+            "VOICE_WHISPERED", {"messageStatus": "WHISPERED"},
+        ),
+        (
+            "sms-voice", sample("rcs/rcs.event.type-of-tomorrow"), sample("rcs/rcs.event.RCS_READ"), "rcs",
+            "RCS_SCREENSHOT", {"messageStatusDescription": "Recipient took a picture"},
+        ),
+        ("email", OF_TOMORROW, email("event.Delivery"), "email", "Hologram", {"hologram": {"depth": 3}}),
+    ],
+)  # fmt: skip
+async def test_an_unknown_status_is_kept_and_counted_and_its_neighbours_go_through(
+    feed: str, unknown: dict[str, Any], known: dict[str, Any], channel: str, word: str, raw: dict[str, Any]
+) -> None:
+    before = counted(channel, "status", word)
+    async with World([service]) as world:
+        for each in (known, unknown, known):
+            await world.feed(feed, each)
+        receipts = world.said(ReceiptReceived)
+        assert sorted(each.status == "unknown" for each in receipts) == [False, True]
+        (kept,) = (each for each in receipts if each.status == "unknown")
+        assert (kept.channel, kept.provider_status) == (channel, word)
+        assert raw.items() <= kept.details.items()
+        assert world.letters() == []
+    assert counted(channel, "status", word) > before
+
+
+@pytest.mark.parametrize(
+    ("feed", "unknown", "known", "channel", "word", "raw"),
+    [
+        (
+            "whatsapp", whatsapp("field-of-tomorrow"), whatsapp("status.read"), "whatsapp", "account_horoscope",
+            {"field": "account_horoscope", "value": {"event": "RISING"}},
+        ),
+        (
+            "sms-voice", sample("sms/sms.event.service-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "sms",
+            "FAX_SENT", {"field": "FAX_SENT", "value": sample("sms/sms.event.service-of-tomorrow")},
+        ),
+        ("email", WITHOUT_MAIL, email("event.Delivery"), "email", "Quota_Reached", {"value": WITHOUT_MAIL}),
+    ],
+)  # fmt: skip
+async def test_an_unknown_event_is_kept_and_counted_and_its_neighbours_go_through(
+    feed: str, unknown: dict[str, Any], known: dict[str, Any], channel: str, word: str, raw: dict[str, Any]
+) -> None:
+    before = counted(channel, "notice", word)
+    async with World([service]) as world:
+        for each in (known, unknown, known):
+            await world.feed(feed, each)
+        (kept,) = world.said(AccountNoticed)
+        assert (kept.channel, kept.kind) == (channel, "unknown")
+        assert raw.items() <= kept.details.items()
+        assert [each.status for each in world.said(ReceiptReceived)] != ["unknown"]
+        assert world.letters() == []
+    assert counted(channel, "notice", word) > before
+
+
+@pytest.mark.parametrize(
+    ("feed", "told", "channel", "word"),
+    [
+        ("whatsapp", whatsapp("inbound.type-of-tomorrow"), "whatsapp", "hologram"),
+        ("sms-voice-inbound", sample("rcs/rcs.inbound.suggestion-broken"), "rcs", "suggestion"),
+    ],
+)
+async def test_a_message_of_an_unknown_kind_is_kept_and_counted(
+    feed: str, told: dict[str, Any], channel: str, word: str
+) -> None:
+    before = counted(channel, "content", word)
+    async with World([service]) as world:
+        await world.feed(feed, told)
+        (kept,) = world.said(MessageReceived)
+        assert isinstance(kept.content, Raw)
+    assert counted(channel, "content", word) > before
+
+
+async def test_what_comes_through_metas_door_is_counted_too(world: World) -> None:
+    before = {word: counted("whatsapp", "notice", word) for word in ("account_horoscope", "unread")}
+    entry = json.loads(whatsapp("field-of-tomorrow")["whatsAppWebhookEntry"])
+    entry["changes"].append("no change at all")
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    assert (await meta(world, body)).status_code == 200
+    assert len(world.said(AccountNoticed)) == 2
+    assert all(counted("whatsapp", "notice", word) > n for word, n in before.items())
+
+
+@pytest.mark.parametrize(
+    ("feed", "told", "status"),
+    [
+        ("whatsapp", whatsapp("status.read", shoeSize=43, hat={"felt": [1]}), "read"),
+        ("sms-voice", sample("sms/sms.event.TEXT_DELIVERED", shoeSize=43, hat={"felt": [1]}), "delivered"),
+        ("email", email("event.Delivery", shoeSize=43, hat={"felt": [1]}), "delivered"),
+    ],
+)
+async def test_members_that_nobody_knows_change_nothing_about_an_event_that_we_know(
+    feed: str, told: dict[str, Any], status: str
+) -> None:
+    before = metrics.exposition()
+    async with World([service]) as world:
+        await world.feed(feed, told)
+        assert [each.status for each in world.said(ReceiptReceived)] == [status]
+        assert world.letters() == []
+    assert metrics.exposition() == before
+
+
+async def test_members_that_nobody_knows_change_nothing_about_a_message(world: World) -> None:
+    await world.feed("whatsapp", whatsapp("inbound.text", shoeSize=43, hat={"felt": [1]}))
+    await world.feed("sms-voice-inbound", sample("sms/sms.inbound.text", shoeSize=43, hat={"felt": [1]}))
+    await world.feed("email", email("inbound.Received.sns-action", shoeSize=43, hat={"felt": [1]}))
+    assert {each.content.kind for each in world.said(MessageReceived)} == {"text", "email"}
+    assert len(world.said(MessageReceived)) == 3
+    assert world.letters() == []
+
+
+async def test_what_is_counted_tells_nothing_about_anybody(world: World) -> None:
+    told = sample("sms/sms.event.service-of-tomorrow", eventType=f"FAX {NUMBER}", destinationPhoneNumber=NUMBER)
+    await world.feed("sms-voice", told)
+    assert counted("sms", "notice", "FAX_phone")
+    assert NUMBER[2:] not in metrics.exposition()

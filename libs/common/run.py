@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--all", action="store_true", help="work for every service under services/")
     parser.add_argument("--http", type=int, metavar="PORT", help="serve their HTTP routes on this port, too")
     parser.add_argument("--no-worker", action="store_true", help="serve HTTP only, leave the queues to other processes")
-    parser.add_argument("--health-port", type=int, metavar="PORT", help="tell there how queues are doing, and at /metrics counters")
+    parser.add_argument("--health-port", type=int, metavar="PORT", help="how the queues are doing, and /metrics, there")
     chosen = parser.parse_args(arguments)
     if bool(chosen.services) == chosen.all:
         parser.error("name services, or say --all")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from contextlib import ExitStack
 from typing import Any, Self
+
+import httpx
 
 from deploy.local.stack import Stack
 from deploy.smoke.client import Failed, Http, require, until
 
 RANK = ["queued", "deferred", "claimed", "uncertain", "unknown", "sent", "failed", "delivered", "read"]
+#: Refusals that end once the others have heard of the contact, the consent, the file, or that somebody wrote in.
+NOT_YET = ("CONTACT_", "NO_CONSENT", "FILE_NOT_FOUND", "TEMPLATE_REQUIRED")
 TEMPLATE = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {"1": "Ann", "2": "A-17"}}
 
 
@@ -51,17 +56,17 @@ class Platform:
         return self.operator.call("POST", "/api/messages", body, expect=expect)
 
     def send_when_known(self, contact_id: str, content: dict[str, Any], **more: Any) -> str:
-        """Send; until the consent has reached the other services they refuse, which is as it should be."""
+        """Send; until what it needs has reached the other services they refuse, which is as it should be."""
 
         def attempt() -> str | None:
             try:
                 return str(self.send(contact_id, content, **more)["messageId"])
             except Failed as failed:
-                if "NO_CONSENT" in str(failed) or "CONTACT_" in str(failed):
+                if any(code in str(failed) for code in NOT_YET):
                     return None
                 raise
 
-        return str(until("the consent to be known to the senders", attempt))
+        return str(until("contact, consent, window and file to be known to the senders", attempt))
 
     def status(self, message_id: str) -> str:
         return str(self.operator.get(f"/api/messages/{message_id}")["status"])
@@ -90,6 +95,32 @@ class Platform:
         if channel == "whatsapp":
             body["profile_name"] = "Ann Example"
         self.simulator.call("POST", f"/control/inbound/{channel}", body)
+
+    def picture_in(self, phone: str, data: bytes, times: int = 1) -> None:
+        """Somebody sends us what they call a PNG, on WhatsApp."""
+        body = {
+            "from": phone,
+            "type": "image",
+            "mime_type": "image/png",
+            "data": b64encode(data).decode(),
+            "times": times,
+        }
+        self.simulator.call("POST", "/control/inbound/whatsapp", body)
+
+    def upload(self, data: bytes, content_type: str, filename: str, *, state: str = "ready", **more: Any) -> str:
+        """Through the presigned URL, as a browser does it, to the state that is expected; returns the file's id."""
+        body = {"filename": filename, "contentType": content_type, "size": len(data), **more}
+        asked = self.operator.call("POST", "/api/media", body, expect=201)
+        link = asked["upload"]
+        httpx.put(link["url"], content=data, headers=link["headers"], trust_env=False).raise_for_status()
+        done = self.operator.call("POST", f"/api/media/{asked['fileId']}/complete")
+        require(done["state"] == state, f"the upload is not {state}: {done}")
+        return str(asked["fileId"])
+
+    def download(self, file_id: str) -> httpx.Response:
+        """Through the presigned link."""
+        link = self.viewer.get(f"/api/media/{file_id}/download")["url"]
+        return httpx.get(link, trust_env=False).raise_for_status()
 
     def mails_in(self, sender: str, text: str, *, subject: str = "Re: Your order", times: int = 1, **more: Any) -> None:
         """Somebody sends us an e-mail; ``more`` as the simulator takes it (``in_reply_to``, ``html``, verdicts)."""

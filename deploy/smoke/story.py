@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.smoke import channels
+from deploy.smoke import channels, media
 from deploy.smoke.client import Failed, Http, require, until
 from deploy.smoke.platform import TEMPLATE, Platform
 
@@ -41,7 +41,7 @@ class Story:
         self.on.simulator.call("PATCH", "/control/behaviour", chaos)
         self.on.writes_in(phone, "Where is my order?", times=3)
         until("the message to be stored", lambda: self.on.inbound_of(self.ann))
-        reply = until("the window to be open", lambda: self._reply())
+        reply = self.on.send_when_known(self.ann, {"kind": "text", "body": "On its way."}, messageClass="reply")
         seen = self.on.reaches(reply, "read")
         require(len(self.on.inbound_of(self.ann)) == 1, "one message delivered three times was stored more than once")
         conversations = self.on.operator.get("/api/conversations")["items"]
@@ -53,16 +53,6 @@ class Story:
         self.say(f"reply with receipts shuffled and doubled: {' → '.join(seen)}")
         calm = {"delay_ms": [50, 250], "duplicate": 0, "shuffle": False}
         self.on.simulator.call("PATCH", "/control/behaviour", calm)
-
-    def _reply(self) -> str | None:
-        try:
-            return str(
-                self.on.send(self.ann, {"kind": "text", "body": "On its way."}, messageClass="reply")["messageId"]
-            )
-        except Failed as failed:
-            if "TEMPLATE_REQUIRED" in str(failed):
-                return None
-            raise
 
     def stop(self) -> None:
         phone = "+12025550111"
@@ -113,6 +103,9 @@ class Story:
     def other_channels(self) -> None:
         channels.tell(self.on, self.say)
 
+    def files(self) -> None:
+        media.tell(self.on, self.say)
+
     def who_may(self) -> None:
         self.on.viewer.get("/api/contacts/search", q="Ann")
         body = {"contactId": self.ann, "channel": "whatsapp", "content": TEMPLATE}
@@ -135,6 +128,7 @@ class Story:
             ("The contact says STOP", self.stop),
             ("A worker dies", self.killed_worker),
             ("Other channels", self.other_channels),
+            ("Files", self.files),
             ("Who may do what", self.who_may),
         ):
             begun = time.monotonic()

@@ -6,50 +6,11 @@ import base64
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from deploy.smoke.client import until
 from deploy.smoke.platform import Platform
 from libs.simulator.socialmessaging.seeds import PDF, PNG
-
-
-def upload(on: Platform, data: bytes, content_type: str, filename: str, *, state: str = "ready", **more: Any) -> str:
-    """Through the presigned URL, as a browser does it; returns the file's id."""
-    body = {"filename": filename, "contentType": content_type, "size": len(data), **more}
-    asked = on.operator.call("POST", "/api/media", body, expect=201)
-    httpx.put(
-        asked["upload"]["url"], content=data, headers=asked["upload"]["headers"], trust_env=False
-    ).raise_for_status()
-    done = on.operator.call("POST", f"/api/media/{asked['fileId']}/complete")
-    assert done["state"] == state, done
-    return str(asked["fileId"])
-
-
-def download(on: Platform, file_id: str) -> httpx.Response:
-    link = on.viewer.get(f"/api/media/{file_id}/download")["url"]
-    return httpx.get(link, trust_env=False)
-
-
-def sent_when_known(on: Platform, contact: str, content: dict[str, Any], channel: str = "whatsapp") -> str:
-    """The file and the window are known to the other services within moments."""
-
-    def attempt() -> str | None:
-        body = {"contactId": contact, "channel": channel, "content": content}
-        headers = dict(on.operator._http.headers)
-        answer = httpx.post(f"{on.stack.api_url}/api/messages", json=body, headers=headers, trust_env=False)
-        waits = {"FILE_NOT_FOUND", "TEMPLATE_REQUIRED", "NO_CONSENT", "CONTACT_NOT_FOUND"}
-        if answer.status_code == 422 and answer.json()["code"] in waits:
-            return None
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["messageId"])
-
-    return str(until("the message to be accepted", attempt))
-
-
-def picture(on: Platform, phone: str, data: bytes, kind: str = "image", mime_type: str = "image/png") -> None:
-    body = {"from": phone, "type": kind, "mime_type": mime_type, "data": base64.b64encode(data).decode(), "times": 3}
-    on.simulator.call("POST", "/control/inbound/whatsapp", body)
 
 
 def message_from(on: Platform, phone: str) -> dict[str, Any]:
@@ -63,18 +24,18 @@ def message_from(on: Platform, phone: str) -> dict[str, Any]:
 
 
 def test_a_picture_that_a_customer_sends_three_times_over_is_one_file_of_one_message(on: Platform, phone: str) -> None:
-    picture(on, phone, PNG)
+    on.picture_in(phone, PNG, times=3)
     message = message_from(on, phone)
     refs = until("the file", lambda: on.operator.get(f"/api/messages/{message['messageId']}")["mediaRefs"])
     assert len(refs) == 1
-    got = download(on, refs[0])
+    got = on.download(refs[0])
     assert got.content == PNG
     assert got.headers["content-type"] == "image/png"
     assert got.headers["content-disposition"].startswith("attachment")
 
 
 def test_a_program_sent_as_a_picture_is_rejected_and_the_message_stays(on: Platform, phone: str) -> None:
-    picture(on, phone, b"MZ\x90\x00" + bytes(60))
+    on.picture_in(phone, b"MZ\x90\x00" + bytes(60), times=3)
     message = message_from(on, phone)
     listed = until("the decision", lambda: on.viewer.get("/api/media", messageId=message["messageId"])["items"])
     assert [(item["state"], item["reason"]) for item in listed] == [("rejected", "type")]
@@ -82,13 +43,13 @@ def test_a_program_sent_as_a_picture_is_rejected_and_the_message_stays(on: Platf
 
 
 def test_a_file_that_was_uploaded_once_goes_out_twice_and_is_handed_in_once(on: Platform, phone: str) -> None:
-    file_id = upload(on, PNG, "image/png", "photo.png", channel="whatsapp")
+    file_id = on.upload(PNG, "image/png", "photo.png", channel="whatsapp")
     content = {"kind": "media", "mediaType": "image", "file": {"fileId": file_id}, "caption": "Your order"}
     on.writes_in(phone, "Send me a picture")
     contact = message_from(on, phone)["contactId"]
-    first = sent_when_known(on, contact, content)
+    first = on.send_when_known(contact, content)
     on.reaches(first, "read")
-    second = sent_when_known(on, contact, content)
+    second = on.send_when_known(contact, content)
     on.reaches(second, "read")
     (one,), (two,) = on.accepted(message_id=first), on.accepted(message_id=second)
     assert one["payload"]["image"] == two["payload"]["image"]
@@ -97,7 +58,7 @@ def test_a_file_that_was_uploaded_once_goes_out_twice_and_is_handed_in_once(on: 
 
 def test_a_file_too_large_for_the_channel_is_refused_when_the_message_is_asked_for(on: Platform, phone: str) -> None:
     large = PNG + bytes(5 * 1024 * 1024)
-    file_id = upload(on, large, "image/png", "large.png")
+    file_id = on.upload(large, "image/png", "large.png")
     on.writes_in(phone, "Send me a picture")
     contact = message_from(on, phone)["contactId"]
     content = {"kind": "media", "mediaType": "image", "file": {"fileId": file_id}}
@@ -112,13 +73,13 @@ def test_a_file_too_large_for_the_channel_is_refused_when_the_message_is_asked_f
 
 
 def test_what_is_not_what_it_says_is_rejected_when_it_is_uploaded(on: Platform) -> None:
-    file_id = upload(on, b"<svg onload='alert(1)'/>", "image/png", "x.png", state="rejected")
+    file_id = on.upload(b"<svg onload='alert(1)'/>", "image/png", "x.png", state="rejected")
     assert on.viewer.get(f"/api/media/{file_id}")["reason"] == "type"
 
 
 @pytest.mark.parametrize("channel", ["sms", "email"])
 def test_a_file_goes_out_by_mms_and_as_an_attachment(on: Platform, phone: str, channel: str) -> None:
-    file_id = upload(on, PDF, "application/pdf", "bill.pdf")
+    file_id = on.upload(PDF, "application/pdf", "bill.pdf")
     if channel == "sms":
         contact = on.contact(phone, "Ann Example", channel="sms")
         content: dict[str, Any] = {"kind": "media", "mediaType": "document", "file": {"fileId": file_id}}
@@ -130,7 +91,7 @@ def test_a_file_goes_out_by_mms_and_as_an_attachment(on: Platform, phone: str, c
             "text": "See attached.",
             "attachments": [{"fileId": file_id}],
         }
-    message = sent_when_known(on, contact, content, channel)
+    message = on.send_when_known(contact, content, channel=channel)
     on.reaches(message, "delivered")
     (accepted,) = on.accepted(message_id=message)
     wanted = f"s3://wecare-local-media-files/files/{file_id}.pdf" if channel == "sms" else "bill.pdf"

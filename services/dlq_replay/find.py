@@ -15,7 +15,8 @@ from libs.common.context import Context, Page
 from libs.common.errors import Problem
 from libs.common.store.ops import BadCursor, Query
 from libs.common.wire import Body
-from services.dlq_replay.model import SHARDS, DLQMessage, Slot, State, place_of, plain
+from libs.messaging.words import Channel
+from services.dlq_replay.model import SHARDS, Cause, DLQMessage, Slot, State, place_of, plain
 
 #: After every time that we write.
 LAST = "9"
@@ -32,8 +33,8 @@ class Filter(Body):
     state: State = State.WAITING
     queue: str | None = Field(default=None, min_length=1, max_length=120)
     event_type: str | None = Field(default=None, min_length=1, max_length=120)
-    channel: str | None = Field(default=None, min_length=1, max_length=120)
-    cause: str | None = Field(default=None, min_length=1, max_length=120)
+    channel: Channel | None = None
+    cause: Cause | None = None
     #: Died (for the last time) not before, not after.
     since: Timestamp | None = None
     until: Timestamp | None = None

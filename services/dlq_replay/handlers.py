@@ -13,6 +13,7 @@ from libs.common.event import Event
 from libs.common.store.ops import Update, When
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import LetterDecided, LetterKept
+from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import Permission, newest
 from libs.messaging.words import RANK
@@ -26,6 +27,10 @@ from services.dlq_replay.model import (
     letter_id,
     moved,
 )
+
+#: Types, without their version, of which a letter is no news: whoever dies of the news that something died, or of the answer to
+#: it, would be told of that death too, and so on without end.
+NO_NEWS = frozenset(each.TYPE.rpartition(".")[0] for each in (LetterKept, StandingTold))
 
 
 async def keep_letter(letter: Letter, ctx: Context) -> Sequence[Event]:
@@ -58,20 +63,22 @@ async def _known(letter: Letter, ctx: Context) -> DLQMessage | None:
 
 
 def _said(kept: DLQMessage, death: Death) -> list[Event]:
-    said: list[Event] = [
-        LetterKept(
-            dlq_message_id=kept.dlq_message_id,
-            queue=kept.queue,
-            service=kept.service,
-            cause=death.cause,
-            event_id=kept.event_id,
-            event_type=kept.event_type,
-            channel=kept.channel,
-            message_id=kept.message_id,
-            deaths=kept.death_count,
-            died_at=death.at,
+    said: list[Event] = []
+    if (kept.event_type or "").rpartition(".")[0] not in NO_NEWS:
+        said.append(
+            LetterKept(
+                dlq_message_id=kept.dlq_message_id,
+                queue=kept.queue,
+                service=kept.service,
+                cause=death.cause,
+                event_id=kept.event_id,
+                event_type=kept.event_type,
+                channel=kept.channel,
+                message_id=kept.message_id,
+                deaths=kept.death_count,
+                died_at=death.at,
+            )
         )
-    ]
     if any(each.id == death.id and each.quarantined for each in kept.deaths):
         why = f"it died of {death.decision} replays"
         said.append(decided(kept, "quarantined", "system:dlq-replay", why, death.at))
@@ -111,7 +118,7 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
         raise Conflict("another permission came first")
 
 
-async def watch_delivery(event: DeliveryChanged, ctx: Context) -> None:
+async def watch_delivery(event: DeliveryChanged | StandingTold, ctx: Context) -> None:
     """Only messages that a letter is about are followed; of all others nothing is written."""
     known = await ctx.get(Watched, event.message_id)
     rank = RANK[event.status]

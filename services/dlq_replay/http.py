@@ -11,11 +11,12 @@ from libs.common.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.context import Context, Done
 from libs.common.hosts.routes import Api
-from services.dlq_replay import decisions, find, jobs
+from libs.messaging.words import Channel
+from services.dlq_replay import alarms, decisions, find, jobs
 from services.dlq_replay.decisions import Discard, EditLetter
 from services.dlq_replay.find import Filter
 from services.dlq_replay.jobs import Ask, AskReplay, Selection
-from services.dlq_replay.model import State, Watched
+from services.dlq_replay.model import Cause, State, Watched
 from services.dlq_replay.simulate import foresee
 from services.dlq_replay.views import (
     GroupList,
@@ -23,8 +24,8 @@ from services.dlq_replay.views import (
     JobView,
     LetterDetail,
     LetterList,
+    QueueDepth,
     Simulation,
-    depths,
     group_view,
     job_view,
     letter_detail,
@@ -48,8 +49,8 @@ async def list_letters(
     state: State = State.WAITING,
     queue: Name = None,
     event_type: EventType = None,
-    channel: Name = None,
-    cause: Name = None,
+    channel: Channel | None = None,
+    cause: Cause | None = None,
     since: Timestamp | None = None,
     until: Timestamp | None = None,
     text: Text = None,
@@ -76,20 +77,18 @@ async def list_groups(
     ctx: Context,
     queue: Name = None,
     event_type: EventType = None,
-    channel: Name = None,
-    cause: Name = None,
+    channel: Channel | None = None,
+    cause: Cause | None = None,
     since: Timestamp | None = None,
     until: Timestamp | None = None,
 ) -> GroupList:
-    """Waiting letters by cause and type with counts, and the depth of each dead-letter queue."""
+    """Waiting letters by cause and type with counts, and how many letters of each queue are open in all."""
     wanted = Filter(queue=queue, event_type=event_type, channel=channel, cause=cause, since=since, until=until)
-    (waiting, whole), (quarantined, all_of_them) = await asyncio.gather(
-        find.groups(ctx, wanted), find.groups(ctx, wanted.model_copy(update={"state": State.QUARANTINED}))
-    )
+    (groups, whole), (depths, all_of_them) = await asyncio.gather(find.groups(ctx, wanted), alarms.depths(ctx))
     return GroupList(
-        groups=[group_view(group) for group in waiting],
-        queues=depths(waiting, quarantined),
-        total=sum(group.count for group in waiting),
+        groups=[group_view(group) for group in groups],
+        queues=[QueueDepth.model_validate(depth) for depth in depths],
+        total=sum(group.count for group in groups),
         complete=whole and all_of_them,
     )
 

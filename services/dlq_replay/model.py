@@ -29,6 +29,8 @@ MOST_REPLAYS = 5
 MOST_REMEMBERED = 40
 #: Ids in one row of a job.
 CHUNK = 250
+#: More open letters of one queue than these raise its alarm.
+FEW = 10
 
 
 class State(StrEnum):
@@ -40,6 +42,16 @@ class State(StrEnum):
     REPLAYED = "replayed"
     QUARANTINED = "quarantined"
     DISCARDED = "discarded"
+
+
+class Cause(StrEnum):
+    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why."""
+
+    MALFORMED = "malformed"
+    VERSION = "version"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    UNHANDLED = "unhandled"
 
 
 class Death(Part):
@@ -250,8 +262,8 @@ class ReplayChunk(Item):
 
 
 class Watched(Item):
-    """Where a message stands that a letter is about, by what was said of it since the letter came; ``rank`` is that of
-    ``status`` and -1 while nothing was said."""
+    """Where a message stands that a letter is about: as it was told when the letter came, and by what its sender has said
+    since; ``rank`` is that of ``status`` and -1 while nothing was said."""
 
     TABLE: ClassVar[Table] = Table("watched", key="messageId", ttl="expiresAt")
 
@@ -260,3 +272,14 @@ class Watched(Item):
     rank: int = -1
     at: Timestamp | None = None
     expires_at: int
+
+
+class QueueAlarm(Item):
+    """That too many letters of a queue were open when somebody last looked, or no longer; ``at``: since when."""
+
+    TABLE: ClassVar[Table] = Table("queue-alarm", key="listed", sort="queue")
+
+    listed: str = "all"
+    queue: str
+    raised: bool
+    at: Timestamp

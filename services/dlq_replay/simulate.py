@@ -5,21 +5,27 @@ The consumer's own state is not read (it belongs to another service): where the 
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
+from collections import Counter
 from enum import StrEnum
 from typing import Protocol
 
 from libs.common.context import Context
 from libs.common.errors import Malformed, UnknownVersion
-from libs.common.event import Envelope
+from libs.common.event import Envelope, Event
 from libs.common.wire import View
 from libs.messaging import events, template_copy
-from libs.messaging.checks import Asked, refusal
+from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
+from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.outbound import SendAgainDecided
 from libs.messaging.permission import Permission
+from libs.messaging.personal import personal
+from libs.messaging.rendering import Unfit
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import RANK, Status
 from services.dlq_replay import steps
@@ -87,14 +93,25 @@ async def foresee(letter: DLQMessage, ctx: Context) -> Foreseen:
         return say(Outcome.DIES_AGAIN, f"It is still malformed: {malformed}. Edit or discard it.")
     if letter.cause == "rejected" and same_build and letter.edited_body is None:
         return say(Outcome.DIES_AGAIN, "The build that rejected it still runs, and would reject it again.")
-    if isinstance(envelope.data, PermissionChanged):
-        return await _permission(envelope.data, ctx, say)
-    # What SQS moved by itself names no service, but its queue does.
-    if isinstance(envelope.data, MessageQueued) and letter.queue.startswith(f"{ctx.settings.prefix}-outbound-"):
-        return await _send(envelope.data, ctx, say)
-    return say(
+    told = await _of_its_kind(envelope.data, letter, ctx, say)
+    return told or say(
         Outcome.READY, "Nothing known here stands against it; if it was applied before, that is recognised by its id."
     )
+
+
+async def _of_its_kind(event: Event, letter: DLQMessage, ctx: Context, say: _Say) -> Foreseen | None:
+    # What SQS moved by itself names no service, but its queue does.
+    senders = letter.queue.startswith(f"{ctx.settings.prefix}-outbound-")
+    match event:
+        case PermissionChanged():
+            return await _permission(event, ctx, say)
+        case MessageQueued() if senders:
+            return await _send(event, ctx, say)
+        case ChunkReleased() if senders:
+            return await _chunk(event, ctx, say)
+        case SendAgainDecided() if senders:
+            return await _begun(event.message_id, event.resends > 0, ctx, say)
+    return None
 
 
 async def _permission(event: PermissionChanged, ctx: Context, say: _Say) -> Foreseen:
@@ -107,20 +124,72 @@ async def _permission(event: PermissionChanged, ctx: Context, say: _Say) -> Fore
 
 
 async def _send(event: MessageQueued, ctx: Context, say: _Say) -> Foreseen:
-    watched = await ctx.get(Watched, event.message_id)
-    status = watched.status if watched else None
-    if status is not None and (RANK[status] >= RANK[Status.SENT] or status is Status.UNKNOWN):
-        return say(Outcome.ALREADY_APPLIED, f"The message is {status}; its sender would not send it again.")
-    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
-    if copy is None:
-        return say(Outcome.UNKNOWN, "No permission of this contact is known here; the sender decides by its own copy.")
-    template = await template_copy.known(event.content, event.channel, ctx)
-    purpose = purpose_of(template, event.purpose)
-    no = refusal(copy.standing, Asked(event.channel, purpose, event.content, event.expires_at), ctx.now)
-    no = no or await template_copy.why_not(event.content, template, event.channel, ctx)
+    begun = await _begun(event.message_id, event.resend > 0, ctx, say)
+    if begun is not None:
+        return begun
+    known, no = await _refused(event, ctx)
     if no is not None:
         return say(Outcome.REFUSED, no.text(), no.code)
+    if not known:
+        return say(Outcome.UNKNOWN, "No permission of this contact is known here; the sender decides by its own copy.")
     return say(
         Outcome.READY,
         "It would be sent, unless its sender's ledger knows that it was sent before it died: it is never sent twice.",
     )
+
+
+async def _begun(message_id: str, again: bool, ctx: Context, say: _Say) -> Foreseen | None:
+    """Whether the message was dealt with already, by all that is known of it. ``again``: somebody decided to send it once more."""
+    watched = await ctx.get(Watched, message_id)
+    status = watched.status if watched else None
+    if status is None:
+        return None
+    if RANK[status] >= RANK[Status.SENT] or (status is Status.UNKNOWN and not again):
+        return say(Outcome.ALREADY_APPLIED, f"The message is {status}; its sender would not send it again.")
+    if status in (Status.CLAIMED, Status.UNCERTAIN) and not again:
+        return say(
+            Outcome.UNKNOWN, f"The message is {status}: its sender has begun with it, and settles that by itself."
+        )
+    return None
+
+
+async def _refused(event: MessageQueued, ctx: Context) -> tuple[bool, Refusal | None]:
+    """Whether the contact is known here, and why its message would not be sent."""
+    template = await template_copy.known(event.content, event.channel, ctx)
+    no = await template_copy.why_not(event.content, template, event.channel, ctx)
+    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+    if copy is not None:
+        purpose = purpose_of(template, event.purpose)
+        asked = Asked(event.channel, purpose, event.content, event.expires_at)
+        no = refusal(copy.standing, asked, ctx.now) or no
+    elif event.expires_at <= ctx.now:
+        no = Refusal(ErrorCode.EXPIRED)
+    return copy is not None, no
+
+
+async def _chunk(event: ChunkReleased, ctx: Context, say: _Say) -> Foreseen:
+    """A chunk of a job is as many messages; it is refused if each of them is."""
+    found = await asyncio.gather(*(_refused(_one(event, who), ctx) for who in event.addressees))
+    codes = Counter(no.code for _, no in found if no is not None)
+    why = ", ".join(f"{code} {count}" for code, count in codes.most_common())
+    if found and codes.total() == len(found):
+        return say(
+            Outcome.REFUSED, f"None of its {len(found)} messages would be sent ({why}).", codes.most_common(1)[0][0]
+        )
+    unknown = sum(1 for known, no in found if no is None and not known)
+    refused = f"{codes.total()} of its {len(found)} messages would be refused ({why})" if codes else ""
+    strange = f"of {unknown} contacts no permission is known here" if unknown else ""
+    told = "; ".join(part for part in (refused, strange, "its sender's ledger knows which were sent before") if part)
+    return say(Outcome.READY, f"{told[0].upper()}{told[1:]}.")
+
+
+def _one(event: ChunkReleased, who: Addressee) -> MessageQueued:
+    """A message of the chunk, as far as its prospects go."""
+    try:
+        content = personal(event.content, who.variables)
+    except Unfit:
+        content = event.content
+    return MessageQueued(
+        message_id=who.message_id, contact_id=who.contact_id, channel=event.channel, message_class=event.message_class,
+        purpose=event.purpose, content=content, queued_at=event.released_at, expires_at=event.expires_at,
+    )  # fmt: skip

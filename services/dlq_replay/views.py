@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -72,8 +71,8 @@ class ActionView(View):
 
 
 class MessageStanding(View):
-    """Where the message stands that a letter is about: ``status`` by what its sender has said since the letter came;
-    missing if nothing was said. The whole story is at ``timeline``."""
+    """Where the message stands that a letter is about, as was told when the letter came, and by what its sender has said since;
+    ``status`` is missing if nobody knew it. Read ``href`` for what is true now, ``timeline`` for the whole story."""
 
     message_id: str
     status: Status | None = None
@@ -107,15 +106,18 @@ class GroupView(View):
 
 
 class QueueDepth(View):
-    """Letters that nobody has decided about. (SQS itself shows none of them: they are taken off as soon as they are kept.)"""
+    """Letters that nobody has decided about; ``alarm``: they are too many. (SQS itself shows none of them: they are taken off
+    as soon as they are kept.)"""
 
     queue: str
     waiting: int
     quarantined: int
+    alarm: bool
 
 
 class GroupList(View):
-    """``complete`` is false if there are more letters than one question counts; the figures are then at least right."""
+    """``groups`` and ``total`` are of the letters that fit, ``queues`` of all letters. ``complete`` is false if there are more
+    than one question counts; there are then at least as many."""
 
     groups: list[GroupView]
     queues: list[QueueDepth]
@@ -198,16 +200,6 @@ def group_view(group: Group) -> GroupView:
         newest_at=group.newest,
         queues=group.queues,
     )
-
-
-def depths(waiting: Iterable[Group], quarantined: Iterable[Group]) -> list[QueueDepth]:
-    found: dict[str, QueueDepth] = {}
-    for name, groups in (("waiting", waiting), ("quarantined", quarantined)):
-        for group in groups:
-            for queue, count in group.queues.items():
-                depth = found.setdefault(queue, QueueDepth(queue=queue, waiting=0, quarantined=0))
-                setattr(depth, name, getattr(depth, name) + count)
-    return [found[queue] for queue in sorted(found)]
 
 
 def job_view(job: ReplayJob, now: datetime) -> JobView:

@@ -17,7 +17,9 @@ from libs.common.errors import Conflict, Later
 from libs.common.event import Event
 from libs.messaging.content import Content, Reaction
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
+from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.inbound import ReceiptReceived
+from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import Permission, newest
 from libs.messaging.words import RANK, Channel, Direction, Status
@@ -194,6 +196,14 @@ async def record(ctx: Context, message: Message, report: Report) -> list[Event]:
     if not written:
         raise Conflict("another report came first")
     return follows(message, new.moment)
+
+
+async def tell_standing(event: LetterKept, ctx: Context) -> list[Event]:
+    """Something about a message died; whoever decides about that wants to know where the message stands."""
+    message = await ctx.get(Message, event.message_id) if event.message_id else None
+    if message is None:
+        return []
+    return [StandingTold(message_id=message.message_id, channel=message.channel, status=message.status, at=ctx.now)]
 
 
 async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: Status) -> list[Event]:

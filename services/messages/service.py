@@ -11,6 +11,7 @@ from libs.messaging.events.contacts import (
     OptOutEffective,
     PermissionChanged,
 )
+from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import (
@@ -19,6 +20,7 @@ from libs.messaging.events.messages import (
     MessageConfirmed,
     MessageDeleted,
     MessageQueued,
+    StandingTold,
 )
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
@@ -36,6 +38,7 @@ service = Service(
         on(ContactWroteIn, handlers.store_inbound),
         on(DeliveryChanged, handlers.fold_delivery),
         on(ReceiptReceived, handlers.fold_receipt),
+        on(LetterKept, handlers.tell_standing),
         on(TemplateChanged, template_copy.template_changed),
         on(TemplatesListed, template_copy.templates_listed),
         on(OptOutEffective, answers.confirm_opt_out, ledger=True),
@@ -44,7 +47,7 @@ service = Service(
         on(MediaStored, files.note_file),
         on(MediaDeleted, forget_file),
     ],
-    says=[MessageQueued, MessageChanged, MessageConfirmed, CancelAsked, MessageDeleted],
+    says=[MessageQueued, MessageChanged, MessageConfirmed, CancelAsked, MessageDeleted, StandingTold],
     serves=http.router,
     every=[every(overdue.SECONDS, overdue.settle_overdue)],
 )

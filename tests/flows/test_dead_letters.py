@@ -130,7 +130,7 @@ def test_a_message_that_died_on_its_way_is_replayed_and_arrives_once(on: Platfor
     on.stack.start("workers")
     (letter,) = kept(on, message)
     assert (letter["cause"], letter["eventType"], letter["messageId"]) == ("unhandled", "messages.queued.v1", message)
-    assert on.status(message) == "queued"
+    until("the letter to know where its message stands", lambda: _standing(on, letter) == "queued")
     told = on.viewer.call("POST", "/api/dlq/simulate", {"ids": [letter["dlqMessageId"]]})
     assert told["outcomes"] == {"ready": 1}
     job = done(on, replay(on, [letter["dlqMessageId"]], why="the sender is back"))
@@ -139,6 +139,11 @@ def test_a_message_that_died_on_its_way_is_replayed_and_arrives_once(on: Platfor
     assert len(on.accepted(message_id=message)) == 1
     shown = on.viewer.get(f"/api/dlq/{letter['dlqMessageId']}")
     assert (shown["state"], shown["history"][0]["why"]) == ("replayed", "the sender is back")
+
+
+def _standing(on: Platform, letter: dict[str, Any]) -> str | None:
+    status: str | None = on.viewer.get(f"/api/dlq/{letter['dlqMessageId']}")["message"].get("status")
+    return status
 
 
 def test_a_message_whose_contact_said_stop_since_it_died_is_foreseen_and_not_sent(on: Platform, phone: str) -> None:

@@ -61,3 +61,18 @@ class ReplayJobChanged(Event):
     sent: int = 0
     skipped: int = 0
     rate: float | None = None
+
+
+class AlarmChanged(Event):
+    """Too many letters of a queue are open (``raised``), or no longer. Open are those that wait and those in quarantine."""
+
+    TYPE = "dlq.alarm-changed.v1"
+    ABOUT = "queue"
+
+    queue: str
+    raised: bool
+    waiting: int
+    quarantined: int
+    #: More than these are too many.
+    few: int
+    at: Timestamp

@@ -93,3 +93,20 @@ class MessageDeleted(Event):
     contact_id: str
     channel: Channel
     at: Timestamp
+
+
+class StandingTold(Event):
+    """Where a message stood when an event about it was found among the dead letters."""
+
+    TYPE = "messages.standing-told.v1"
+    ABOUT = "message_id"
+
+    message_id: str
+    channel: Channel
+    status: Status
+    #: When it was told.
+    at: Timestamp
+
+    @property
+    def facet(self) -> str:
+        return self.status

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
+from libs.common.bus.base import Letter, Record
+from libs.common.bus.letters import to_body
 from libs.common.context import Context
 from libs.common.errors import Malformed, Poison
 from libs.common.event import Event
@@ -15,11 +19,17 @@ from libs.common.item import Item, Table
 from libs.common.service import Feed, Service, on
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.content import Text
+from libs.messaging.events.contacts import PermissionChanged
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.permission import Standing
+from libs.messaging.words import Channel, MessageClass
 from services.dlq_replay.service import service as workbench
 from tests.kit.toy import Greeted
 
 QUEUE = "wecare-test-shop"
 DLQ = f"{QUEUE}-dlq"
+SENDER = "wecare-test-outbound-whatsapp-tx"
 
 
 class Sale(Item):
@@ -119,8 +129,57 @@ class Bench:
         return await self.get(f"/api/dlq/jobs/{job['jobId']}")
 
 
+async def _nothing(event: MessageQueued, ctx: Context) -> None:
+    return None
+
+
+class Dead:
+    """Messages that died on a sender's queue; this sender only has one."""
+
+    def __init__(self, *more: Service) -> None:
+        self.bench = Bench(Service("outbound-whatsapp", hears=[on(MessageQueued, _nothing, lane="tx")]), *more)
+
+    def queued(self, **facts: Any) -> MessageQueued:
+        now = self.bench.world.clock.now()
+        given: dict[str, Any] = {
+            "message_id": "m1", "contact_id": "c1", "channel": Channel.WHATSAPP, "content": Text(body="hi"),
+            "message_class": MessageClass.REPLY, "queued_at": now, "expires_at": now + timedelta(hours=24),
+        }  # fmt: skip
+        return MessageQueued(**{**given, **facts})
+
+    async def dies(self, event: Event, **letter: Any) -> str:
+        """Lay a letter of that event on the dead-letter queue; with the cause ``unhandled`` as SQS does it."""
+        world = self.bench.world
+        envelope = world.envelope(event)
+        wire = {**envelope.to_wire(), **letter.pop("wire", {})}
+        record = Record(SENDER, "sqs-1", json.dumps(wire), envelope.attributes())
+        told = Letter(
+            **{"cause": "exhausted", "exception": "RuntimeError", "text": "", "service": "outbound-whatsapp", **letter},
+            queue=SENDER, handler="queued", build="b0", record=record, event_id=envelope.id, event_type=wire["type"],
+            died_at=world.clock.now(),
+        )  # fmt: skip
+        body = record.body if told.cause == "unhandled" else to_body(told)
+        await world.bus.send(f"{SENDER}-dlq", body, record.attributes)
+        await world.settle()
+        letter_row = await self.bench.only(text=envelope.id, queue=SENDER)
+        return str(letter_row["dlqMessageId"])
+
+    async def knows(self, revision: int = 1, contact_id: str = "c1", **facts: Any) -> None:
+        now = self.bench.world.clock.now()
+        given = {"address": "+12025550143", "opted_in": True, "last_inbound_at": now, **facts}
+        standing = Standing(contact_id=contact_id, channel=Channel.WHATSAPP, revision=revision, **given)
+        event = PermissionChanged(contact_id=contact_id, channel=Channel.WHATSAPP, standing=standing)
+        await self.bench.world.hear(event)
+
+    async def foresee(self, *letters: str) -> dict[str, Any]:
+        answer = await self.bench.viewer.post("/api/dlq/simulate", json={"ids": list(letters)})
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+
 def ids(letters: Sequence[dict[str, Any]]) -> list[str]:
     return [letter["dlqMessageId"] for letter in letters]
 
 
-__all__ = ["DLQ", "QUEUE", "Bench", "Greeted", "Shop", "ids", "workbench"]
+__all__ = ["DLQ", "QUEUE", "Bench", "Dead", "Greeted", "Shop", "ids", "workbench"]

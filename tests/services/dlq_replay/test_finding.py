@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from libs.common.bus.base import Letter, Record
-from libs.common.bus.letters import to_body
 from libs.common.clock import iso
-from libs.common.context import Context
 from libs.common.errors import Poison
-from libs.common.event import Event
-from libs.common.service import Service, on
-from libs.messaging.content import Template, Text
+from libs.messaging.content import Template
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.permission import Standing
 from libs.messaging.templates import TemplateState, TemplateStatus
 from libs.messaging.words import Channel, MessageClass, Status
 from services.dlq_replay import find
-from tests.services.dlq_replay.kit import QUEUE, Bench, ids
-
-SENDER = "wecare-test-outbound-whatsapp-tx"
+from tests.services.dlq_replay.kit import QUEUE, Bench, Dead, ids
 
 
 async def test_letters_are_grouped_by_cause_and_type_with_counts_and_each_queue_has_its_depth() -> None:
@@ -104,7 +95,16 @@ async def test_each_filter_narrows() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"cursor": "nonsense"}, {"state": "lost"}, {"limit": 0}, {"text": "x"}, {"since": "soon"}]
+    "query",
+    [
+        {"cursor": "nonsense"},
+        {"state": "lost"},
+        {"cause": "exausted"},
+        {"channel": "telegram"},
+        {"limit": 0},
+        {"text": "x"},
+        {"since": "soon"},
+    ],
 )
 async def test_a_bad_question_names_the_field(query: dict[str, Any]) -> None:
     answer = await Bench().viewer.get("/api/dlq", params=query)
@@ -115,54 +115,6 @@ async def test_a_bad_question_names_the_field(query: dict[str, Any]) -> None:
 async def test_an_unknown_letter_is_a_404_that_says_how_long_they_are_kept() -> None:
     answer = await Bench().viewer.get("/api/dlq/none")
     assert (answer.status_code, answer.json()["code"]) == (404, "LETTER_NOT_FOUND")
-
-
-async def _nothing(event: MessageQueued, ctx: Context) -> None:
-    return None
-
-
-class Dead:
-    """Messages that died on a sender's queue; this sender only has one."""
-
-    def __init__(self) -> None:
-        self.bench = Bench(Service("outbound-whatsapp", hears=[on(MessageQueued, _nothing, lane="tx")]))
-
-    def queued(self, **facts: Any) -> MessageQueued:
-        now = self.bench.world.clock.now()
-        given: dict[str, Any] = {
-            "message_id": "m1", "contact_id": "c1", "channel": Channel.WHATSAPP, "content": Text(body="hi"),
-            "message_class": MessageClass.REPLY, "queued_at": now, "expires_at": now + timedelta(hours=24),
-        }  # fmt: skip
-        return MessageQueued(**{**given, **facts})
-
-    async def dies(self, event: Event, **letter: Any) -> str:
-        """Lay a letter of that event on the dead-letter queue; with the cause ``unhandled`` as SQS does it."""
-        world = self.bench.world
-        envelope = world.envelope(event)
-        wire = {**envelope.to_wire(), **letter.pop("wire", {})}
-        record = Record(SENDER, "sqs-1", json.dumps(wire), envelope.attributes())
-        told = Letter(
-            **{"cause": "exhausted", "exception": "RuntimeError", "text": "", "service": "outbound-whatsapp", **letter},
-            queue=SENDER, handler="queued", build="b0", record=record, event_id=envelope.id, event_type=wire["type"],
-            died_at=world.clock.now(),
-        )  # fmt: skip
-        body = record.body if told.cause == "unhandled" else to_body(told)
-        await world.bus.send(f"{SENDER}-dlq", body, record.attributes)
-        await world.settle()
-        letter_row = await self.bench.only(text=envelope.id)
-        return str(letter_row["dlqMessageId"])
-
-    async def knows(self, revision: int = 1, **facts: Any) -> None:
-        now = self.bench.world.clock.now()
-        given = {"address": "+12025550143", "opted_in": True, "last_inbound_at": now, **facts}
-        standing = Standing(contact_id="c1", channel=Channel.WHATSAPP, revision=revision, **given)
-        await self.bench.world.hear(PermissionChanged(contact_id="c1", channel=Channel.WHATSAPP, standing=standing))
-
-    async def foresee(self, *letters: str) -> dict[str, Any]:
-        answer = await self.bench.viewer.post("/api/dlq/simulate", json={"ids": list(letters)})
-        assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
 
 
 async def test_a_message_that_may_be_sent_is_ready_and_nobody_claims_to_know_whether_it_was() -> None:

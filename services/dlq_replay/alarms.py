@@ -1,0 +1,77 @@
+"""How many letters of each queue are open, and the alarm when they are too many: said once when it is raised and once when it
+is over, and counted at every look in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from libs.common import metrics
+from libs.common.context import Context
+from libs.common.service import Step
+from libs.messaging.events.dlq import AlarmChanged
+from services.dlq_replay import find
+from services.dlq_replay.find import Filter
+from services.dlq_replay.model import FEW, QueueAlarm, State
+
+#: How often somebody looks.
+SECONDS = 60
+#: Queues that have ever had an alarm; there are some twenty in all.
+MOST_QUEUES = 1000
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Depth:
+    """The letters of a queue that nobody has decided about."""
+
+    queue: str
+    waiting: int = 0
+    quarantined: int = 0
+
+    @property
+    def alarm(self) -> bool:
+        return self.waiting + self.quarantined > FEW
+
+
+async def depths(ctx: Context) -> tuple[list[Depth], bool]:
+    """Of every queue that has open letters, by name; False: there are more letters than were counted."""
+    states = {State.WAITING: "waiting", State.QUARANTINED: "quarantined"}
+    counted = await asyncio.gather(*(find.groups(ctx, Filter(state=state)) for state in states))
+    found: dict[str, Depth] = {}
+    for name, (groups, _) in zip(states.values(), counted, strict=True):
+        for group in groups:
+            for queue, count in group.queues.items():
+                depth = found.setdefault(queue, Depth(queue))
+                setattr(depth, name, getattr(depth, name) + count)
+    return [found[queue] for queue in sorted(found)], all(whole for _, whole in counted)
+
+
+async def watch_queues(ctx: Context) -> AsyncIterator[Step]:
+    """Raise and end alarms. Of several processes that look at once, one tells it."""
+    now, whole = await depths(ctx)
+    page = await ctx.query(QueueAlarm, "all", limit=MOST_QUEUES)
+    before = {alarm.queue: alarm for alarm in page.items}
+    by_queue = {depth.queue: depth for depth in now}
+    for queue in sorted(by_queue.keys() | before.keys()):
+        depth, was = by_queue.get(queue, Depth(queue)), before.get(queue)
+        if depth.alarm:
+            metrics.count("dead_letter_alarm", queue=queue)
+        if depth.alarm == (was is not None and was.raised) or not (depth.alarm or whole):
+            continue
+        facts: dict[str, Any] = {"queue": queue, "waiting": depth.waiting, "quarantined": depth.quarantined}
+        if depth.alarm:
+            log.error("too many dead letters", **facts)
+        else:
+            log.info("few dead letters again", **facts)
+        row = QueueAlarm(queue=queue, raised=depth.alarm, at=ctx.now, version=was.version if was else 0)
+        yield Step(
+            f"{queue}#{was.version + 1 if was else 0}",
+            (ctx.replace(row) if was else ctx.insert(row),),
+            (AlarmChanged(**facts, raised=depth.alarm, few=FEW, at=ctx.now),),
+        )

@@ -19,15 +19,24 @@ class Brake:
         self._limit = limit
         self._pause = 0.0
         self._probe_at = 0.0
+        self._fault = ""
 
     @property
     def on(self) -> bool:
         return self._pause > 0
 
-    def note(self, good: int, bad: int, now: float) -> None:
-        """Of one record, so many events went through, and so many failed for a reason nobody foresaw; a record of more
-        events than the window holds counts in proportion. What was still running when the brake came on and fails too
+    @property
+    def why(self) -> str:
+        """What brought it on, or keeps it on, in names and numbers; empty while it is off."""
+        if not self.on:
+            return ""
+        return f"{self._outcomes.count(False)} of the last {len(self._outcomes)} failed, lately with {self._fault or 'a fault'}"
+
+    def note(self, good: int, bad: int, now: float, fault: str = "") -> None:
+        """Of one record, so many events went through, and so many failed for a reason nobody foresaw, ``fault`` (an exception
+        by name); a record of more events than the window holds counts in proportion. What was still running when the brake came on and fails too
         does not lengthen the pause; a record that went through for the most part releases it."""
+        self._fault = fault or self._fault
         if bad <= good and self.on:
             self._outcomes.clear()
             self._pause = 0.0

@@ -60,13 +60,19 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
         wrong = sum(1 for part in failed if not isinstance(part.error, Later))
         braked = brake is not None and brake.on
         if brake and (wrong or len(failed) < len(parts)):
-            brake.note(len(parts) - len(failed), wrong, monotonic())
+            brake.note(len(parts) - len(failed), wrong, monotonic(), _fault(failed))
             # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
             # as any: it may be a pack of poison among good ones.
             braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)
         return await _settle(runtime, service, record, failed, braked)
     finally:
         about.reset(token)
+
+
+def _fault(failed: list[_Part]) -> str:
+    """What went wrong last, by name."""
+    faults = [part for part in failed if part.error is not None and not isinstance(part.error, Later)]
+    return f"{type(faults[-1].error).__name__} in {faults[-1].handler or 'reading it'}" if faults else ""
 
 
 async def _handle(runtime: Runtime, service: Service, record: Record) -> list[_Part]:

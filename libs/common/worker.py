@@ -83,14 +83,15 @@ class Worker:
         self._stop = Stop()
 
     def health(self) -> dict[str, Any]:
-        """``alive`` while every queue is being asked; how long ago each was, and whether its brake is on; how many requests went
-        to AWS, by service and operation."""
+        """``alive`` while every queue is being asked; how long ago each was, and whether (and why) its brake is on; how many
+        requests went to AWS, by service and operation."""
         now = monotonic()
         return {
             "alive": all(queue.polls for queue in self._queues),
             "running": len(self._running),
             "queues": {
                 q.spec.name: {"polledSecondsAgo": round(now - q.polled_at, 1), "brake": q.brake.on}
+                | ({"why": q.brake.why} if q.brake.on else {})
                 for q in self._queues
             },
             "calls": {f"{service}.{name}": n for (service, name), n in sorted(self._runtime.aws.calls.items())},
@@ -180,7 +181,8 @@ class Worker:
     async def _braked(self, queue: _Queue) -> bool:
         seconds = queue.brake.pause(monotonic())
         if seconds:
-            log.error("brake: nearly everything fails; probing", queue=queue.spec.name, seconds=round(seconds, 1))
+            told = {"queue": queue.spec.name, "why": queue.brake.why, "seconds": round(seconds, 1)}
+            log.error("brake: nearly everything fails; probing", **told)
             queue.polled_at = monotonic()
             await self._stop.sleep(seconds)
         return seconds > 0
@@ -195,11 +197,14 @@ class Worker:
         return task
 
     async def _handle(self, queue: _Queue, record: Record) -> None:
+        braked = queue.brake.on
         try:
             await receive(self._runtime, queue.service, record, queue.brake)
         except Exception as error:
             # The bus failed us; the record shows up again by itself.
             log.error("record not settled", queue=queue.spec.name, record=record.id, exc_info=error)
+        if braked and not queue.brake.on:
+            log.warning("brake off: one went through", queue=queue.spec.name)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._room.leave(self._running.pop(task).queue.room)

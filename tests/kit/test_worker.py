@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import structlog
 
 from deploy.local import resources
 from libs.common import metrics
@@ -207,13 +209,20 @@ async def test_a_bad_deploy_is_braked_and_everything_is_handled_once_it_is_mende
 
     bench = Bench(work, settings=Settings(stage="test", max_attempts=attempts), clock=QuickClock())
     await bench.say(names(1000))
-    async with bench.working() as worker:
-        await bench.until(lambda: worker.health()["queues"][QUEUE]["brake"])
-        await asyncio.sleep(1.2)
-        assert bench.handled.total() < 250
-        broken = False
-        await bench.until(lambda: not bench.left())
-        assert not worker.health()["queues"][QUEUE]["brake"]
+    with structlog.testing.capture_logs() as lines:
+        async with bench.working() as worker:
+            await bench.until(lambda: worker.health()["queues"][QUEUE]["brake"])
+            await asyncio.sleep(1.2)
+            assert bench.handled.total() < 250
+            why = worker.health()["queues"][QUEUE]["why"]
+            broken = False
+            await bench.until(lambda: not bench.left())
+            assert worker.health()["queues"][QUEUE].keys() == {"polledSecondsAgo", "brake"}
+    assert re.fullmatch(r"\d+ of the last \d+ failed, lately with RuntimeError in _hear", why)
+    told = [line for line in lines if line["event"].startswith("brake")]
+    assert told[0]["log_level"] == "error"
+    assert "RuntimeError in _hear" in told[0]["why"]
+    assert told[-1]["event"] == "brake off: one went through"
     assert len(bench.left(f"{QUEUE}-dlq")) <= 50
     assert len(bench.handled) == 1000
 
@@ -337,22 +346,50 @@ async def test_lambda_names_what_must_come_back_and_deletes_nothing_itself() -> 
     bench = Bench(work)
     await bench.say(["ann", "bad"])
     host = LambdaHost(bench.runtime, [bench.service])
-    records = [
-        {
-            "messageId": record.id,
-            "receiptHandle": record.handle,
-            "body": record.body,
-            "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795558113584"},
-            "messageAttributes": {"type": {"stringValue": "toy.greeted.v1", "dataType": "String"}},
-            "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{record.queue}",
-        }
-        for record in await bench.bus.receive(QUEUE, 10, 0)
-    ]
+    records = await _taken(bench)
     answer = await host.records({"Records": records})
     (bad,) = [x["messageId"] for x in records if '"bad"' in x["body"]]
     assert answer == {"batchItemFailures": [{"itemIdentifier": bad}]}
     with pytest.raises(LookupError):
         await host.tick("nothing")
+
+
+async def _taken(bench: Bench) -> list[dict[str, Any]]:
+    """Up to ten records, as an event source mapping hands them on."""
+    return [
+        {
+            "messageId": record.id,
+            "receiptHandle": record.handle,
+            "body": record.body,
+            "attributes": {"ApproximateReceiveCount": str(record.receive_count), "SentTimestamp": "1795558113584"},
+            "messageAttributes": {"type": {"stringValue": "toy.greeted.v1", "dataType": "String"}},
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{record.queue}",
+        }
+        for record in await bench.bus.receive(QUEUE, 10, 0)
+    ]
+
+
+async def test_on_lambda_a_bad_deploy_buries_no_more_than_on_a_worker() -> None:
+    broken = True
+
+    async def work(_: str) -> None:
+        if broken:
+            raise Poison("bad deploy")
+
+    bench = Bench(work)
+    host = LambdaHost(bench.runtime, [bench.service])
+    await bench.say(names(300))
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(30):
+            await host.records({"Records": await _taken(bench)})
+    assert len(bench.left(f"{QUEUE}-dlq")) <= 50
+    assert any("Poison in _hear" in line.get("why", "") for line in lines if line["event"].startswith("brake"))
+    broken = False
+    await bench.say(names(100, "m"))
+    while records := await _taken(bench):
+        await host.records({"Records": records})
+    assert set(names(100, "m")) <= set(bench.handled)
+    assert len(bench.left(f"{QUEUE}-dlq")) <= 50
 
 
 # -- on the embedded AWS ---------------------------------------------------------------------------

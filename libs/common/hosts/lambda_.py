@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from libs.common.brake import Brake
 from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
 from libs.common.delivery import run_tick, sweep_outbox
@@ -36,6 +37,7 @@ class LambdaHost:
         self._runtime = runtime
         self._services = services
         self._queues = {spec.name: named[spec.service] for spec in consumed(services, runtime.settings.prefix)}
+        self._brakes = {name: Brake() for name in self._queues}
 
     async def records(self, event: dict[str, Any]) -> dict[str, Any]:
         """Handle a batch; answers which of its messages must come back."""
@@ -46,11 +48,17 @@ class LambdaHost:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
     async def _one(self, record: Record) -> bool:
+        """While nearly everything fails nothing is buried here either. What is taken is Lambda's to say, so each record is a
+        probe; one that fails is hidden for longer each time."""
+        brake = self._brakes[record.queue]
         try:
-            return await receive(self._runtime, self._queues[record.queue], record)
+            return await receive(self._runtime, self._queues[record.queue], record, brake)
         except Exception as error:
             log.error("record not settled", queue=record.queue, record=record.id, exc_info=error)
             return False
+        finally:
+            if brake.on:
+                log.error("brake: nearly everything fails; burying nothing", queue=record.queue, why=brake.why)
 
     async def tick(self, name: str) -> dict[str, Any]:
         """Do what one schedule is for, and sweep the outbox of its service. Raises what the tick raises."""

@@ -28,6 +28,10 @@ class Api:
     def get(self, path: str, **query: Any) -> Any:
         return self._call("GET", path, params=_given(query))
 
+    def find(self, path: str) -> Any:
+        """None for what is not there."""
+        return self._call("GET", path, missing=True)
+
     def post(self, path: str, body: dict[str, Any], key: str | None = None) -> Any:
         """Under an Idempotency-Key, so that a lost answer can be asked for again safely."""
         return self._write("POST", path, body, key)
@@ -39,7 +43,7 @@ class Api:
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         return self._call(method, path, json=_given(body), headers=headers)
 
-    def _call(self, method: str, path: str, **more: Any) -> Any:
+    def _call(self, method: str, path: str, missing: bool = False, **more: Any) -> Any:
         """A request whose answer was lost is made once more; by its key it is still the same request."""
         for again in (True, False):
             try:
@@ -53,6 +57,8 @@ class Api:
                     "Is it up (make up)? Is WECARE_API_URL right?",
                     code=UNREACHABLE,
                 )
+        if missing and answer.status_code == 404:
+            return None
         if answer.is_success:
             return answer.json() if answer.content else None
         refused(answer)
@@ -66,8 +72,11 @@ def refused(answer: httpx.Response) -> NoReturn:
     except ValueError:
         told = {}
     lines = [f"{told.get('code', answer.status_code)}: {told.get('title', answer.reason_phrase)}"]
-    lines += [str(told[name]) for name in ("detail", "do") if told.get(name)]
-    lines += [f"  {each.get('field')}: {each.get('detail')}" for each in told.get("errors", [])]
+    wrong = [f"  {each.get('field')}: {each.get('detail')}" for each in told.get("errors", [])]
+    # Of fields that are wrong the detail says no more than the list; to somebody who has not logged in it speaks of headers.
+    plain = (told.get("code") == "VALIDATION_FAILED" and wrong) or "Authorization" not in answer.request.headers
+    lines += [str(told[name]) for name in ("detail", "do") if told.get(name) and not (plain and name == "detail")]
+    lines += wrong
     if answer.status_code == 401:
         lines.append("Log in with `wecare login`, or set WECARE_TOKEN to an access token.")
     fail(*lines, code=REFUSED if answer.status_code < 500 else UNREACHABLE)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli import contacts, dlq, jobs, messages, why
+from libs.cli import contacts, decide, dlq, jobs, messages, why
 from libs.cli.api import DEFAULT_URL, Api, fail, keep_token, kept_token
 from libs.cli.show import say
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(messages.app, name="messages")
 app.add_typer(contacts.app, name="contacts")
+decide.add_to(dlq.app)
 jobs.add_to(dlq.app)
 
 

@@ -9,11 +9,15 @@ import tempfile
 from pathlib import Path
 
 from libs.cli.api import fail
+from libs.cli.show import can_ask
 
 
 def edited(text: str) -> str:
     """The text as it was saved. Ends the command if it was left unchanged."""
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not command and not can_ask():
+        fail("There is no terminal to edit in.", "Set EDITOR, or give --data FILE.")
+    command = command or "vi"
     # Of this person alone, and gone afterwards: it may hold personal data.
     with tempfile.TemporaryDirectory(prefix="wecare-") as folder:
         path = Path(folder) / "data.json"

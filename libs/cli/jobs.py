@@ -10,7 +10,7 @@ import typer
 from libs.cli import progress
 from libs.cli.api import Api
 from libs.cli.dlq import Json, Why, show_groups
-from libs.cli.show import ago, as_json, out, say, table
+from libs.cli.show import ago, as_json, local_time, out, say, table
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="id of a replay job")]
 
@@ -81,6 +81,8 @@ def watch(
             if out.is_terminal:
                 out.clear()
             show_groups(told)
+            if out.is_terminal:
+                say(f"Looked at {local_time()}, every {every:g} s; Ctrl-C ends it.", "dim")
             looks += 1
             if looks == times:
                 return

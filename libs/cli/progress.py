@@ -45,5 +45,10 @@ def tell(job: dict[str, Any]) -> None:
     """How it came out."""
     skipped = f", {job['skipped']} left out because somebody had decided about them" if job["skipped"] else ""
     say(f"Job {job['jobId']} is {job['state']}: {job['sent']} of {job['total']} sent{skipped}.")
-    if job["state"] == "done":
-        say("What fails again comes back to the same letters: wecare dlq ls", "dim")
+    hints = {
+        "running": f"Follow it: wecare dlq watch {job['jobId']}",
+        "paused": f"Go on with it: wecare dlq resume {job['jobId']}",
+        "done": "What fails again comes back to the same letters: wecare dlq ls",
+    }
+    if job["state"] in hints:
+        say(hints[job["state"]], "dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,14 +11,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 out = Console()
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = 400  # for ``grep`` and the like: a row is a line
 errors = Console(stderr=True)
 
+#: Between two columns; and what a column that is cut keeps at least.
+GAP, LEAST_ROOM = 2, 20
+#: Columns of ids.
+IDS = frozenset({"letter", "job", "message", "contact"})
 COLOURS = {
+    "ALARM": "bold red",
     "waiting": "yellow", "replaying": "cyan", "replayed": "green", "quarantined": "red", "discarded": "dim",
     "ready": "green", "already_applied": "blue", "superseded": "blue", "refused": "yellow", "schema_too_new": "red",
     "dies_again": "red", "unknown": "magenta", "not_waiting": "dim", "queued": "yellow", "deferred": "yellow",
@@ -27,22 +36,38 @@ COLOURS = {
 }  # fmt: skip
 
 
+def can_ask() -> bool:
+    """Whether somebody sits there to answer."""
+    return sys.stdin.isatty()
+
+
 def as_json(value: Any) -> None:
     """Exactly what the API answered, for ``jq`` and the like."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table; every cell is shown as it is, never read as markup."""
-    made = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        made.add_row(*(cell(each) for each in row))
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], cut: str | None = None) -> None:
+    """A table; every cell is shown as it is, never read as markup. Ids are never broken, so that they can be copied; the column
+    called ``cut``, the last one, ends where the line does, any other goes on in the next line."""
+    if title:
+        say(title, "bold")
+    cells = [[cell(each) for each in row] for row in rows]
+    widths = [max([cell_len(name), *(row[n].cell_len for row in cells)]) for n, name in enumerate(columns)]
+    if cut is not None:
+        room = max(LEAST_ROOM, out.width - sum(widths[:-1]) - GAP * (len(columns) - 1))
+        for row in cells:
+            row[-1].truncate(room, overflow="ellipsis")
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns), padding=(0, GAP, 0, 0))
+    for name, width in zip(columns, widths, strict=True):
+        made.add_column(name, min_width=width if name in IDS else None, no_wrap=name in IDS, overflow="fold")
+    for row in cells:
+        made.add_row(*row)
     out.print(made)
 
 
 def cell(value: Any) -> Text:
     text = "" if value is None else str(value)
-    return Text(safe(text), style=COLOURS.get(text, ""), overflow="fold")
+    return Text(safe(text), style=COLOURS.get(text, ""))
 
 
 def say(text: str, style: str = "") -> None:
@@ -63,6 +88,11 @@ def short(text: str | None, length: int = 60) -> str:
 def when(text: str | None) -> str:
     """A time of ours, to the second."""
     return (text or "")[:19].replace("T", " ")
+
+
+def local_time() -> str:
+    """Of this machine, now."""
+    return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
 def ago(text: str | None) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from libs.cli import show
 from libs.common.errors import Poison
 from tests.cli.conftest import Terminal
 from tests.kit.toy import Greeted
+from tests.services.dlq_replay.kit import QUEUE
 
 
 def dies(wecare: Terminal, *names: str, **facts: str) -> list[str]:
@@ -38,6 +40,53 @@ def test_letters_are_listed_grouped_and_shown_in_full(wecare: Terminal) -> None:
     for word in ("died: rejected, received 1 time(s), build b1", "What happened", '"specversion": "1.0"'):
         assert word in told.stdout
     assert "No waiting letters fit." in wecare("dlq", "ls", "--queue", "elsewhere").stdout
+
+
+def test_a_queue_with_more_than_ten_open_letters_has_an_alarm(wecare: Terminal) -> None:
+    dies(wecare, *(f"n{n}" for n in range(10)))
+    assert "ALARM" not in wecare("dlq", "groups").stdout
+    dies(wecare, "one more")
+    for command in (("groups",), ("watch", "--times", "1"), ("groups", "--cause", "version")):
+        told = wecare("dlq", *command).stdout
+        assert "ALARM" in told
+        assert "Too many letters are open: shop." in told
+
+
+def test_an_id_is_never_broken_however_narrow_the_terminal_is(
+    wecare: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = dies(wecare, "ann")
+    monkeypatch.setattr(show.out, "width", 80)
+    for command in (("ls",), ("simulate", one)):
+        told = wecare("dlq", *command).stdout
+        assert one in told
+        assert max(map(len, told.splitlines())) <= 80
+    assert "rejected" in wecare("dlq", "ls").stdout
+
+
+def test_nothing_to_see_is_said(wecare: Terminal) -> None:
+    for command, words in [
+        (("ls",), "No waiting letters."),
+        (("ls", "--state", "discarded"), "No discarded letters."),
+        (("ls", "--cause", "version"), "No waiting letters fit."),
+        (("simulate", "--cause", "version"), "No waiting letters fit."),
+        (("groups",), "No dead letters wait."),
+        (("jobs",), "Nothing was replayed yet."),
+    ]:
+        told = wecare("dlq", *command)
+        assert (told.exit_code, told.stdout.strip()) == (0, words)
+
+
+def test_a_letter_about_a_message_tells_where_that_stands_now(wecare: Terminal) -> None:
+    message = a_message(wecare)
+    wire = wecare.world.envelope(Greeted(name="ann", trouble="poison")).to_wire()
+    wire["data"]["messageId"] = message
+    told = {"type": "toy.greeted.v1", "channel": "whatsapp"}
+    wecare.run(lambda: wecare.world.bus.send(QUEUE, json.dumps(wire), told))
+    wecare.run(wecare.world.settle)
+    (letter,) = letters(wecare)
+    told = wecare("dlq", "show", letter["dlqMessageId"])
+    assert f"{message}: queued; wecare why {message}" in told.stdout
 
 
 def test_a_replay_shows_what_would_happen_asks_and_is_followed_to_its_end(wecare: Terminal) -> None:
@@ -91,6 +140,36 @@ def test_an_edit_from_a_file_or_an_editor_and_a_discard_take_a_reason(
     assert wecare.shop.applied == {event["data"]["name"]: 1}
 
 
+def test_who_sits_at_the_terminal_is_asked(wecare: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = dies(wecare, "ann", "bob")
+    monkeypatch.setattr(show, "can_ask", lambda: True)
+    told = wecare("dlq", "replay", one, input="n\n")
+    assert (told.exit_code, len(letters(wecare))) == (1, 2)
+    assert "Replay 1 letter(s) at 10 a second?" in told.stdout
+    assert wecare("dlq", "replay", one, input="y\n").exit_code == 0
+    assert wecare("dlq", "discard", two, "--why", "not wanted", input="y\n").exit_code == 0
+    assert letters(wecare) == []
+
+
+def test_an_edit_that_was_refused_is_not_typed_again(
+    wecare: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = dies(wecare, "ann", trouble="poison")
+    monkeypatch.setattr(show, "can_ask", lambda: True)
+    editor = tmp_path / "editor"
+    editor.write_text(
+        '#!/bin/sh\nif grep -q 7777 "$1"; then sed -i s/7777/\\"well\\"/ "$1"; else sed -i s/\\"poison\\"/7777/ "$1"; fi'
+    )
+    editor.chmod(0o700)
+    monkeypatch.setenv("EDITOR", str(editor))
+    told = wecare("dlq", "edit", one, "--why", "a mistake", input="y\n")
+    assert told.exit_code == 0, told.output
+    assert "trouble: Input should be a valid string" in told.stderr
+    told = wecare("dlq", "show", one)
+    assert '"trouble": "poison"' in told.stdout.partition("What a replay sends")[0]
+    assert '"trouble": "well"' in told.stdout.partition("What a replay sends")[2]
+
+
 def test_jobs_are_paused_resumed_cancelled_and_watched(wecare: Terminal) -> None:
     chosen = dies(wecare, "ann")
     told = wecare("dlq", "replay", *chosen, "--yes", "--no-wait", "--json")
@@ -107,6 +186,7 @@ def test_who_may_not_is_told_which_role_it_takes_and_who_is_nobody_how_to_log_in
     assert (told.exit_code, "FORBIDDEN: This needs the role OPERATOR" in told.stderr) == (1, True)
     told = wecare("dlq", "ls", role=None)
     assert (told.exit_code, "wecare login" in told.stderr) == (1, True)
+    assert "header" not in told.stderr
 
 
 def test_a_login_is_kept_for_the_next_commands_for_this_person_only(wecare: Terminal, tmp_path: Path) -> None:
@@ -124,6 +204,8 @@ def test_a_login_is_kept_for_the_next_commands_for_this_person_only(wecare: Term
         (("dlq", "simulate", "x", "--cause", "rejected"), "either ids of letters or filters"),
         (("dlq", "ls", "--newer-than", "soon"), "write 90s, 15m, 2h or 3d"),
         (("dlq", "show", "none"), "LETTER_NOT_FOUND"),
+        (("dlq", "ls", "--cause", "exausted"), "cause: Input should be 'malformed', 'version'"),
+        (("dlq", "discard", "x", "--why", "abc"), "Say --yes if you are sure"),
         (("dlq", "edit", "x", "--why", "abc", "--data", "/nowhere"), "Cannot read /nowhere"),
         (("dlq", "edit", "x", "--why", "abc", "--data", "-"), "no JSON"),
         (("messages", "send", "c"), "either --text or --template"),
@@ -145,10 +227,22 @@ def test_what_died_cannot_steer_the_terminal(wecare: Terminal) -> None:
     assert "[red]ann" in told.stdout
 
 
-def test_a_contact_is_made_written_to_and_the_message_tells_its_story(wecare: Terminal) -> None:
+def a_contact(wecare: Terminal) -> str:
     told = wecare("contacts", "create", "--name", "Ann Example", "--phone", "+12025550143", "--json")
-    contact = json.loads(told.stdout)["contactId"]
     wecare.run(wecare.world.settle)
+    return str(json.loads(told.stdout)["contactId"])
+
+
+def a_message(wecare: Terminal) -> str:
+    contact = a_contact(wecare)
+    wecare("contacts", "consent", contact, "whatsapp", "--words", "Yes, write to me")
+    wecare.run(wecare.world.settle)
+    told = wecare("messages", "send", contact, "--template", "order_update", "--var", "1=Ann", "--json")
+    return str(json.loads(told.stdout)["messageId"])
+
+
+def test_a_contact_is_made_written_to_and_the_message_tells_its_story(wecare: Terminal) -> None:
+    contact = a_contact(wecare)
     refused = wecare("messages", "send", contact, "--template", "order_update", "--var", "1=Ann")
     assert "NO_CONSENT" in refused.stderr
     told = wecare("contacts", "consent", contact, "whatsapp", "--words", "Yes, write to me")

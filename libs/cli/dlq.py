@@ -186,4 +186,7 @@ def _written(event: dict[str, Any] | None) -> str:
 def _attempt(each: dict[str, Any]) -> str:
     of = f"died of replay {each['replay']}" if each.get("replay") else "died"
     told = " ".join(filter(None, (each["exception"], each["text"])))
-    return f"{of}: {each['cause']}, received {each['receives']} time(s), build {each['build'] or 'unknown'}; {told}"
+    since = f" since {when(each['firstReceivedAt'])}" if each.get("firstReceivedAt") else ""
+    return (
+        f"{of}: {each['cause']}, received {each['receives']} time(s){since}, build {each['build'] or 'unknown'}; {told}"
+    )

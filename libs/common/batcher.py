@@ -19,7 +19,8 @@ class Batcher(Generic[A, R]):
     """``send`` takes up to ``most`` things and returns as many results, in order; a result that is an exception is raised
     to its caller alone, an exception from ``send`` to all of them.
 
-    ``linger`` is how long the first waits for company, in seconds. Two things of one ``key`` never share a call and
+    ``linger`` is how long the first waits for company, in seconds. While ``at_once`` calls are under way only full ones join
+    them: under load calls fill up by themselves, and without load nobody waits (0: no such limit). Two things of one ``key`` never share a call and
     keep their order. The things of a call weigh at most ``heaviest`` together; a heavier one goes alone.
     """
 
@@ -29,6 +30,7 @@ class Batcher(Generic[A, R]):
         *,
         most: int,
         linger: float = 0.003,
+        at_once: int = 0,
         key: Callable[[A], Hashable] | None = None,
         weight: Callable[[A], int] | None = None,
         heaviest: int = 0,
@@ -36,6 +38,7 @@ class Batcher(Generic[A, R]):
         self._send = send
         self._most = most
         self._linger = linger
+        self._at_once = at_once
         self._key = key
         self._weight = weight
         self._heaviest = heaviest
@@ -76,7 +79,7 @@ class Batcher(Generic[A, R]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._ready:
+        while self._ready and (not self._at_once or len(self._running) < self._at_once):
             self._start()
 
     def _start(self) -> None:
@@ -99,7 +102,12 @@ class Batcher(Generic[A, R]):
         if batch:
             task = asyncio.get_running_loop().create_task(self._run(batch))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._at_once and self._ready and len(self._running) < self._at_once:
+            self._flush()  # they have waited long enough
 
     def _release(self, things: Iterable[A]) -> None:
         """Let the next in line of each key come forward."""

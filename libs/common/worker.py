@@ -26,6 +26,8 @@ from libs.common.topology import Names, QueueSpec, queues_of
 
 #: Receives of one queue at the same time, while they come back full.
 POLLS = 4
+#: Pause after a receive that brought some, but not as many as there was room for.
+GATHER_SECONDS = 0.05
 #: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them hidden for
 #: the whole visibility time. So it is seen through, and this is what it may be late by.
 LATE_SECONDS = 1.0
@@ -162,6 +164,9 @@ class Worker:
                     self._start_poll(queue)
                 elif not first and len(records) < most:
                     return
+                elif 0 < len(records) < most:
+                    # The next ones come together: a message each time would cost a receive, an ack and all that follows.
+                    await self._stop.sleep(GATHER_SECONDS)
         finally:
             queue.polls -= 1
 

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from libs.common.batcher import Batcher
@@ -25,6 +26,10 @@ LINGER = 0.25
 AT_ONCE = 0.004
 MOST = 2000
 TRIES = 12
+#: Rows that a process remembers.
+REMEMBERED = 500
+
+R = TypeVar("R")
 
 #: What a chunk becomes; the same chunk if there is nothing to change. Pure: it may be asked more than once.
 Fold = Callable[[BulkChunk], BulkChunk]
@@ -56,6 +61,9 @@ class _Desk:
 
     now: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=AT_ONCE))
     soon: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER))
+    #: Rows as we wrote them last.
+    rows: dict[tuple[str, str], BulkChunk] = field(default_factory=dict)
+    tallies: dict[tuple[str, str], BulkTally] = field(default_factory=dict)
     locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def lock(self, job_id: str, row: str) -> asyncio.Lock:
@@ -115,10 +123,12 @@ async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context
 
 
 async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
+    # What we wrote last is most likely still there; if not, the refusal shows what is.
+    rows = _desks.setdefault(ctx.store, _Desk()).rows
+    row = rows.get((job_id, name)) or await ctx.get(BulkChunk, job_id, name)
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
-        row = await ctx.get(BulkChunk, job_id, name)
         if row is None:
             return None
         done = _Done(row)
@@ -127,11 +137,25 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
             done.folded.append(Folded(done.row, after))
             done.row = after
         if done.row == row:
-            return done
-        if await ctx.write(ctx.replace(done.row)):
+            if rows.pop((job_id, name), None) is None:
+                return done
+            # Nobody decides on what is only remembered.
+            row = await ctx.get(BulkChunk, job_id, name)
+            continue
+        written = await ctx.write(ctx.replace(done.row))
+        if written:
             done.row = done.row.model_copy(update={"version": row.version + 1})
+            _remember(rows, (job_id, name), done.row)
             return done
+        rows.pop((job_id, name), None)
+        row = BulkChunk.from_row(written.row) if written.row else None
     raise Conflict(f"chunk {name} kept being changed by others")
+
+
+def _remember(rows: dict[tuple[str, str], R], key: tuple[str, str], row: R) -> None:
+    if len(rows) >= REMEMBERED:
+        rows.pop(next(iter(rows)))
+    rows[key] = row
 
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
@@ -142,19 +166,27 @@ async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Cont
 
 async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
+    rows = _desks.setdefault(ctx.store, _Desk()).tallies
+    row = rows.get((job_id, group)) or await ctx.get(BulkTally, job_id, group)
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
-        row = await ctx.get(BulkTally, job_id, group)
         if row is None:
             expires = max(chunk.expires_at for chunk in chunks.values())
-            row = BulkTally(job_id=job_id, group=group, chunks=lines, expires_at=expires)
-            if await ctx.write(ctx.insert(row)):
+            new = BulkTally(job_id=job_id, group=group, chunks=lines, expires_at=expires)
+            written = await ctx.write(ctx.insert(new))
+            version = 0
+        else:
+            news = row.with_lines(lines)
+            if news is None:
                 return
-            continue
-        new = row.with_lines(lines)
-        if new is None or await ctx.write(ctx.replace(new)):
+            new, version = news, news.version + 1
+            written = await ctx.write(ctx.replace(new))
+        if written:
+            _remember(rows, (job_id, group), new.model_copy(update={"version": version}))
             return
+        rows.pop((job_id, group), None)
+        row = BulkTally.from_row(written.row) if written.row else None
     raise Conflict(f"tally {group} kept being changed by others")
 
 

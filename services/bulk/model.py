@@ -205,7 +205,8 @@ class BulkChunk(Item):
 
     job_id: str
     chunk: str
-    ids: tuple[str, ...]
+    #: The recipients' ids, joined: one value is read and written much faster than a hundred.
+    members: str
     marks: str
     state: ChunkState = "waiting"
     release: int = 0
@@ -214,6 +215,10 @@ class BulkChunk(Item):
     attempts: dict[str, int] = Field(default_factory=dict)
     reasons: dict[str, str] = Field(default_factory=dict)
     expires_at: int
+
+    @property
+    def ids(self) -> list[str]:
+        return self.members.split()
 
     def attempt(self, position: int) -> int:
         return self.attempts.get(str(position), 1)

@@ -58,7 +58,7 @@ def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Itera
         return BulkChunk(
             job_id=job.job_id,
             chunk=name,
-            ids=tuple(row.recipient_id for row in rows),
+            members=" ".join(row.recipient_id for row in rows),
             marks=mark * len(rows),
             reasons=reasons,
             state="waiting" if mark == PENDING else "ended",

@@ -20,6 +20,8 @@ BATCH_BYTES = 250_000
 SEND_LINGER = 0.005
 #: An ack is in no hurry: the record stays hidden for much longer.
 ACK_LINGER = 0.04
+#: Calls to one queue or topic under way that are not full.
+AT_ONCE = 2
 #: Envelopes in one flush: ten messages of a hundred.
 PUBLISH_MOST = 1000
 LONGEST_POLL = 20
@@ -98,7 +100,7 @@ class SnsSqsBus:
         key = (operation, queue)
         if key not in self._batchers:
             self._batchers[key] = Batcher(
-                send, most=10, linger=linger, key=_handle, weight=_weight, heaviest=BATCH_BYTES
+                send, most=10, linger=linger, at_once=AT_ONCE, key=_handle, weight=_weight, heaviest=BATCH_BYTES
             )
         return self._batchers[key]
 
@@ -108,7 +110,7 @@ class SnsSqsBus:
 
         key = (f"publish {linger}", topic)
         if key not in self._batchers:
-            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=linger)
+            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=linger, at_once=AT_ONCE)
         return self._batchers[key]
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:

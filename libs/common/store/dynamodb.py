@@ -26,6 +26,8 @@ from libs.common.store.writes import Pending, Writer
 
 MOST_READS = 100
 MOST_WRITES = 25
+#: Calls under way that are not full; enough for a worker with little to do, and one that hangs does not hold up the rest.
+AT_ONCE = 4
 
 
 class _Met(Unavailable):
@@ -39,8 +41,10 @@ class DynamoStore:
         self._aws = aws
         self._tables = tables
         writer = Writer(self._call, self._read)
-        self._reads = Batcher(self._read_each, most=MOST_READS)
-        self._writes = Batcher(writer.send, most=MOST_WRITES, key=lambda each: (each.op.table, *each.key.values()))
+        self._reads = Batcher(self._read_each, most=MOST_READS, at_once=AT_ONCE)
+        self._writes = Batcher(
+            writer.send, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: (each.op.table, *each.key.values())
+        )
 
     async def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         # One attempt: retries are ours, because botocore's take a second between them and do not see partial failures.

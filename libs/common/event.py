@@ -35,8 +35,6 @@ class Event(BaseModel):
 
     TYPE: ClassVar[str]
     ABOUT: ClassVar[str]
-    #: How long one may wait for others to travel with, in seconds. More for what comes in crowds and that nobody waits for.
-    LINGER: ClassVar[float] = 0.005
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -49,6 +47,11 @@ class Event(BaseModel):
     @property
     def subject(self) -> str:
         return str(getattr(self, self.ABOUT))
+
+    @property
+    def linger(self) -> float:
+        """How long it may wait for others to travel with, in seconds. More for what comes in crowds and nobody waits for."""
+        return 0.005
 
     @property
     def facet(self) -> str:

@@ -7,6 +7,8 @@ import asyncio
 import importlib
 from collections.abc import Sequence
 
+import uvloop
+
 from libs.common.hosts.worker import work as work_queues
 
 
@@ -22,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name services, or say --all")
     if chosen.no_worker and chosen.http is None:
         parser.error("--no-worker leaves nothing to do without --http PORT")
-    asyncio.run(_run(chosen.services, chosen.http, chosen.health_port, work=not chosen.no_worker))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(chosen.services, chosen.http, chosen.health_port, work=not chosen.no_worker))
 
 
 async def _run(names: Sequence[str], http: int | None, health: int | None, *, work: bool) -> None:

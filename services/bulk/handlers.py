@@ -148,7 +148,7 @@ async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
 
 async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Sequence[Event]:
     """The rest of this chunk, if its turn was over, and as many new ones as there is room for."""
-    again = await release(job, event.chunk, ctx) if event.why == "turn" else None
+    again = await release(job, event.chunk, ctx, only=event.unsent) if event.why == "turn" else None
     found = [again] if again else []
     until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
     count = followers(event.why, event.lag, len(event.unsent), until)

@@ -8,6 +8,7 @@ job's chunk never waits behind more. The tick begins a run and helps out where a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from libs.common.context import Context
@@ -43,8 +44,11 @@ def followers(why: str, lag: float, unsent: int, until: float) -> int:
     return 1 if lag < LONG else 0
 
 
-async def release(job: BulkJob, name: str, ctx: Context, *, again: bool = False) -> ChunkReleased | None:
-    """Release a chunk that waits (``again``: or one that was released before), or None if there is nothing to release."""
+async def release(
+    job: BulkJob, name: str, ctx: Context, *, again: bool = False, only: Sequence[int] | None = None
+) -> ChunkReleased | None:
+    """Release a chunk that waits (``again``: or one that was released before), or None if there is nothing to release.
+    ``only``: who of it is known not to have been begun with; of others the reports may still be on their way."""
     now = ctx.now
 
     def fold(chunk: BulkChunk) -> BulkChunk:
@@ -57,12 +61,12 @@ async def release(job: BulkJob, name: str, ctx: Context, *, again: bool = False)
     folded = await apply(job.job_id, name, fold, ctx)
     if folded is None or not folded.changed:
         return None
-    return await released(job, folded.after, ctx)
+    return await released(job, folded.after, ctx, only)
 
 
-async def released(job: BulkJob, chunk: BulkChunk, ctx: Context) -> ChunkReleased:
+async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[int] | None = None) -> ChunkReleased:
     """What is said of a chunk that has been released: its recipients that are still pending."""
-    positions = [n for n, mark in enumerate(chunk.marks) if mark == PENDING]
+    positions = [n for n, mark in enumerate(chunk.marks) if mark == PENDING and (only is None or n in only)]
     rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, chunk.ids[n]) for n in positions))
     addressees = tuple(
         Addressee(
@@ -120,12 +124,13 @@ async def _taken(job: BulkJob, ctx: Context) -> int | None:
     raise Conflict("others kept taking the next chunk")
 
 
-async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> list[str]:
-    """Chunks before the frontier that wait although their time has come, or of which nothing was heard for too long."""
+async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str], list[str]]:
+    """Chunks before the frontier that wait although their time has come, and those of which nothing was heard for too long.
+    What was seen may be a moment old: one that waits no more is not released again for that."""
     frontier = await ctx.get(Frontier, job.job_id)
     reached = frontier.next if frontier else 0
     now = ctx.now.timestamp()
-    behind = [
+    waiting = [
         name
         for name in seen.in_state("waiting")
         if int(name[1:]) < reached and seen.lines[name][2].get("pending") and seen.waits_until(name) <= now
@@ -142,15 +147,16 @@ async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> list[str]:
         and row.released_at is not None
         and row.released_at + wait * row.release < ctx.now
     ]
-    return [*behind, *lost]
+    return waiting, lost
 
 
 async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased]:
     """What keeps a running job going: chunks that came back, or were lost, and the first ones."""
     found: list[ChunkReleased] = []
     in_hand = len(seen.in_state("released"))
-    for name in (await due_again(job, seen, ctx))[:MOST]:
-        said = await release(job, name, ctx, again=True)
+    waiting, lost = await due_again(job, seen, ctx)
+    for name in (*lost, *waiting)[:MOST]:
+        said = await release(job, name, ctx, again=name in lost)
         if said is not None:
             found.append(said)
     return [*found, *await next_chunks(job, FEWEST - in_hand - len(found), ctx)]

@@ -55,16 +55,16 @@ class Bulkhead:
     most: int = 200
     _taken: int = 0
 
-    @property
-    def free(self) -> int:
-        return max(0, self.most - self._taken)
-
     def enter(self, bulk: bool = False) -> bool:
         """Take a place, if there is one."""
-        if self._taken >= (max(1, self.most * 4 // 5) if bulk else self.most):
-            return False
-        self._taken += 1
-        return True
+        return self.enter_together(1, 1, bulk) == 1
 
-    def leave(self) -> None:
-        self._taken -= 1
+    def enter_together(self, wanted: int, worth: int, bulk: bool = True) -> int:
+        """Take up to ``wanted`` places; none, if fewer are free than are ``worth`` the trouble. Returns how many."""
+        free = (max(1, self.most * 4 // 5) if bulk else self.most) - self._taken
+        got = min(wanted, free) if free >= min(wanted, worth) else 0
+        self._taken += max(0, got)
+        return max(0, got)
+
+    def leave(self, places: int = 1) -> None:
+        self._taken -= places

@@ -11,7 +11,8 @@ that a stop is quick and other jobs get their turn. There is no pair rate: a job
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -44,8 +45,8 @@ TURN_SECONDS = 5.0
 #: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
 LEAD_SECONDS, LONGEST_LEAD = 0.15, 2.0
 #: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
-FULL_SECONDS = 0.1
-WORTH = 25
+FULL_SECONDS = 0.02
+WORTH = 50
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]
 
@@ -106,23 +107,46 @@ class Chunks:
         run.said += await together(followed(row, ctx) for row in rows if row is not None)
         run.left = fresh_ones
         while run.left:
-            why: Why | None = await word(event.job_id, event.revision, ctx)
-            if why is None and (ctx.now - run.began).total_seconds() >= TURN_SECONDS:
-                why = "turn"
-            if why is None and run.not_before is not None:
-                why = "wait"
-            if why is not None:
-                return [*run.said, run.ended(why, ctx)]
-            await self._group(run, ctx)
+            async with self._places(run, ctx) as (places, gate):
+                # Asked once there are places, so that a pause holds for whoever stood in line.
+                why: Why | None = await word(event.job_id, event.revision, ctx)
+                if why is None and (ctx.now - run.began).total_seconds() >= TURN_SECONDS:
+                    why = "turn"
+                if why is None and run.not_before is not None:
+                    why = "wait"
+                if why is not None:
+                    return [*run.said, run.ended(why, ctx)]
+                await self._group(run, places, gate, ctx)
         return [*run.said, run.ended("done", ctx)]
 
-    async def _group(self, run: _Run, ctx: Context) -> None:
-        """The next up to 25. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
+    @asynccontextmanager
+    async def _places(self, run: _Run, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
+        """Places at the provider for the next up to a hundred, in the order in which chunks came. They come first: what is
+        made ready before a full house has to be made ready again."""
         size = await self._paced(run, ctx)
-        size = min(size, await self._places(run, size, ctx))
-        group, run.left = run.left[:size], run.left[size:]
-        if not group:
+        sender = self._pipeline.sender(run.event.sender, ctx)
+        if sender is None:
+            yield size, None  # rendering says what is wrong
             return
+        gate = await self._pipeline.gates.of(sender, ctx)
+        wanted, places = min(size, len(run.left)), 0
+        async with gate.line:
+            while wanted and not gate.breaker.open and (ctx.now - run.began).total_seconds() < TURN_SECONDS:
+                places = gate.bulkhead.enter_together(wanted, WORTH)
+                if places:
+                    break
+                await ctx.clock.sleep(FULL_SECONDS)
+        try:
+            if gate.breaker.open:
+                # Single messages probe; a chunk comes back when there is something to hope for.
+                run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(ctx.now.timestamp(), 0.5))
+            yield places, gate
+        finally:
+            gate.bulkhead.leave(places)
+
+    async def _group(self, run: _Run, size: int, gate: Gate | None, ctx: Context) -> None:
+        """The next ``size``. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
+        group, run.left = run.left[:size], run.left[size:]
         fits: list[_One] = []
         back: list[Addressee] = []
         prepared = await asyncio.gather(*(self._prepared(run, who, ctx) for who in group))
@@ -138,8 +162,8 @@ class Chunks:
             run.first_at = run.first_at or ctx.now
             rehearsed = (write(None, steps.rehearsed(one.row, one.sender, ctx.now), ctx) for one in fits)
             run.said += await together(rehearsed)
-        elif fits:
-            back += await self._through_gate(run, fits, ctx)
+        elif fits and gate is not None:
+            back += await self._through_gate(run, gate, fits, ctx)
         run.left = [*back, *run.left]
 
     async def _prepared(self, run: _Run, who: Addressee, ctx: Context) -> _One | Sequence[Event] | datetime:
@@ -162,33 +186,22 @@ class Chunks:
             return await write(None, steps.refused(one.row, refused.why, ctx.now), ctx)
         return one
 
-    async def _through_gate(self, run: _Run, fits: list[_One], ctx: Context) -> list[Addressee]:
+    async def _through_gate(self, run: _Run, gate: Gate, fits: list[_One], ctx: Context) -> list[Addressee]:
         """Slots for as many as get one; the rest come back."""
-        gate = await self._pipeline.gates.of(fits[0].sender, ctx)
-        now = ctx.now.timestamp()
-        if gate.breaker.open:
-            # Single messages probe; a chunk comes back when there is something to hope for.
-            run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(now, 0.5))
-            return [one.who for one in fits]
-        places = [one for one in fits if gate.bulkhead.enter(bulk=True)]
-        turned_away = [one.who for one in fits[len(places) :]]
-        try:
-            slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in places), return_exceptions=True)
-            ready: list[_One] = []
-            for one, slot in zip(places, slots, strict=True):
-                if isinstance(slot, Pass):
-                    one.leave = slot
-                    ready.append(one)
-                elif isinstance(slot, Busy):
-                    turned_away.append(one.who)
-                elif slot is not None:
-                    raise slot
-            if ready:
-                run.first_at = run.first_at or ctx.now
-                run.said += await self._out(ready, ctx)
-        finally:
-            for _ in places:
-                gate.bulkhead.leave()
+        slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in fits), return_exceptions=True)
+        turned_away: list[Addressee] = []
+        ready: list[_One] = []
+        for one, slot in zip(fits, slots, strict=True):
+            if isinstance(slot, Pass):
+                one.leave = slot
+                ready.append(one)
+            elif isinstance(slot, Busy):
+                turned_away.append(one.who)
+            elif slot is not None:
+                raise slot
+        if ready:
+            run.first_at = run.first_at or ctx.now
+            run.said += await self._out(ready, ctx)
         return turned_away
 
     async def _slot(self, gate: Gate, one: _One, ctx: Context) -> Pass:
@@ -243,17 +256,6 @@ class Chunks:
         if not_now is not None:
             return claim, self._pipeline.concluded(claim, not_now, ctx)
         return claim, await self._pipeline.call(claim, one.request, client, one.leave, ctx)
-
-    async def _places(self, run: _Run, wanted: int, ctx: Context) -> int:
-        """How many places there are at the provider; waits a moment if they are not worth beginning."""
-        sender = self._pipeline.sender(run.event.sender, ctx)
-        if sender is None or not wanted:
-            return wanted  # rendering says what is wrong
-        free = (await self._pipeline.gates.of(sender, ctx)).bulkhead.free
-        if free >= min(wanted, WORTH):
-            return free
-        await ctx.clock.sleep(FULL_SECONDS)
-        return 0
 
     async def _paced(self, run: _Run, ctx: Context) -> int:
         """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""

@@ -3,6 +3,7 @@ is in rows (see :mod:`services.outbound.rates`), the rest is this process's own 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class Gate:
         """``before`` is the gate by the limits of before: what was learnt of the provider stays."""
         self.breaker: Breaker = before.breaker if before else Breaker(limits.failures)
         self.bulkhead: Bulkhead = before.bulkhead if before else Bulkhead(limits.in_flight)
+        #: Where chunks stand in line for places.
+        self.line = asyncio.Lock()
         self._sender = sender
         self.limits = limits
         rate = limits.per_second * PACE

@@ -53,7 +53,7 @@ class Limits:
     pair_seconds: float = 0.0
     pair_burst: int = 1
     shards: int = 1
-    in_flight: int = 200
+    in_flight: int = 400
     failures: int = 5
     by_kind: Mapping[str, float] = field(default_factory=dict)
     #: The limit is the account's: all senders stand in one line.

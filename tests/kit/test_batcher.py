@@ -182,3 +182,19 @@ async def test_under_load_nothing_is_lost_or_mixed_up(keyed: bool) -> None:
         order = [each for call in wire.calls for each in call if each[0] == "a"]
         assert order == [each for each in things if each[0] == "a"]
         assert all(len({each[0] for each in call}) == len(call) for call in wire.calls)
+
+
+async def test_while_enough_calls_are_under_way_only_full_ones_join_them_and_the_rest_leaves_as_soon_as_one_ends() -> (
+    None
+):
+    wire = Wire(held=True)
+    batcher = Batcher(wire.send, most=3, linger=0.001, at_once=1)
+    first = asyncio.ensure_future(batcher.do("a"))
+    await wire.called(1)
+    others = [asyncio.ensure_future(batcher.do(each)) for each in "bcdef"]
+    await wire.called(2)
+    await asyncio.sleep(0.01)  # longer than the linger: nothing may happen
+    assert wire.calls == [["a"], ["b", "c", "d"]]
+    wire.gate.set()
+    assert await asyncio.gather(first, *others) == list("ABCDEF")
+    assert wire.calls[2:] == [["e", "f"]]

@@ -45,7 +45,7 @@ class SnsSqsBus:
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         results = await asyncio.gather(
-            *(self._publisher(self._names.topic(e.data.topic()), e.data.LINGER).do(e) for e in envelopes),
+            *(self._publisher(self._names.topic(e.data.topic()), e.data.linger).do(e) for e in envelopes),
             return_exceptions=True,
         )
         for result in results:

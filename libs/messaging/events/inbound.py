@@ -41,9 +41,6 @@ class ReceiptReceived(Event):
 
     TYPE = "inbound.receipt-received.v1"
     ABOUT = "provider_id"
-    #: Providers tell of each message alone; a bulk job brings thousands.
-    LINGER = 0.1
-
     channel: Channel
     provider_id: str
     #: Our id as echoed (``biz_opaque_callback_data``, ``Context``, tags), if it was.
@@ -58,6 +55,11 @@ class ReceiptReceived(Event):
     provider_code: str | None = None
     error_detail: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def linger(self) -> float:
+        """Providers tell of each message alone; a bulk job brings thousands."""
+        return 0.2
 
 
 class AccountNoticed(Event):

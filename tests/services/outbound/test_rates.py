@@ -249,3 +249,13 @@ def test_the_bulkhead_has_so_many_places() -> None:
     assert [bulkhead.enter() for _ in range(3)] == [True, True, False]
     bulkhead.leave()
     assert bulkhead.enter()
+
+
+def test_places_are_taken_together_if_enough_are_free_to_be_worth_it_and_a_fifth_stays_free_for_codes() -> None:
+    bulkhead = Bulkhead(100)
+    assert bulkhead.enter_together(50, worth=25) == 50
+    assert bulkhead.enter_together(50, worth=25) == 30
+    assert bulkhead.enter_together(50, worth=25) == 0
+    bulkhead.leave(30)
+    assert bulkhead.enter_together(10, worth=25) == 10
+    assert bulkhead.enter(), "a code finds a place"

@@ -6,6 +6,7 @@ permissions, schedules, schemas, documents. A name written by hand twice is a bu
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,6 +52,18 @@ class On:
         return all(attributes.get(name) in values for name, values in self.where.items())
 
 
+def _unwrapped(text: str) -> str:
+    """Our subscriptions deliver raw; one that was made by hand may not, and then SNS's own envelope is around the message."""
+    if '"TopicArn"' not in text:
+        return text
+    try:
+        envelope = json.loads(text)
+    except ValueError:
+        return text
+    is_envelope = isinstance(envelope, dict) and envelope.get("Type") == "Notification" and "TopicArn" in envelope
+    return str(envelope["Message"]) if is_envelope and "Message" in envelope else text
+
+
 @dataclass(frozen=True)
 class Feed:
     """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
@@ -64,7 +77,8 @@ class Feed:
 
     def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
         """``at``: when the message came into the queue. Raises what ``parse`` raises."""
-        return self.parse(text, at) if self.timed else self.parse(text)
+        bare = _unwrapped(text)
+        return self.parse(bare, at) if self.timed else self.parse(bare)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from services.inbound.channels.whatsapp_content import content_of
 Keyed = list[tuple[str, Event]]
 
 STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
+EVENTBRIDGE = "aws.social-messaging"
 #: Webhook fields about the account; every other one becomes ``unknown`` with its value kept.
 ACCOUNT_KINDS = {
     "message_template_status_update": "template_status",
@@ -37,8 +38,11 @@ ACCOUNT_KINDS = {
 
 
 def parse(feed: str) -> Keyed:
-    """The SNS ``Message`` as AWS publishes it -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    """The SNS ``Message`` as AWS publishes it, or an EventBridge event that a rule sends to the same topic ->
+    ``[(key, event)]``. Raises Malformed, naming the field."""
     envelope = parsed(feed, "message")
+    if envelope.get("source") == EVENTBRIDGE:
+        return [_told_by_eventbridge(envelope)]
     entry = envelope.get("whatsAppWebhookEntry")
     if entry is None:
         raise Malformed("message.whatsAppWebhookEntry: missing")
@@ -150,6 +154,24 @@ def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
         details={name: status[name] for name in ("pricing", "conversation") if name in status},
     )
     return f"status#{provider_id}#{word}", receipt
+
+
+def _told_by_eventbridge(event: Json) -> tuple[str, Event]:
+    """EventBridge tells of statuses by AWS's id alone, as well as it can (best effort): AWS, *Monitoring with EventBridge*.
+    What is no status is kept whole."""
+    told = an_object(event, "detail", "event")
+    provider_id, word = optional(told, "messageId"), optional(told, "status")
+    if provider_id is None or word is None:
+        return _notice(
+            "unknown",
+            needed(event, "detail-type", "event"),
+            told,
+            optional(told, "wabaId") or "",
+            optional(event, "id") or "",
+        )
+    # Here the id is AWS's own, which names our send, and nothing is echoed.
+    status = {**told, "id": provider_id, "timestamp": told.get("eventTimestamp")}
+    return _receipt(status, ())
 
 
 def _stopped(status: Json) -> tuple[str, Event] | None:

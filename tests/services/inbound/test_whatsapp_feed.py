@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from libs.common.errors import Malformed
+from libs.common.hosts.lambda_ import LambdaHost
 from libs.common.testing.world import World
+from libs.common.topology import Names
 from libs.messaging.content import Raw, Text
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
 from services.inbound.channels import whatsapp
 from services.inbound.service import service
 
 CASES = Path("services/inbound/channels/cases/whatsapp")
+SAMPLES = Path("tests/services/inbound/samples")
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -99,3 +102,20 @@ async def test_a_malformed_message_dies_alone_with_its_reason() -> None:
         assert {(letter["cause"], letter["text"]) for letter in letters} == {
             ("malformed", "messages.id: missing or not text")
         }
+
+
+@pytest.mark.parametrize("name", ["sns.sqs.body-raw", "sns.sqs.body-non-raw"])
+async def test_a_subscription_without_raw_delivery_says_the_same(name: str) -> None:
+    async with World([service]) as world:
+        await world.feed("whatsapp", (SAMPLES / f"{name}.json").read_text())
+        assert [event.content for event in world.said(MessageReceived)] == [Text(body="Hi, where is my order?")]
+
+
+async def test_a_lambda_that_is_given_such_a_record_says_the_same() -> None:
+    async with World([service]) as world:
+        event = json.loads((SAMPLES / "sqs.lambda.event.sns-non-raw.json").read_text())
+        (record,) = event["Records"]
+        queue = Names(world.settings.prefix).feed_queue(service.name, "whatsapp")
+        record["eventSourceARN"] = f"arn:aws:sqs:us-east-1:111122223333:{queue}"
+        assert await LambdaHost(world.runtime, [service]).records(event) == {"batchItemFailures": []}
+        assert [event.content for event in world.said(MessageReceived)] == [Text(body="Hi, where is my order?")]

@@ -27,6 +27,11 @@ Keyed = list[tuple[str, Event]]
 
 STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
 EVENTBRIDGE = "aws.social-messaging"
+#: What has a place of its own in our events. All else that comes along is kept as it is in ``details``.
+_READ_OF_MESSAGE = frozenset({"id", "from", "from_user_id", "timestamp", "type", "context", "errors"})
+_READ_OF_STATUS = frozenset(
+    {"id", "status", "timestamp", "recipient_id", "recipient_user_id", "biz_opaque_callback_data", "errors"}
+)
 #: Webhook fields about the account; every other one becomes ``unknown`` with its value kept.
 ACCOUNT_KINDS = {
     "message_template_status_update": "template_status",
@@ -114,7 +119,7 @@ def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
     content = content_of(message, kind)
-    details: dict[str, Any] = {name: message[name] for name in ("referral", "group_id") if name in message}
+    details = {name: value for name, value in message.items() if name not in _READ_OF_MESSAGE and name != kind}
     arn = aws.arns.get(optional(an_object(value, "metadata", "value"), "phone_number_id") or "")
     if arn and isinstance(content, Media):
         # Its file is to be had from AWS by the number that it was sent to.
@@ -151,7 +156,7 @@ def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
         error_code=code,
         provider_code=number,
         error_detail=words,
-        details={name: status[name] for name in ("pricing", "conversation") if name in status},
+        details={name: value for name, value in status.items() if name not in _READ_OF_STATUS},
     )
     return f"status#{provider_id}#{word}", receipt
 
@@ -170,8 +175,8 @@ def _told_by_eventbridge(event: Json) -> tuple[str, Event]:
             optional(event, "id") or "",
         )
     # Here the id is AWS's own, which names our send, and nothing is echoed.
-    status = {**told, "id": provider_id, "timestamp": told.get("eventTimestamp")}
-    return _receipt(status, ())
+    rest = {name: value for name, value in told.items() if name not in ("messageId", "eventTimestamp")}
+    return _receipt({**rest, "id": provider_id, "timestamp": told.get("eventTimestamp")}, ())
 
 
 def _stopped(status: Json) -> tuple[str, Event] | None:

@@ -119,3 +119,11 @@ async def test_a_lambda_that_is_given_such_a_record_says_the_same() -> None:
         record["eventSourceARN"] = f"arn:aws:sqs:us-east-1:111122223333:{queue}"
         assert await LambdaHost(world.runtime, [service]).records(event) == {"batchItemFailures": []}
         assert [event.content for event in world.said(MessageReceived)] == [Text(body="Hi, where is my order?")]
+
+
+def test_members_that_we_do_not_know_are_kept_as_they_came() -> None:
+    ((_, receipt),) = whatsapp.parse(changed("status.sent", carrier_hint={"new": 1}))
+    ((_, message),) = whatsapp.parse(changed("inbound.text", mood="good"))
+    assert isinstance(receipt, ReceiptReceived)
+    assert isinstance(message, MessageReceived)
+    assert (receipt.details["carrier_hint"], message.details["mood"]) == ({"new": 1}, "good")

@@ -14,11 +14,13 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +28,7 @@ import boto3
 import httpx
 
 from deploy.local import resources
+from deploy.local.stack import Stack
 from libs.common.aws import Aws
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.sns_sqs import SnsSqsBus
@@ -297,22 +300,26 @@ def main() -> int:
     parser.add_argument("--no-kill", action="store_true", help="let both replayers live")
     parser.add_argument("--replayer", metavar="STAGE", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    environment = {
-        "AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
     if options.replayer:
         with suppress(KeyboardInterrupt):
-            asyncio.run(_replay_until_killed(Stage(environment, options.replayer)))
+            asyncio.run(_replay_until_killed(Stage(_environment(os.environ["AWS_ENDPOINT_URL"]), options.replayer)))
         return 0
     configure("ERROR")
-    figures = asyncio.run(storm(environment, options.letters, options.rate, not options.no_kill))
+    with (
+        tempfile.TemporaryDirectory(prefix="wecare-storm-") as folder,
+        Stack(Path(folder), only=["aws"], provision=None) as stack,
+    ):
+        environment = _environment(stack.aws_url)
+        figures = asyncio.run(storm(environment, options.letters, options.rate, not options.no_kill))
     figures.violations += too_fast_or_slow(figures)
     row = {"row": "R23", "runs": 1, "seeds": [], "violations": len(figures.violations), "figure": asdict(figures)}
     sys.stdout.write(json.dumps(row, indent=1) + "\n")
     return 1 if figures.violations else 0
+
+
+def _environment(url: str) -> dict[str, str]:
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    return {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **credentials}
 
 
 if __name__ == "__main__":

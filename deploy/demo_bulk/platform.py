@@ -24,6 +24,7 @@ from libs.common.topology import Names
 
 PREFIX = "wecare-local"
 WORDS = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
+SIGN_IN_SECONDS = 300.0
 #: Every recipient has come to an end by then (the simulator's people read what they get).
 LAST = ("read", "failed", "skipped", "cancelled")
 
@@ -59,11 +60,13 @@ class BulkStack:
         }
         self.stack = Stack(directory, env={**quiet, **(env or {})}, provision=fast(per_second), processes=processes)
         self._exit = ExitStack()
+        self._signed_in = 0.0
 
     def __enter__(self) -> Self:
         try:
             self._exit.enter_context(self.stack)
-            self.api = self._exit.enter_context(Http(self.stack.api_url, self.stack.token("OPERATOR")))
+            self.api = self._exit.enter_context(Http(self.stack.api_url))
+            self.sign_in()
             self.simulator = self._exit.enter_context(Http(self.stack.simulator_url))
             # Carriers and telephones take a second or so; receipts within milliseconds are for the tests of ordering.
             self.simulator.call("PATCH", "/control/behaviour", {"delay_ms": [400, 1200]})
@@ -74,6 +77,11 @@ class BulkStack:
 
     def __exit__(self, *error: Any) -> None:
         self._exit.close()
+
+    def sign_in(self) -> None:
+        """A token lasts a quarter of an hour; a large job longer."""
+        self.api.bears(self.stack.token("OPERATOR"))
+        self._signed_in = time.monotonic()
 
     def people(self, count: int) -> None:
         """Let every service know so many people who said yes, and wait until each has taken note."""
@@ -110,6 +118,8 @@ class BulkStack:
         return str(self.api.call("POST", "/api/bulk/jobs", body, expect=202, key=key)["jobId"])
 
     def job(self, job_id: str) -> Any:
+        if time.monotonic() - self._signed_in > SIGN_IN_SECONDS:
+            self.sign_in()
         return self.api.get(f"/api/bulk/jobs/{job_id}")
 
     def planned(self, job_id: str) -> Any:

@@ -20,8 +20,13 @@ class Http:
     """A small JSON client; ``expect`` is the status that the step asks for."""
 
     def __init__(self, base: str, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=base, headers=headers, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=base, timeout=30, trust_env=False)
+        if token:
+            self.bears(token)
+
+    def bears(self, token: str) -> None:
+        """From now on it comes with this token."""
+        self._http.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self

@@ -187,7 +187,9 @@ async def message_changed(event: MessageChanged, ctx: Context) -> None:
     if event.job_id is None or mark is None or len(parts) != 4 or parts[0][:1] != "p":
         return
     name, position, recipient_id, attempt = parts[0], int(parts[1]), parts[2], int(parts[3])
+    # Why it waits or was cancelled is shown with the recipient; a job's reasons are of those who will not get it.
     code = str(event.error_code or ErrorCode.UNKNOWN) if mark in "fku" else None
+    why = code or (str(event.error_code) if event.error_code else None)
 
     def fold(chunk: BulkChunk) -> BulkChunk:
         if chunk.attempt(position) != attempt or not rises(chunk.marks[position], mark):
@@ -198,7 +200,7 @@ async def message_changed(event: MessageChanged, ctx: Context) -> None:
         return chunk.model_copy(update={"marks": with_mark(chunk.marks, position, mark), "reasons": reasons})
 
     await asyncio.gather(
-        _recipient_moved(event, recipient_id, attempt, mark, code, ctx),
+        _recipient_moved(event, recipient_id, attempt, mark, why, ctx),
         apply(event.job_id, name, fold, ctx, hurry=False),
     )
 

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 
 from libs.messaging.words import Status
 
-PENDING, STOPPED, UNCERTAIN, SENT = "p", "x", "u", "s"
+PENDING, WAITS, STOPPED, UNCERTAIN, SENT = "p", "w", "x", "u", "s"
 FAILED, SKIPPED, DELIVERED, READ = "f", "k", "d", "r"
-#: ``x`` is our own belief that a recipient was not begun with when the job was stopped; a sender that knows better wins.
-RANK = {"p": 0, "x": 1, "u": 3, "s": 5, "k": 6, "f": 6, "d": 7, "r": 8}
+#: ``w`` waits at its sender: it did not go out, and may not yet (night, a cap, a budget). ``x`` may be our own belief that a
+#: recipient was not begun with when the job was stopped; a sender that knows better wins.
+RANK = {"p": 0, "w": 1, "x": 2, "u": 3, "s": 5, "k": 6, "f": 6, "d": 7, "r": 8}
 #: The words that a job shows; their counts are those of the law.
 WORDS = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
 _OF_STATUS: dict[Status, str] = {
+    Status.DEFERRED: "w",
     Status.UNCERTAIN: "u",
     Status.UNKNOWN: "u",
     Status.SENT: "s",
@@ -29,6 +31,7 @@ _OF_STATUS: dict[Status, str] = {
     Status.CANCELLED: "x",
 }
 _WORD = {
+    "w": "pending",
     "u": "uncertain",
     "s": "sent",
     "d": "delivered",
@@ -40,7 +43,7 @@ _WORD = {
 
 
 def mark_of(status: Status) -> str | None:
-    """The mark that a report leads to; None while nothing definite is known (queued, deferred, claimed)."""
+    """The mark that a report leads to; None while nothing definite is known (queued, claimed)."""
     return _OF_STATUS.get(status)
 
 
@@ -53,7 +56,8 @@ def with_mark(marks: str, position: int, mark: str) -> str:
 
 
 def word_of(mark: str, in_hand: bool) -> str:
-    """What a recipient is shown as. Without a report it is ``claimed`` while its chunk is with a sender, else ``pending``."""
+    """What a recipient is shown as. Without a report it is ``claimed`` while its chunk is with a sender, else ``pending``;
+    so is what the sender has put off."""
     return _WORD.get(mark) or ("claimed" if in_hand else "pending")
 
 
@@ -67,7 +71,7 @@ def counts_of(marks: str, in_hand: bool) -> dict[str, int]:
 
 # -- one line for each chunk in a tally: "version:state:counts:reasons"; state is "waiting@<Unix seconds>" while it must wait --
 
-_SHORT = {"pending": "p", "claimed": "c", **{word: letter for letter, word in _WORD.items()}}
+_SHORT = {**{word: letter for letter, word in _WORD.items()}, "pending": "p", "claimed": "c"}
 _LONG = {letter: word for word, letter in _SHORT.items()}
 
 

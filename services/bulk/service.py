@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from libs.common.service import Bucket, Service, every, on
 from libs.messaging import template_copy
-from libs.messaging.events.bulk import ChunkReleased, DriftFound, JobChanged, PlanAsked, ReportAsked, ReportWritten
+from libs.messaging.events.bulk import (
+    ChunkCalledBack,
+    ChunkReleased,
+    DriftFound,
+    JobChanged,
+    PlanAsked,
+    ReportAsked,
+    ReportWritten,
+)
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
@@ -36,7 +44,7 @@ service = Service(
         on(PlanAsked, handlers.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
     ],
-    says=[JobChanged, ChunkReleased, PlanAsked, ReportAsked, ReportWritten, DriftFound],
+    says=[JobChanged, ChunkReleased, ChunkCalledBack, PlanAsked, ReportAsked, ReportWritten, DriftFound],
     serves=http.router,
     every=[every(ticks.SECONDS, ticks.look_after), every(ticks.AUDIT_SECONDS, ticks.audit)],
     needs=[Bucket(BUCKET, days=90)],

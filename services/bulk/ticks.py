@@ -12,12 +12,12 @@ from libs.common.service import Step
 from libs.common.spread import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
-from libs.messaging.events.bulk import PlanAsked
+from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
 from services.bulk import jobs
 from services.bulk.counts import Totals, apply, totals
 from services.bulk.handlers import note_stopped, without
-from services.bulk.marks import FAILED, PENDING, with_mark
-from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name
+from services.bulk.marks import FAILED, PENDING, WAITS, with_mark
+from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
 from services.bulk.release import OVERDUE, top_up, why_stop
 from services.bulk.report import audited
 
@@ -63,6 +63,8 @@ async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
 
 async def _cancelling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
     await _stop_waiting(job, seen, ctx)
+    async for step in _call_back(job, seen, ctx):
+        yield step
     if not seen.open():
         yield _step(job, jobs.ended(job, seen, ctx), ctx)
 
@@ -124,6 +126,22 @@ async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
             await note_stopped(job, folded.before, folded.after, ctx)
 
     await asyncio.gather(*(stop(name) for name in [*waiting, *in_hand]))
+
+
+async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+    """What a sender has put off until the morning is not left there until then. Asked for again each minute, in case it is lost."""
+    here = set(seen.in_state("waiting"))
+    waits = [name for name, line in seen.lines.items() if line[2].get("pending") and name not in here][:MOST_CHUNKS]
+    chunks = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in waits))
+    minute = int(ctx.now.timestamp() // 60)
+    for chunk in chunks:
+        put_off = [n for n, mark in enumerate(chunk.marks) if mark == WAITS] if chunk else []
+        if chunk and put_off:
+            ids = tuple(message_id(job.job_id, chunk.ids[n], job.channel, chunk.attempt(n)) for n in put_off)
+            said = ChunkCalledBack(
+                job_id=job.job_id, chunk=chunk.chunk, channel=job.channel, message_ids=ids, at=ctx.now
+            )
+            yield Step(f"{job.job_id}#{chunk.chunk}#back#{chunk.version}#{minute}", said=(said,))
 
 
 async def retry_group(job: BulkJob, group: int, ctx: Context) -> int:

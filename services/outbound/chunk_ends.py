@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import TypeVar
 
 from libs.common.context import Context
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, Later
 from libs.common.event import Event
-from libs.messaging.events.bulk import Addressee, ChunkReleased
+from libs.messaging.events.bulk import Addressee, ChunkCalledBack, ChunkReleased
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.words import Status
-from services.outbound.ledger import follow, record
+from services.outbound import steps
+from services.outbound.ledger import follow, known, record, write
 from services.outbound.model import Delivery
 
 #: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
@@ -63,3 +64,19 @@ async def recorded(ends: Sequence[asyncio.Future[tuple[Delivery, Delivery]]], ct
 
 async def together(work: Iterable[Awaitable[Sequence[T]]]) -> list[T]:
     return [each for some in await asyncio.gather(*work) for each in some]
+
+
+async def called_back(event: ChunkCalledBack, ctx: Context) -> Sequence[Event]:
+    """What waits here for its time does not wait any longer; what is claimed by now, or further, goes its way."""
+    rows = await asyncio.gather(*(ctx.get(Delivery, message_id) for message_id in event.message_ids))
+    return await together(_cancelled(row, ctx) for row in rows if row is not None)
+
+
+async def _cancelled(row: Delivery, ctx: Context) -> Sequence[Event]:
+    if row.status is not Status.DEFERRED:
+        return known(row) if row.status is Status.CANCELLED else ()
+    try:
+        return await write(row, steps.cancelled(row, ctx.now), ctx)
+    except Later:
+        # Its time has just come, and it is claimed.
+        return ()

@@ -10,7 +10,7 @@ from libs.common.item import Item
 from libs.common.service import Bucket, Every, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
 from libs.messaging import template_copy
-from libs.messaging.events.bulk import ChunkReleased, JobChanged
+from libs.messaging.events.bulk import ChunkCalledBack, ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
@@ -30,6 +30,7 @@ from libs.messaging.words import MessageClass
 from services.outbound import files, handlers
 from services.outbound.budget import WATCH_SECONDS, Budget, BudgetCount, BudgetMark
 from services.outbound.channel import Channel
+from services.outbound.chunk_ends import called_back
 from services.outbound.chunks import Chunks
 from services.outbound.frequency import Frequency
 from services.outbound.jobs import JobControl, job_changed
@@ -92,6 +93,7 @@ def sender(
                 lane="bulk",
             ),
             on(JobChanged, job_changed, channel=channel.name),
+            on(ChunkCalledBack, called_back, channel=channel.name),
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
             on(TemplateChanged, template_copy.template_changed, channel=channel.name),
             on(TemplatesListed, template_copy.templates_listed, channel=channel.name),

@@ -82,6 +82,24 @@ class ChunkReleased(Event):
         return str(self.release)
 
 
+class ChunkCalledBack(Event):
+    """The job of a chunk was cancelled while its sender had put some of it off (night, a cap, a budget): these are not wanted
+    any more. Only the sender can say what became of each."""
+
+    TYPE = "bulk.chunk-called-back.v1"
+    ABOUT = "job_id"
+
+    job_id: str
+    chunk: str
+    channel: Channel
+    message_ids: tuple[str, ...]
+    at: Timestamp
+
+    @property
+    def subject(self) -> str:
+        return f"{self.job_id}/{self.chunk}"
+
+
 class PlanAsked(Event):
     """The next part of a job's audience is to be read (part -1: the file itself)."""
 

@@ -1,0 +1,100 @@
+"""What a sender puts off until the morning: how it is counted, and what a cancelled job does with it."""
+
+from __future__ import annotations
+
+from libs.messaging.events.bulk import ChunkCalledBack, DriftFound
+from libs.messaging.words import Status
+from services.outbound.model import Delivery
+from tests.services.bulk.kit import Platform, rows
+from tests.services.outbound.kit import NAME
+
+AWAKE, ASLEEP = 30, 120
+
+
+async def job_at_night(on: Platform) -> str:
+    """It is 12:00 UTC: some live where it is day, the others where it is 4 in the morning. The job has begun."""
+    await on.people(range(AWAKE), zone="Europe/Berlin")
+    await on.people(range(AWAKE, AWAKE + ASLEEP), zone="America/Los_Angeles")
+    upload = await on.upload(rows(range(AWAKE + ASLEEP)))
+    job = (await on.create(audience={"uploadId": upload}, purpose="marketing", mapping={"address": "Phone"}))["jobId"]
+    await on.approve(job)
+    await on.world.settle()
+    return str(job)
+
+
+async def deliveries(on: Platform, job: str, status: str) -> list[Delivery]:
+    ids = [each["messageId"] for each in await on.recipients(job, status=status)]
+    found = [await on.world.row(NAME, Delivery, each) for each in ids]
+    return [row for row in found if row is not None]
+
+
+async def test_what_waits_for_the_morning_is_pending_and_says_why(on: Platform) -> None:
+    job = await job_at_night(on)
+    told = await on.job(job)
+    assert told["state"] == "running"
+    assert (told["counts"]["sent"], told["counts"]["pending"], told["counts"]["claimed"]) == (AWAKE, ASLEEP, 0)
+    assert not told.get("reasons")
+    shown = await on.recipients(job, status="pending")
+    assert len(shown) == ASLEEP
+    assert {each["reason"] for each in shown} == {"quiet_hours"}
+    # It stays the sender's: it is not handed out again.
+    await on.world.advance(300)
+    await on.world.tick("bulk")
+    assert sum(on.fake.accepted.values()) == AWAKE
+
+
+async def test_it_goes_out_in_the_morning_once(on: Platform) -> None:
+    job = await job_at_night(on)
+    await on.world.advance(4 * 3600 - 900, step=1800)
+    for _ in range(20):
+        await on.world.advance(60)
+        await on.world.tick(NAME, "reconcile")
+    told = await on.run(job)
+    assert (told["state"], told["counts"]["sent"]) == ("finished", AWAKE + ASLEEP)
+    assert set(on.fake.accepted.values()) == {1}
+    assert len(on.fake.accepted) == AWAKE + ASLEEP
+    await on.world.tick("bulk", "audit")
+    assert not any("reason" in each for each in await on.recipients(job))
+    assert not on.world.said(DriftFound)
+
+
+async def test_a_cancel_reaches_within_seconds_what_waits_for_the_morning(on: Platform) -> None:
+    job = await job_at_night(on)
+    await on.api.post(f"/api/bulk/jobs/{job}/cancel", json={})
+    await on.world.settle()
+    await on.world.advance(2)
+    await on.world.tick("bulk", "look-after")
+    await on.world.advance(2)
+    await on.world.tick("bulk", "look-after")
+    told = await on.job(job)
+    assert told["state"] == "cancelled"
+    assert (told["counts"]["sent"], told["counts"]["cancelled"]) == (AWAKE, ASLEEP)
+    assert {each["reason"] for each in await on.recipients(job, status="cancelled")} == {"cancelled"}
+    # Not only the job says so: the sender and the messages do.
+    assert {row.status for row in await deliveries(on, job, "cancelled")} == {Status.CANCELLED}
+    (one, *_) = await on.recipients(job, status="cancelled")
+    assert (await on.api.get(f"/api/messages/{one['messageId']}")).json()["status"] == "cancelled"
+    await on.world.advance(5 * 3600, step=600)
+    await on.world.tick(NAME, "reconcile")
+    assert sum(on.fake.accepted.values()) == AWAKE
+
+
+async def test_what_is_called_back_twice_or_is_on_its_way_stays_as_it_is(on: Platform) -> None:
+    job = await job_at_night(on)
+    sent = await deliveries(on, job, "sent")
+    said = ChunkCalledBack(
+        job_id=job, chunk="p000000", channel="whatsapp", message_ids=(*(row.message_id for row in sent), "no-such"),
+        at=on.world.clock.now(),
+    )  # fmt: skip
+    await on.world.hear(said, said)
+    assert (await on.job(job))["counts"]["sent"] == AWAKE
+    assert {row.status for row in await deliveries(on, job, "sent")} == {Status.SENT}
+
+
+async def test_a_paused_job_that_is_cancelled_calls_back_too(on: Platform) -> None:
+    job = await job_at_night(on)
+    for verb in ("pause", "cancel"):
+        assert (await on.api.post(f"/api/bulk/jobs/{job}/{verb}", json={})).status_code == 200
+        await on.world.settle()
+    told = await on.run(job)
+    assert (told["state"], told["counts"]["cancelled"]) == ("cancelled", ASLEEP)

@@ -15,6 +15,7 @@ from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
 from services.bulk import bodies, jobs, requests
+from services.bulk.allowance import waiting
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
 from services.bulk.counts import totals
@@ -107,11 +108,12 @@ async def read_job(job_id: str, ctx: Context) -> JobView:
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/plan", role=Role.VIEWER)
 async def read_plan(job_id: str, ctx: Context) -> PlanView:
-    """What the job comes to: who is dropped and why, parts, cost, finishing time, three samples, and the hash to approve."""
+    """What the job comes to: who is dropped and why, who would have to wait now, parts, cost, finishing time, three samples,
+    and the hash to approve."""
     job = await jobs.existing(ctx, job_id)
     if job.plan is None:
         raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
-    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state)
+    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, **await waiting(job, ctx))
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)

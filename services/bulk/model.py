@@ -72,6 +72,8 @@ class Progress(Part):
     digest: str = ""
     samples: tuple[dict[str, Any], ...] = ()
     reject_parts: int = 0
+    #: Of ``to_send``: who has not written to us within the last 24 hours.
+    outside: int = 0
 
     @property
     def planned(self) -> int:

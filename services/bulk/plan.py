@@ -129,6 +129,7 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
         elif stands.reason is not None:
             part.skipped.append(stands)
         else:
+            part.outside += one.standing is None or not one.standing.window_open(ctx.now)
             part.sent.append((stands, sum(len(value.encode()) for value in stands.variables.values())))
 
 

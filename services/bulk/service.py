@@ -16,11 +16,12 @@ from libs.messaging.events.bulk import (
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.events.outbound import ChunkEnded
+from libs.messaging.events.outbound import BudgetCounted, ChunkEnded
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
-from services.bulk import handlers, http, ticks
+from services.bulk import allowance, handlers, http, ticks
+from services.bulk.allowance import BudgetCopy
 from services.bulk.audience.storage import BUCKET
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
 from services.bulk.people import Address, Person
@@ -30,11 +31,12 @@ service = Service(
     "bulk",
     owns=[
         *(BulkJob, BulkRecipient, BulkChunk, BulkTally, Frontier, OptOut),
-        *(Upload, SavedList, Person, Address, TemplateCopy),
+        *(Upload, SavedList, Person, Address, TemplateCopy, BudgetCopy),
     ],
     hears=[
         on(JobChanged, handlers.job_changed),
         on(ChunkEnded, handlers.chunk_ended),
+        on(BudgetCounted, allowance.keep_budget),
         on(AccountNoticed, handlers.account_noticed, ledger=True),
         on(TemplateChanged, template_copy.template_changed),
         on(TemplatesListed, template_copy.templates_listed),

@@ -34,6 +34,7 @@ class Part:
     skipped: list[BulkRecipient] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     rows: int = 0
+    outside: int = 0
 
 
 def rejects_key(job_id: str, part: int) -> str:
@@ -106,6 +107,7 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
             "zones": dict(zones),
             "digest": digest,
             "samples": tuple(samples),
+            "outside": before.outside + part.outside,
         }
     )
 

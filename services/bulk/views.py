@@ -13,6 +13,7 @@ from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
 from libs.messaging.words import Channel, Purpose
+from services.bulk.allowance import BudgetView
 from services.bulk.counts import Totals
 from services.bulk.marks import word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
@@ -60,8 +61,12 @@ class JobList(View):
 
 
 class PlanView(Plan):
+    """``putOff``: how many of ``toSend`` would have to wait if the job began now, by reason."""
+
     job_id: str
     state: JobState
+    put_off: dict[str, int] = Field(default={})
+    budget: BudgetView | None = None
 
 
 class RecipientView(View):

@@ -26,7 +26,7 @@ from libs.common.service import Step
 from libs.common.settings import Settings
 from libs.common.spread import shard_for
 from libs.common.store.ops import Store
-from libs.messaging.events.outbound import BudgetNoticed
+from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
 from libs.messaging.words import Channel, MessageClass, Purpose
 
 HOUR = 3600
@@ -87,6 +87,17 @@ class _Held:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+def _shares(limit: int, common: bool = False) -> list[int]:
+    """How many places each shard has; ``common``: that bulk may take."""
+    shards = 1 if limit < _ONE_SHARD_BELOW else _SHARDS
+    shares = [limit // shards + (1 if shard < limit % shards else 0) for shard in range(shards)]
+    return [_common(share) for share in shares] if common else shares
+
+
+def _common(share: int) -> int:
+    return int(share * (1 - RESERVE))
+
+
 class Budget:
     """The budget of one portfolio. ``limit`` reads the settings; 0 means none."""
 
@@ -121,16 +132,33 @@ class Budget:
         raise Conflict("the person kept being counted")
 
     async def used(self, ctx: Context) -> int:
+        return sum(await self._used(ctx))
+
+    async def _used(self, ctx: Context) -> list[int]:
+        """By shard."""
         hour = int(ctx.now.timestamp()) // HOUR
         rows = await asyncio.gather(*(ctx.get(BudgetCount, self._key(shard)) for shard in range(_SHARDS)))
-        return sum(row.used(hour) for row in rows if row is not None)
+        return [row.used(hour) if row is not None else 0 for row in rows]
 
     async def watch(self, ctx: Context) -> AsyncIterator[Step]:
-        """Tell when 80 % of it, or all that bulk may use, is gone: once a day and step."""
+        """Tell how it stands, where that is news; and when 80 % of it, or all of it, is gone: once a day and step."""
         limit = self._limit(ctx.settings)
         if not limit:
             return
-        used = await self.used(ctx)
+        by_shard = await self._used(ctx)
+        used, left = (
+            sum(by_shard),
+            sum(max(0, share - n) for share, n in zip(_shares(limit, True), by_shard, strict=False)),
+        )
+        counted = BudgetCounted(
+            channel=Channel.WHATSAPP,
+            portfolio=self._portfolio,
+            used=used,
+            limit=limit,
+            left_for_bulk=left,
+            at=ctx.now,
+        )
+        yield Step(f"{self._portfolio}#{int(ctx.now.timestamp()) // HOUR}#{used}#{limit}", (), (counted,))
         for percent in NOTICE_PERCENT:
             if used * 100 >= percent * limit:
                 log.warning("messaging limit", portfolio=self._portfolio, used=used, limit=limit)
@@ -174,13 +202,13 @@ class Budget:
 
     async def _place(self, contact_id: str, limit: int, low: bool, hour: int, ctx: Context) -> int | datetime:
         """A shard with a place for one more, or the time at which there may be one."""
-        shards = 1 if limit < _ONE_SHARD_BELOW else _SHARDS
+        shares = _shares(limit)
+        shards = len(shares)
         first = shard_for(contact_id, shards)
         frees: list[datetime] = []
         for n in range(shards):
             shard = (first + n) % shards
-            share = limit // shards + (1 if shard < limit % shards else 0)
-            full = await self._lease(shard, share, low, hour, ctx)
+            full = await self._lease(shard, shares[shard], low, hour, ctx)
             if full is None:
                 return shard
             frees.append(full)
@@ -198,7 +226,7 @@ class Budget:
             row = await ctx.get(BudgetCount, self._key(shard))
             for _ in range(_TRIES):
                 stands = row or BudgetCount(id=self._key(shard), expires_at=0)
-                common = int(share * (1 - RESERVE)) - stands.used(hour)
+                common = _common(share) - stands.used(hour)
                 # The reserve is taken one by one, so that nothing of it is held for bulk to find.
                 wanted = min(max(1, min(_LARGEST_LEASE, share // 100)), max(common, 1))
                 if stands.used(hour) + wanted > share or (low and common < 1):

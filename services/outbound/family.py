@@ -15,6 +15,7 @@ from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
 from libs.messaging.events.outbound import (
+    BudgetCounted,
     BudgetNoticed,
     ChunkEnded,
     DeliveryChanged,
@@ -104,7 +105,7 @@ def sender(
         ],
         says=[
             *(DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound),
-            *((BudgetNoticed,) if budget else ()),
+            *((BudgetCounted, BudgetNoticed) if budget else ()),
             *says,
         ],
         serves=serves,

@@ -117,6 +117,21 @@ class BudgetNoticed(Event):
         return str(self.percent)
 
 
+class BudgetCounted(Event):
+    """How the portfolio's messaging limit stands: ``used`` of ``limit``, and how many more different people outside their window
+    bulk may write to now (some are kept for codes and replies)."""
+
+    TYPE = "outbound.budget-counted.v1"
+    ABOUT = "portfolio"
+
+    channel: Channel
+    portfolio: str
+    used: int
+    limit: int
+    left_for_bulk: int
+    at: Timestamp
+
+
 class SendAgainDecided(Event):
     """A message that was claimed before is to be tried once more, not before ``not_before``; its sender hears this itself
     and claims ``attempt``. ``why`` is ``not_sent`` (the attempt before it certainly did not go out), ``resend`` (its

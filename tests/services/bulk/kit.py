@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from libs.common.aws import Aws
+from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.common.topology import Names
 from libs.messaging.events.bulk import JobChanged
@@ -20,6 +21,7 @@ from services.bulk import counts
 from services.bulk.model import BulkChunk, BulkRecipient
 from services.bulk.service import service as bulk
 from services.messages.service import service as messages
+from services.outbound.budget import Budget
 from services.outbound.rates import Limits
 from tests.services.outbound.kit import Fake, fake_sender
 
@@ -131,12 +133,20 @@ class Platform:
 
 
 async def platform(
-    emulator: dict[str, str], fake: Fake | None = None, *, times: int = 2, rate: float = 10_000
+    emulator: dict[str, str],
+    fake: Fake | None = None,
+    *,
+    times: int = 2,
+    rate: float = 10_000,
+    budget: Budget | None = None,
+    **settings: Any,
 ) -> Platform:
     fake = fake or Fake()
     counts.LINGER = 0.002
     aws = Aws(environment=emulator)
-    world = World([bulk, messages, fake_sender(fake, Limits(per_second=rate))], aws=aws, times=times)
+    told = Settings(stage="test", send_mode="LIVE", **settings)
+    sender = fake_sender(fake, Limits(per_second=rate), budget)
+    world = World([bulk, messages, sender], aws=aws, times=times, settings=told)
     s3 = await aws.client("s3")
     await s3.create_bucket(Bucket=Names(world.settings.prefix).bucket("bulk", "files"))
     return Platform(world, fake)

@@ -16,6 +16,7 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Standing
 from libs.messaging.policy import policy
 from libs.messaging.words import Channel, MessageClass
+from services.outbound.budget import Budget
 from services.outbound.channel import Accepted, Account, NotSent, Outcome, Outgoing, Rejected, Request, Unknown
 from services.outbound.family import sender
 from services.outbound.model import Delivery
@@ -97,8 +98,8 @@ class NoAws:
         pass
 
 
-def fake_sender(fake: Fake, limits: Limits = LIMITS) -> Service:
-    return sender(fake, limits, needs=[], senders=lambda settings: [SENDER])
+def fake_sender(fake: Fake, limits: Limits = LIMITS, budget: Budget | None = None) -> Service:
+    return sender(fake, limits, needs=[], senders=lambda settings: [SENDER], budget=budget)
 
 
 def world(fake: Fake, *, limits: Limits = LIMITS, times: int = 2, **more: Any) -> World:

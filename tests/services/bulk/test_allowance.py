@@ -1,0 +1,75 @@
+"""The plan tells who would have to wait: beyond the WhatsApp portfolio's budget, above the cap on marketing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from libs.messaging.events.outbound import BudgetCounted
+from services.outbound.budget import Budget
+from tests.services.bulk.kit import Platform, platform, rows
+from tests.services.outbound.kit import NAME
+
+
+def limited() -> Budget:
+    return Budget(lambda settings: settings.whatsapp_daily_recipients)
+
+
+async def plan_of(on: Platform, job: str) -> dict[str, Any]:
+    answer = await on.api.get(f"/api/bulk/jobs/{job}/plan")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(emulator: dict[str, str]) -> None:
+    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=50)
+    async with on.world:
+        await on.people(range(60))
+        # They wrote to us a moment ago: they cost nothing.
+        await on.people(range(60, 70), last_inbound_at=on.world.clock.now())
+        upload = await on.upload(rows(range(70)))
+        job = (await on.create(audience={"uploadId": upload}, mapping={"address": "Phone"}))["jobId"]
+        assert "budget" not in await plan_of(on, job)  # not told yet
+        await on.world.tick(NAME, "budget")
+        plan = await plan_of(on, job)
+        # A tenth is kept for codes.
+        assert plan["putOff"] == {"budget_exhausted": 15}
+        told = {name: plan["budget"][name] for name in ("limit", "used", "leftForBulk", "needed", "over")}
+        assert told == {"limit": 50, "used": 0, "leftForBulk": 45, "needed": 60, "over": 15}
+        await on.approve(job)
+        await on.world.settle()
+        told = await on.job(job)
+        assert (told["counts"]["sent"], told["counts"]["pending"]) == (55, 15)
+        assert {each["reason"] for each in await on.recipients(job, status="pending")} == {"budget_exhausted"}
+        await on.world.advance(60)
+        await on.world.tick(NAME, "budget")
+        assert (await plan_of(on, job))["budget"]["leftForBulk"] == 0
+
+
+async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(emulator: dict[str, str]) -> None:
+    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=50)
+    async with on.world:
+        await on.people(range(25))
+        job = (await on.create(audience={"filter": {}}))["jobId"]
+        now = on.world.clock.now()
+        facts: dict[str, Any] = {"channel": "whatsapp", "portfolio": "default", "limit": 50}
+        newer = BudgetCounted(used=40, left_for_bulk=5, at=now, **facts)
+        older = BudgetCounted(used=1, left_for_bulk=44, at=now - timedelta(minutes=1), **facts)
+        await on.world.hear(newer, older)
+        assert (await plan_of(on, job))["putOff"] == {"budget_exhausted": 20}
+        await on.world.advance(3 * 3600, step=3600)
+        assert "budget" not in await plan_of(on, job)
+
+
+async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[str, str]) -> None:
+    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=4000)
+    async with on.world:
+        await on.people(range(20))
+        await on.world.tick(NAME, "budget")
+        await on.world.tick(NAME, "budget")
+        told = on.world.said(BudgetCounted)
+        assert [(each.used, each.limit, each.left_for_bulk) for each in told] == [(0, 4000, 3600)]
+        await on.run((await on.create(audience={"filter": {}}))["jobId"])
+        await on.world.tick(NAME, "budget")
+        assert len(on.world.said(BudgetCounted)) == 2

@@ -1,8 +1,10 @@
-"""What the senders say of limits that they keep: how the WhatsApp portfolio's budget stands. Our own copies, by which a plan
-can tell who would have to wait. The sender stays the one who decides, when it sends."""
+"""What the senders say of limits that they keep: how the WhatsApp portfolio's budget stands, and who has had enough marketing.
+Our own copies, by which a plan can tell who would have to wait. The sender stays the one who decides, when it sends."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -12,7 +14,7 @@ from libs.common.errors import Conflict
 from libs.common.item import Item, Table
 from libs.common.wire import View
 from libs.messaging.errors import ErrorCode
-from libs.messaging.events.outbound import BudgetCounted
+from libs.messaging.events.outbound import BudgetCounted, CapReached
 from libs.messaging.words import Channel
 from services.bulk.model import BulkJob
 
@@ -23,13 +25,22 @@ FRESH = timedelta(hours=2)
 class BudgetCopy(Item):
     """How a portfolio's budget stood when it was last said."""
 
-    TABLE: ClassVar[Table] = Table("budget-copy", key="channel", ttl="expiresAt")
+    TABLE: ClassVar[Table] = Table("budget-copy", key="channel")
 
     channel: Channel
     used: int
     limit: int
     left_for_bulk: int
     at: Timestamp
+
+
+class CapCopy(Item):
+    """A contact who has had as much marketing on a channel as the cap allows."""
+
+    TABLE: ClassVar[Table] = Table("cap-copy", key="id", ttl="expiresAt")
+
+    id: str
+    until: Timestamp
     expires_at: int
 
 
@@ -56,23 +67,41 @@ async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
         limit=event.limit,
         left_for_bulk=event.left_for_bulk,
         at=event.at,
-        expires_at=int((event.at + FRESH).timestamp()),
         version=copy.version if copy else 0,
     )
     if not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
         raise Conflict("the budget was told anew meanwhile")
 
 
+async def keep_cap(event: CapReached, ctx: Context) -> None:
+    """Keep the latest."""
+    key = _id_of(event.contact_id, event.channel)
+    copy = await ctx.get(CapCopy, key)
+    if event.until > ctx.now and (copy is None or copy.until < event.until):
+        # Rare, and of two that come at once each is right to within a message.
+        await ctx.write(ctx.put(CapCopy(id=key, until=event.until, expires_at=int(event.until.timestamp()))))
+
+
+async def capped(contact_ids: Sequence[str], channel: Channel, ctx: Context) -> set[str]:
+    """Who of them has had enough marketing now."""
+    copies = await asyncio.gather(*(ctx.get(CapCopy, _id_of(each, channel)) for each in contact_ids))
+    return {each for each, copy in zip(contact_ids, copies, strict=True) if copy and copy.until > ctx.now}
+
+
+def _id_of(contact_id: str, channel: Channel) -> str:
+    return f"{contact_id}#{channel}"
+
+
 async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     """Of those the job would send to: how many would be put off if it began now, by reason; and the budget."""
-    put_off: dict[str, int] = {}
+    put_off = {ErrorCode.FREQUENCY_CAPPED.value: job.progress.capped} if job.progress.capped else {}
     budget: BudgetView | None = None
     copy = await ctx.get(BudgetCopy, job.channel) if job.channel is Channel.WHATSAPP else None
-    if copy is not None and ctx.settings.whatsapp_daily_recipients:
+    if copy is not None and copy.at + FRESH > ctx.now and ctx.settings.whatsapp_daily_recipients:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)
         if over:
-            put_off[ErrorCode.BUDGET_EXHAUSTED] = over
+            put_off[ErrorCode.BUDGET_EXHAUSTED.value] = over
         budget = BudgetView(
             limit=copy.limit, used=copy.used, left_for_bulk=copy.left_for_bulk, needed=needed, over=over, as_of=copy.at
         )

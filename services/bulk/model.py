@@ -72,7 +72,8 @@ class Progress(Part):
     digest: str = ""
     samples: tuple[dict[str, Any], ...] = ()
     reject_parts: int = 0
-    #: Of ``to_send``: who has not written to us within the last 24 hours.
+    #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
+    capped: int = 0
     outside: int = 0
 
     @property

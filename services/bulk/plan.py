@@ -10,12 +10,16 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
 from libs.common.context import Context
+from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
+from libs.messaging.templates import purpose_of
+from libs.messaging.words import Purpose
 from services.bulk import people
+from services.bulk.allowance import capped
 from services.bulk.audience.parts import PART_ROWS, rows_of
 from services.bulk.audience.storage import Files
 from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
@@ -121,7 +125,9 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
             continue
         seen.add(row.recipient_id)
         rows.append((one, row))
-    written = await asyncio.gather(*(ctx.write(ctx.insert(row)) for _, row in rows))
+    written, had_enough = await asyncio.gather(
+        asyncio.gather(*(ctx.write(ctx.insert(row)) for _, row in rows)), _capped([row for _, row in rows], job, ctx)
+    )
     for (one, row), outcome in zip(rows, written, strict=True):
         stands = row if outcome or outcome.row is None else BulkRecipient.from_row(outcome.row)
         if stands.row != row.row or (not row.row and stands.contact_id != row.contact_id):
@@ -129,7 +135,10 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
         elif stands.reason is not None:
             part.skipped.append(stands)
         else:
-            part.outside += one.standing is None or not one.standing.window_open(ctx.now)
+            if stands.contact_id in had_enough:
+                part.capped += 1
+            elif one.standing is None or not one.standing.window_open(ctx.now):
+                part.outside += 1
             part.sent.append((stands, sum(len(value.encode()) for value in stands.variables.values())))
 
 
@@ -146,6 +155,14 @@ async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> N
         if standing is not None:
             one.contact_id = standing.contact_id
             one.address = one.address or standing.address or ""
+
+
+async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> set[str]:
+    """Whose marketing would have to wait."""
+    purpose = purpose_of(await template_copy.known(job.content, job.channel, ctx), job.purpose)
+    if purpose is not Purpose.MARKETING or not ctx.settings.marketing_daily_cap:
+        return set()
+    return await capped([row.contact_id for row in rows if row.reason is None], job.channel, ctx)
 
 
 def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:

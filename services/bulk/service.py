@@ -16,12 +16,12 @@ from libs.messaging.events.bulk import (
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.events.outbound import BudgetCounted, ChunkEnded
+from libs.messaging.events.outbound import BudgetCounted, CapReached, ChunkEnded
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
 from services.bulk import allowance, handlers, http, ticks
-from services.bulk.allowance import BudgetCopy
+from services.bulk.allowance import BudgetCopy, CapCopy
 from services.bulk.audience.storage import BUCKET
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
 from services.bulk.people import Address, Person
@@ -31,7 +31,7 @@ service = Service(
     "bulk",
     owns=[
         *(BulkJob, BulkRecipient, BulkChunk, BulkTally, Frontier, OptOut),
-        *(Upload, SavedList, Person, Address, TemplateCopy, BudgetCopy),
+        *(Upload, SavedList, Person, Address, TemplateCopy, BudgetCopy, CapCopy),
     ],
     hears=[
         on(JobChanged, handlers.job_changed),
@@ -43,6 +43,7 @@ service = Service(
         # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
         on(PermissionChanged, handlers.keep_permission, lane="people"),
+        on(CapReached, allowance.keep_cap, lane="people"),
         on(PlanAsked, handlers.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
     ],

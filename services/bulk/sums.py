@@ -34,6 +34,7 @@ class Part:
     skipped: list[BulkRecipient] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     rows: int = 0
+    capped: int = 0
     outside: int = 0
 
 
@@ -107,6 +108,7 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
             "zones": dict(zones),
             "digest": digest,
             "samples": tuple(samples),
+            "capped": before.capped + part.capped,
             "outside": before.outside + part.outside,
         }
     )

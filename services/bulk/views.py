@@ -61,7 +61,8 @@ class JobList(View):
 
 
 class PlanView(Plan):
-    """``putOff``: how many of ``toSend`` would have to wait if the job began now, by reason."""
+    """``putOff``: how many of ``toSend`` would have to wait if the job began now, by reason (the cap as of when it was
+    planned)."""
 
     job_id: str
     state: JobState

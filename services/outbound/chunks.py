@@ -173,8 +173,10 @@ class Chunks:
         try:
             one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
             one.row = one.row.model_copy(update={"queued": one.event})
-            standing, _outgoing, one.request, one.sender = await self._pipeline.prepared(one.event, ctx)
-            one.claim = self._pipeline.claim(one.row, one.event, one.sender, standing, 0.0, ctx)
+            ready = await self._pipeline.prepared(one.event, ctx)
+            one.request, one.sender = ready.request, ready.sender
+            one.row = one.row.model_copy(update={"full_until": ready.full_until})
+            one.claim = self._pipeline.claim(one.row, one.event, one.sender, ready.standing, 0.0, ctx)
         except Later as later:
             return later.until
         except PutOff as wait:

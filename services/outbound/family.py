@@ -17,6 +17,7 @@ from libs.messaging.events.messages import CancelAsked, MessageConfirmed, Messag
 from libs.messaging.events.outbound import (
     BudgetCounted,
     BudgetNoticed,
+    CapReached,
     ChunkEnded,
     DeliveryChanged,
     OptOutFound,
@@ -104,7 +105,7 @@ def sender(
             *hears,
         ],
         says=[
-            *(DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound),
+            *(DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound, CapReached),
             *((BudgetCounted, BudgetNoticed) if budget else ()),
             *says,
         ],

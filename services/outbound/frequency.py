@@ -6,8 +6,9 @@ can never take the last place both. A message that is tried again keeps its plac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -29,8 +30,16 @@ class Frequency(Item):
     expires_at: int
 
 
-async def take_place(contact_id: str, message_id: str, cap: int, ctx: Context) -> datetime | None:
-    """None: the message has a place among the day's ``cap``; else none is free before that time."""
+class Place(NamedTuple):
+    """``not_before`` None: the message has a place among the day's; else none is free before that time. ``full_until``: it was
+    the last one, and the next is free then."""
+
+    not_before: datetime | None = None
+    full_until: datetime | None = None
+
+
+async def take_place(contact_id: str, message_id: str, cap: int, ctx: Context) -> Place:
+    """A place for the message among the day's ``cap``. A message that has one already keeps it."""
     row = await ctx.get(Frequency, contact_id)
     for _ in range(_TRIES):
         now = int(ctx.now.timestamp())
@@ -40,15 +49,19 @@ async def take_place(contact_id: str, message_id: str, cap: int, ctx: Context) -
             if at > now - DAY_SECONDS and message != message_id
         }
         if len(others) >= cap:
-            return datetime.fromtimestamp(sorted(others.values())[len(others) - cap] + DAY_SECONDS, UTC)
-        new = Frequency(
-            contact_id=contact_id, marks={**others, message_id: now}, expires_at=now + DAY_SECONDS, version=1
-        )
+            return Place(not_before=_free_at(others, cap))
+        marks = {**others, message_id: now}
+        new = Frequency(contact_id=contact_id, marks=marks, expires_at=now + DAY_SECONDS, version=1)
         if row is None:
             written = await ctx.write(ctx.insert(new))
         else:
             written = await ctx.write(ctx.replace(new.model_copy(update={"version": row.version})))
         if written:
-            return None
+            return Place(full_until=_free_at(marks, cap) if len(marks) >= cap else None)
         row = Frequency.from_row(written.row) if written.row else None
     raise Conflict("the contact's places kept being taken")
+
+
+def _free_at(marks: Mapping[str, int], cap: int) -> datetime:
+    """When fewer than ``cap`` of these are left."""
+    return datetime.fromtimestamp(sorted(marks.values())[len(marks) - cap] + DAY_SECONDS, UTC)

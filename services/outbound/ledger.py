@@ -11,7 +11,7 @@ from libs.common.event import Event
 from libs.common.store.ops import Update
 from libs.messaging.words import Status
 from services.outbound import steps
-from services.outbound.model import Delivery, again, changed, move, opt_out
+from services.outbound.model import Delivery, again, cap_reached, changed, move, opt_out
 
 #: Pause between two tries to record an outcome while the store is down (s).
 RECORD_PAUSE = 0.2
@@ -97,7 +97,9 @@ def _waits_long(row: Delivery) -> bool:
 
 def known(row: Delivery) -> Sequence[Event]:
     """What can be said of a row at any time, as often as one likes. A deferral is news only once."""
-    return [changed(row), *opt_out(row)] if row.status is not Status.DEFERRED or row.attempt <= 1 else []
+    if row.status is Status.DEFERRED and row.attempt > 1:
+        return []
+    return [changed(row), *opt_out(row), *cap_reached(row)]
 
 
 async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery | None:

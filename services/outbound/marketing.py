@@ -42,14 +42,16 @@ def waits_for_morning(
 
 async def take_places(
     event: MessageQueued, purpose: Purpose, standing: Standing, budget: Budget | None, ctx: Context
-) -> None:
-    """Count it against the contact's cap and the portfolio's budget. Raises PutOff; a place that it
-    has by then is kept for it."""
+) -> datetime | None:
+    """Count it against the contact's cap and the portfolio's budget. Until when the cap is reached with it, or None. Raises
+    PutOff; a place that it has by then is kept for it."""
+    full_until: datetime | None = None
     if purpose is Purpose.MARKETING and (cap := ctx.settings.marketing_daily_cap):
-        until = await take_place(event.contact_id, event.message_id, cap, ctx)
-        if until is not None:
-            raise PutOff(Refusal(ErrorCode.FREQUENCY_CAPPED, f"({cap} in 24 hours)"), until)
+        not_before, full_until = await take_place(event.contact_id, event.message_id, cap, ctx)
+        if not_before is not None:
+            raise PutOff(Refusal(ErrorCode.FREQUENCY_CAPPED, f"({cap} in 24 hours)"), not_before)
     if budget is not None and not standing.window_open(ctx.now):
         until = await budget.take(event.contact_id, event.message_class, purpose, ctx)
         if until is not None:
             raise PutOff(Refusal(ErrorCode.BUDGET_EXHAUSTED), until)
+    return full_until

@@ -12,7 +12,7 @@ from libs.common.item import Index, Item, Row, Table
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageQueued
-from libs.messaging.events.outbound import DeliveryChanged, OptOutFound, SendAgainDecided
+from libs.messaging.events.outbound import CapReached, DeliveryChanged, OptOutFound, SendAgainDecided
 from libs.messaging.words import Channel, MessageClass, Status
 
 #: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d), so that the row can tell.
@@ -47,6 +47,8 @@ class Delivery(Item):
     detail: str | None = None
     uncertain_since: Timestamp | None = None
     not_before: Timestamp | None = None
+    #: With this one the contact has had as much marketing as the cap allows.
+    full_until: Timestamp | None = None
     #: Resends of an uncertain send that the class's policy decided, and the newest one that an operator ordered.
     resends: int = 0
     ordered: int = 0
@@ -125,6 +127,13 @@ def opt_out(row: Delivery) -> list[OptOutFound]:
             at=row.at,
         )
     ]
+
+
+def cap_reached(row: Delivery) -> list[CapReached]:
+    """That the contact has had enough marketing with it, whatever became of it since: its place is kept."""
+    if row.full_until is None:
+        return []
+    return [CapReached(contact_id=row.contact_id, channel=row.channel, until=row.full_until, at=row.at)]
 
 
 def again(row: Delivery, why: Literal["not_sent", "resend", "overdue"]) -> SendAgainDecided:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -70,6 +71,17 @@ class Refused(Exception):
         self.why = why
 
 
+class Ready(NamedTuple):
+    """A message that may go: the permission it goes by, what goes out, the provider's request, its sender; and until when the
+    contact has had enough marketing with it."""
+
+    standing: Standing
+    outgoing: Outgoing
+    request: Request
+    sender: str
+    full_until: datetime | None
+
+
 class Pipeline:
     """The sender of one channel. ``senders`` lists the identities that may send, by the settings; the first is the default."""
 
@@ -114,11 +126,12 @@ class Pipeline:
     async def _attempt(self, row: Delivery | None, event: MessageQueued, ctx: Context) -> Sequence[Event]:
         before = steps.ordered(row or fresh(event, ctx.now), event)
         try:
-            standing, outgoing, request, sender = await self.prepared(event, ctx)
+            standing, outgoing, request, sender, full_until = await self.prepared(event, ctx)
         except PutOff as later:
             return await write(row, steps.put_off(before, later.why, later.until, ctx.now), ctx)
         except Refused as refused:
             return await write(row, steps.refused(before, refused.why, ctx.now), ctx)
+        before = before.model_copy(update={"full_until": full_until})
         visit = Visit(event.message_id, outgoing.to, self.channel.units(request), event.message_class)
         gate = await self.gates.of(sender, ctx)
         async with gate.admit(visit, ctx) as leave:
@@ -169,13 +182,12 @@ class Pipeline:
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended
 
-    async def prepared(self, event: MessageQueued, ctx: Context) -> tuple[Standing, Outgoing, Request, str]:
-        """Allowed, rendered, and counted where the day is limited: permission, what goes out, the provider's request, its
-        sender. Raises Refused, PutOff and Later."""
+    async def prepared(self, event: MessageQueued, ctx: Context) -> Ready:
+        """Allowed, rendered, and counted where the day is limited. Raises Refused, PutOff and Later."""
         standing = await self.permitted(event, ctx)
         outgoing, request, sender = await self._rendered(event, standing, ctx)
-        await self._placed(event, standing, ctx)
-        return standing, outgoing, request, sender
+        full_until = await self._placed(event, standing, ctx)
+        return Ready(standing, outgoing, request, sender, full_until)
 
     async def permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
         """Our copy of the permission, if it and the template allow the message. Raises Refused; with ``lag``, which is before
@@ -204,11 +216,12 @@ class Pipeline:
         """Who sends: the one that is named, else the first that may."""
         return named or next(iter(self._senders(ctx.settings)), None)
 
-    async def _placed(self, event: MessageQueued, standing: Standing, ctx: Context) -> None:
+    async def _placed(self, event: MessageQueued, standing: Standing, ctx: Context) -> datetime | None:
         """Count it where the day is limited; a dry run counts nowhere. Raises PutOff."""
-        if ctx.settings.send_mode == "LIVE":
-            template = await templates.known(event.content, event.channel, ctx)
-            await take_places(event, purpose_of(template, event.purpose), standing, self._budget, ctx)
+        if ctx.settings.send_mode != "LIVE":
+            return None
+        template = await templates.known(event.content, event.channel, ctx)
+        return await take_places(event, purpose_of(template, event.purpose), standing, self._budget, ctx)
 
     async def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
         template = await templates.known(event.content, event.channel, ctx)

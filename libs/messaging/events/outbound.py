@@ -117,6 +117,18 @@ class BudgetNoticed(Event):
         return str(self.percent)
 
 
+class CapReached(Event):
+    """A contact has had as much marketing on this channel as the cap allows; the next may go ``until`` then at the earliest."""
+
+    TYPE = "outbound.cap-reached.v1"
+    ABOUT = "contact_id"
+
+    contact_id: str
+    channel: Channel
+    until: Timestamp
+    at: Timestamp
+
+
 class BudgetCounted(Event):
     """How the portfolio's messaging limit stands: ``used`` of ``limit``, and how many more different people outside their window
     bulk may write to now (some are kept for codes and replies)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from libs.messaging.events.outbound import BudgetCounted
+from libs.messaging.events.outbound import BudgetCounted, CapReached
 from services.outbound.budget import Budget
 from tests.services.bulk.kit import Platform, platform, rows
 from tests.services.outbound.kit import NAME
@@ -45,6 +45,34 @@ async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(
         await on.world.advance(60)
         await on.world.tick(NAME, "budget")
         assert (await plan_of(on, job))["budget"]["leftForBulk"] == 0
+
+
+async def test_the_plan_counts_who_has_had_enough_marketing_and_so_many_wait(emulator: dict[str, str]) -> None:
+    on = await platform(emulator, marketing_daily_cap=2)
+    async with on.world:
+        await on.people(range(12), zone="Europe/Berlin")
+
+        async def send(count: int, **more: Any) -> str:
+            upload = await on.upload(rows(range(count)))
+            facts = {"audience": {"uploadId": upload}, "mapping": {"address": "Phone"}, "purpose": "marketing"}
+            return str((await on.create(**{**facts, **more}))["jobId"])
+
+        for count in (12, 5):
+            assert (await on.run(await send(count)))["counts"]["sent"] == count
+        said = on.world.said(CapReached)
+        assert len({each.contact_id for each in said}) == 5
+        job = await send(12, hold=True)
+        assert (await plan_of(on, job))["putOff"] == {"frequency_capped": 5}
+        assert (await plan_of(on, job))["toSend"] == 12
+        assert (await plan_of(on, await send(12, hold=True, purpose="service")))["putOff"] == {}
+        await on.approve(job)
+        await on.world.settle()
+        told = await on.job(job)
+        assert (told["counts"]["sent"], told["counts"]["pending"]) == (7, 5)
+        assert {each["reason"] for each in await on.recipients(job, status="pending")} == {"frequency_capped"}
+        # A day later each of them has a place again.
+        await on.world.advance(24 * 3600 + 1, step=7200)
+        assert (await plan_of(on, await send(12, hold=True)))["putOff"] == {}
 
 
 async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(emulator: dict[str, str]) -> None:

@@ -72,7 +72,8 @@ async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
             return await _read_file(job, ctx)
         progress = await plan_part(job, ctx)
     except BadFile as bad:
-        problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad)}
+        problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad),
+                   "errors": [{"field": "audience.uploadId", "detail": str(bad)}]}  # fmt: skip
         news, said = jobs.moved(job, ctx, "rejected", problem=problem, why=str(bad))
         ctx.stage(ctx.replace(news))
         return (said,)

@@ -183,6 +183,7 @@ async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[
     requests.check_window(times["start_at"], times["end_at"], ctx)
     news = job.model_copy(update=changes)
     requests.check_window(None, news.end_at, ctx)
+    requests.check_order(news.start_at, news.end_at)
     if news.plan is not None and changes.keys() - {"name"}:
         news = news.model_copy(
             update={"plan": plan(news, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}

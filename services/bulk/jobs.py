@@ -66,8 +66,7 @@ def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChange
         )  # fmt: skip
     if not job.progress.to_send:
         raise Problem(409, "NOBODY_TO_SEND_TO", "Nobody of the audience can be written to", "See the plan's reasons.")
-    if job.end_at is not None and job.end_at <= ctx.now:
-        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt, or none.")
+    _in_time(job, "Set a later endAt, or none.", ctx)
     return started(job, ctx, approved_by=ctx.actor, approved_at=ctx.now)
 
 
@@ -82,8 +81,7 @@ async def resumed(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
     """What stopped it does not count again. Raises Problem."""
     if job.state != "paused":
         raise _wrong(job, "NOT_PAUSED", "Only a paused job can be resumed")
-    if job.end_at is not None and job.end_at <= ctx.now:
-        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt, or cancel it.")
+    _in_time(job, "Set a later endAt, or cancel it.", ctx)
     seen = await totals(job, ctx)
     return started(job, ctx, brake_base=base_of(*seen.of_run()))
 
@@ -111,13 +109,18 @@ def retried(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
     """Failed recipients are to be tried again. Raises Problem."""
     if job.state not in ("finished", "running", "paused"):
         raise _wrong(job, "NOT_STARTED", "Only a job that has run can retry what failed")
-    if job.end_at is not None and job.end_at <= ctx.now:
-        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", "Set a later endAt first.")
+    _in_time(job, "Set a later endAt first.", ctx)
     state: JobState = "paused" if job.state == "paused" else "running"
     # The run begins anew: what is retried lives as long as what was sent first.
     return moved(
         job, ctx, state, retrying=0, started_at=ctx.now, finished_at=None, settled_at=None, look_at=ctx.now,
     )  # fmt: skip
+
+
+def _in_time(job: BulkJob, do: str, ctx: Context) -> None:
+    if job.end_at is not None and job.end_at <= ctx.now:
+        errors = [{"field": "endAt", "detail": do}]
+        raise Problem(409, "WINDOW_IN_THE_PAST", "The job's end time has passed", do, errors)
 
 
 def _wrong(job: BulkJob, code: str, title: str) -> Problem:

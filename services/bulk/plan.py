@@ -204,7 +204,7 @@ async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: 
     refused = [*part.rejects, *(as_reject(row) for row in part.skipped)]
     if refused:
         body = as_csv(
-            [reject.row, reject.reason, reject.detail, safe(reject.written)]
+            [reject.row, reject.reason, safe(reject.detail), safe(reject.written)]
             for reject in sorted(refused, key=lambda r: r.row)
         )
         await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, "text/csv; charset=utf-8")

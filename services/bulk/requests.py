@@ -56,7 +56,8 @@ async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
     if body.audience.list_id is not None:
         raise invalid("audience.listId", "A list cannot be made of a list.")
     if body.audience.upload_id is not None:
-        await existing_upload(body.audience.upload_id, ctx)
+        shape = await shape_of(await existing_upload(body.audience.upload_id, ctx), ctx)
+        _refuse(problems(Columns.model_validate(body.mapping.model_dump()), shape.columns))
     saved = SavedList(
         list_id=derived_id(ctx.cause.id, "list"),
         name=body.name,
@@ -120,6 +121,11 @@ def check_window(start_at: Any, end_at: Any, ctx: Context) -> None:
         )
     if end_at is not None and end_at <= ctx.now:
         raise invalid("endAt", "The time has passed: give one in the future, or none.", "WINDOW_IN_THE_PAST")
+    check_order(start_at, end_at)
+
+
+def check_order(start_at: Any, end_at: Any) -> None:
+    """Raises Problem."""
     if start_at is not None and end_at is not None and end_at <= start_at:
         raise invalid("endAt", "The job would end before it starts: give a time after startAt.")
 
@@ -152,9 +158,13 @@ async def _source(
     if address is None:
         there = ", ".join(shape.columns)
         wrong.append({"field": "mapping.address", "detail": f"Name the column with the addresses; there are: {there}."})
+    _refuse(wrong)
+    return Source(kind="upload", upload_id=upload.upload_id), columns.model_copy(update={"address": address})
+
+
+def _refuse(wrong: list[dict[str, str]]) -> None:
     if wrong:
         raise Problem(422, "MAPPING_WRONG", "The mapping does not fit the file", "Correct the fields named.", wrong)
-    return Source(kind="upload", upload_id=upload.upload_id), columns.model_copy(update={"address": address})
 
 
 async def _contacts(job_id: str, contact_ids: Sequence[str], ctx: Context) -> Source:
@@ -212,15 +222,17 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
         raise Problem(
             422, "VARIABLES_INCOMPLETE", "Variables of the content are not mapped", "Map every variable.", errors
         )
-    extra = [name for name in columns.variables if needed and name not in needed]
-    if extra:
-        errors = [
-            {
-                "field": f"mapping.variables.{name}",
-                "detail": f"The content has no such variable; it has: {', '.join(needed)}.",
-            }
-            for name in extra
-        ]
+    given = {"variables": columns.variables, "fallbacks": columns.fallbacks}
+    errors = [
+        {
+            "field": f"mapping.{kind}.{name}",
+            "detail": f"The content has no such variable; it has: {', '.join(needed)}.",
+        }
+        for kind, names in given.items()
+        for name in names
+        if needed and name not in needed
+    ]
+    if errors:
         raise Problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
 
 

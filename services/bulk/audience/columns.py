@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import phonenumbers
+
 from libs.messaging.words import Channel
 from services.bulk.model import Columns
 
@@ -50,7 +52,7 @@ def address_column(
 
 
 def problems(chosen: Columns, columns: Sequence[str]) -> list[dict[str, str]]:
-    """What of a mapping names no column."""
+    """What of a mapping names no column, or no region."""
     there = ", ".join(columns)
     wrong = []
     if chosen.address is not None and chosen.address not in columns:
@@ -61,4 +63,8 @@ def problems(chosen: Columns, columns: Sequence[str]) -> list[dict[str, str]]:
         if column not in columns and column not in OF_CONTACT:
             detail = f"There is no column {column!r}; there are: {there}."
             wrong.append({"field": f"mapping.variables.{name}", "detail": detail})
+    if chosen.region is not None and chosen.region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        wrong.append(
+            {"field": "mapping.region", "detail": f"{chosen.region!r} is no region; use one such as US or DE."}
+        )
     return wrong

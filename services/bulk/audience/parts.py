@@ -22,6 +22,7 @@ MOST_ROWS = 2_000_000
 LARGEST_FILE = 500_000_000
 LARGEST_SHEET = 50_000_000
 HEAD_BYTES = 65_536
+NOBODY = "There is a header and no row. Export it again with one person a row."
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,19 @@ async def looked_into(upload: Upload, ctx: Context) -> Shape:
     if head.startswith(b"PK\x03\x04"):
         check_size(size, sheet=True)
         async with files.on_disk(upload.object_key) as path:
-            return await asyncio.to_thread(_shape, path)
+            return _peopled(await asyncio.to_thread(_shape, path))
     if size is not None and size > len(head):
         # Whole rows only; of UTF-16 whole characters.
         head = head[: head.rfind(b"\n") & ~1] if head.rfind(b"\n") > 0 else head
-    return await asyncio.to_thread(_shape_of_bytes, head)
+        return await asyncio.to_thread(_shape_of_bytes, head)
+    return _peopled(await asyncio.to_thread(_shape_of_bytes, head))
+
+
+def _peopled(shape: Shape) -> Shape:
+    """Of a file that was seen whole. Raises BadFile."""
+    if not shape.samples:
+        raise BadFile(NOBODY)
+    return shape
 
 
 def check_size(size: int | None, sheet: bool) -> None:
@@ -95,7 +104,7 @@ async def split(upload: Upload, ctx: Context) -> tuple[list[str], int, int]:
             await files.put(part_key(upload.prefix, part), body.encode())
             part += 1
     if not total:
-        raise BadFile("There is a header and no row. Export it again with one person a row.")
+        raise BadFile(NOBODY)
     return columns, total, part
 
 

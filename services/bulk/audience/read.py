@@ -30,6 +30,8 @@ LARGEST_UNPACKED = 1 << 30
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _ADDRESS = re.compile(r"\s*(\+?[\d\s()./-]{7,}|[^@\s]+@[^@\s]+\.[^@\s]+)\s*")
 
+_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
 
 class BadFile(Exception):
     """The file cannot be read; the text says where and what to do."""
@@ -92,17 +94,31 @@ def encoding_of(path: Path) -> str:
             if max(even, odd) < len(head) // 5:
                 raise BadFile("It is not a text file. Save it as CSV (UTF-8) or XLSX.")
             return "utf-16-le" if odd > even else "utf-16-be"
-        decoder, at, piece = codecs.getincrementaldecoder("utf-8")(), 0, head
+        decoder, at, piece, lines = codecs.getincrementaldecoder("utf-8")(), 0, head, 1
         while True:
             try:
                 decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
                 around = max(0, at + error.start - HEAD // 2)
                 file.seek(around)
-                return _guessed(file.read(HEAD))
+                sample = file.read(HEAD)
+                if _mostly_utf8(sample):
+                    raise BadFile(
+                        "Most of it is UTF-8, but this is not: was it put together from several files? "
+                        "Correct the row, or save all of it anew as CSV (UTF-8).",
+                        lines + piece[: error.start].count(b"\n"),
+                    ) from None
+                return _guessed(sample)
             if not piece:
                 return "utf-8"
+            lines += piece.count(b"\n")
             at, piece = at + len(piece), file.read(1 << 20)
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    """Whether nearly all that is not ASCII would be UTF-8: then no other encoding is meant, and guessing one garbles names."""
+    beyond = sum(byte > 127 for byte in sample)
+    return sum(map(len, _UTF8.findall(sample))) > 0.8 * beyond
 
 
 def _guessed(sample: bytes) -> str:

@@ -46,7 +46,7 @@ class CapCopy(Item):
 
 class BudgetView(View):
     """``leftForBulk`` people outside their 24-hour window can still be written to now. ``needed``: how many of this job are
-    outside it; whoever was counted already today is among them, so ``over`` may be too high, never too low."""
+    outside it. Who was counted already today needs no second place and is among them, so ``over`` may be too high."""
 
     limit: int
     used: int

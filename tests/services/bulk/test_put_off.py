@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
+from libs.common.delivery import run_tick
+from libs.common.event import Envelope
 from libs.messaging.events.bulk import ChunkCalledBack, DriftFound
 from libs.messaging.words import Status
+from services.bulk import ticks
 from services.outbound.model import Delivery
 from tests.services.bulk.kit import Platform, rows
 from tests.services.outbound.kit import NAME
@@ -96,5 +103,41 @@ async def test_a_paused_job_that_is_cancelled_calls_back_too(on: Platform) -> No
     for verb in ("pause", "cancel"):
         assert (await on.api.post(f"/api/bulk/jobs/{job}/{verb}", json={})).status_code == 200
         await on.world.settle()
+    told = await on.run(job)
+    assert (told["state"], told["counts"]["cancelled"]) == ("cancelled", ASLEEP)
+
+
+async def test_a_large_job_is_called_back_a_page_at_a_time(on: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "MOST_CHUNKS", 1)
+    job = await job_at_night(on)
+    await on.api.post(f"/api/bulk/jobs/{job}/cancel", json={})
+    await on.world.settle()
+    counted = []
+    for _ in range(3):
+        await on.world.advance(2)
+        await run_tick(on.world.runtime, on.world.service("bulk"), on.world.service("bulk").every[0])
+        await on.world.settle()
+        counted.append((await on.job(job))["counts"]["cancelled"])
+    # The first chunk has 70 that wait, the second 50.
+    assert counted == [70, 120, 120]
+    assert (await on.job(job))["state"] == "cancelled"
+
+
+async def test_what_was_called_back_in_vain_is_called_back_again(on: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await job_at_night(on)
+    await on.api.post(f"/api/bulk/jobs/{job}/cancel", json={})
+    await on.world.settle()
+    bulk, publish = on.world.service("bulk"), on.world.bus.publish
+
+    async def loses(envelopes: Sequence[Envelope]) -> None:
+        await publish([each for each in envelopes if not isinstance(each.data, ChunkCalledBack)])
+
+    monkeypatch.setattr(on.world.bus, "publish", loses)
+    await run_tick(on.world.runtime, bulk, bulk.every[0])
+    await on.world.settle()
+    told = await on.job(job)
+    assert (told["state"], told["counts"]["pending"]) == ("cancelling", ASLEEP)
+    monkeypatch.setattr(on.world.bus, "publish", publish)
+    await on.world.advance(61)
     told = await on.run(job)
     assert (told["state"], told["counts"]["cancelled"]) == ("cancelled", ASLEEP)

@@ -19,7 +19,7 @@ from libs.common.topology import Names
 BATCH_BYTES = 250_000
 SEND_LINGER = 0.005
 #: An ack is in no hurry: the record stays hidden for much longer.
-ACK_LINGER = 0.04
+ACK_LINGER = 0.1
 #: Calls to one queue or topic under way that are not full.
 AT_ONCE = 2
 #: Envelopes in one flush: ten messages of a hundred.

@@ -201,6 +201,9 @@ class Chunks:
                 turned_away.append(one.who)
             elif slot is not None:
                 raise slot
+        if ready and await word(run.event.job_id, run.event.revision, ctx) is not None:
+            # Asked once more as late as can be: what is claimed goes out, whatever is said after that.
+            return [one.who for one in fits]
         if ready:
             run.first_at = run.first_at or ctx.now
             run.said += await self._out(ready, ctx)

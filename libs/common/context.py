@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from libs.common.aws import Aws
 from libs.common.clock import Clock
+from libs.common.errors import Conflict
 from libs.common.event import Cause, Event
 from libs.common.fetch import Fetcher
 from libs.common.files import Files
@@ -128,6 +129,12 @@ class Context:
     async def write(self, op: Write) -> Written:
         """One conditional write, now. For handlers by condition; a handler by ledger stages instead."""
         return await self.store.write(op)
+
+    async def save(self, item: Item, over: Item | None) -> None:
+        """Write ``item`` over the row that was read, or as a new one if there was none. Raises Conflict if somebody was quicker;
+        then the handler runs again on fresh rows."""
+        if not await self.write(self.insert(item) if over is None else self.replace(item)):
+            raise Conflict(f"another {type(item).__name__} came first")
 
     def stage(self, *operations: Op) -> None:
         """Writes that are committed together with the ledger row and what the handler says."""

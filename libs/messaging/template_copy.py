@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from libs.common.context import Context
-from libs.common.errors import Conflict
 from libs.common.event import Event
 from libs.common.store.ops import Store
 from libs.messaging.checks import Refusal
@@ -35,8 +34,8 @@ async def template_changed(event: TemplateChanged, ctx: Context) -> Sequence[Eve
     copy = await ctx.get(TemplateCopy, event.template_id)
     row = newest_template(copy, event.state)
     _forget(ctx, event.template_id)
-    if row is not None and not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("another template event came first")
+    if row is not None:
+        await ctx.save(row, over=copy)
     return ()
 
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from libs.common.clock import Timestamp
 from libs.common.context import Context
-from libs.common.errors import Conflict
 from libs.common.item import Item, Table
 from libs.common.wire import View
 from libs.messaging.errors import ErrorCode
@@ -69,8 +68,7 @@ async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
         at=event.at,
         version=copy.version if copy else 0,
     )
-    if not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("the budget was told anew meanwhile")
+    await ctx.save(row, over=copy)
 
 
 async def keep_cap(event: CapReached, ctx: Context) -> None:

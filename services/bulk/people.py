@@ -63,8 +63,7 @@ async def keep(event: PermissionChanged, ctx: Context) -> Standing | None:
         return old
     shard = None if new.deleted else f"{new.channel}#{shard_for(new.contact_id, SHARDS)}"
     row = Person(id=key, shard=shard, standing=new, version=copy.version if copy else 0)
-    if not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("the person changed meanwhile")
+    await ctx.save(row, over=copy)
     return old
 
 

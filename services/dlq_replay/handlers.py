@@ -114,8 +114,8 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
     """The newest revision wins."""
     copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
     row = newest(copy, event.standing)
-    if row is not None and not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("another permission came first")
+    if row is not None:
+        await ctx.save(row, over=copy)
 
 
 async def watch_delivery(event: DeliveryChanged | StandingTold, ctx: Context) -> None:

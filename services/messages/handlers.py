@@ -46,8 +46,8 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
     standing = event.standing
     copy = await ctx.get(Permission, Permission.id_of(standing.contact_id, standing.channel))
     row = newest(copy, standing)
-    if row is not None and not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("another permission came first")
+    if row is not None:
+        await ctx.save(row, over=copy)
 
 
 async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
@@ -90,8 +90,8 @@ async def _with_our_ids(ctx: Context, channel: Channel, content: Content) -> Con
 async def touch_conversation(ctx: Context, message: Message) -> None:
     known = await ctx.get(Conversation, message.contact_id, message.channel)
     news = conversation_after(known, message)
-    if news is not None and not await ctx.write(ctx.insert(news) if known is None else ctx.replace(news)):
-        raise Conflict("the conversation moved on")
+    if news is not None:
+        await ctx.save(news, over=known)
 
 
 async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:

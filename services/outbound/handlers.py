@@ -24,8 +24,8 @@ async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence
     """Keep the newest; acknowledge only what has been written."""
     copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
     row = newest(copy, event.standing)
-    if row is not None and not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("the permission was changed by another event")
+    if row is not None:
+        await ctx.save(row, over=copy)
     if not event.acknowledge:
         return ()
     applied = PermissionApplied(

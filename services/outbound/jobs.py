@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 from weakref import WeakKeyDictionary
 
 from libs.common.context import Context
-from libs.common.errors import Conflict
 from libs.common.item import Item, Table
 from libs.common.store.ops import Store
 from libs.messaging.events.bulk import JobChanged, JobState
@@ -49,8 +48,7 @@ async def job_changed(event: JobChanged, ctx: Context) -> None:
     row = JobControl(job_id=event.job_id, revision=event.revision, state=event.state, expires_at=expires)
     if copy is not None:
         row = row.model_copy(update={"version": copy.version})
-    if not await ctx.write(ctx.insert(row) if copy is None else ctx.replace(row)):
-        raise Conflict("the job changed meanwhile")
+    await ctx.save(row, over=copy)
     _seen.setdefault(ctx.store, {}).pop(event.job_id, None)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import structlog
 
 from libs.common.context import Context
-from libs.common.errors import Conflict
 from libs.messaging.events.inbound import ReceiptReceived
 from services.outbound.model import Delivery
 from services.outbound.voice.model import VoiceCall, begun, told
@@ -25,5 +24,4 @@ async def follow_call(event: ReceiptReceived, ctx: Context) -> None:
     after = told(call, event)
     if known is not None and after == known:
         return
-    if not await ctx.write(ctx.insert(after) if known is None else ctx.replace(after)):
-        raise Conflict("another report on this call came first")
+    await ctx.save(after, over=known)

@@ -27,7 +27,6 @@ SERVICES = (
     "ssm,logs,monitoring,kms,cloudformation,apigateway,appsync"
 )
 DEFAULT_PORT = "4566"
-DYNAMODB, PARTIQL = "ministack.services.dynamodb", "ministack.services._dynamodb_keywords"
 
 
 def keep_session_on_refresh(cognito: Any) -> None:
@@ -102,8 +101,8 @@ def main() -> None:
     sys.argv = sys.argv[:1]
     app = importlib.import_module("ministack.app")
     keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
-    dynamodb, partiql = map(importlib.import_module, (DYNAMODB, PARTIQL))
-    parse_statements_once(dynamodb, partiql)
+    dynamodb = importlib.import_module("ministack.services.dynamodb")
+    parse_statements_once(dynamodb, importlib.import_module("ministack.services._dynamodb_keywords"))
     # It holds every row in memory, and none of them is garbage.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)

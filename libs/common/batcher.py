@@ -20,8 +20,8 @@ class Batcher(Generic[A, R]):
     to its caller alone, an exception from ``send`` to all of them.
 
     ``linger`` is how long the first waits for company, in seconds. While ``at_once`` calls are under way only full ones join
-    them: under load calls fill up by themselves, and without load nobody waits (0: no such limit). Two things of one ``key`` never share a call and
-    keep their order. The things of a call weigh at most ``heaviest`` together; a heavier one goes alone.
+    them: under load calls fill up by themselves, and without load nobody waits (0: no such limit). Two things of one ``key``
+    never share a call and keep their order. The things of a call weigh at most ``heaviest`` together; a heavier one goes alone.
     """
 
     def __init__(

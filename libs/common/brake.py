@@ -34,8 +34,8 @@ class Brake:
 
     def note(self, good: int, bad: int, now: float, fault: str = "") -> None:
         """Of one record, so many events went through, and so many failed for a reason nobody foresaw, ``fault`` (an exception
-        by name); a record of more events than the window holds counts in proportion. What was still running when the brake came on and fails too
-        does not lengthen the pause; a record that went through for the most part releases it."""
+        by name); a record of more events than the window holds counts in proportion. What was still running when the brake
+        came on and fails too does not lengthen the pause; a record that went through for the most part releases it."""
         self._fault = fault or self._fault
         if bad <= good and self.on:
             self._outcomes.clear()

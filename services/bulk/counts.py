@@ -76,10 +76,17 @@ class _Desk:
 _desks: WeakKeyDictionary[Store, _Desk] = WeakKeyDictionary()
 
 
+def _desk(ctx: Context) -> _Desk:
+    desk = _desks.get(ctx.store)
+    if desk is None:
+        desk = _desks[ctx.store] = _Desk()
+    return desk
+
+
 async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, hurry: bool = True) -> Folded | None:
     """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``hurry`` False lets the change
     wait for others."""
-    desk = _desks.setdefault(ctx.store, _Desk())
+    desk = _desk(ctx)
     return await (desk.now if hurry else desk.soon).do(_Change(ctx, job_id, chunk, fold))
 
 
@@ -118,14 +125,15 @@ class _Done:
 
 
 async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
-    async with _desks.setdefault(ctx.store, _Desk()).lock(job_id, name):
+    async with _desk(ctx).lock(job_id, name):
         return await _folded(job_id, name, changes, ctx)
 
 
 async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
     # What we wrote last is most likely still there; if not, the refusal shows what is.
-    rows = _desks.setdefault(ctx.store, _Desk()).rows
-    row = rows.get((job_id, name)) or await ctx.get(BulkChunk, job_id, name)
+    rows, key = _desk(ctx).rows, (job_id, name)
+    remembered = rows.pop(key, None)
+    row = remembered or await ctx.get(BulkChunk, job_id, name)
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
@@ -137,7 +145,7 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
             done.folded.append(Folded(done.row, after))
             done.row = after
         if done.row == row:
-            if rows.pop((job_id, name), None) is None:
+            if row is not remembered:
                 return done
             # Nobody decides on what is only remembered.
             row = await ctx.get(BulkChunk, job_id, name)
@@ -145,9 +153,8 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
         written = await ctx.write(ctx.replace(done.row))
         if written:
             done.row = done.row.model_copy(update={"version": row.version + 1})
-            _remember(rows, (job_id, name), done.row)
+            _remember(rows, key, done.row)
             return done
-        rows.pop((job_id, name), None)
         row = BulkChunk.from_row(written.row) if written.row else None
     raise Conflict(f"chunk {name} kept being changed by others")
 
@@ -160,32 +167,30 @@ def _remember(rows: dict[tuple[str, str], R], key: tuple[str, str], row: R) -> N
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     """Set the lines of these chunks in their tally, where they are newer."""
-    async with _desks.setdefault(ctx.store, _Desk()).lock(job_id, group):
+    async with _desk(ctx).lock(job_id, group):
         await _told(job_id, group, chunks, ctx)
 
 
 async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
-    rows = _desks.setdefault(ctx.store, _Desk()).tallies
-    row = rows.get((job_id, group)) or await ctx.get(BulkTally, job_id, group)
+    rows, key = _desk(ctx).tallies, (job_id, group)
+    row = rows.get(key) or await ctx.get(BulkTally, job_id, group)
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
         if row is None:
             expires = max(chunk.expires_at for chunk in chunks.values())
             new = BulkTally(job_id=job_id, group=group, chunks=lines, expires_at=expires)
-            written = await ctx.write(ctx.insert(new))
-            version = 0
-        else:
-            news = row.with_lines(lines)
-            if news is None:
-                return
-            new, version = news, news.version + 1
-            written = await ctx.write(ctx.replace(new))
-        if written:
-            _remember(rows, (job_id, group), new.model_copy(update={"version": version}))
+            written, version = await ctx.write(ctx.insert(new)), 0
+        elif (newer := row.with_lines(lines)) is None:
             return
-        rows.pop((job_id, group), None)
+        else:
+            new = newer
+            written, version = await ctx.write(ctx.replace(new)), new.version + 1
+        if written:
+            _remember(rows, key, new.model_copy(update={"version": version}))
+            return
+        rows.pop(key, None)
         row = BulkTally.from_row(written.row) if written.row else None
     raise Conflict(f"tally {group} kept being changed by others")
 

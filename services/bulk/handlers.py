@@ -175,9 +175,9 @@ async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: C
         "reason": ErrorCode.CANCELLED.value,
         "updatedAt": iso(ctx.now),
     }
-    when = (When("rank", "<", RANK[STOPPED]),)
+    ids, when = after.ids, (When("rank", "<", RANK[STOPPED]),)
     await asyncio.gather(
-        *(ctx.write(ctx.update(BulkRecipient, job.job_id, after.ids[n], set=change, when=when)) for n in changed)
+        *(ctx.write(ctx.update(BulkRecipient, job.job_id, ids[n], set=change, when=when)) for n in changed)
     )
 
 

@@ -66,8 +66,9 @@ async def release(
 
 async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[int] | None = None) -> ChunkReleased:
     """What is said of a chunk that has been released: its recipients that are still pending."""
+    ids = chunk.ids
     positions = [n for n, mark in enumerate(chunk.marks) if mark == PENDING and (only is None or n in only)]
-    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, chunk.ids[n]) for n in positions))
+    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, ids[n]) for n in positions))
     addressees = tuple(
         Addressee(
             position=n,

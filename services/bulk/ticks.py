@@ -135,9 +135,14 @@ async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[
     chunks = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in waits))
     minute = int(ctx.now.timestamp() // 60)
     for chunk in chunks:
-        put_off = [n for n, mark in enumerate(chunk.marks) if mark == WAITS] if chunk else []
-        if chunk and put_off:
-            ids = tuple(message_id(job.job_id, chunk.ids[n], job.channel, chunk.attempt(n)) for n in put_off)
+        if chunk is None:
+            continue
+        ids = tuple(
+            message_id(job.job_id, who, job.channel, chunk.attempt(n))
+            for n, (who, mark) in enumerate(zip(chunk.ids, chunk.marks, strict=True))
+            if mark == WAITS
+        )
+        if ids:
             said = ChunkCalledBack(
                 job_id=job.job_id, chunk=chunk.chunk, channel=job.channel, message_ids=ids, at=ctx.now
             )

@@ -15,7 +15,7 @@ from libs.common.context import Context
 from libs.common.service import Step
 from libs.messaging.events.dlq import AlarmChanged
 from services.dlq_replay import find
-from services.dlq_replay.find import Filter
+from services.dlq_replay.find import Filter, Group
 from services.dlq_replay.model import FEW, QueueAlarm, State
 
 #: How often somebody looks.
@@ -39,30 +39,43 @@ class Depth:
         return self.waiting + self.quarantined > FEW
 
 
-async def depths(ctx: Context) -> tuple[list[Depth], bool]:
-    """Of every queue that has open letters, by name; False: there are more letters than were counted."""
-    states = {State.WAITING: "waiting", State.QUARANTINED: "quarantined"}
-    counted = await asyncio.gather(*(find.groups(ctx, Filter(state=state)) for state in states))
-    found: dict[str, Depth] = {}
-    for name, (groups, _) in zip(states.values(), counted, strict=True):
-        for group in groups:
-            for queue, count in group.queues.items():
-                depth = found.setdefault(queue, Depth(queue))
-                setattr(depth, name, getattr(depth, name) + count)
-    return [found[queue] for queue in sorted(found)], all(whole for _, whole in counted)
+@dataclass(frozen=True)
+class Open:
+    """All open letters, in groups; ``whole`` is false if there are more than were counted."""
+
+    waiting: list[Group]
+    quarantined: list[Group]
+    whole: bool
+
+    def depths(self) -> list[Depth]:
+        """Of every queue that has open letters, by name."""
+        found: dict[str, Depth] = {}
+        for name, groups in (("waiting", self.waiting), ("quarantined", self.quarantined)):
+            for group in groups:
+                for queue, count in group.queues.items():
+                    depth = found.setdefault(queue, Depth(queue))
+                    setattr(depth, name, getattr(depth, name) + count)
+        return [found[queue] for queue in sorted(found)]
+
+
+async def open_letters(ctx: Context) -> Open:
+    (waiting, all_waiting), (quarantined, all_quarantined) = await asyncio.gather(
+        *(find.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
+    )
+    return Open(waiting, quarantined, all_waiting and all_quarantined)
 
 
 async def watch_queues(ctx: Context) -> AsyncIterator[Step]:
     """Raise and end alarms. Of several processes that look at once, one tells it."""
-    now, whole = await depths(ctx)
+    now = await open_letters(ctx)
     page = await ctx.query(QueueAlarm, "all", limit=MOST_QUEUES)
     before = {alarm.queue: alarm for alarm in page.items}
-    by_queue = {depth.queue: depth for depth in now}
+    by_queue = {depth.queue: depth for depth in now.depths()}
     for queue in sorted(by_queue.keys() | before.keys()):
         depth, was = by_queue.get(queue, Depth(queue)), before.get(queue)
         if depth.alarm:
             metrics.count("dead_letter_alarm", queue=queue)
-        if depth.alarm == (was is not None and was.raised) or not (depth.alarm or whole):
+        if depth.alarm == (was is not None and was.raised) or not (depth.alarm or now.whole):
             continue
         facts: dict[str, Any] = {"queue": queue, "waiting": depth.waiting, "quarantined": depth.quarantined}
         if depth.alarm:

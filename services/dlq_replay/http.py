@@ -84,12 +84,14 @@ async def list_groups(
 ) -> GroupList:
     """Waiting letters by cause and type with counts, and how many letters of each queue are open in all."""
     wanted = Filter(queue=queue, event_type=event_type, channel=channel, cause=cause, since=since, until=until)
-    (groups, whole), (depths, all_of_them) = await asyncio.gather(find.groups(ctx, wanted), alarms.depths(ctx))
+    every = await alarms.open_letters(ctx)
+    # Unless something narrows them, the letters that wait have just been counted.
+    groups, whole = (every.waiting, every.whole) if wanted == Filter() else await find.groups(ctx, wanted)
     return GroupList(
         groups=[group_view(group) for group in groups],
-        queues=[QueueDepth.model_validate(depth) for depth in depths],
+        queues=[QueueDepth.model_validate(depth) for depth in every.depths()],
         total=sum(group.count for group in groups),
-        complete=whole and all_of_them,
+        complete=whole and every.whole,
     )
 
 

@@ -63,8 +63,8 @@ class Bulkhead:
         """Take up to ``wanted`` places; none, if fewer are free than are ``worth`` the trouble. Returns how many."""
         free = (max(1, self.most * 4 // 5) if bulk else self.most) - self._taken
         got = min(wanted, free) if free >= min(wanted, worth) else 0
-        self._taken += max(0, got)
-        return max(0, got)
+        self._taken += got
+        return got
 
     def leave(self, places: int = 1) -> None:
         self._taken -= places

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -146,30 +146,17 @@ class Budget:
         if not limit:
             return
         by_shard = await self._used(ctx)
-        used, left = (
-            sum(by_shard),
-            sum(max(0, share - n) for share, n in zip(_shares(limit, True), by_shard, strict=False)),
-        )
-        counted = BudgetCounted(
-            channel=Channel.WHATSAPP,
-            portfolio=self._portfolio,
-            used=used,
-            limit=limit,
-            left_for_bulk=left,
-            at=ctx.now,
-        )
+        used = sum(by_shard)
+        left = sum(max(0, share - n) for share, n in zip(_shares(limit, True), by_shard, strict=False))
+        stands: dict[str, Any] = {
+            "channel": Channel.WHATSAPP, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
+        }  # fmt: skip
+        counted = BudgetCounted(left_for_bulk=left, **stands)
         yield Step(f"{self._portfolio}#{int(ctx.now.timestamp()) // HOUR}#{used}#{limit}", (), (counted,))
         for percent in NOTICE_PERCENT:
             if used * 100 >= percent * limit:
                 log.warning("messaging limit", portfolio=self._portfolio, used=used, limit=limit)
-                said = BudgetNoticed(
-                    channel=Channel.WHATSAPP,
-                    portfolio=self._portfolio,
-                    percent=percent,
-                    used=used,
-                    limit=limit,
-                    at=ctx.now,
-                )
+                said = BudgetNoticed(percent=percent, **stands)
                 yield Step(f"{self._portfolio}#{ctx.now:%Y-%m-%d}#{percent}", (), (said,))
                 return
 

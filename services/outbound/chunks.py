@@ -1,8 +1,8 @@
 """Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
 :mod:`services.outbound.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
 
-    known? -> may the job go on? -> permission, render -> slots -> claim -> permission once more -> send, once each
-           -> record -> say
+    known? -> places -> may the job go on? -> permission, render -> slots -> may it still? -> claim -> permission once more
+           -> send, once each -> record -> say
 
 A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
 that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.

@@ -81,7 +81,7 @@ class Gate:
         self.breaker: Breaker = before.breaker if before else Breaker(limits.failures)
         self.bulkhead: Bulkhead = before.bulkhead if before else Bulkhead(limits.in_flight)
         #: Where chunks stand in line for places.
-        self.line = asyncio.Lock()
+        self.line: asyncio.Lock = before.line if before else asyncio.Lock()
         self._sender = sender
         self.limits = limits
         rate = limits.per_second * PACE

@@ -41,6 +41,7 @@ class ReceiptReceived(Event):
 
     TYPE = "inbound.receipt-received.v1"
     ABOUT = "provider_id"
+
     channel: Channel
     provider_id: str
     #: Our id as echoed (``biz_opaque_callback_data``, ``Context``, tags), if it was.

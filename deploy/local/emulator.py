@@ -103,9 +103,9 @@ def main() -> None:
     keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
     dynamodb = importlib.import_module("ministack.services.dynamodb")
     parse_statements_once(dynamodb, importlib.import_module("ministack.services._dynamodb_keywords"))
-    # It holds every row in memory, and none of them is garbage.
+    # It holds every row in memory, and none of them is garbage: a look through all of them holds everybody up for seconds.
     gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    gc.set_threshold(50_000, 50, 1_000_000)
     app.main()
 
 

@@ -1,10 +1,21 @@
 """The table of what a stack runs: a new process is a new row here and nothing else."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from deploy.local.process import Process
 from deploy.local.supervisor import BadRequest
 
 #: Ports of `make up`; each can be changed by the variable `<NAME>_PORT`. Tests take free ones.
-DEFAULT_PORTS = {"aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 4580, "api": 8080, "workers": 8081}
+DEFAULT_PORTS = {
+    "aws": 4566, "cognito": 4567, "dynamodb": 4568, "simulator": 4580, "api": 8080, "workers": 8081, "workers_bulk": 8082,
+    "workers_otp": 8083,
+}  # fmt: skip
+#: A job of a hundred thousand has a process of its own, and so have codes, which wait behind nothing.
+BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan")
+OTP = ("*-otp",)
+#: The AWS here answers one request at a time: those who bring many stand in its line with a few.
+FEW = {"WECARE_STORE_CONNECTIONS": "3"}
 
 
 def _embedded(name: str, services: str = "") -> Process:
@@ -53,14 +64,22 @@ API = Process(
     watches=("libs/common", "libs/messaging", "services"),
 )
 
-WORKERS = Process(
-    "workers",
-    ("{python}", "-m", "libs.common.run", "--all", "--health-port", "{workers}"),
-    port="workers",
-    health="/",
-    watches=("libs/common", "libs/messaging", "services"),
-    grace_seconds=25.0,  # it drains for up to 15 s (WECARE_DRAIN_SECONDS)
-)
+
+def _workers(name: str, port: str, *queues: str, env: Mapping[str, str] = MappingProxyType({})) -> Process:
+    return Process(
+        name,
+        ("{python}", "-m", "libs.common.run", "--all", "--health-port", f"{{{port}}}", *queues),
+        port=port,
+        health="/",
+        watches=("libs/common", "libs/messaging", "services"),
+        env=env,
+        grace_seconds=25.0,  # it drains for up to 15 s (WECARE_DRAIN_SECONDS)
+    )
+
+
+WORKERS = _workers("workers", "workers", "--but-queues", *BULK, *OTP, env=FEW)
+WORKERS_BULK = _workers("workers-bulk", "workers_bulk", "--queues", *BULK, env=FEW)
+WORKERS_OTP = _workers("workers-otp", "workers_otp", "--queues", *OTP)
 
 #: Kind of AWS -> the processes that play it. (`localstack` is containers: deploy/containers/stack.py.)
 CLOUDS = {
@@ -73,4 +92,4 @@ def table(aws: str = "embedded") -> list[Process]:
     """The processes of a whole stack, in the order in which they start."""
     if aws not in CLOUDS:
         raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join([*CLOUDS, 'localstack'])}")
-    return [*CLOUDS[aws], SIMULATOR, API, WORKERS]
+    return [*CLOUDS[aws], SIMULATOR, API, WORKERS, WORKERS_BULK, WORKERS_OTP]

@@ -10,15 +10,18 @@ import hashlib
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from deploy.local import health, process
-from deploy.local.ports import free_ports, require_free
+from deploy.local.ports import PortTaken, free_ports, require_free
 from deploy.local.process import Record
 
 ROOT = Path(__file__).resolve().parents[2]
+#: How long a process that is started anew waits for its port.
+PORT_SECONDS = 20.0
 
 
 class BadRequest(ValueError):
@@ -94,7 +97,7 @@ class Supervisor:
             return record
         self.stop(name)
         if row.port:
-            require_free(name, row.port, self.ports[row.port])
+            self._have_port(name, row.port, PORT_SECONDS if record else 0)
         try:
             record = process.spawn(row, argv, env, self.directory, ROOT, digest)
         except OSError as error:
@@ -152,6 +155,17 @@ class Supervisor:
         if name not in self.rows:
             raise BadRequest(f"there is no process `{name}` here, only: {', '.join(self.rows)}")
         return self.rows[name]
+
+    def _have_port(self, name: str, port: str, seconds: float) -> None:
+        """Raises PortTaken if it is still held after so many seconds: whoever was killed may be slow to let go of it."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return require_free(name, port, self.ports[port])
+            except PortTaken:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
 
     def _fill(self, text: str) -> str:
         return text.format(root=ROOT, stack=self.directory, python=sys.executable, **self.ports)

@@ -18,6 +18,7 @@ from aiobotocore.session import AioSession, get_session
 
 #: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
 SAFE_ATTEMPTS = 4
+STORE = ("dynamodb", "sns")
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
 #: A long poll of 20 s has to fit.
@@ -40,14 +41,19 @@ def _quoted(text: str) -> str:
 
 
 class Aws:
-    """An open door: ``async with Aws() as aws``. ``calls`` counts every request sent, by ``(service, operation)``."""
+    """An open door: ``async with Aws() as aws``. To each service so many ``connections`` at a time, to DynamoDB and SNS
+    ``store_connections`` (0: as many as to the others); who finds none free waits its turn. ``calls`` counts every request
+    sent, by ``(service, operation)``."""
 
-    def __init__(self, connections: int = 100, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, connections: int = 100, environment: dict[str, str] | None = None, *, store_connections: int = 0
+    ) -> None:
         self._session: AioSession = get_session()
         self._clients: dict[tuple[str, int], Any] = {}
         self._lock = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._connections = connections
+        self._store_connections = store_connections or connections
         self._environment = environment or {}
         self.calls: Counter[tuple[str, str]] = Counter()
 
@@ -75,7 +81,7 @@ class Aws:
             retries={"total_max_attempts": attempts, "mode": "standard"},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=SQS_READ_SECONDS if service == "sqs" else READ_SECONDS,
-            max_pool_connections=self._connections,
+            max_pool_connections=self._store_connections if service in STORE else self._connections,
             tcp_keepalive=True,
             # Both are done anew for each request and cost a tenth of it. A provider's call keeps the check; the store makes
             # its requests from values that it has checked itself.

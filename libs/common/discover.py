@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from libs.common.service import Service
@@ -24,9 +26,38 @@ def discover(names: Sequence[str] = ()) -> list[Service]:
     return [found[name] for name in names or sorted(found)]
 
 
-def consumed(services: Sequence[Service], prefix: str) -> list[QueueSpec]:
-    """The queues that a process working for ``services`` consumes; dead letters are those of every service there is."""
+@dataclass(frozen=True)
+class Share:
+    """Which queues of its services a process works for, by patterns (``*-bulk``) of their names without prefix: ``only`` those
+    (all, if empty), none of ``but``. So a lane of one service can have processes of its own."""
+
+    only: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        return (not self.only or _matches(name, self.only)) and not _matches(name, self.but)
+
+
+ALL = Share()
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def consumed(services: Sequence[Service], prefix: str, share: Share = ALL) -> list[QueueSpec]:
+    """The queues that a process working for its share of ``services`` consumes; dead letters are those of every service there
+    is. Raises SystemExit for a pattern that is no queue's."""
     names = Names(prefix)
     own = [spec for service in services for spec in queues_of(names, service)]
     hears_letters = any(service.hears_letters for service in services)
-    return [*own, *(letter_queues(names, discover()) if hears_letters else ())]
+    specs = {
+        spec.name.removeprefix(f"{prefix}-"): spec
+        for spec in [*own, *(letter_queues(names, discover()) if hears_letters else ())]
+    }
+    unknown = [pattern for pattern in (*share.only, *share.but) if not any(_matches(name, [pattern]) for name in specs)]
+    if unknown:
+        raise SystemExit(
+            f"no queue is called {', '.join(unknown)}; there are: {', '.join(sorted(name for name, spec in specs.items() if not spec.letters_of))}"
+        )
+    return [spec for name, spec in specs.items() if share.has(name)]

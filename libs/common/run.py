@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from libs.common.discover import ALL, Share
 from libs.common.hosts.worker import work as work_queues
 
 
@@ -20,21 +21,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--http", type=int, metavar="PORT", help="serve their HTTP routes on this port, too")
     parser.add_argument("--no-worker", action="store_true", help="serve HTTP only, leave the queues to other processes")
     parser.add_argument("--health-port", type=int, metavar="PORT", help="how the queues are doing, and /metrics, there")
+    for name, words in {
+        "--queues": "work for these queues only, by name without prefix, e.g. '*-bulk'",
+        "--but-queues": "leave these queues to other processes",
+    }.items():
+        parser.add_argument(name, nargs="+", metavar="PATTERN", default=(), help=words)
     chosen = parser.parse_args(arguments)
     if bool(chosen.services) == chosen.all:
         parser.error("name services, or say --all")
     if chosen.no_worker and chosen.http is None:
         parser.error("--no-worker leaves nothing to do without --http PORT")
+    share = Share(tuple(chosen.queues), tuple(chosen.but_queues))
+    if share != ALL and chosen.http is not None:
+        parser.error("--queues and --but-queues are for processes without --http")
     # What is loaded stays; looking through it again and again for garbage costs more than all else that is collected.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(chosen.services, chosen.http, chosen.health_port, work=not chosen.no_worker))
+        runner.run(_run(chosen.services, chosen.http, chosen.health_port, share, work=not chosen.no_worker))
 
 
-async def _run(names: Sequence[str], http: int | None, health: int | None, *, work: bool) -> None:
+async def _run(names: Sequence[str], http: int | None, health: int | None, share: Share, *, work: bool) -> None:
     if http is None:
-        await work_queues(names, health)
+        await work_queues(names, health, share)
         return
     # Not imported otherwise: a worker without HTTP needs no web framework.
     serve = importlib.import_module("libs.common.hosts.http").serve

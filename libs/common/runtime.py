@@ -64,7 +64,8 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
 
     # Each queue has a long poll under way, all the time, besides the work.
     polls = len(consumed(services, settings.prefix))
-    async with Aws(connections=max(50, settings.concurrency) + polls) as aws:
+    connections = max(50, settings.concurrency) + polls
+    async with Aws(connections, store_connections=settings.store_connections) as aws:
         names = Names(settings.prefix)
         store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
         bus = SnsSqsBus(aws, prefix=settings.prefix)

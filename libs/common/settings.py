@@ -62,6 +62,9 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: Messages in flight in one worker process, over all its queues.
     concurrency: int = Field(default=100, ge=1, le=2000)
+    #: Requests to DynamoDB, and to SNS, at once; 0: as many as there are messages in flight. An AWS that answers one at a time
+    #: (an emulator) is shared fairly only if nobody stands in its line with more.
+    store_connections: int = Field(default=0, ge=0)
     #: Seconds a receive waits on an empty queue; an idle worker takes up to that long to stop.
     poll_seconds: float = Field(default=10.0, ge=0, le=20)
     #: Seconds a stopping worker gives to what is running; longer than a provider call.

@@ -60,7 +60,7 @@ class _Running:
 
 
 class Worker:
-    """Consumes ``queues`` (all those of ``services``) and does what the services do ``every`` so often, until
+    """Consumes ``queues`` (all those of ``services``) and, if ``ticking``, does what the services do ``every`` so often, until
     :meth:`stop`. ``poll`` is how long a receive waits on an empty queue, in seconds (the setting, if None)."""
 
     def __init__(
@@ -69,12 +69,14 @@ class Worker:
         services: Sequence[Service],
         queues: Sequence[QueueSpec] | None = None,
         poll: float | None = None,
+        *,
+        ticking: bool = True,
     ) -> None:
         names, named = Names(runtime.settings.prefix), {service.name: service for service in services}
         if queues is None:
             queues = [spec for service in services for spec in queues_of(names, service)]
         self._runtime = runtime
-        self._services = services
+        self._ticking = services if ticking else ()
         self._poll_seconds = runtime.settings.poll_seconds if poll is None else poll
         self._queues = [_Queue(named[spec.service], spec) for spec in queues]
         self._room = Room(runtime.settings.concurrency, list({queue.room: None for queue in self._queues}))
@@ -107,7 +109,7 @@ class Worker:
         heart = asyncio.create_task(self._heartbeat())
         for queue in self._queues:
             self._start_poll(queue)
-        for service in self._services:
+        for service in self._ticking:
             for ticking in ticks(self._runtime, service, self._stop):
                 _keep(self._ticks, ticking)
         log.info("worker started", queues=[queue.spec.name for queue in self._queues])

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from deploy.demo_bulk.platform import LAST, BulkStack
-from deploy.local.ports import PortTaken
 from deploy.smoke.client import Failed
 
 #: Claims of the dead are settled in seconds instead of half a minute, lost chunks in as many as a test can wait.
 QUICK = {"WECARE_WINDOW_SCALE": "0.1", "WECARE_CLAIM_SECONDS": "10"}
+#: Who is killed, one at a time: who sends in bulk and counts, and who hears receipts and keeps the messages.
+WORKERS = ("workers", "workers-bulk")
 LOOK_SECONDS = 0.25
 #: How long nothing may move.
 PATIENCE_SECONDS = 180.0
@@ -98,22 +99,12 @@ class Ordeal:
 
     def _make(self, what: str, job: str) -> None:
         if what == "kill":
-            self.on.stack.kill("workers", signal.SIGKILL)
-            self._restart()
+            process = self.draw.choice(WORKERS)
+            self.on.stack.kill(process, signal.SIGKILL)
+            self.on.stack.start(process)
         else:
             self._pause(job)
         self.done[what] += 1
-
-    def _restart(self) -> None:
-        """The port may have gone to somebody's connection for a moment."""
-        for left in reversed(range(20)):
-            try:
-                self.on.stack.start("workers")
-                return
-            except PortTaken:
-                if not left:
-                    raise
-                time.sleep(1)
 
     def _pause(self, job: str) -> None:
         """Pause; nothing more is accepted five seconds later; resume."""

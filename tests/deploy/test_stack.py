@@ -93,7 +93,9 @@ def test_its_clients_ignore_the_environment_of_the_test(aws: Stack, monkeypatch:
 def test_an_unknown_kind_of_aws_or_process_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="AWS=azure is not known; choose one of: embedded, localstack"):
         Stack(tmp_path, aws="azure")
-    with pytest.raises(BadRequest, match="no such process: toaster; there are: aws, simulator, api, workers"):
+    with pytest.raises(
+        BadRequest, match="no such process: toaster; there are: aws, simulator, api, workers, workers-bulk, workers-otp"
+    ):
         Stack(tmp_path, only=["toaster"])
 
 

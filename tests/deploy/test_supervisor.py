@@ -5,8 +5,10 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -174,6 +176,21 @@ def test_a_killed_process_is_seen_and_can_be_started_again(tmp_path: Path) -> No
         supervisor.kill("server", signal.SIGKILL)
         assert supervisor.problem("server") == "ended by itself"
         supervisor.start("server")
+        assert supervisor.problem("server") is None
+
+
+def test_a_killed_process_gets_its_port_back_from_whoever_is_slow_to_let_go(tmp_path: Path) -> None:
+    with supervised(tmp_path, server()) as supervisor:
+        port = supervisor.up().ports["server"]
+        supervisor.kill("server", signal.SIGKILL)
+        with socket.socket() as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", port))
+            held.listen()
+            letting_go = threading.Timer(1.0, held.close)
+            letting_go.start()
+            supervisor.start("server")
+            letting_go.join()
         assert supervisor.problem("server") is None
 
 

@@ -5,7 +5,7 @@ One suite, whatever plays AWS: the embedded emulator by default, LocalStack in `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -15,6 +15,8 @@ from deploy.smoke.platform import Platform
 KINDS = ["embedded", pytest.param("localstack-host", marks=pytest.mark.localstack)]
 #: Claims and windows are shortened, so that what is uncertain is settled within a test's patience.
 QUICK = {"WECARE_WINDOW_SCALE": "0.05"}
+#: Set once a test has failed: processes may be down, records on their way, faults set.
+SOILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -24,12 +26,34 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def on(stack: Stack) -> Iterator[Platform]:
-    """The platform, with calm carriers and every process running."""
+def on(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """The platform, with calm carriers and every process running: after a test that failed, a new one."""
+    if request.config.stash.pop(SOILED, False):
+        stack.down()
+        stack.up()
     with Platform(stack) as platform:
         platform.simulator.call("PUT", "/control/behaviour", {})
         platform.simulator.call("DELETE", "/control/faults")
         yield platform
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what the processes complained about, and leaves its stack to nobody."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and stack is not None:
+        item.config.stash[SOILED] = True
+        for name in stack.rows:
+            text = "\n".join([f"now: {stack.problem(name) or 'well'}", *_complaints(stack, name)])
+            report.sections.append((f"{name}: its last complaints", text))
+    return report
+
+
+def _complaints(stack: Stack, name: str) -> list[str]:
+    log = stack.directory / "logs" / f"{name}.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return [line[:1000] for line in lines if any(word in line.lower() for word in ("error", "warning"))][-12:]
 
 
 #: Of the numbers that belong to nobody those without a special fate at the simulated carriers.

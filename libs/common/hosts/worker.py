@@ -8,19 +8,21 @@ import signal
 from collections.abc import Sequence
 
 from libs.common import metrics
-from libs.common.discover import consumed, discover
+from libs.common.discover import ALL, Share, consumed, discover
 from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.settings import Settings, settings
 from libs.common.worker import Worker
 
 
-async def work(names: Sequence[str], health_port: int | None = None) -> None:
-    """Work for the named services (all, if none is named). Returns once stopped and drained."""
+async def work(names: Sequence[str], health_port: int | None = None, share: Share = ALL) -> None:
+    """Work for the named services (all, if none is named), or a share of them. Returns once stopped and drained."""
     configure(settings().log_level)
     services = discover(names)
+    queues = consumed(services, settings().prefix, share)
     async with aws_runtime(settings(), services) as runtime:
-        worker = Worker(runtime, services, consumed(services, settings().prefix))
+        # Whoever works for certain queues only leaves what is done every so often to the others.
+        worker = Worker(runtime, services, queues, ticking=not share.only)
         await run_until_signal(worker, health_port, host_for(settings()))
 
 

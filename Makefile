@@ -55,7 +55,7 @@ demo-bulk: venv cloud ## a bulk job to RECIPIENTS=2000 simulated people on a sta
 	.venv/bin/python -m deploy.demo_bulk --recipients $(or $(RECIPIENTS),2000)
 
 test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm); AGAIN=1: what failed
-	$(PYTEST) tests -m localstack -p cacheprovider --maxfail 8 $(if $(AGAIN),--lf)
+	$(PYTEST) -o addopts="-q --strict-markers" tests -m localstack --maxfail 8 $(if $(AGAIN),--lf)
 
 fmt: .venv/.installed ## put code into shape
 	.venv/bin/ruff check --fix .

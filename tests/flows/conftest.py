@@ -28,7 +28,8 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def on(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Platform]:
     """The platform, with calm carriers and every process running: after a test that failed, a new one."""
-    if request.config.stash.pop(SOILED, False):
+    if request.config.stash.get(SOILED, False):
+        request.config.stash[SOILED] = False
         stack.down()
         stack.up()
     with Platform(stack) as platform:

@@ -17,8 +17,10 @@ from libs.common.context import Context
 from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
+from libs.messaging.words import MessageClass
 from services.outbound.breaker import Breaker, Bulkhead
-from services.outbound.rates import LATE, PACE, Busy, Grid, Limits, Line, RateLimitTracker, pair, take_pair
+from services.outbound.chunks import LONGEST_LEAD
+from services.outbound.rates import HORIZON, LATE, PACE, Busy, Grid, Limits, Line, RateLimitTracker, pair, take_pair
 
 #: Seconds of the rate runs.
 END = 10
@@ -161,6 +163,22 @@ async def test_a_code_does_not_wait_behind_bulk() -> None:
     await clock.run(START + 0.2)
     assert code.done()
     assert code.result() <= START + 0.8
+    for task in bulk:
+        task.cancel()
+    await asyncio.gather(*bulk, return_exceptions=True)
+
+
+async def test_a_code_waits_less_than_a_second_behind_what_bulk_reserves_ahead() -> None:
+    """Two processes; bulk's is so busy that it wants its slots as early as it may."""
+    clock = Timeline()
+    ctx = context(clock)
+    theirs, ours = (Line("sender#s#0", Grid(1000 * PACE), clock) for _ in range(2))
+    bulk = [asyncio.create_task(theirs.take(1, HORIZON[MessageClass.BULK], ctx, LONGEST_LEAD)) for _ in range(400)]
+    await clock.run(START + 0.1)
+    code = asyncio.create_task(ours.take(1, HORIZON[MessageClass.OTP], ctx))
+    await clock.run(START + 0.2)
+    assert code.done()
+    assert code.result() <= START + 1.1
     for task in bulk:
         task.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)

@@ -44,7 +44,7 @@ GROUP = 100
 TURN_SECONDS = 5.0
 #: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
 #: A code goes behind what is reserved: so no further ahead than it may wait, and who is later than that takes another slot.
-LEAD_SECONDS, LONGEST_LEAD = 0.15, 0.4
+LEAD_SECONDS, LONGEST_LEAD = 0.15, 0.6
 #: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
 FULL_SECONDS = 0.02
 WORTH = 50

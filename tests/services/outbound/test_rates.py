@@ -168,7 +168,7 @@ async def test_a_code_does_not_wait_behind_bulk() -> None:
     await asyncio.gather(*bulk, return_exceptions=True)
 
 
-async def test_a_code_waits_less_than_a_second_behind_what_bulk_reserves_ahead() -> None:
+async def test_a_code_waits_little_more_than_a_second_behind_what_bulk_reserves_ahead() -> None:
     """Two processes; bulk's is so busy that it wants its slots as early as it may."""
     clock = Timeline()
     ctx = context(clock)
@@ -178,7 +178,7 @@ async def test_a_code_waits_less_than_a_second_behind_what_bulk_reserves_ahead()
     code = asyncio.create_task(ours.take(1, HORIZON[MessageClass.OTP], ctx))
     await clock.run(START + 0.2)
     assert code.done()
-    assert code.result() <= START + 1.1
+    assert code.result() <= START + 1.3
     for task in bulk:
         task.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)

@@ -1,7 +1,6 @@
 """The table of what a stack runs: a new process is a new row here and nothing else."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from deploy.local.process import Process
 from deploy.local.supervisor import BadRequest
@@ -65,21 +64,22 @@ API = Process(
 )
 
 
-def _workers(name: str, port: str, *queues: str, env: Mapping[str, str] = MappingProxyType({})) -> Process:
+def _workers(name: str, *queues: str, env: Mapping[str, str] | None = None) -> Process:
+    port = name.replace("-", "_")
     return Process(
         name,
         ("{python}", "-m", "libs.common.run", "--all", "--health-port", f"{{{port}}}", *queues),
         port=port,
         health="/",
         watches=("libs/common", "libs/messaging", "services"),
-        env=env,
+        env=env or {},
         grace_seconds=25.0,  # it drains for up to 15 s (WECARE_DRAIN_SECONDS)
     )
 
 
-WORKERS = _workers("workers", "workers", "--but-queues", *BULK, *OTP, env=FEW)
-WORKERS_BULK = _workers("workers-bulk", "workers_bulk", "--queues", *BULK, env=FEW)
-WORKERS_OTP = _workers("workers-otp", "workers_otp", "--queues", *OTP)
+WORKERS = _workers("workers", "--but-queues", *BULK, *OTP, env=FEW)
+WORKERS_BULK = _workers("workers-bulk", "--queues", *BULK, env=FEW)
+WORKERS_OTP = _workers("workers-otp", "--queues", *OTP)
 
 #: Kind of AWS -> the processes that play it. (`localstack` is containers: deploy/containers/stack.py.)
 CLOUDS = {

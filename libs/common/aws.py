@@ -18,6 +18,7 @@ from aiobotocore.session import AioSession, get_session
 
 #: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
 SAFE_ATTEMPTS = 4
+#: What keeps rows and events: every handler needs it, several times.
 STORE = ("dynamodb", "sns")
 CONNECT_SECONDS = 3
 READ_SECONDS = 10

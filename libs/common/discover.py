@@ -51,13 +51,10 @@ def consumed(services: Sequence[Service], prefix: str, share: Share = ALL) -> li
     names = Names(prefix)
     own = [spec for service in services for spec in queues_of(names, service)]
     hears_letters = any(service.hears_letters for service in services)
-    specs = {
-        spec.name.removeprefix(f"{prefix}-"): spec
-        for spec in [*own, *(letter_queues(names, discover()) if hears_letters else ())]
-    }
+    letters = letter_queues(names, discover()) if hears_letters else ()
+    specs = {spec.name.removeprefix(f"{prefix}-"): spec for spec in [*own, *letters]}
     unknown = [pattern for pattern in (*share.only, *share.but) if not any(_matches(name, [pattern]) for name in specs)]
     if unknown:
-        raise SystemExit(
-            f"no queue is called {', '.join(unknown)}; there are: {', '.join(sorted(name for name, spec in specs.items() if not spec.letters_of))}"
-        )
+        known = sorted(name for name, spec in specs.items() if not spec.letters_of)
+        raise SystemExit(f"no queue is called {', '.join(unknown)}; there are: {', '.join(known)}")
     return [spec for name, spec in specs.items() if share.has(name)]

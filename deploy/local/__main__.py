@@ -81,7 +81,7 @@ def status(options: argparse.Namespace) -> int:
         port = stack.ports[row.port] if row.port else ""
         age = f"{time.time() - record.started:.0f} s" if record and process.is_alive(record) else ""
         pid = f"pid {record.pid}" if record else ""
-        print(f"{name:<12}{trouble or 'ready':<24}{port:<8}{pid:<12}{age}")
+        print(f"{name:<14}{trouble or 'ready':<24}{port:<8}{pid:<12}{age}")
     return 1 if bad else 0
 
 

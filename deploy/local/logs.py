@@ -55,5 +55,5 @@ def show(folder: Path, names: Sequence[str] = (), *, follow: bool = True, lines:
 
 
 def _prefix(name: str, number: int) -> str:
-    label = f"{name:<10}| "
+    label = f"{name:<12}| "
     return f"\x1b[{_COLOURS[number % len(_COLOURS)]}m{label}\x1b[0m" if sys.stdout.isatty() else label

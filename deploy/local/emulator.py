@@ -11,9 +11,12 @@ token is signed.
 `tests/deploy/test_cognito_refresh.py` fails when an upgrade makes this needless or ineffective.
 
 It also parses each statement of a PartiQL batch twice in a row, and takes the same text apart again and again; that was half of
-what a batch costs here, and is done once.
+what a batch costs here, and is done once. And a long poll goes on when whoever asked is gone (a killed worker), takes the next
+message and hides it from everybody for its visibility time; here it ends with its connection.
 """
 
+import asyncio
+import contextlib
 import functools
 import gc
 import importlib
@@ -88,6 +91,31 @@ def parse_statements_once(dynamodb: Any, partiql: Any) -> None:
     dynamodb._parse_partiql = parse_once
 
 
+def end_polls_with_their_connection(app: Any) -> Any:
+    """The ASGI application, with each `ReceiveMessage` cancelled once its client has gone."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or (b"x-amz-target", b"AmazonSQS.ReceiveMessage") not in scope["headers"]:
+            await app(scope, receive, send)
+            return
+        asked = [await receive()]
+        while asked[-1].get("more_body"):
+            asked.append(await receive())
+        gone = asyncio.ensure_future(receive())
+
+        async def heard() -> Any:
+            return asked.pop(0) if asked else await asyncio.shield(gone)
+
+        answer = asyncio.ensure_future(app(scope, heard, send))
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        answer.cancel()  # to no effect if it is there
+        with contextlib.suppress(asyncio.CancelledError):
+            await answer
+
+    return served
+
+
 def main() -> None:
     """Serve until SIGTERM; AWS_HOST and AWS_PORT are where, SERVICES (comma-separated) what is played."""
     # MiniStack reads these while it is imported. Left alone it binds every interface, opens an MQTT port,
@@ -99,10 +127,11 @@ def main() -> None:
     os.environ["DOCKER_HOST"] = "unix:///var/empty/no-docker.sock"
     os.environ["SERVICES"] = os.environ.get("SERVICES") or SERVICES
     sys.argv = sys.argv[:1]
-    app = importlib.import_module("ministack.app")
+    app: Any = importlib.import_module("ministack.app")
     keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
     dynamodb = importlib.import_module("ministack.services.dynamodb")
     parse_statements_once(dynamodb, importlib.import_module("ministack.services._dynamodb_keywords"))
+    app.app = end_polls_with_their_connection(app.app)
     # It holds every row in memory, and none of them is garbage: a look through all of them holds everybody up for seconds.
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000_000)

@@ -12,6 +12,8 @@ from deploy.local.stack import Stack
 from deploy.smoke.client import Failed, Http, require, until
 
 RANK = ["queued", "deferred", "claimed", "uncertain", "unknown", "sent", "failed", "delivered", "read"]
+#: Statuses from which nothing is to be hoped for.
+ENDS = frozenset({"suppressed", "cancelled", "failed", "expired"})
 #: Refusals that end once the others have heard of the contact, the consent, the file, or that somebody wrote in.
 NOT_YET = ("CONTACT_", "NO_CONSENT", "FILE_NOT_FOUND", "TEMPLATE_REQUIRED")
 TEMPLATE = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {"1": "Ann", "2": "A-17"}}
@@ -79,6 +81,7 @@ class Platform:
             now = self.status(message_id)
             if not seen or seen[-1] != now:
                 seen.append(now)
+            require(now == wanted or now not in ENDS, f"message {message_id} is not {wanted} but {' → '.join(seen)}")
             return now == wanted
 
         until(f"message {message_id} to be {wanted}", look)

@@ -15,6 +15,11 @@ from libs.messaging.words import Channel
 
 #: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
 WINDOW = timedelta(hours=24)
+#: What a killed worker had taken comes again after its visibility time (30 s); twice that, and time to be handled. So long may a
+#: service's copy of something be behind what a message was accepted on.
+BEHIND = timedelta(seconds=75)
+#: The same where nothing says that there is news on the way.
+PERHAPS_BEHIND = timedelta(seconds=10)
 
 
 class Standing(BaseModel):

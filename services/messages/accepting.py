@@ -67,10 +67,10 @@ async def stage_message(
     ).with_step(queued)
     ctx.stage(ctx.insert(message))
     await _stage_conversation(ctx, message)
-    return message, [queued_event(message, quoted, ctx.now), *follows(message, queued)]
+    return message, [queued_event(message, quoted, ctx.now, standing.revision), *follows(message, queued)]
 
 
-def queued_event(message: Message, quoted: Message | None, at: datetime) -> MessageQueued:
+def queued_event(message: Message, quoted: Message | None, at: datetime, revision: int | None = None) -> MessageQueued:
     assert message.message_class
     assert message.purpose
     assert message.send_by
@@ -83,6 +83,7 @@ def queued_event(message: Message, quoted: Message | None, at: datetime) -> Mess
         sender=message.sender,
         content=CONTENT.validate_python(message.content),
         queued_at=at,
+        revision=revision,
         expires_at=message.send_by,
         # What the network calls it: WhatsApp quotes by wamid, which is the reported one.
         in_reply_to=quoted.reported_id or quoted.provider_id if quoted else None,

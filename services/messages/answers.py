@@ -19,7 +19,7 @@ from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
-from libs.messaging.permission import Permission
+from libs.messaging.permission import BEHIND, Permission
 from libs.messaging.words import Channel, MessageClass, Purpose
 from services.messages.accepting import stage_message
 from services.messages.model import Message
@@ -28,8 +28,6 @@ from services.messages.model import Message
 TIME_TO_LIVE = timedelta(minutes=5)
 #: Two machines that answer each other's HELP hear from us once in so many seconds.
 HELP_SECONDS = 300
-#: Our copies may lag behind the event by so much.
-CATCH_UP = timedelta(seconds=60)
 #: There the answer comes from the number that was written to, whichever is the default.
 _BY_NUMBER = frozenset({Channel.SMS, Channel.RCS})
 
@@ -72,7 +70,7 @@ async def _answer(
     if why is None and asked is None and channel in _BY_NUMBER:
         why = Refusal(ErrorCode.SENDER_NOT_ALLOWED, "The number that was written to is not known.")
     if why is not None or standing is None:
-        if ctx.now < at + CATCH_UP:
+        if ctx.now < at + BEHIND:
             raise Later(ctx.now + timedelta(seconds=2), "what it answers has not arrived here yet")
         log.info("no answer", answer=answer, channel=channel, why=why.code if why else "")
         return []

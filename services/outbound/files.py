@@ -21,11 +21,12 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.file_copy import FileCopy
 from libs.messaging.media import ENDINGS, HEAD_BYTES, LIMITS, misfit, settle
+from libs.messaging.permission import BEHIND
 from libs.messaging.words import Channel as Name
 from services.outbound.channel import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected
 
-#: News of a file may come after the message that has it.
-CATCH_UP = timedelta(seconds=10)
+#: News of a file may come after the message that has it, which is looked at again so often.
+NEWS = timedelta(seconds=2)
 #: A link that cannot be reached is tried for so long.
 LINK_PATIENCE = timedelta(minutes=2)
 AGAIN_SECONDS = 5.0
@@ -119,8 +120,8 @@ class _Files:
     async def _ours(self, slot: Slot) -> File:
         copy = await self._ctx.get(FileCopy, slot.file.file_id or "")
         if copy is None:
-            if self._ctx.now < self._event.queued_at + CATCH_UP:
-                raise Later(self._ctx.now + CATCH_UP / 5, "news of its file may not have arrived yet")
+            if self._ctx.now < self._event.queued_at + BEHIND:
+                raise Later(self._ctx.now + NEWS, "news of its file may not have arrived yet")
             raise Invalid(
                 ErrorCode.MEDIA_FAILED, f"{slot.path}: the file is not there, not ready, or older than 30 days."
             )

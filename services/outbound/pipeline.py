@@ -27,7 +27,7 @@ from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
-from libs.messaging.permission import Permission, Standing
+from libs.messaging.permission import BEHIND, PERHAPS_BEHIND, Permission, Standing
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
 from services.outbound import steps
@@ -43,8 +43,8 @@ from services.outbound.rates import AskedLimits, Limits
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_SECONDS = 3.0
-#: Our copy of a permission may lag behind the one the message was accepted on; a refusal waits this long for news.
-CATCH_UP = timedelta(seconds=10)
+#: How often a message that waits for news of its permission is looked at.
+NEWS = timedelta(seconds=2)
 #: How long a message waits before it looks whether its job goes on.
 PAUSED = timedelta(seconds=5)
 _MAY_LAG = frozenset(
@@ -206,10 +206,8 @@ class Pipeline:
                 return standing
             why = night
         why = why or Refusal(ErrorCode.CONTACT_ERASED)
-        if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + CATCH_UP:
-            raise Later(
-                ctx.now + CATCH_UP / 5, f"refused for now ({why.code}); the permission may not have arrived yet"
-            )
+        if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + _behind(why, standing, event):
+            raise Later(ctx.now + NEWS, f"refused for now ({why.code}); the permission may not have arrived yet")
         raise Refused(why)
 
     def sender(self, named: str | None, ctx: Context) -> str | None:
@@ -272,3 +270,12 @@ class Pipeline:
             deadline=ctx.now + timedelta(seconds=ctx.settings.claim_seconds),
             now=ctx.now,
         )
+
+
+def _behind(why: Refusal, standing: Standing | None, event: MessageQueued) -> timedelta:
+    """How long our copies may be behind what the message was accepted on: not at all, if we know the same permission."""
+    if why.code is ErrorCode.TEMPLATE_MISSING or standing is None:
+        return BEHIND
+    if event.revision is None:
+        return PERHAPS_BEHIND
+    return BEHIND if standing.revision < event.revision else timedelta()

@@ -25,6 +25,8 @@ class MessageQueued(Event):
     content: Content
     queued_at: Timestamp
     expires_at: Timestamp
+    #: The revision of the permission it was accepted on: whoever knows that one or a newer one need not wait for news.
+    revision: int | None = None
     #: The provider's id of the message it answers, if it is an answer.
     in_reply_to: str | None = None
     #: An operator's decision to resend an uncertain or unknown message: the number of that decision (1, 2 …).

@@ -170,7 +170,7 @@ async def test_a_file_that_is_not_there_fails_the_message(gone: str) -> None:
         if gone == "expired":
             await on.advance(30 * 86_400 + 1, step=1e9)
         await sent(on, Channel.SMS, image(file_id="f1"))
-        await on.advance(20, step=1)
+        await on.advance(80, step=1)
         (said,) = on.said(DeliveryChanged)
         assert (said.status, said.error_code) == (Status.FAILED, "media_failed")
         assert not shows.asked

@@ -88,6 +88,36 @@ async def test_a_permission_that_is_late_is_waited_for() -> None:
         assert fake.accepted == {"m1": 1}
 
 
+@pytest.mark.parametrize("known", [None, {"revision": 1, "opted_in": False}])
+async def test_news_that_a_killed_worker_held_for_a_minute_is_waited_for(known: dict[str, Any] | None) -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        if known is not None:
+            await w.hear(permission(w.clock.now(), **known))
+        await w.hear(message(w.clock.now(), revision=2))
+        await w.advance(60, step=2)
+        assert not w.said(DeliveryChanged)
+        await w.hear(permission(w.clock.now(), revision=2))
+        await w.advance(4, step=1)
+        assert fake.accepted == {"m1": 1}
+
+
+async def test_a_message_whose_permission_never_comes_is_refused_after_a_while() -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(message(w.clock.now(), revision=1))
+        await w.advance(80, step=2)
+        assert [said.error_code for said in w.said(DeliveryChanged)] == [ErrorCode.CONTACT_ERASED]
+
+
+async def test_who_opted_out_after_the_message_was_accepted_is_refused_at_once() -> None:
+    fake = Fake()
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now(), revision=2, opted_out_at=w.clock.now()))
+        await w.hear(message(w.clock.now(), revision=1))
+        assert [said.error_code for said in w.said(DeliveryChanged)] == [ErrorCode.OPTED_OUT]
+
+
 async def test_expired_before_it_was_sent() -> None:
     fake = Fake()
     async with world(fake) as w:

@@ -22,6 +22,8 @@ def _ask_and_hang_up(aws_url: str, queue_url: str) -> None:
     )
     with socket.create_connection((where.hostname or "", where.port or 0)) as connection:
         connection.sendall((head + body).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b"", "hung up on both sides"
 
 
 def test_a_message_is_not_taken_by_a_poll_whose_client_has_gone(aws: Stack) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings
@@ -86,7 +87,8 @@ def main() -> None:
     )
     # The ledger is held in memory, and none of it is garbage.
     gc.set_threshold(50_000, 50, 100)
-    asyncio.run(serve(parser().parse_args()))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Publisher:
     endpoints that botocore finds by itself.
     """
 
-    def __init__(self, endpoint: str | None, parallel: int = 8, retry_for_s: float = 300.0) -> None:
+    def __init__(self, endpoint: str | None, parallel: int = 3, retry_for_s: float = 300.0) -> None:
         self.endpoint = endpoint
         self.retry_for_s = retry_for_s
         self.queues: dict[str, deque[str]] = defaultdict(deque)

@@ -18,7 +18,7 @@ from libs.common.batcher import Batcher
 from libs.common.clock import derived_id
 from libs.common.item import Key, Row, Table
 from libs.common.store import values
-from libs.common.store.ops import Op, Query, Rows, TransactionConflict, Write, Written
+from libs.common.store.ops import Op, Put, Query, Rows, TransactionConflict, Write, Written
 from libs.common.store.partiql import bears, query_request, transact_item
 from libs.common.store.persist import Unavailable, is_transient, may_pass, persist
 from libs.common.store.values import Attributes, from_attributes, key_names
@@ -43,8 +43,9 @@ class DynamoStore:
         writer = Writer(self._call, self._read)
         self._reads = Batcher(self._read_each, most=MOST_READS, at_once=AT_ONCE)
         self._writes = Batcher(
-            writer.send, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: (each.op.table, *each.key.values())
+            writer.execute, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: (each.op.table, *each.key.values())
         )
+        self._puts = Batcher(writer.put, most=MOST_WRITES, at_once=AT_ONCE)
 
     async def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         # One attempt: retries are ours, because botocore's take a second between them and do not see partial failures.
@@ -54,7 +55,7 @@ class DynamoStore:
 
     async def drain(self) -> None:
         """See through what is on its way."""
-        await asyncio.gather(self._reads.drain(), self._writes.drain())
+        await asyncio.gather(self._reads.drain(), self._writes.drain(), self._puts.drain())
 
     async def get(self, table: str, key: Key) -> Row | None:
         found = await self._reads.do((table, key))
@@ -97,7 +98,8 @@ class DynamoStore:
         return [found.get(each) for each in ids]
 
     async def write(self, op: Write) -> Written:
-        return await self._writes.do(Pending.of(op, self._tables[op.table]))
+        writes = self._puts if isinstance(op, Put) else self._writes
+        return await writes.do(Pending.of(op, self._tables[op.table]))
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
         values.check_transaction(ops, self._tables)

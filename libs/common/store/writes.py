@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -52,17 +51,21 @@ class Writer:
         self._call = call
         self._read = read
 
-    async def send(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
-        """The writes of one batch are on rows of their own."""
+    async def put(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
+        """Puts. Of those on one row the last is written: nobody could have seen the others."""
+        last = {(each.op.table, *each.key.values()): each for each in batch}
+        outcomes = dict(zip(last, await self._all(self._put, list(last.values())), strict=True))
+        return [outcomes[each.op.table, *each.key.values()] for each in batch]
 
+    async def execute(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
+        """Writes with a condition, each on a row of its own."""
+        return await self._all(self._execute, batch)
+
+    async def _all(
+        self, send: Callable[[list[Pending]], Awaitable[None]], batch: Sequence[Pending]
+    ) -> list[Written | BaseException]:
         async def step() -> None:
-            left = [each for each in batch if each.outcome is None]
-            puts = [each for each in left if isinstance(each.op, Put)]
-            rest = [each for each in left if not isinstance(each.op, Put)]
-            sent = [self._together(self._put, puts), self._together(self._execute, rest)]
-            for error in await asyncio.gather(*sent, return_exceptions=True):
-                if error is not None:
-                    raise error
+            await self._together(send, [each for each in batch if each.outcome is None])
             if any(each.outcome is None for each in batch):
                 raise Unavailable("some writes")
 

@@ -25,7 +25,7 @@ from libs.common.topology import Names
 PREFIX = "wecare-local"
 WORDS = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
 SIGN_IN_SECONDS = 300.0
-#: Every recipient has come to an end by then (the simulator's people read what they get).
+#: Every recipient has come to an end by then, if the simulator's people read what they get.
 LAST = ("read", "failed", "skipped", "cancelled")
 
 

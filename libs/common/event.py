@@ -221,6 +221,11 @@ def _body(texts: list[str]) -> str:
     return texts[0] if len(texts) == 1 else "[" + ",".join(texts) + "]"
 
 
+def is_pack(body: str) -> bool:
+    """Whether a message has several events on it."""
+    return body.startswith("[")
+
+
 def unpack(body: str) -> list[dict[str, Any]]:
     """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array."""
     try:

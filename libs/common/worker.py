@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import structlog
 from libs.common.brake import Brake
 from libs.common.bus.base import Record
 from libs.common.clock import monotonic
+from libs.common.event import is_pack
 from libs.common.receive import receive
 from libs.common.room import Room
 from libs.common.runtime import Runtime
@@ -26,6 +28,9 @@ from libs.common.topology import Names, QueueSpec, queues_of
 
 #: Receives of one queue at the same time, while they come back full.
 POLLS = 4
+#: Packs (up to a hundred events each) of one queue that are handled at the same time: a storm of news would be in memory all at
+#: once otherwise. Two thousand events keep every batch to DynamoDB full.
+PACKS = 20
 #: Pause after a receive that brought some, but not as many as there was room for.
 GATHER_SECONDS = 0.05
 #: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them hidden for
@@ -43,6 +48,7 @@ class _Queue:
     service: Service
     spec: QueueSpec
     brake: Brake = field(default_factory=Brake)
+    packs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PACKS))
     polls: int = 0
     polled_at: float = field(default_factory=monotonic)
 
@@ -206,7 +212,8 @@ class Worker:
     async def _handle(self, queue: _Queue, record: Record) -> None:
         braked = queue.brake.on
         try:
-            await receive(self._runtime, queue.service, record, queue.brake)
+            async with queue.packs if is_pack(record.body) else nullcontext():
+                await receive(self._runtime, queue.service, record, queue.brake)
         except Exception as error:
             # The bus failed us; the record shows up again by itself.
             log.error("record not settled", queue=queue.spec.name, record=record.id, exc_info=error)

@@ -1,9 +1,10 @@
 """R26 and R27: a large bulk job while workers are killed and people pause and resume it.
 
     python -m tests.battery.bulk_100k --recipients 100000 --kills 20 --pauses 20 --seed 1
+    python -m tests.battery.bulk_100k --recipients 20000 --kills 6 --pauses 6 --cancel 0.6 --seed 1
 
 In the carrier's own ledger every planned recipient is accepted at most once; at each poll the counts come to the whole; at the
-end they equal the ledger's. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
+end they equal the ledger's. A cancel lets only go what was under way. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Ordeal:
     kills: int
     pauses: int
     draw: random.Random
+    #: At which share of progress the job is cancelled; beyond 1: never.
+    cancel: float = 2.0
     violations: list[str] = field(default_factory=list)
     polls: int = 0
     seconds: float = 0.0
@@ -68,6 +71,7 @@ class Ordeal:
         trouble = sorted(
             [(self.draw.uniform(0.02, 0.9), "kill") for _ in range(self.kills)]
             + [(self.draw.uniform(0.02, 0.9), "pause") for _ in range(self.pauses)]
+            + [(self.cancel, "cancel")]
         )
         moved, before = time.monotonic(), None
         while True:
@@ -95,15 +99,18 @@ class Ordeal:
         counts = told["counts"]
         waiting = self.on.simulator.get("/control/events/pending")
         open_ = counts["pending"] + counts["claimed"] + counts["sent"] + counts["delivered"]
-        return told["state"] == "finished" and not open_ and not waiting["pending"] and not waiting["waiting"]
+        over = told["state"] in ("finished", "cancelled")
+        return over and not open_ and not waiting["pending"] and not waiting["waiting"]
 
     def _make(self, what: str, job: str) -> None:
         if what == "kill":
             process = self.draw.choice(WORKERS)
             self.on.stack.kill(process, signal.SIGKILL)
             self.on.stack.start(process)
-        else:
+        elif what == "pause":
             self._pause(job)
+        else:
+            self._cancel(job)
         self.done[what] += 1
 
     def _pause(self, job: str) -> None:
@@ -117,6 +124,16 @@ class Ordeal:
         late = self._accepted() - accepted
         self._hold(late == 0, f"{late} were accepted more than five seconds after a pause")
         self.on.api.call("POST", f"/api/bulk/jobs/{job}/resume")
+
+    def _cancel(self, job: str) -> None:
+        """Cancel, while a worker dies; nothing more is accepted five seconds later."""
+        self.on.api.call("POST", f"/api/bulk/jobs/{job}/cancel", {"why": "an ordeal"})
+        self._make("kill", job)
+        time.sleep(5)
+        accepted = self._accepted()
+        time.sleep(3)
+        late = self._accepted() - accepted
+        self._hold(late == 0, f"{late} were accepted more than five seconds after the cancel")
 
     def _accepted(self) -> int:
         return int(self.on.simulator.get("/control/ledger/summary")["accepted"])
@@ -141,6 +158,7 @@ class Ordeal:
             "recipients": self.count,
             "kills": self.done["kill"],
             "pauses": self.done["pause"],
+            "cancelled": bool(self.done["cancel"]),
             "polls": self.polls,
             "seconds": round(self.seconds, 1),
             "counts": {word: n for word, n in told["counts"].items() if n},
@@ -148,10 +166,10 @@ class Ordeal:
         }
 
 
-def ordeal(recipients: int, kills: int, pauses: int, seed: int, directory: Path) -> dict[str, Any]:
+def ordeal(recipients: int, kills: int, pauses: int, seed: int, directory: Path, cancel: float = 2.0) -> dict[str, Any]:
     """Run it once on a stack of its own; the row for ``battery.json``."""
     with BulkStack(directory, env=QUICK) as on:
-        one = Ordeal(on, recipients, kills, pauses, random.Random(seed))
+        one = Ordeal(on, recipients, kills, pauses, random.Random(seed), cancel)
         try:
             figure = one.run()
         except Failed as failed:
@@ -165,10 +183,11 @@ def main() -> int:
     parser.add_argument("--recipients", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pauses", type=int, default=20)
+    parser.add_argument("--cancel", type=float, default=2.0, help="at this share of progress (0 to 1) cancel the job")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wecare-ordeal-") as folder:
-        row = ordeal(chosen.recipients, chosen.kills, chosen.pauses, chosen.seed, Path(folder))
+        row = ordeal(chosen.recipients, chosen.kills, chosen.pauses, chosen.seed, Path(folder), chosen.cancel)
     print(json.dumps(row))
     return 1 if row["violations"] else 0
 

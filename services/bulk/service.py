@@ -34,7 +34,6 @@ service = Service(
         *(Upload, SavedList, Person, Address, TemplateCopy, BudgetCopy, CapCopy),
     ],
     hears=[
-        on(JobChanged, handlers.job_changed),
         on(ChunkEnded, handlers.chunk_ended),
         on(BudgetCounted, allowance.keep_budget),
         on(AccountNoticed, handlers.account_noticed, ledger=True),
@@ -46,6 +45,8 @@ service = Service(
         on(CapReached, allowance.keep_cap, lane="people"),
         on(PlanAsked, handlers.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
+        # A job begins where it was planned, not behind the chunks of those that run.
+        on(JobChanged, handlers.job_changed, lane="plan"),
     ],
     says=[JobChanged, ChunkReleased, ChunkCalledBack, PlanAsked, ReportAsked, ReportWritten, DriftFound],
     serves=http.router,

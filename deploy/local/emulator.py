@@ -15,16 +15,20 @@ what a batch costs here, and is done once. And a long poll goes on when whoever 
 message and hides it from everybody for its visibility time; here it ends with its connection.
 
 It is served by uvicorn: hypercorn, which MiniStack brings along, was more than a third of what a small request costs here.
+Forms are read and rows copied in ways of our own, which were a fifth of the rest.
 """
 
 import asyncio
 import contextlib
+import copy
 import functools
 import gc
 import importlib
 import inspect
 import os
 import resource
+import types
+import urllib.parse
 from typing import Any
 
 import uvicorn
@@ -95,6 +99,39 @@ def parse_statements_once(dynamodb: Any, partiql: Any) -> None:
     dynamodb._parse_partiql = parse_once
 
 
+#: What JSON in a form is full of. Not the percent sign: whatever has an escape left over is read the slow way.
+_ESCAPES = {f"%{ord(c):02X}": c for c in '"{}[]:,/ \\@#=&+?;|<>\n'}
+
+
+def read_forms_quickly() -> None:
+    """A request to SNS is a form with ten messages of JSON in it, which MiniStack reads twice, an escape at a time."""
+    slowly = urllib.parse.unquote
+
+    def unquote(string: str | bytes, encoding: str = "utf-8", errors: str = "replace") -> str:
+        if isinstance(string, str):
+            plain = string
+            for escape, sign in _ESCAPES.items():
+                plain = plain.replace(escape, sign)
+            if "%" not in plain:
+                return plain
+        return slowly(string, encoding, errors)
+
+    urllib.parse.unquote = unquote
+
+
+def copy_rows_quickly(dynamodb: Any) -> None:
+    """Rows are dicts, lists and texts; `copy.deepcopy` is made for whatever there is."""
+
+    def copied(value: Any) -> Any:
+        if type(value) is dict:
+            return {name: copied(each) for name, each in value.items()}
+        if type(value) is list:
+            return [copied(each) for each in value]
+        return value if type(value) in (str, int, float, bool, type(None)) else copy.deepcopy(value)
+
+    dynamodb.copy = types.SimpleNamespace(deepcopy=copied)
+
+
 def end_polls_with_their_connection(app: Any) -> Any:
     """The ASGI application, with each `ReceiveMessage` cancelled once its client has gone."""
 
@@ -134,6 +171,8 @@ def main() -> None:
     keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
     dynamodb = importlib.import_module("ministack.services.dynamodb")
     parse_statements_once(dynamodb, importlib.import_module("ministack.services._dynamodb_keywords"))
+    copy_rows_quickly(dynamodb)
+    read_forms_quickly()
     # It holds every row in memory, and none of them is garbage: a look through all of them holds everybody up for seconds.
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000_000)
@@ -153,6 +192,7 @@ def serve(app: Any, host: str, port: int) -> None:
         loop="uvloop",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         log_level="warning",
         server_header=False,
         date_header=False,

@@ -12,6 +12,16 @@ import pytest
 
 from deploy.local.stack import Stack
 from deploy.local.supervisor import ROOT
+from tests.provider_samples import Samples
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--samples", action="store_true", help="which test handled which recorded sample of a provider")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--samples"):
+        config.pluginmanager.register(Samples())
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -349,7 +350,9 @@ async def test_lambda_names_what_must_come_back_and_deletes_nothing_itself() -> 
     records = await _taken(bench)
     answer = await host.records({"Records": records})
     (bad,) = [x["messageId"] for x in records if '"bad"' in x["body"]]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": bad}]}
+    recorded = json.loads((Path(__file__).parent / "samples/sqs.lambda.partial-batch-response.json").read_text())
+    recorded["batchItemFailures"][0]["itemIdentifier"] = bad
+    assert answer == recorded
     with pytest.raises(LookupError):
         await host.tick("nothing")
 

@@ -15,6 +15,7 @@ import boto3
 import pytest
 import pytest_asyncio
 from aiobotocore.config import AioConfig
+from aiohttp import web
 from botocore.config import Config
 from pytest_asyncio import is_async_test
 
@@ -123,6 +124,31 @@ async def control(simulator: Simulator) -> AsyncIterator[Control]:
 
 
 TOPIC = "arn:aws:sns:us-east-1:111122223333:whatsapp-events"
+
+
+@fixture
+async def bucket(simulator: Simulator) -> AsyncIterator[dict[str, tuple[str, bytes]]]:
+    """A stand-in for S3: path-style GET and PUT of objects."""
+    objects: dict[str, tuple[str, bytes]] = {}
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            objects[request.path] = (request.content_type, await request.read())
+            return web.Response()
+        if request.path not in objects:
+            return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>", content_type="text/xml")
+        kind, data = objects[request.path]
+        return web.Response(body=data, headers={"Content-Type": kind})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    object.__setattr__(simulator.core.settings, "s3_endpoint", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    yield objects
+    await simulator.whatsapp.media.close()
+    await runner.cleanup()
 
 
 @fixture

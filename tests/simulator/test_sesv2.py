@@ -169,6 +169,9 @@ async def test_a_hard_bounce_suppresses_the_address(ses_client: Any, sns: FakeSn
     await types(sns, 2)
     found = await ses_client.get_suppressed_destination(EmailAddress="no-such-user@example.com")
     assert found["SuppressedDestination"]["Attributes"]["MessageId"] == sent["MessageId"]
+    recorded = sample("sesv2.GetSuppressedDestination.response.json")["SuppressedDestination"]
+    assert set(found["SuppressedDestination"]) == set(recorded)
+    assert set(found["SuppressedDestination"]["Attributes"]) == set(recorded["Attributes"])
     await ses_client.send_email(**message("no-such-user@example.com"))
     await types(sns, 4)
     bounce = sns.on(EMAIL_TOPIC)[3]["bounce"]

@@ -319,7 +319,11 @@ async def test_rcs_inbound_events_have_the_shape_of_the_recorded_ones(
 
 async def test_feedback_needs_a_message_that_was_sent(sms_client: Any) -> None:
     sent = await sms_client.send_text_message(**text())
-    await sms_client.put_message_feedback(MessageId=sent["MessageId"], MessageFeedbackStatus="RECEIVED")
+    request = sample("sms-voice.PutMessageFeedback.request.json") | {"MessageId": sent["MessageId"]}
+    answer = await sms_client.put_message_feedback(**request)
+    assert {**answer, "ResponseMetadata": None} == {
+        **sample("sms-voice.PutMessageFeedback.response.json"), "MessageId": sent["MessageId"], "ResponseMetadata": None,
+    }  # fmt: skip
     unknown = {"MessageId": "nothing", "MessageFeedbackStatus": "FAILED"}
     assert (await refusal(sms_client, "put_message_feedback", unknown))[0] == "ResourceNotFoundException"
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from libs.simulator import demo
-from libs.simulator.app import Simulator
-from tests.simulator.conftest import TOPIC, Control, body_parameters, fixture, send, template_body
+from tests.simulator.conftest import TOPIC, Control, body_parameters, send, template_body
 from tests.simulator.fake_sns import FakeSns, whatsapp
 from tests.simulator.test_whatsapp_sends import fate, sample, shape
 
@@ -147,31 +144,6 @@ async def test_account_events_have_the_shape_of_the_recorded_ones(
     await sns.until(lambda s: s.on(TOPIC))
     recorded = sample(f"eum-social.event.{recording}.json")
     assert shape(whatsapp(sns.on(TOPIC)[0])) == shape(whatsapp(recorded))
-
-
-@fixture
-async def bucket(simulator: Simulator) -> AsyncIterator[dict[str, tuple[str, bytes]]]:
-    """A stand-in for S3: path-style GET and PUT of objects."""
-    objects: dict[str, tuple[str, bytes]] = {}
-
-    async def handle(request: web.Request) -> web.Response:
-        if request.method == "PUT":
-            objects[request.path] = (request.content_type, await request.read())
-            return web.Response()
-        if request.path not in objects:
-            return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>", content_type="text/xml")
-        kind, data = objects[request.path]
-        return web.Response(body=data, headers={"Content-Type": kind})
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    object.__setattr__(simulator.core.settings, "s3_endpoint", f"http://127.0.0.1:{runner.addresses[0][1]}")
-    yield objects
-    await simulator.whatsapp.media.close()
-    await runner.cleanup()
 
 
 async def test_media_go_from_s3_to_whatsapp_and_back(

@@ -20,7 +20,6 @@ from cryptography.x509.oid import NameOID
 SAMPLES = Path("tests/services/inbound/samples")
 META = json.loads((SAMPLES / "meta.webhook.signature-fixture.json").read_text())
 TOPIC = "arn:aws:sns:us-east-1:111122223333:whatsapp-events"
-PEM = json.loads((SAMPLES / "sns.http.test-certificate.json").read_text())["certificatePem"]
 DELIVERY = Path("services/inbound/channels/cases/email/ses.event.Delivery.json").read_text()
 #: When the samples were signed.
 THEN = datetime(2026, 9, 1, 12, 0, 5, tzinfo=UTC)
@@ -38,7 +37,8 @@ class Internet:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.answer = httpx.Response(200, content=PEM.encode())
+        recorded = json.loads((SAMPLES / "sns.http.test-certificate.json").read_text())
+        self.answer = httpx.Response(200, content=recorded["certificatePem"].encode())
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(str(request.url))

@@ -15,7 +15,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived
-from tests.services.inbound.kit import META
+from tests.services.inbound.kit import META, SAMPLES
 
 
 async def meta(world: World, body: bytes | None = None, signature: str | None = "", **headers: str) -> httpx.Response:
@@ -54,7 +54,8 @@ async def test_who_does_not_know_the_verify_token_is_not_greeted(world: World, c
 
 
 async def test_metas_own_signature_opens_the_door(world: World) -> None:
-    assert (await meta(world, signature=META["headerValue"])).status_code == 200
+    recorded = json.loads((SAMPLES / "meta.webhook.signature-fixture.json").read_text())
+    assert (await meta(world, recorded["rawBody"].encode(), recorded["headerValue"])).status_code == 200
     assert [event.content for event in world.said(MessageReceived)] == [Text(body="Hi, where is my order?")]
 
 

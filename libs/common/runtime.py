@@ -54,14 +54,28 @@ class Runtime:
         )
 
 
+def check_settings(settings: Settings, services: Sequence[Service]) -> None:
+    """Raises SystemExit with everything that a service cannot use."""
+    wrong: list[str] = []
+    for service in services:
+        try:
+            if service.checks is not None:
+                service.checks(settings)
+        except ValueError as error:
+            wrong.append(f"  {error}")
+    if wrong:
+        raise SystemExit("These settings cannot be used:\n" + "\n".join(wrong))
+
+
 @asynccontextmanager
 async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncIterator[Runtime]:
-    """The real thing: DynamoDB, SNS and SQS behind one open door."""
+    """The real thing: DynamoDB, SNS and SQS behind one open door. Raises SystemExit for settings that cannot be used."""
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.discover import consumed
     from libs.common.store.dynamodb import DynamoStore
     from libs.common.topology import Names, owned
 
+    check_settings(settings, services)
     # Each queue has a long poll under way, all the time, besides the work.
     polls = len(consumed(services, settings.prefix))
     connections = max(50, settings.concurrency) + polls

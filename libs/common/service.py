@@ -14,6 +14,7 @@ from typing import Any
 
 from libs.common.event import Event
 from libs.common.item import Item
+from libs.common.settings import Settings
 from libs.common.store.ops import Op
 
 #: A function from an event (and the context) to the events that follow from it.
@@ -135,6 +136,8 @@ class Service:
     #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
     #: events that follow. A letter leaves its queue only once this has returned.
     hears_letters: Handler | None = None
+    #: Is given the settings before anything starts; raises ValueError, naming one that it cannot use.
+    checks: Callable[[Settings], object] | None = None
     #: Is told each event that the service is about to say, for metrics; once more when it is said again.
     counts: Callable[[Event], None] | None = None
 

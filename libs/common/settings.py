@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -40,6 +40,28 @@ class Senders(_Given):
 
     def parameters_of(self, id: str) -> dict[str, str]:
         return {**self.parameters, **self.identity(id).parameters}
+
+
+#: The portfolio of the numbers that none names.
+DEFAULT_PORTFOLIO = "default"
+
+
+class Portfolio(_Given):
+    """A WhatsApp business portfolio: its messaging limit at Meta, and the phone-number ids that share it."""
+
+    limit: int = Field(gt=0)
+    numbers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+
+
+def _apart(portfolios: dict[str, Portfolio]) -> dict[str, Portfolio]:
+    if DEFAULT_PORTFOLIO in portfolios:
+        raise ValueError(f"{DEFAULT_PORTFOLIO} is what numbers share that no portfolio names; call it otherwise")
+    seen: dict[str, str] = {}
+    for name, portfolio in portfolios.items():
+        for number in set(portfolio.numbers):
+            if seen.setdefault(number, name) != name:
+                raise ValueError(f"{number} is in {seen[number]} and in {name}; a number is in one portfolio")
+    return portfolios
 
 
 def _from_json(value: Any) -> Any:
@@ -90,6 +112,12 @@ class Settings(BaseModel):
     #: Who we are, and how to reach us, in the answers to STOP, START and HELP.
     business_name: str = Field(default="", max_length=60)
     help_contact: str = Field(default="", max_length=100)
+    #: More words, by commas, that ask for what STOP, START and HELP ask for, on every channel where people write to us; each
+    #: counts as a whole message, however it is spelled. What the platform knows by itself stays. AWS does not know them:
+    #: where it answers STOP itself (SMS), give it the keywords, too.
+    opt_out_words: str = ""
+    opt_in_words: str = ""
+    help_words: str = ""
     #: Channels, by commas, on which we answer STOP, START and HELP. Not SMS: AWS answers there itself, unless the numbers
     #: have ``SelfManagedOptOutsEnabled``; nor RCS agents that do not have it.
     answers_on: str = "whatsapp,rcs"
@@ -100,6 +128,12 @@ class Settings(BaseModel):
     default_zone: str = "UTC"
     #: The WhatsApp portfolio's messaging limit: people outside their 24-hour window per moving 24 hours (0: no limit).
     whatsapp_daily_recipients: int = Field(default=250, ge=0)
+    #: Where there are several: name -> :class:`Portfolio`, as JSON. The limit above is then that of all other numbers together.
+    whatsapp_portfolios: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")], Portfolio],
+        BeforeValidator(_from_json),
+        AfterValidator(_apart),
+    ] = Field(default_factory=dict)
 
     #: Feed -> ARNs of the SNS topics that may come to ``/webhooks/sns/<feed>``, as JSON; none: nothing may.
     sns_webhook_topics: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_from_json)] = Field(default_factory=dict)
@@ -111,6 +145,17 @@ class Settings(BaseModel):
     def whatsapp_numbers(self) -> list[str]:
         """``whatsapp_phone_number_ids`` one by one, the default first."""
         return [part.strip() for part in self.whatsapp_phone_number_ids.split(",") if part.strip()]
+
+    @property
+    def whatsapp_limits(self) -> dict[str, int]:
+        """Portfolio -> its messaging limit (0: none), the default one first."""
+        named = {name: portfolio.limit for name, portfolio in self.whatsapp_portfolios.items()}
+        return {DEFAULT_PORTFOLIO: self.whatsapp_daily_recipients, **named}
+
+    def whatsapp_portfolio_of(self, number: str | None) -> str:
+        """The portfolio that a number (by its phone-number id) belongs to."""
+        named = (name for name, portfolio in self.whatsapp_portfolios.items() if number in portfolio.numbers)
+        return next(named, DEFAULT_PORTFOLIO)
 
     @property
     def prefix(self) -> str:

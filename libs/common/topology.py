@@ -156,7 +156,7 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
             + [TopicSpec(names.feed_topic(feed.name), feed.principals) for _, feed in feeds]
         ),
         queues=tuple(queue for service in services for queue in queues_of(names, service)),
-        subscriptions=tuple(sub for service in services for sub in _subscriptions(names, service)),
+        subscriptions=tuple(sub for service in services for sub in subscriptions_of(names, service)),
         buckets=tuple(
             (names.bucket(s.name, n.name), n.days)
             for s in services
@@ -227,7 +227,8 @@ def _letter_grants(names: Names, services: Sequence[Service]) -> Iterable[GrantS
         yield GrantSpec(queues[0].service, back, tuple(f"queue:{queue.letters_of}" for queue in queues))
 
 
-def _subscriptions(names: Names, service: Service) -> Iterable[SubscriptionSpec]:
+def subscriptions_of(names: Names, service: Service) -> Iterable[SubscriptionSpec]:
+    """What brings events and feeds from their topics to the queues of a service."""
     heard: dict[tuple[str, str], list[On]] = {}
     for item in service.hears:
         heard.setdefault((item.event.topic(), item.lane), []).append(item)

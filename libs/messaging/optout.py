@@ -1,17 +1,22 @@
 """The words of opting out, in and of asking for help: whole messages only, never inside a sentence.
 
 Sources: the carriers' and AWS's required keywords (ARRET … UNSUBSCRIBE), the revocations of 47 CFR 64.1200(a)(10)
-(REVOKE, OPT OUT), and common words per locale, which settings can extend.
+(REVOKE, OPT OUT), and common words per locale. Settings can add words (``WECARE_OPT_OUT_WORDS``) and take none away.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cache
+
+from libs.common.settings import Settings
 
 
 class Wish(StrEnum):
+    """``WECARE_<WISH>_WORDS`` holds more words for it."""
+
     OPT_OUT = "opt_out"
     OPT_IN = "opt_in"
     HELP = "help"
@@ -68,22 +73,34 @@ def _trimmed(text: str) -> str:
     return text[written[0] : end]
 
 
-def _all(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(normalise(word) for word in words)
+_SHIPPED: tuple[tuple[Wish, Iterable[str]], ...] = (
+    (Wish.OPT_OUT, [*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)]),
+    (Wish.OPT_IN, OPT_IN),
+    (Wish.HELP, HELP),
+)
 
 
-_OUT = _all([*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)])
-_IN = _all(OPT_IN)
-_HELP = _all(HELP)
+def words_of(settings: Settings) -> Mapping[str, Wish]:
+    """What each word asks for, normalised: the words above, which stay, and those of the settings. Raises ValueError, naming
+    the setting, for one that asks for two things or has no letter in it."""
+    return _words(settings.opt_out_words, settings.opt_in_words, settings.help_words)
 
 
-def wish(text: str, more_opt_out: Iterable[str] = ()) -> Wish | None:
-    """What the whole message asks for, if it is one of the words."""
-    said = normalise(text)
-    if said in _OUT or said in _all(more_opt_out):
-        return Wish.OPT_OUT
-    if said in _IN:
-        return Wish.OPT_IN
-    if said in _HELP:
-        return Wish.HELP
-    return None
+@cache
+def _words(*more: str) -> Mapping[str, Wish]:
+    found = {normalise(word): asked for asked, words in _SHIPPED for word in words}
+    for given, asked in zip(more, Wish, strict=True):
+        for word in filter(None, map(str.strip, given.split(","))):
+            said, setting = normalise(word), f"WECARE_{asked.upper()}_WORDS"
+            if not said:
+                raise ValueError(f"{setting}: {word!r} has no letter or digit")
+            if found.setdefault(said, asked) is not asked:
+                raise ValueError(
+                    f"{setting}: {word!r} is a word of {found[said].upper()} already, and can be of one only"
+                )
+    return found
+
+
+def wish(text: str, words: Mapping[str, Wish]) -> Wish | None:
+    """What the whole message asks for, if it is one of the ``words`` (:func:`words_of`)."""
+    return words.get(normalise(text))

@@ -1,4 +1,4 @@
-"""What the senders say of limits that they keep: how the WhatsApp portfolio's budget stands, and who has had enough marketing.
+"""What the senders say of limits that they keep: how each WhatsApp portfolio's budget stands, and who has had enough marketing.
 Our own copies, by which a plan can tell who would have to wait. The sender stays the one who decides, when it sends."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from libs.common.clock import Timestamp
 from libs.common.context import Context
 from libs.common.item import Item, Table
+from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.wire import View
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import BudgetCounted, CapReached
@@ -22,11 +23,12 @@ FRESH = timedelta(hours=2)
 
 
 class BudgetCopy(Item):
-    """How a portfolio's budget stood when it was last said."""
+    """How a portfolio's budget stood when it was last said. The key is the channel; of a portfolio that the settings name,
+    ``<channel>#<portfolio>``."""
 
     TABLE: ClassVar[Table] = Table("budget-copy", key="channel")
 
-    channel: Channel
+    channel: str
     used: int
     limit: int
     left_for_bulk: int
@@ -47,6 +49,7 @@ class BudgetView(View):
     """``leftForBulk`` people outside their 24-hour window can still be written to now. ``needed``: how many of this job are
     outside it. Who was counted already today needs no second place and is among them, so ``over`` may be too high."""
 
+    portfolio: str
     limit: int
     used: int
     left_for_bulk: int
@@ -57,11 +60,12 @@ class BudgetView(View):
 
 async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
     """Keep the newest."""
-    copy = await ctx.get(BudgetCopy, event.channel)
+    key = _copy_of(event.channel, event.portfolio)
+    copy = await ctx.get(BudgetCopy, key)
     if copy is not None and copy.at >= event.at:
         return
     row = BudgetCopy(
-        channel=event.channel,
+        channel=key,
         used=event.used,
         limit=event.limit,
         left_for_bulk=event.left_for_bulk,
@@ -69,6 +73,10 @@ async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
         version=copy.version if copy else 0,
     )
     await ctx.save(row, over=copy)
+
+
+def _copy_of(channel: Channel, portfolio: str) -> str:
+    return channel.value if portfolio == DEFAULT_PORTFOLIO else f"{channel}#{portfolio}"
 
 
 async def keep_cap(event: CapReached, ctx: Context) -> None:
@@ -94,13 +102,21 @@ async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     """Of those the job would send to: how many would be put off if it began now, by reason; and the budget."""
     put_off = {ErrorCode.FREQUENCY_CAPPED.value: job.progress.capped} if job.progress.capped else {}
     budget: BudgetView | None = None
-    copy = await ctx.get(BudgetCopy, job.channel) if job.channel is Channel.WHATSAPP else None
-    if copy is not None and copy.at + FRESH > ctx.now and ctx.settings.whatsapp_daily_recipients:
+    # As the sender does it: without a number of its own the job goes out by the first.
+    portfolio = ctx.settings.whatsapp_portfolio_of(job.sender or next(iter(ctx.settings.whatsapp_numbers), None))
+    copy = await ctx.get(BudgetCopy, _copy_of(job.channel, portfolio)) if job.channel is Channel.WHATSAPP else None
+    if copy is not None and copy.at + FRESH > ctx.now and ctx.settings.whatsapp_limits[portfolio]:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)
         if over:
             put_off[ErrorCode.BUDGET_EXHAUSTED.value] = over
         budget = BudgetView(
-            limit=copy.limit, used=copy.used, left_for_bulk=copy.left_for_bulk, needed=needed, over=over, as_of=copy.at
+            portfolio=portfolio,
+            limit=copy.limit,
+            used=copy.used,
+            left_for_bulk=copy.left_for_bulk,
+            needed=needed,
+            over=over,
+            as_of=copy.at,
         )
     return {"put_off": put_off, "budget": budget}

@@ -17,6 +17,7 @@ from libs.messaging.events.contacts import (
 )
 from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, PreferenceChanged, Unsubscribed
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
+from libs.messaging.optout import words_of
 from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
@@ -44,4 +45,5 @@ service = Service(
         SuppressionLifted,
     ],
     serves=http.router,
+    checks=words_of,
 )

@@ -1,4 +1,4 @@
-"""The WhatsApp portfolio's messaging limit: so many different people outside their 24-hour window in a moving 24 hours
+"""A WhatsApp portfolio's messaging limit: so many different people outside their 24-hour window in a moving 24 hours
 (Meta, "Messaging limits": 250, then 2,000, 10,000, 100,000, unlimited).
 
 Counted without counting twice: a person's row says in which hour they were last counted; a shard's row says how many are
@@ -10,7 +10,7 @@ low. An hour leaves the count when all of it is more than 24 hours old.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.item import Item, Table
 from libs.common.service import Step
-from libs.common.settings import Settings
+from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.spread import shard_for
 from libs.common.store.ops import Store
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
@@ -68,7 +68,8 @@ class BudgetCount(Item):
 
 
 class BudgetMark(Item):
-    """In which hour, in which shard a person was last counted."""
+    """In which hour, in which shard a person was last counted. The key is the contact's id; in a portfolio that the settings
+    name, ``<portfolio>#<id>``."""
 
     TABLE: ClassVar[Table] = Table("budget-mark", key="contactId", ttl="expiresAt")
 
@@ -99,10 +100,9 @@ def _common(share: int) -> int:
 
 
 class Budget:
-    """The budget of one portfolio. ``limit`` reads the settings; 0 means none."""
+    """The budget of one portfolio, by its name in the settings."""
 
-    def __init__(self, limit: Callable[[Settings], int], portfolio: str = "default") -> None:
-        self._limit = limit
+    def __init__(self, portfolio: str = DEFAULT_PORTFOLIO) -> None:
         self._portfolio = portfolio
         self._held: WeakKeyDictionary[Store, dict[int, _Held]] = WeakKeyDictionary()
 
@@ -110,11 +110,12 @@ class Budget:
         self, contact_id: str, message_class: MessageClass, purpose: Purpose, ctx: Context
     ) -> datetime | None:
         """Count the person. None: go ahead; else there is no place before that time."""
-        limit = self._limit(ctx.settings)
+        limit = ctx.settings.whatsapp_limits[self._portfolio]
         if not limit:
             return None
         low = message_class is MessageClass.BULK or purpose is Purpose.MARKETING
-        mark = await ctx.get(BudgetMark, contact_id)
+        person = contact_id if self._portfolio == DEFAULT_PORTFOLIO else f"{self._portfolio}#{contact_id}"
+        mark = await ctx.get(BudgetMark, person)
         for _ in range(_TRIES):
             hour = int(ctx.now.timestamp()) // HOUR
             if mark is not None and mark.hour == hour:
@@ -122,10 +123,10 @@ class Budget:
             if mark is not None and mark.hour > hour - WINDOW:
                 found = await self._moved(mark, hour, ctx)
             else:
-                place = await self._place(contact_id, limit, low, hour, ctx)
+                place = await self._place(person, limit, low, hour, ctx)
                 if isinstance(place, datetime):
                     return place
-                found = await self._marked(mark, contact_id, hour, place, ctx)
+                found = await self._marked(mark, person, hour, place, ctx)
             if found is None:
                 return None
             mark = found
@@ -142,7 +143,7 @@ class Budget:
 
     async def watch(self, ctx: Context) -> AsyncIterator[Step]:
         """Tell how it stands, where that is news; and when 80 % of it, or all of it, is gone: once a day and step."""
-        limit = self._limit(ctx.settings)
+        limit = ctx.settings.whatsapp_limits[self._portfolio]
         if not limit:
             return
         by_shard = await self._used(ctx)
@@ -168,12 +169,10 @@ class Budget:
         return found
 
     async def _marked(
-        self, mark: BudgetMark | None, contact_id: str, hour: int, shard: int, ctx: Context, give_back: bool = True
+        self, mark: BudgetMark | None, person: str, hour: int, shard: int, ctx: Context, give_back: bool = True
     ) -> BudgetMark | None:
         """Write the person's row. None: written; else somebody else counted them, and this is what stands."""
-        new = BudgetMark(
-            contact_id=contact_id, hour=hour, shard=shard, expires_at=(hour + 2 * WINDOW) * HOUR, version=1
-        )
+        new = BudgetMark(contact_id=person, hour=hour, shard=shard, expires_at=(hour + 2 * WINDOW) * HOUR, version=1)
         if mark is None:
             written = await ctx.write(ctx.insert(new))
         else:
@@ -187,11 +186,11 @@ class Budget:
             raise Conflict("the person's row is gone")
         return BudgetMark.from_row(written.row)
 
-    async def _place(self, contact_id: str, limit: int, low: bool, hour: int, ctx: Context) -> int | datetime:
+    async def _place(self, person: str, limit: int, low: bool, hour: int, ctx: Context) -> int | datetime:
         """A shard with a place for one more, or the time at which there may be one."""
         shares = _shares(limit)
         shards = len(shares)
-        first = shard_for(contact_id, shards)
+        first = shard_for(person, shards)
         frees: list[datetime] = []
         for n in range(shards):
             shard = (first + n) % shards

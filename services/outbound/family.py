@@ -30,7 +30,7 @@ from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
 from services.outbound import files, handlers
-from services.outbound.budget import WATCH_SECONDS, Budget, BudgetCount, BudgetMark
+from services.outbound.budget import WATCH_SECONDS, BudgetCount, BudgetMark
 from services.outbound.channel import Channel
 from services.outbound.chunk_ends import called_back
 from services.outbound.chunks import Chunks
@@ -38,6 +38,7 @@ from services.outbound.frequency import Frequency
 from services.outbound.jobs import JobControl, job_changed
 from services.outbound.model import Delivery
 from services.outbound.pipeline import Pipeline, Prepare
+from services.outbound.portfolios import Portfolios
 from services.outbound.rates import AskedLimits, Limits, RateLimitTracker
 from services.outbound.reconcile import reconcile
 
@@ -62,13 +63,13 @@ def sender(
     owns: Sequence[type[Item]] = (),
     hears: Sequence[On] = (),
     says: Sequence[type[Event]] = (),
-    budget: Budget | None = None,
+    portfolios: Portfolios | None = None,
 ) -> Service:
     """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
     is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
-    channel has besides the family's own; ``budget`` limits how many different people are written to in a day."""
-    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare, budget)
+    channel has besides the family's own; ``portfolios`` limit how many different people are written to in a day."""
+    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare, portfolios)
     messages = [
         heard
         for lane, classes in LANES.items()
@@ -81,7 +82,7 @@ def sender(
         f"outbound-{channel.name}",
         owns=[
             *(Delivery, RateLimitTracker, Permission, JobControl, TemplateCopy, Frequency),
-            *((BudgetCount, BudgetMark) if budget else ()),
+            *((BudgetCount, BudgetMark) if portfolios else ()),
             *files.items_of(channel),
             *owns,
         ],
@@ -106,13 +107,13 @@ def sender(
         ],
         says=[
             *(DeliveryChanged, ChunkEnded, SendAgainDecided, PermissionApplied, OptOutFound, CapReached),
-            *((BudgetCounted, BudgetNoticed) if budget else ()),
+            *((BudgetCounted, BudgetNoticed) if portfolios else ()),
             *says,
         ],
         serves=serves,
         every=[
             every(RECONCILE_SECONDS, reconcile),
-            *([Every(WATCH_SECONDS, budget.watch, "budget")] if budget else []),
+            *([Every(WATCH_SECONDS, portfolios.watch, "budget")] if portfolios else []),
         ],
         needs=[*needs, *files.needs_of(channel)],
     )

@@ -31,7 +31,6 @@ from libs.messaging.permission import BEHIND, PERHAPS_BEHIND, Permission, Standi
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
 from services.outbound import steps
-from services.outbound.budget import Budget
 from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
 from services.outbound.files import with_ready_files
 from services.outbound.gate import Gates, Pass, Visit
@@ -39,6 +38,7 @@ from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
 from services.outbound.marketing import PutOff, take_places, waits_for_morning
 from services.outbound.model import Delivery, fresh
+from services.outbound.portfolios import Portfolios
 from services.outbound.rates import AskedLimits, Limits
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
@@ -91,10 +91,10 @@ class Pipeline:
         limits: Limits | AskedLimits,
         senders: Callable[[Settings], Sequence[str]],
         prepare: Prepare | None = None,
-        budget: Budget | None = None,
+        portfolios: Portfolios | None = None,
     ) -> None:
         self.channel = channel
-        self._budget = budget
+        self._portfolios = portfolios
         self._prepare = prepare
         self.gates = Gates(channel.name, limits)
         self._senders = senders
@@ -186,7 +186,7 @@ class Pipeline:
         """Allowed, rendered, and counted where the day is limited. Raises Refused, PutOff and Later."""
         standing = await self.permitted(event, ctx)
         outgoing, request, sender = await self._rendered(event, standing, ctx)
-        full_until = await self._placed(event, standing, ctx)
+        full_until = await self._placed(event, standing, sender, ctx)
         return Ready(standing, outgoing, request, sender, full_until)
 
     async def permitted(self, event: MessageQueued, ctx: Context, lag: bool = True) -> Standing:
@@ -214,12 +214,13 @@ class Pipeline:
         """Who sends: the one that is named, else the first that may."""
         return named or next(iter(self._senders(ctx.settings)), None)
 
-    async def _placed(self, event: MessageQueued, standing: Standing, ctx: Context) -> datetime | None:
+    async def _placed(self, event: MessageQueued, standing: Standing, sender: str, ctx: Context) -> datetime | None:
         """Count it where the day is limited; a dry run counts nowhere. Raises PutOff."""
         if ctx.settings.send_mode != "LIVE":
             return None
         template = await templates.known(event.content, event.channel, ctx)
-        return await take_places(event, purpose_of(template, event.purpose), standing, self._budget, ctx)
+        budget = self._portfolios.of(sender, ctx.settings) if self._portfolios else None
+        return await take_places(event, purpose_of(template, event.purpose), standing, budget, ctx)
 
     async def _rendered(self, event: MessageQueued, standing: Standing, ctx: Context) -> tuple[Outgoing, Request, str]:
         template = await templates.known(event.content, event.channel, ctx)

@@ -46,3 +46,33 @@ def test_a_wrong_setting_is_named(value: str, told: str) -> None:
     with pytest.raises(SystemExit) as refused:
         read({"WECARE_SENDERS": value})
     assert told in str(refused.value)
+
+
+def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
+    told = {"shop": {"limit": 2000, "numbers": ["a", "b"]}, "bank": {"limit": 250, "numbers": ["c"]}}
+    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(told), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"})
+    assert [found.whatsapp_portfolio_of(number) for number in ("a", "b", "c", "d", None)] == [
+        "shop", "shop", "bank", "default", "default",
+    ]  # fmt: skip
+    assert found.whatsapp_limits == {"default": 7, "shop": 2000, "bank": 250}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{", "not JSON"),
+        ('{"a": {"limit": 0, "numbers": ["1"]}}', "a.limit Input should be greater than 0"),
+        ('{"a": {"limit": -1, "numbers": ["1"]}}', "a.limit"),
+        ('{"a": {"numbers": ["1"]}}', "a.limit"),
+        ('{"a": {"limit": 9, "numbers": []}}', "a.numbers"),
+        ('{"a": {"limit": 9, "numbers": [""]}}', "a.numbers.0"),
+        ('{"a": {"limit": 9, "numbers": ["1"]}, "b": {"limit": 9, "numbers": ["2", "1"]}}', "1 is in a and in b"),
+        ('{"default": {"limit": 9, "numbers": ["1"]}}', "default is what numbers share that no portfolio names"),
+        ('{"a#b": {"limit": 9, "numbers": ["1"]}}', "a#b"),
+    ],
+)
+def test_a_wrong_portfolio_is_named(value: str, told: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        read({"WECARE_WHATSAPP_PORTFOLIOS": value})
+    assert "WECARE_WHATSAPP_PORTFOLIOS: " in str(refused.value)
+    assert told in str(refused.value)

@@ -68,6 +68,8 @@ class SnsSqsBus:
             await self._batcher("delete_message_batch", record.queue, ACK_LINGER).do({"ReceiptHandle": record.handle})
 
     async def hide(self, record: Record, seconds: float) -> None:
+        if not record.handle:
+            return  # it came straight from a topic and lies on no queue
         entry = {"ReceiptHandle": record.handle, "VisibilityTimeout": min(LONGEST_HIDE, round(seconds))}
         await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER).do(entry)
 

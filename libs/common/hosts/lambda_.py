@@ -1,5 +1,6 @@
-"""The Lambda host: ``handler`` takes events of SQS event source mappings (with ``ReportBatchItemFailures``) and of schedules
-(``{"tick": "<schedule name>"}``). ``WECARE_SERVICES`` names the services of the function, by commas.
+"""The Lambda host: ``handler`` takes events of SQS event source mappings (with ``ReportBatchItemFailures``), of SNS topics that
+the function itself is subscribed to, and of schedules (``{"tick": "<schedule name>"}``). ``WECARE_SERVICES`` names the services
+of the function, by commas.
 
 One event loop and one set of connections live as long as the container.
 """
@@ -7,8 +8,10 @@ One event loop and one set of connections live as long as the container.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -23,6 +26,7 @@ from libs.common.receive import receive
 from libs.common.runtime import Runtime, aws_runtime
 from libs.common.service import Service
 from libs.common.settings import Settings, settings
+from libs.common.topology import Names, subscriptions_of
 
 log = structlog.get_logger()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -38,14 +42,50 @@ class LambdaHost:
         self._services = services
         self._queues = {spec.name: named[spec.service] for spec in consumed(services, runtime.settings.prefix)}
         self._brakes = {name: Brake() for name in self._queues}
+        names = Names(runtime.settings.prefix)
+        self._subscriptions = [sub for service in services for sub in subscriptions_of(names, service)]
+
+    async def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Handle whatever it is. (AWS, "Invoking Lambda functions with Amazon SNS notifications": one source an event.)"""
+        if "tick" in event:
+            return await self.tick(event["tick"])
+        from_sns = any(raw.get("EventSource") == "aws:sns" for raw in event["Records"])
+        return await (self.notifications(event) if from_sns else self.records(event))
 
     async def records(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Handle a batch; answers which of its messages must come back."""
-        records = [record_of(raw) for raw in event["Records"]]
+        """Handle a batch of a queue; answers which of its messages must come back."""
+        back = await self._handle([record_of(raw) for raw in event["Records"]])
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
+
+    async def notifications(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Handle what SNS hands over itself, as if it came from the queues that its topic feeds: what waits goes there, and what
+        is dead goes behind them. Here nothing can be named as failed, so this raises RuntimeError if anything must come back:
+        Lambda then invokes the function again with all of it. Raises LookupError for a topic that feeds no queue here."""
+        back = await self._handle([record for raw in event["Records"] for record in self._fed(raw["Sns"])])
+        if back:
+            raise RuntimeError(f"to come again: {', '.join(back)}")
+        return {}
+
+    def _fed(self, told: dict[str, Any]) -> list[Record]:
+        """The notification as a record of each queue behind its topic that wants it."""
+        topic, had = told["TopicArn"].rsplit(":", 1)[1], told.get("MessageAttributes") or {}
+        subscriptions = [sub for sub in self._subscriptions if sub.topic == topic]
+        if not subscriptions:
+            known = ", ".join(sorted({sub.topic for sub in self._subscriptions}))
+            raise LookupError(f"the topic {topic} feeds no queue of this function's services; these do: {known}")
+        attributes = {name: each["Value"] for name, each in had.items() if each.get("Type") == "String"}
+        at = datetime.fromisoformat(told["Timestamp"])
+        return [
+            Record(sub.queue, told["MessageId"], told["Message"], attributes, sent_at=at, first_received_at=at)
+            for sub in subscriptions
+            if all(attributes.get(name) in values for name, values in sub.filter.items())
+        ]
+
+    async def _handle(self, records: Sequence[Record]) -> list[str]:
+        """The ids of those that must come back."""
         done = await asyncio.gather(*(self._one(record) for record in records))
         await self._runtime.bus.drain()
-        back = [record.id for record, well in zip(records, done, strict=True) if not well]
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
+        return [record.id for record, well in zip(records, done, strict=True) if not well]
 
     async def _one(self, record: Record) -> bool:
         """While nearly everything fails nothing is buried here either. What is taken is Lambda's to say, so each record is a
@@ -98,7 +138,7 @@ async def _open(wanted: Settings) -> LambdaHost:
 async def _answer(event: dict[str, Any]) -> dict[str, Any]:
     global _host
     _host = _host or await _open(settings())
-    return await (_host.tick(event["tick"]) if "tick" in event else _host.records(event))
+    return await _host.answer(event)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from libs.common.event import Envelope, Event, following, root_cause
 from libs.common.hosts.api import create_app
 from libs.common.item import Item
 from libs.common.receive import receive
-from libs.common.runtime import Runtime
+from libs.common.runtime import Runtime, check_settings
 from libs.common.secrets import MemorySecrets
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -75,6 +75,7 @@ class World:
         self.test = Service("test", says=list(dict.fromkeys([*missing, *strangers])))
         self.services = [*services, self.test]
         self.settings = settings or Settings(stage="test", send_mode="LIVE")
+        check_settings(self.settings, services)
         self.clock = ManualClock()
         self.topology = topology(self.services, self.settings.prefix)
         self.store = MemoryStore({spec.name: spec.table for spec in self.topology.tables})

@@ -21,6 +21,7 @@ from libs.messaging.providers.ses import bounce_code, is_hard, is_suppressed, st
 from libs.messaging.words import Channel, Status
 from services.inbound.channels.email_received import received
 from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional, parsed
+from services.inbound.channels.members import beside, of_ses_event, unknown
 
 Keyed = list[tuple[str, Event]]
 
@@ -64,8 +65,10 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
     own = member if member and optional(told, "timestamp") else None
     at = iso_moment(told if own else mail, "timestamp", own or "mail")
     ours = _our_id(mail)
+    # Of an event that nobody knows all is kept anyway.
+    strange = beside(unknown(whole if member else {"mail": mail}, of_ses_event(member)))
     if kind == "Subscription":
-        return _preferences(told, mail, provider_id, at)
+        return _preferences(told, mail, provider_id, at, strange)
     status, code, word, detail = _read(kind, told)
     receipt = ReceiptReceived(
         channel=Channel.EMAIL,
@@ -77,7 +80,7 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
         error_code=code,
         provider_code=_provider_code(told),
         error_detail=detail,
-        details={name: told[name] for name in _KEPT if told.get(name) is not None} if member else told,
+        details={**({name: told[name] for name in _KEPT if told.get(name) is not None} if member else told), **strange},
     )
     # A message can be opened more than once, and one that went to several can bounce more than once.
     found: Keyed = [(f"event#{provider_id}#{word}#{derived_id(json.dumps(told, sort_keys=True))}", receipt)]
@@ -138,7 +141,7 @@ def _is_no_complaint(told: Json) -> bool:
     return told.get("complaintFeedbackType") == "not-spam"
 
 
-def _preferences(told: Json, mail: Json, provider_id: str, at: datetime) -> Keyed:
+def _preferences(told: Json, mail: Json, provider_id: str, at: datetime, strange: Json) -> Keyed:
     """Somebody changed a subscription of SES's own list management: out of all of it, or of topics."""
     new, old = (an_object(told, name, "subscription") for name in ("newTopicPreferences", "oldTopicPreferences"))
     left, stayed = _topics(new, "OptOut"), _topics(new, "OptIn")
@@ -161,7 +164,7 @@ def _preferences(told: Json, mail: Json, provider_id: str, at: datetime) -> Keye
         scope=scope,
         wanted=wanted,
         at=at,
-        details={name: told[name] for name in ("contactList", "source") if optional(told, name)},
+        details={**{name: told[name] for name in ("contactList", "source") if optional(told, name)}, **strange},
     )
     return [(f"subscription#{provider_id}#{derived_id(json.dumps(told, sort_keys=True))}", changed)]
 

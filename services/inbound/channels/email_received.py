@@ -21,6 +21,7 @@ from libs.messaging.events.inbound import AccountNoticed, EmailStored, MessageRe
 from libs.messaging.words import Channel
 from services.inbound.channels.email_mime import Mime, read
 from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional
+from services.inbound.channels.members import SES_RECEIVED, beside, unknown
 
 Keyed = list[tuple[str, Event]]
 
@@ -44,7 +45,7 @@ def received(whole: Json) -> Keyed:
         email_id=email_id,
         bucket=needed(action, "bucketName", "receipt.action"),
         key=needed(action, "objectKey", "receipt.action"),
-        notification={"mail": mail, "receipt": receipt},
+        notification={name: value for name, value in whole.items() if name != "notificationType"},
     )
     return [(f"email#{email_id}", stored)]
 
@@ -58,7 +59,8 @@ def message_of(notification: Json, raw: bytes, where: str | None = None) -> Mess
     email_id, found = needed(mail, "messageId", "mail"), read(raw)
     address, name = _sender(found, mail)
     content: Content = found.content
-    details: dict[str, Any] = {"verdicts": _verdicts(receipt), **found.details}
+    strange = beside(unknown(notification, SES_RECEIVED))
+    details: dict[str, Any] = {"verdicts": _verdicts(receipt), **found.details, **strange}
     if where:
         details["raw"] = where
     return MessageReceived(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from libs.common.errors import Malformed
 from libs.messaging.content import Choosing, Content, File, Media, Raw
 from services.inbound.channels.fields import Json, optional, parsed
+from services.inbound.channels.members import RCS_MEDIA, RCS_SUGGESTION, unknown
 
 MediaType = Literal["image", "video", "audio", "document", "sticker"]
 #: Their JSON is not documented, or is of no use to us: kept as it came.
@@ -51,6 +52,14 @@ def structured(body: Any) -> Content | Notice | Unsubscribe | None:
     if kind == "SUGGESTION":
         return _suggestion(value)
     return Raw(type=kind.lower(), raw=value) if kind in _RAW else None
+
+
+def strange_in(body: Any) -> Json:
+    """What nobody has told us of in a body that is structured; of what is kept whole, nothing."""
+    value = _an_object(body) or {}
+    known = RCS_SUGGESTION if optional(value, "type") == "SUGGESTION" else None
+    known = RCS_MEDIA if optional(value, "mediaStatus") in _MEDIA_STATUSES else known
+    return unknown(value, known, "messageBody") if known else {}
 
 
 def _an_object(body: Any) -> Json | None:

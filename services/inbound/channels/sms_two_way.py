@@ -17,7 +17,8 @@ from libs.messaging.content import Content, Raw, Text
 from libs.messaging.events.inbound import ConversationNoticed, MessageReceived, PreferenceChanged
 from libs.messaging.words import Channel
 from services.inbound.channels.fields import Json, needed, optional, parsed
-from services.inbound.channels.rcs_content import Notice, Unsubscribe, structured
+from services.inbound.channels.members import TWO_WAY, beside, unknown
+from services.inbound.channels.rcs_content import Notice, Unsubscribe, strange_in, structured
 
 Keyed = list[tuple[str, Event]]
 
@@ -39,14 +40,15 @@ def parse(feed: str, at: datetime) -> Keyed:
     channel = Channel.RCS if "rcs-" in ours else Channel.SMS
     to = ours if channel is Channel.RCS else _number(ours)
     content = structured(message.get("messageBody")) if channel is Channel.RCS else None
+    strange = beside(unknown(message, TWO_WAY) | (strange_in(message["messageBody"]) if content else {}))
     if isinstance(content, Notice):
         noticed = ConversationNoticed(
-            channel=channel, kind=content.kind, sender=sender, to=to, at=at, details=content.details
+            channel=channel, kind=content.kind, sender=sender, to=to, at=at, details={**content.details, **strange}
         )
         return [(f"notice#{provider_id}#{content.kind}", noticed)]
     if isinstance(content, Unsubscribe):
         changed = PreferenceChanged(
-            channel=channel, address=sender, scope="all", wanted=False, at=at, details=content.details
+            channel=channel, address=sender, scope="all", wanted=False, at=at, details={**content.details, **strange}
         )
         return [(f"preference#{provider_id}", changed)]
     received = MessageReceived(
@@ -57,7 +59,7 @@ def parse(feed: str, at: datetime) -> Keyed:
         to=to,
         content=content or _text(message.get("messageBody")),
         received_at=at,
-        details=_details(message),
+        details={**_details(message), **strange},
     )
     return [(f"message#{provider_id}", received)]
 

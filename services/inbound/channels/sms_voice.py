@@ -14,6 +14,7 @@ from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, Rec
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
 from libs.messaging.words import Channel, Status
 from services.inbound.channels.fields import Json, an_object, moment, needed, optional, parsed
+from services.inbound.channels.members import SMS_VOICE_EVENT, beside, unknown
 
 Keyed = list[tuple[str, Event]]
 
@@ -74,7 +75,9 @@ def _asked_for(context: Json) -> Channel | None:
 
 
 def _rest(event: Json, context: Json) -> dict[str, Any]:
-    kept = {name: value for name, value in event.items() if name not in _TOLD and name != "context"}
+    # Of an event that nobody knows all is kept anyway.
+    strange = unknown(event, SMS_VOICE_EVENT) if event["eventType"] in EVENTS else {}
+    kept = {name: value for name, value in event.items() if name not in {*_TOLD, "context", *strange}} | beside(strange)
     others = {name: value for name, value in context.items() if name not in _OWN}
     if event["eventType"] not in EVENTS:
         kept["messageStatusDescription"] = event.get("messageStatusDescription")

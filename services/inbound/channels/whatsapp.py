@@ -8,8 +8,8 @@ send things again, so that keys come from the content: the same report always be
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from libs.common.clock import derived_id
@@ -21,13 +21,25 @@ from libs.messaging.events.inbound import AccountNoticed, MessageReceived, Prefe
 from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
 from libs.messaging.words import Channel, Status
 from services.inbound.channels.fields import Json, an_object, moment, needed, objects, optional, parsed
+from services.inbound.channels.members import (
+    WHATSAPP_CHANGE,
+    WHATSAPP_ENTRY,
+    WHATSAPP_ENVELOPE,
+    WHATSAPP_EVENTBRIDGE,
+    WHATSAPP_PREFERENCE,
+    WHATSAPP_STATUS,
+    WHATSAPP_VALUE,
+    beside,
+    of_whatsapp_message,
+    unknown,
+)
 from services.inbound.channels.whatsapp_content import content_of
 
 Keyed = list[tuple[str, Event]]
 
 STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
 EVENTBRIDGE = "aws.social-messaging"
-#: What has a place of its own in our events. All else that comes along is kept as it is in ``details``.
+#: What has a place of its own in our events. All else that is known is kept as it is in ``details``.
 _READ_OF_MESSAGE = frozenset({"id", "from", "from_user_id", "timestamp", "type", "context", "errors"})
 _READ_OF_STATUS = frozenset(
     {"id", "status", "timestamp", "recipient_id", "recipient_user_id", "biz_opaque_callback_data", "errors"}
@@ -53,7 +65,7 @@ def parse(feed: str) -> Keyed:
         raise Malformed("message.whatsAppWebhookEntry: missing")
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
     said_at = optional(envelope, "message_timestamp") or ""
-    aws = _Aws(optional(envelope, "messageId"), _arns(envelope))
+    aws = _Around(optional(envelope, "messageId"), _arns(envelope), unknown(envelope, WHATSAPP_ENVELOPE))
     return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, aws)
 
 
@@ -62,15 +74,17 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Aws())]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Around())]
 
 
 @dataclass(frozen=True)
-class _Aws:
-    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids."""
+class _Around:
+    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids. And
+    what nobody knows, there and in the entry around its messages and statuses."""
 
     id: str | None = None
     arns: Mapping[str, str] = field(default_factory=dict)
+    strange: Json = field(default_factory=dict)
 
 
 def _arns(envelope: Json) -> dict[str, str]:
@@ -82,28 +96,30 @@ def _arns(envelope: Json) -> dict[str, str]:
     return {meta: arn for meta, arn in pairs if meta and arn}
 
 
-def _entry(entry: Json, said_at: str, aws: _Aws) -> Keyed:
+def _entry(entry: Json, said_at: str, aws: _Around) -> Keyed:
     account = needed(entry, "id", "entry")
     found: Keyed = []
     for change in objects(entry, "changes", "entry"):
         field = needed(change, "field", "changes")
         value = an_object(change, "value", "changes")
         told_apart = f"{said_at}{entry.get('time', '')}"
+        strange = unknown(entry, WHATSAPP_ENTRY, "entry") | unknown(change, WHATSAPP_CHANGE, "changes")
+        around = replace(aws, strange=aws.strange | strange | unknown(value, WHATSAPP_VALUE, "value"))
         if field == "messages":
-            found += _messages(value, account, told_apart, aws)
+            found += _messages(value, account, told_apart, around)
         elif field == "user_preferences":
-            found += _preferences(value, account, told_apart)
+            found += _preferences(value, account, told_apart, around.strange)
         else:
             found.append(_notice(ACCOUNT_KINDS.get(field, "unknown"), field, value, account, told_apart))
     return found
 
 
-def _messages(value: Json, account: str, told_apart: str, aws: _Aws) -> Keyed:
+def _messages(value: Json, account: str, told_apart: str, aws: _Around) -> Keyed:
     statuses = objects(value, "statuses", "value")
     # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
     found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
-    found += [_receipt(status, also) for status in statuses]
+    found += [_receipt(each, also, aws.strange | unknown(each, WHATSAPP_STATUS, "statuses")) for each in statuses]
     found += [stopped for status in statuses if (stopped := _stopped(status)) is not None]
     if not found:
         kind = "error" if value.get("errors") else "unknown"
@@ -111,7 +127,7 @@ def _messages(value: Json, account: str, told_apart: str, aws: _Aws) -> Keyed:
     return found
 
 
-def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
+def _message(message: Json, value: Json, aws: _Around) -> tuple[str, Event]:
     provider_id = needed(message, "id", "messages")
     kind = optional(message, "type") or "unknown"
     # Users with a username come without a number (2026); their business-scoped id stands for them.
@@ -119,7 +135,8 @@ def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
     content = content_of(message, kind)
-    details = {name: value for name, value in message.items() if name not in _READ_OF_MESSAGE and name != kind}
+    strange = unknown(message, of_whatsapp_message(kind), "messages")
+    details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.strange | strange)
     arn = aws.arns.get(optional(an_object(value, "metadata", "value"), "phone_number_id") or "")
     if arn and isinstance(content, Media):
         # Its file is to be had from AWS by the number that it was sent to.
@@ -140,7 +157,13 @@ def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
     return f"message#{provider_id}", received
 
 
-def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
+def _rest(source: Json, read: Collection[str], where: str, strange: Json) -> Json:
+    """What is known and not read, and beside it what is not known."""
+    kept = {name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in strange}
+    return kept | beside(strange)
+
+
+def _receipt(status: Json, also: tuple[str, ...], strange: Json, where: str = "statuses") -> tuple[str, Event]:
     provider_id = needed(status, "id", "statuses")
     word = needed(status, "status", "statuses")
     error = next(iter(objects(status, "errors", "statuses")), None)
@@ -156,7 +179,7 @@ def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:
         error_code=code,
         provider_code=number,
         error_detail=words,
-        details={name: value for name, value in status.items() if name not in _READ_OF_STATUS},
+        details=_rest(status, _READ_OF_STATUS, where, strange),
     )
     return f"status#{provider_id}#{word}", receipt
 
@@ -174,9 +197,10 @@ def _told_by_eventbridge(event: Json) -> tuple[str, Event]:
             optional(told, "wabaId") or "",
             optional(event, "id") or "",
         )
+    strange = unknown(event, WHATSAPP_EVENTBRIDGE)
     # Here the id is AWS's own, which names our send, and nothing is echoed.
     rest = {name: value for name, value in told.items() if name not in ("messageId", "eventTimestamp")}
-    return _receipt({**rest, "id": provider_id, "timestamp": told.get("eventTimestamp")}, ())
+    return _receipt({**rest, "id": provider_id, "timestamp": told.get("eventTimestamp")}, (), strange, "detail")
 
 
 def _stopped(status: Json) -> tuple[str, Event] | None:
@@ -206,7 +230,7 @@ def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:
     return error_code(number), str(number), words or optional(error, "title")
 
 
-def _preferences(value: Json, account: str, told_apart: str) -> Keyed:
+def _preferences(value: Json, account: str, told_apart: str, strange: Json) -> Keyed:
     found: Keyed = []
     for preference in objects(value, "user_preferences", "value"):
         address = _number(optional(preference, "wa_id")) or optional(preference, "user_id")
@@ -220,7 +244,10 @@ def _preferences(value: Json, account: str, told_apart: str) -> Keyed:
             scope="marketing",
             wanted=wish,
             at=moment(preference, "timestamp", "user_preferences"),
-            details={"detail": preference["detail"]} if optional(preference, "detail") else {},
+            details={
+                **({"detail": preference["detail"]} if optional(preference, "detail") else {}),
+                **beside(strange | unknown(preference, WHATSAPP_PREFERENCE, "user_preferences")),
+            },
         )
         found.append((f"preference#{_fingerprint(preference)}", changed))
     return found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from libs.common.service import Grant
-from services.outbound.budget import Budget
 from services.outbound.family import sender
+from services.outbound.portfolios import Portfolios
 from services.outbound.rates import Limits
 from services.outbound.whatsapp.channel import WhatsApp
 
@@ -17,5 +17,5 @@ service = sender(
     LIMITS,
     needs=[Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia"))],
     senders=lambda settings: settings.whatsapp_numbers,
-    budget=Budget(lambda settings: settings.whatsapp_daily_recipients),
+    portfolios=Portfolios(),
 )

@@ -21,7 +21,7 @@ from services.bulk import counts
 from services.bulk.model import BulkChunk, BulkRecipient
 from services.bulk.service import service as bulk
 from services.messages.service import service as messages
-from services.outbound.budget import Budget
+from services.outbound.portfolios import Portfolios
 from services.outbound.rates import Limits
 from tests.services.outbound.kit import Fake, fake_sender
 
@@ -138,14 +138,14 @@ async def platform(
     *,
     times: int = 2,
     rate: float = 10_000,
-    budget: Budget | None = None,
+    portfolios: Portfolios | None = None,
     **settings: Any,
 ) -> Platform:
     fake = fake or Fake()
     counts.LINGER = 0.002
     aws = Aws(environment=emulator)
     told = Settings(stage="test", send_mode="LIVE", **settings)
-    sender = fake_sender(fake, Limits(per_second=rate), budget)
+    sender = fake_sender(fake, Limits(per_second=rate), portfolios)
     world = World([bulk, messages, sender], aws=aws, times=times, settings=told)
     s3 = await aws.client("s3")
     await s3.create_bucket(Bucket=Names(world.settings.prefix).bucket("bulk", "files"))

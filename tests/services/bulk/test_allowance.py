@@ -6,13 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from libs.messaging.events.outbound import BudgetCounted, CapReached
-from services.outbound.budget import Budget
+from services.outbound.portfolios import Portfolios
 from tests.services.bulk.kit import Platform, platform, rows
-from tests.services.outbound.kit import NAME
-
-
-def limited() -> Budget:
-    return Budget(lambda settings: settings.whatsapp_daily_recipients)
+from tests.services.outbound.kit import NAME, SENDER
 
 
 async def plan_of(on: Platform, job: str) -> dict[str, Any]:
@@ -23,7 +19,7 @@ async def plan_of(on: Platform, job: str) -> dict[str, Any]:
 
 
 async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=50)
+    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50)
     async with on.world:
         await on.people(range(60))
         # They wrote to us a moment ago: they cost nothing.
@@ -76,7 +72,7 @@ async def test_the_plan_counts_who_has_had_enough_marketing_and_so_many_wait(emu
 
 
 async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=50)
+    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50)
     async with on.world:
         await on.people(range(25))
         job = (await on.create(audience={"filter": {}}))["jobId"]
@@ -91,7 +87,7 @@ async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(e
 
 
 async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, budget=limited(), whatsapp_daily_recipients=4000)
+    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=4000)
     async with on.world:
         await on.people(range(20))
         await on.world.tick(NAME, "budget")
@@ -101,3 +97,32 @@ async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[st
         await on.run((await on.create(audience={"filter": {}}))["jobId"])
         await on.world.tick(NAME, "budget")
         assert len(on.world.said(BudgetCounted)) == 2
+
+
+async def test_the_plan_counts_by_the_portfolio_of_the_number_that_will_send(emulator: dict[str, str]) -> None:
+    numbers = {"shop": {"limit": 20, "numbers": [SENDER]}}
+    more: dict[str, Any] = {"whatsapp_portfolios": numbers, "whatsapp_phone_number_ids": f"{SENDER},phone-number-id-2"}
+    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50, **more)
+    async with on.world:
+        await on.people(range(30))
+        await on.world.tick(NAME, "budget")
+        # The first number sends by default, and it is one of the shop's.
+        for named in ({}, {"sender": SENDER}):
+            job = (await on.create(audience={"filter": {}}, hold=True, **named))["jobId"]
+            plan = await plan_of(on, job)
+            assert plan["putOff"] == {"budget_exhausted": 12}
+            assert {name: plan["budget"][name] for name in ("portfolio", "limit", "leftForBulk", "over")} == {
+                "portfolio": "shop", "limit": 20, "leftForBulk": 18, "over": 12,
+            }  # fmt: skip
+        job = (await on.create(audience={"filter": {}}, sender="phone-number-id-2", hold=True))["jobId"]
+        plan = await plan_of(on, job)
+        assert plan["putOff"] == {}
+        assert (plan["budget"]["portfolio"], plan["budget"]["leftForBulk"]) == ("default", 45)
+        job = (await on.create(audience={"filter": {}}))["jobId"]
+        await on.approve(job)
+        await on.world.settle()
+        told = await on.job(job)
+        assert (told["counts"]["sent"], told["counts"]["pending"]) == (18, 12)
+        await on.world.advance(60)
+        await on.world.tick(NAME, "budget")
+        assert (await plan_of(on, job))["budget"]["leftForBulk"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import pytest
 
 from libs.common.service import Service
-from libs.common.settings import Settings
+from libs.common.settings import Settings, read
 from libs.common.store.ops import Written
 from libs.common.testing.world import World
 from libs.messaging.content import Template
-from libs.messaging.events.outbound import BudgetNoticed, DeliveryChanged
+from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed, DeliveryChanged
 from libs.messaging.words import MessageClass, Purpose, Status
-from services.outbound.budget import HOUR, WINDOW, Budget, BudgetCount
+from services.outbound.budget import HOUR, WINDOW, Budget, BudgetCount, BudgetMark
 from services.outbound.family import sender
+from services.outbound.portfolios import Portfolios
 from tests.services.outbound.kit import LIMITS, NAME, SENDER, Fake, NoAws, message, permission, row
 
 CONTENT = Template(name="order_update", variables={"1": "a"})
@@ -32,9 +34,10 @@ class Town:
 
     def __init__(self, limit: int, times: int = 2) -> None:
         self.fake = Fake()
-        self.budget = Budget(lambda settings: settings.whatsapp_daily_recipients)
+        self.portfolios = Portfolios()
+        self.budget = self.portfolios.of(SENDER, Settings())
         self.service: Service = sender(
-            self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], budget=self.budget
+            self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios
         )
         self.world = World([self.service], settings=limited(limit), aws=NoAws(), times=times)  # type: ignore[arg-type]
 
@@ -105,7 +108,7 @@ async def test_a_full_day_still_takes_those_who_are_counted_already() -> None:
 @pytest.mark.parametrize("limit", [1, 7, 250, 2000, 2003])
 async def test_many_workers_at_once_never_go_beyond_it_and_reach_it(limit: int) -> None:
     town = Town(limit)
-    workers = [Budget(lambda settings: settings.whatsapp_daily_recipients) for _ in range(4)]
+    workers = [Budget() for _ in range(4)]
     ctx = town.world.runtime.context(town.service)
 
     async def one(n: int) -> bool:
@@ -194,3 +197,83 @@ async def test_a_dry_run_counts_nobody() -> None:
     await town.send("b1", 1)
     assert [said.status for said in town.world.said(DeliveryChanged)] == [Status.SENT]
     assert await town.world.row(NAME, BudgetCount, "default#0") is None
+
+
+# -- several portfolios ------------------------------------------------------------------------------
+
+OTHER, THIRD = "phone-number-id-2", "phone-number-id-3"
+PORTFOLIOS = {"shop": {"limit": 5, "numbers": [OTHER, THIRD]}}
+
+
+class Several(Town):
+    """One number in no portfolio (10 people a day), two in one (5)."""
+
+    def __init__(self) -> None:
+        super().__init__(10)
+        self.service = sender(
+            self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER, OTHER, THIRD], portfolios=self.portfolios
+        )
+        told = {"WECARE_WHATSAPP_DAILY_RECIPIENTS": "10", "WECARE_WHATSAPP_PORTFOLIOS": json.dumps(PORTFOLIOS)}
+        settings = read({"WECARE_STAGE": "test", "WECARE_SEND_MODE": "LIVE", **told})
+        self.world = World([self.service], settings=settings, aws=NoAws())  # type: ignore[arg-type]
+
+    async def used(self, number: str) -> int:
+        ctx = self.world.runtime.context(self.service)
+        return await self.portfolios.of(number, ctx.settings).used(ctx)
+
+
+async def test_numbers_of_one_portfolio_share_its_limit_and_no_other() -> None:
+    town = Several()
+    for n in range(9):
+        await town.person(n)
+        await town.send(f"a{n}", n)
+        await town.send(f"b{n}", n, sender=(OTHER, THIRD)[n % 2])
+    # A tenth of each is kept for codes.
+    assert {key for key in town.fake.accepted if key[0] == "a"} == {f"a{n}" for n in range(9)}
+    assert {key for key in town.fake.accepted if key[0] == "b"} == {f"b{n}" for n in range(4)}
+    assert (await town.used(SENDER), await town.used(OTHER), await town.used(THIRD)) == (9, 4, 4)
+    waiting = await row(town.world, "b4")
+    assert (waiting.status, waiting.error_code) == (Status.DEFERRED, "budget_exhausted")
+
+
+async def test_the_reserve_of_a_portfolio_is_for_its_own_codes() -> None:
+    town = Several()
+    for n in range(6):
+        await town.person(n)
+        await town.send(f"b{n}", n, sender=OTHER)
+    await town.send("otp4", 4, MessageClass.OTP, sender=THIRD)
+    await town.send("otp5", 5, MessageClass.OTP, sender=OTHER)
+    assert (town.fake.accepted["otp4"], town.fake.accepted["otp5"]) == (1, 0)
+    assert await town.used(SENDER) == 0
+
+
+async def test_a_person_is_counted_once_in_each_portfolio_that_writes_to_them() -> None:
+    town = Several()
+    await town.person(1)
+    for n, number in enumerate((SENDER, OTHER, THIRD, OTHER, SENDER)):
+        await town.send(f"m{n}", 1, sender=number)
+    assert (await town.used(SENDER), await town.used(OTHER)) == (1, 1)
+
+
+async def test_the_default_keeps_its_rows_where_they_are() -> None:
+    town = Several()
+    for n, number in enumerate((SENDER, OTHER)):
+        await town.person(n)
+        await town.send(f"m{n}", n, sender=number)
+    ids = ("default#0", "shop#0")
+    assert [(await town.world.row(NAME, BudgetCount, each)) is not None for each in ids] == [True, True]
+    marks = ("c0", "shop#c1", "c1", "default#c0")
+    assert [(await town.world.row(NAME, BudgetMark, each)) is not None for each in marks] == [True, True, False, False]
+
+
+async def test_each_portfolio_tells_for_itself_how_it_stands() -> None:
+    town = Several()
+    for n in range(4):
+        await town.person(n)
+        await town.send(f"b{n}", n, sender=OTHER)
+    for _ in range(2):
+        await town.world.tick(NAME, "budget")
+    told = [(said.portfolio, said.used, said.limit, said.left_for_bulk) for said in town.world.said(BudgetCounted)]
+    assert told == [("default", 0, 10, 9), ("shop", 4, 5, 0)]
+    noticed = [(said.portfolio, said.percent, said.used, said.limit) for said in town.world.said(BudgetNoticed)]
+    assert noticed == [("shop", 80, 4, 5)]

@@ -8,13 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.messaging.optout import LOCAL_OPT_OUT, OPT_IN, OPT_OUT, Wish, normalise, wish
+from libs.common.settings import Settings
+from libs.messaging import optout
+from libs.messaging.optout import LOCAL_OPT_OUT, OPT_IN, OPT_OUT, Wish, normalise, words_of
 
 WORDS = sorted({*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)})
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
 SPACES = " \t\n\r\u00a0\u2003\u3000\u2009\u2028"
 AROUND = ".,!?;:'\"()[]*_-~“”¡¿。！…🛑✋️👍🏽✅"
 words = st.sampled_from(WORDS)
+
+
+def wish(text: str, **settings: str) -> Wish | None:
+    return optout.wish(text, words_of(Settings(**settings)))  # type: ignore[arg-type]
 
 
 def full_width(text: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from libs.common import metrics
 from libs.common.testing.world import World
 from libs.messaging.content import Raw
-from libs.messaging.events.inbound import AccountNoticed, MessageReceived, ReceiptReceived
+from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from services.inbound.service import service
 from tests.services.inbound.test_webhooks_meta import meta
 
@@ -145,32 +145,114 @@ async def test_what_comes_through_metas_door_is_counted_too(world: World) -> Non
     assert all(counted("whatsapp", "notice", word) > n for word, n in before.items())
 
 
+STRANGE = {"shoeSize": 43, "hat": {"felt": [1]}}
+
+
+def paths(*around: str) -> dict[str, Any]:
+    """What is to be kept of :data:`STRANGE` in each of these places."""
+    return {f"{where}.{name}".strip("."): value for where in around for name, value in STRANGE.items()}
+
+
+def bounced() -> dict[str, Any]:
+    told = email("event.Bounce.Permanent-General", **STRANGE)
+    told["bounce"]["bouncedRecipients"][0] |= STRANGE
+    return told
+
+
+IN_ENTRY = paths("entry", "changes", "value") | {"shoeSize": 43}
+
+
 @pytest.mark.parametrize(
-    ("feed", "told", "status"),
+    ("feed", "told", "status", "kept"),
     [
-        ("whatsapp", whatsapp("status.read", shoeSize=43, hat={"felt": [1]}), "read"),
-        ("sms-voice", sample("sms/sms.event.TEXT_DELIVERED", shoeSize=43, hat={"felt": [1]}), "delivered"),
-        ("email", email("event.Delivery", shoeSize=43, hat={"felt": [1]}), "delivered"),
+        ("whatsapp", whatsapp("status.read", **STRANGE), "read", IN_ENTRY | paths("statuses")),
+        (
+            "whatsapp", sample("whatsapp/eum-social.eventbridge.delivered", **STRANGE), "delivered", paths(""),
+        ),
+        ("sms-voice", sample("sms/sms.event.TEXT_DELIVERED", **STRANGE), "delivered", paths("")),
+        ("sms-voice", sample("voice/voice.event.VOICE_RINGING", **STRANGE), "sent", paths("")),
+        ("sms-voice", sample("rcs/rcs.event.RCS_READ", **STRANGE), "read", paths("")),
+        ("email", email("event.Delivery", **STRANGE), "delivered", paths("", "mail", "delivery")),
+        ("email", email("event.Open", **STRANGE), "read", paths("", "mail", "open")),
+        ("email", email("event.Send", **STRANGE), "sent", paths("", "mail", "send")),
+        ("email", bounced(), "failed", paths("", "mail", "bounce", "bounce.bouncedRecipients.0")),
+        ("email", email("identity-notification.Complaint", **STRANGE), "failed", paths("", "mail", "complaint")),
     ],
-)
-async def test_members_that_nobody_knows_change_nothing_about_an_event_that_we_know(
-    feed: str, told: dict[str, Any], status: str
+)  # fmt: skip
+async def test_members_that_nobody_knows_are_kept_and_counted_and_change_nothing_else(
+    feed: str, told: dict[str, Any], status: str, kept: dict[str, Any]
 ) -> None:
-    before = metrics.exposition()
+    words = {re.sub(r"\.\d+", "", path) for path in kept}
     async with World([service]) as world:
         await world.feed(feed, told)
-        assert [each.status for each in world.said(ReceiptReceived)] == [status]
+        (receipt,) = world.said(ReceiptReceived)
+        assert (receipt.status, receipt.details["unknown"]) == (status, kept)
+        before = {word: counted(receipt.channel, "member", word) for word in words}
+        await world.feed(feed, told)
+        assert world.said(ReceiptReceived) == [receipt]
         assert world.letters() == []
-    assert metrics.exposition() == before
+    assert all(counted(receipt.channel, "member", word) > n for word, n in before.items())
 
 
-async def test_members_that_nobody_knows_change_nothing_about_a_message(world: World) -> None:
-    await world.feed("whatsapp", whatsapp("inbound.text", shoeSize=43, hat={"felt": [1]}))
-    await world.feed("sms-voice-inbound", sample("sms/sms.inbound.text", shoeSize=43, hat={"felt": [1]}))
-    await world.feed("email", email("inbound.Received.sns-action", shoeSize=43, hat={"felt": [1]}))
-    assert {each.content.kind for each in world.said(MessageReceived)} == {"text", "email"}
-    assert len(world.said(MessageReceived)) == 3
-    assert world.letters() == []
+@pytest.mark.parametrize(
+    ("feed", "told", "kind", "kept"),
+    [
+        ("whatsapp", whatsapp("inbound.text", **STRANGE), "text", IN_ENTRY | paths("messages")),
+        ("sms-voice-inbound", sample("sms/sms.inbound.text", **STRANGE), "text", paths("")),
+        (
+            "email", email("inbound.Received.sns-action", **STRANGE), "email", paths("", "mail", "receipt"),
+        ),
+    ],
+)  # fmt: skip
+async def test_so_they_are_beside_a_message(feed: str, told: dict[str, Any], kind: str, kept: dict[str, Any]) -> None:
+    async with World([service]) as world:
+        await world.feed(feed, told)
+        (message,) = world.said(MessageReceived)
+        assert (message.content.kind, message.details["unknown"]) == (kind, kept)
+        assert world.letters() == []
+    assert all(counted(message.channel, "member", word) for word in kept)
+
+
+async def test_what_is_new_inside_a_content_that_we_know_is_kept_too(world: World) -> None:
+    told = whatsapp("inbound.text")
+    entry = json.loads(told["whatsAppWebhookEntry"])
+    entry["changes"][0]["value"]["messages"][0]["text"] |= STRANGE
+    await world.feed("whatsapp", told | {"whatsAppWebhookEntry": json.dumps(entry)})
+    tapped = sample("rcs/rcs.inbound.suggestion")
+    tapped["messageBody"] = json.dumps(json.loads(tapped["messageBody"]) | STRANGE)
+    await world.feed("sms-voice-inbound", tapped)
+    written, chosen = world.said(MessageReceived)
+    assert written.details["unknown"] == {"shoeSize": 43} | paths("messages.text")
+    assert chosen.details["unknown"] == paths("messageBody")
+
+
+async def test_a_changed_subscription_keeps_them_too(world: World) -> None:
+    await world.feed("email", email("event.Subscription.out-of-all", **STRANGE))
+    await world.feed("whatsapp", whatsapp("user_preferences.stop", **STRANGE))
+    mailed, chosen = world.said(PreferenceChanged)
+    assert mailed.details["unknown"] == paths("", "mail", "subscription")
+    assert chosen.details["unknown"] == IN_ENTRY
+
+
+async def test_mail_in_our_bucket_keeps_them_until_it_is_read(world: World) -> None:
+    told = email("inbound.Received.s3-action", **STRANGE)
+    action = told["receipt"]["action"]
+    action["bucketName"] = "wecare-test-inbound-mail"
+    await world.files.put(action["bucketName"], action["objectKey"], b"From: a@example.com\n\nHi", "message/rfc822")
+    await world.feed("email", told)
+    (message,) = world.said(MessageReceived)
+    assert message.details["unknown"] == paths("", "mail", "receipt")
+
+
+def test_no_recorded_sample_has_a_member_that_nobody_knows() -> None:
+    strange = [
+        (name, each["data"]["details"]["unknown"])
+        for file in sorted(CASES.glob("*/expected.json"))
+        for name, events in json.loads(file.read_text()).items()
+        for each in events
+        if "unknown" in each["data"].get("details", {})
+    ]
+    assert strange == []
 
 
 async def test_what_is_counted_tells_nothing_about_anybody(world: World) -> None:

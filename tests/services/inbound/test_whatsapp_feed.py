@@ -126,4 +126,5 @@ def test_members_that_we_do_not_know_are_kept_as_they_came() -> None:
     ((_, message),) = whatsapp.parse(changed("inbound.text", mood="good"))
     assert isinstance(receipt, ReceiptReceived)
     assert isinstance(message, MessageReceived)
-    assert (receipt.details["carrier_hint"], message.details["mood"]) == ({"new": 1}, "good")
+    assert receipt.details["unknown"] == {"statuses.carrier_hint": {"new": 1}}
+    assert message.details["unknown"] == {"messages.mood": "good"}

@@ -16,10 +16,10 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Standing
 from libs.messaging.policy import policy
 from libs.messaging.words import Channel, MessageClass
-from services.outbound.budget import Budget
 from services.outbound.channel import Accepted, Account, NotSent, Outcome, Outgoing, Rejected, Request, Unknown
 from services.outbound.family import sender
 from services.outbound.model import Delivery
+from services.outbound.portfolios import Portfolios
 from services.outbound.rates import Limits
 
 SENDER = "phone-number-id-1a2b3c4d5e6f708192a3b4c5d6e7f809"
@@ -98,8 +98,8 @@ class NoAws:
         pass
 
 
-def fake_sender(fake: Fake, limits: Limits = LIMITS, budget: Budget | None = None) -> Service:
-    return sender(fake, limits, needs=[], senders=lambda settings: [SENDER], budget=budget)
+def fake_sender(fake: Fake, limits: Limits = LIMITS, portfolios: Portfolios | None = None) -> Service:
+    return sender(fake, limits, needs=[], senders=lambda settings: [SENDER], portfolios=portfolios)
 
 
 def world(fake: Fake, *, limits: Limits = LIMITS, times: int = 2, **more: Any) -> World:

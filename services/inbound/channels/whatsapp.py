@@ -62,15 +62,17 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Aws())]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Aws(between=False))]
 
 
 @dataclass(frozen=True)
 class _Aws:
-    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids."""
+    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids; whether it is
+    ``between`` us and Meta at all."""
 
     id: str | None = None
     arns: Mapping[str, str] = field(default_factory=dict)
+    between: bool = True
 
 
 def _arns(envelope: Json) -> dict[str, str]:
@@ -120,10 +122,8 @@ def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
         raise Malformed("messages.from: missing, and from_user_id too")
     content = content_of(message, kind)
     details = {name: value for name, value in message.items() if name not in _READ_OF_MESSAGE and name != kind}
-    arn = aws.arns.get(optional(an_object(value, "metadata", "value"), "phone_number_id") or "")
-    if arn and isinstance(content, Media):
-        # Its file is to be had from AWS by the number that it was sent to.
-        details["phoneNumberArn"] = arn
+    if isinstance(content, Media):
+        details |= _told_of_number(value, aws)
     received = MessageReceived(
         message_id=derived_id(Channel.WHATSAPP, provider_id),
         channel=Channel.WHATSAPP,
@@ -138,6 +138,15 @@ def _message(message: Json, value: Json, aws: _Aws) -> tuple[str, Event]:
         details=details,
     )
     return f"message#{provider_id}", received
+
+
+def _told_of_number(value: Json, aws: _Aws) -> Json:
+    """Where the file of a message is to be had: from AWS, by its name of the number that it was sent to, or from Meta itself."""
+    number = optional(an_object(value, "metadata", "value"), "phone_number_id") or ""
+    arn = aws.arns.get(number)
+    if not aws.between:
+        return {"metaPhoneNumberId": number}
+    return {"phoneNumberArn": arn} if arn else {}
 
 
 def _receipt(status: Json, also: tuple[str, ...]) -> tuple[str, Event]:

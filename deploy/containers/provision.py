@@ -6,6 +6,7 @@ It does what `make up` does on the host, from inside, and leaves what it has lea
 import os
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from localstack_client.session import Session
 
@@ -29,6 +30,11 @@ class Inside:
     def api_url(self) -> str:
         """Our API as a browser finds it."""
         return os.environ["WECARE_PUBLIC_URL"]
+
+    @property
+    def api_url_for_carriers(self) -> str:
+        """Our API as the simulator's container finds it."""
+        return f"http://api:{urlsplit(self.api_url).port}"
 
     @property
     def cognito_url(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
-from deploy.local import carriers, cognito, environment, resources
+from deploy.local import carriers, cognito, environment, meta, resources
 from libs.common.discover import discover
 from libs.common.service import Service
 from libs.common.settings import read
@@ -23,6 +23,9 @@ class Place(Protocol):
     def api_url(self) -> str: ...
 
     @property
+    def api_url_for_carriers(self) -> str: ...
+
+    @property
     def cognito_url(self) -> str: ...
 
     def client(self, service: str) -> Any: ...
@@ -40,4 +43,5 @@ def everything(stack: Place, services: Sequence[Service] | None = None) -> Mappi
     if "simulator" in stack.rows:
         account = stack.client("sts").get_caller_identity()["Account"]
         known |= carriers.provision(whole, stack.client, account, environment.REGION)
+        known |= meta.provision(whole, stack.client, stack.api_url_for_carriers)
     return known

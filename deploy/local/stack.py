@@ -71,6 +71,11 @@ class Stack(Supervisor):
         return f"http://localhost:{self.ports['api']}"
 
     @property
+    def api_url_for_carriers(self) -> str:
+        """The same as the simulator finds it."""
+        return environment.url(self.ports["api"])
+
+    @property
     def config(self) -> dict[str, str]:
         """The variables that provisioning made (ids of the user pool and so on); empty before it ran."""
         return read_json(self.directory / "config.json")

@@ -16,6 +16,7 @@ from libs.common.event import Cause, Event
 from libs.common.fetch import Fetcher
 from libs.common.files import Files
 from libs.common.item import Item, Row
+from libs.common.rest import Rest
 from libs.common.secrets import Secrets
 from libs.common.service import Bucket, Secret, Service
 from libs.common.settings import Settings
@@ -59,6 +60,7 @@ class Context:
     secrets: Secrets
     files: Files
     fetcher: Fetcher
+    rest: Rest
     #: What is being handled; None in a tick and in a read.
     cause: Cause | None = None
     actor: str = "system"

@@ -13,6 +13,7 @@ from libs.common.context import Context
 from libs.common.event import Cause
 from libs.common.fetch import Fetcher
 from libs.common.files import AwsFiles, Files
+from libs.common.rest import Rest
 from libs.common.secrets import AwsSecrets, Secrets
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -31,11 +32,13 @@ class Runtime:
     secrets: Secrets = field(init=False)
     files: Files = field(init=False)
     fetcher: Fetcher = field(init=False)
+    rest: Rest = field(init=False)
 
     def __post_init__(self) -> None:
         self.secrets = AwsSecrets(self.aws)
         self.files = AwsFiles(self.aws)
         self.fetcher = Fetcher()
+        self.rest = Rest()
 
     def context(self, service: Service, cause: Cause | None = None, actor: str = "") -> Context:
         """A fresh context for one event, request, read or tick of ``service``."""
@@ -48,6 +51,7 @@ class Runtime:
             secrets=self.secrets,
             files=self.files,
             fetcher=self.fetcher,
+            rest=self.rest,
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             requeue=self.bus.send,
@@ -83,8 +87,10 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
         names = Names(settings.prefix)
         store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
         bus = SnsSqsBus(aws, prefix=settings.prefix)
+        runtime = Runtime(settings, store, bus, SystemClock(), aws)
         try:
-            yield Runtime(settings, store, bus, SystemClock(), aws)
+            yield runtime
         finally:
             await bus.drain()
             await store.drain()
+            await runtime.rest.close()

@@ -71,6 +71,10 @@ def _from_json(value: Any) -> Any:
         raise ValueError(f"not JSON ({error})") from None
 
 
+def _by_commas(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """One process's settings. Each field is the variable ``WECARE_<FIELD>``."""
 
@@ -104,6 +108,10 @@ class Settings(BaseModel):
     cognito_jwks_url: str = ""
     public_url: str = "http://localhost:8080"
     whatsapp_phone_number_ids: str = ""
+    #: WhatsApp phone-number ids, by commas, that are connected at Meta itself (Cloud API) and not through AWS; they may send too.
+    meta_numbers: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
+    #: Where Meta's Graph API is.
+    meta_graph_url: str = Field(default="https://graph.facebook.com", pattern=r"^https?://[^\s/?#@]+$")
     #: Channel -> :class:`Senders`, as JSON.
     senders: Annotated[dict[str, Senders], BeforeValidator(_from_json)] = Field(default_factory=dict)
 
@@ -143,8 +151,8 @@ class Settings(BaseModel):
 
     @property
     def whatsapp_numbers(self) -> list[str]:
-        """``whatsapp_phone_number_ids`` one by one, the default first."""
-        return [part.strip() for part in self.whatsapp_phone_number_ids.split(",") if part.strip()]
+        """``whatsapp_phone_number_ids`` one by one, the default first, and behind them ``meta_numbers``."""
+        return list(dict.fromkeys([*_by_commas(self.whatsapp_phone_number_ids), *self.meta_numbers]))
 
     @property
     def whatsapp_limits(self) -> dict[str, int]:

@@ -12,9 +12,11 @@ from libs.simulator.control.email import EmailControl
 from libs.simulator.control.sms import SmsControl
 from libs.simulator.control.whatsapp import WhatsAppControl
 from libs.simulator.core import Core, Service, Settings
+from libs.simulator.mishaps import Mishaps
 from libs.simulator.server import MAX_BODY, Front
 from libs.simulator.sesv2.service import Ses
 from libs.simulator.sms_voice.service import SmsVoice
+from libs.simulator.socialmessaging.graph import Graph
 from libs.simulator.socialmessaging.inbound import Inbound
 from libs.simulator.socialmessaging.service import SocialMessaging
 
@@ -43,7 +45,9 @@ class Simulator:
         SmsControl(self.sms).add_to(app.router)
         self.email_control.add_to(app.router)
         app.router.add_route("*", "/control{path:.*}", route(no_such_route))
-        app.router.add_route("*", "/{path:.*}", Front(self.core, self.services).handle)
+        mishaps = Mishaps(self.core)
+        Graph(self.core, self.whatsapp.account, self.whatsapp.sender, mishaps).add_to(app.router)
+        app.router.add_route("*", "/{path:.*}", Front(self.core, self.services, mishaps).handle)
         return app
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:

@@ -105,10 +105,10 @@ def _rates(name: str, value: Any) -> dict[str, float]:
         return {}
     if not isinstance(value, dict):
         raise ControlError(name, 'must be an object such as {"rate": 80} or {"socialmessaging": 80}')
-    known = {"rate": "*", "*": "*"} | {s: s for s in SERVICES}
+    known = {"rate": "*", "*": "*"} | {s: s for s in (*SERVICES, GRAPH)}
     for key in value:
         if key not in known:
-            raise ControlError(f"{name}.{key}", f"must be rate or one of {', '.join(SERVICES)}")
+            raise ControlError(f"{name}.{key}", f"must be rate or one of {', '.join((*SERVICES, GRAPH))}")
     return {known[k]: _number(f"{name}.{k}", v, 0.001, 1_000_000) for k, v in value.items() if v is not None}
 
 
@@ -117,6 +117,8 @@ def _optional_rate(name: str, value: Any) -> float | None:
 
 
 SERVICES = ("socialmessaging", "pinpoint-sms-voice-v2", "sesv2")
+GRAPH = "graph"
+"""Meta's own API: no service of AWS, but it has rates and faults as they have."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "delay_ms": _range,

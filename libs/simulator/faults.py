@@ -11,7 +11,7 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from libs.simulator.behaviour import SERVICES
+from libs.simulator.behaviour import GRAPH, SERVICES
 from libs.simulator.errors import ControlError
 
 REFUSING = frozenset(
@@ -30,7 +30,7 @@ class Fault:
     """A rule. None matches everything; `times` None means always; `skip` lets that many matching requests through.
 
     `seconds` is the time of `hang`, `accept_then_hang` (None: behaviour.hang_s) and `slow` (None: 1 s).
-    `code`, `message`, `reason` belong to `error`: any modelled exception of the service.
+    `code`, `message`, `reason` belong to `error`: any modelled exception of the service, or a code of Meta's.
     """
 
     id: str
@@ -120,8 +120,8 @@ def _checked(wish: dict[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {"fault": wish["fault"]}
     for name in ("service", "operation", "to", "code", "message", "reason"):
         checked[name] = _text(name, wish.get(name))
-    if checked["service"] not in (None, *SERVICES):
-        raise ControlError("service", f"must be one of {', '.join(SERVICES)}, * or null")
+    if checked["service"] not in (None, *SERVICES, GRAPH):
+        raise ControlError("service", f"must be one of {', '.join((*SERVICES, GRAPH))}, * or null")
     if checked["fault"] == "error" and not checked["code"]:
         raise ControlError("code", "is required for the fault error, such as AccessDeniedException")
     checked["times"] = _count("times", wish.get("times"))

@@ -1,4 +1,4 @@
-"""Events to SNS, in batches of ten, with retries: the carriers' side of "at least once"."""
+"""Events to SNS, in batches of ten, or to a webhook one by one, with retries: the carriers' side of "at least once"."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from libs.simulator.aws import session
 from libs.simulator.forms import encode_body
+from libs.simulator.webhooks import Webhooks, is_webhook
 
 log = structlog.get_logger("simulator.publisher")
 
@@ -41,6 +42,8 @@ class Publisher:
         self.published = 0
         self.dropped = 0
         self.feeders: dict[str, asyncio.Task[None]] = {}
+        self.webhooks = Webhooks()
+        self.secrets = self.webhooks.secrets
 
     @property
     def waiting(self) -> int:
@@ -48,7 +51,7 @@ class Publisher:
         return sum(map(len, self.queues.values())) + len(self.tasks) * BATCH
 
     def put(self, topic: str, message: str) -> None:
-        if self.endpoint is None:
+        if self.endpoint is None and not is_webhook(topic):
             self.dropped += 1
             return
         self.queues[topic].append(message)
@@ -99,6 +102,10 @@ class Publisher:
 
     async def _attempt(self, topic: str, batch: list[str]) -> list[str]:
         """One PublishBatch; returns what has to be tried again."""
+        if is_webhook(topic):
+            left = [message for message in batch if not await self.webhooks.post(topic, message)]
+            self.published += len(batch) - len(left)
+            return left
         entries = [{"Id": str(i), "Message": message} for i, message in enumerate(batch)]
         try:
             client = await self._client(topic)
@@ -148,3 +155,4 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         await self.stack.aclose()
+        await self.webhooks.close()

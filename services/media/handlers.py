@@ -13,8 +13,9 @@ from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
 from libs.messaging.words import Channel
 from services.media.admission import admit
+from services.media.gone import Gone
 from services.media.model import BUCKET, KEPT, WHATSAPP_INBOUND, MediaFile, inbound_id, safe_name, until
-from services.media.sources import Gone, bring
+from services.media.sources import bring
 
 log = structlog.get_logger()
 

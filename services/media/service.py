@@ -6,6 +6,7 @@ from libs.common.service import Bucket, Grant, Service, on
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
+from libs.messaging.providers.graph import needs_token
 from services.media import handlers, http
 from services.media.model import BUCKET, KEPT, MediaFile
 from services.media.sources import MAIL
@@ -25,5 +26,6 @@ service = Service(
         Bucket(BUCKET, days=KEPT.days),
         Bucket(MAIL, owner="inbound"),
         Grant(("social-messaging:GetWhatsAppMessageMedia",)),
+        needs_token("media"),
     ],
 )

@@ -16,6 +16,8 @@ from libs.common.files import TooBig
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.words import Channel
+from services.media.gone import Gone
+from services.media.meta import from_meta
 from services.media.model import BUCKET, MediaFile
 
 MAIL = "mail"
@@ -28,15 +30,6 @@ _GONE = {
     "InvalidParametersException": ("refused", "WhatsApp refused to hand it out."),
     "ValidationException": ("refused", "WhatsApp refused to hand it out."),
 }
-
-
-class Gone(Exception):
-    """It can never be had: ``reason`` is a word of MediaRejected."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
 
 
 async def bring(event: MessageReceived, file: File, row: MediaFile, ctx: Context) -> str:
@@ -59,6 +52,11 @@ def _in_our_bucket(url: str, ctx: Context) -> str:
 
 
 async def _from_whatsapp(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
+    by_meta = event.details.get("metaPhoneNumberId")
+    return await from_meta(by_meta, row, ctx) if isinstance(by_meta, str) else await _from_aws(event, row, ctx)
+
+
+async def _from_aws(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
     """AWS copies it into our bucket, under the prefix, its own id and an extension that it chooses (AWS End User Messaging
     Social, "Receiving media"); again however often it is asked."""
     client = await ctx.client("socialmessaging")
@@ -85,9 +83,10 @@ def _phone_number(event: MessageReceived, ctx: Context) -> str:
     told: Any = event.details.get("phoneNumberArn")
     if isinstance(told, str) and told:
         return told
-    if not ctx.settings.whatsapp_numbers:
+    of_aws = [number for number in ctx.settings.whatsapp_numbers if number not in ctx.settings.meta_numbers]
+    if not of_aws:
         raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
-    return ctx.settings.whatsapp_numbers[0]
+    return of_aws[0]
 
 
 async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> str:

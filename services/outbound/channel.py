@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from libs.common.context import Context
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
 from libs.messaging.words import Channel as Name
@@ -97,7 +98,7 @@ class Channel(Protocol):
     """One provider's translator, without state."""
 
     name: Name
-    #: The AWS service whose client ``send`` is given; that client sends a request at most once.
+    #: The AWS service whose client ``send`` is given (but see :class:`Reaches`); that client sends a request at most once.
     provider: str
 
     def render(self, message: Outgoing, account: Account) -> Request:
@@ -108,3 +109,18 @@ class Channel(Protocol):
 
     def units(self, request: Request) -> int:
         """How much of the sender's rate it takes: 1, or the parts of a text message."""
+
+
+@runtime_checkable
+class Reaches(Protocol):
+    """A channel some of whose senders are reached otherwise than through the AWS service ``provider``."""
+
+    async def reach(self, sender: str, ctx: Context) -> Any | None:
+        """The client that this sender's requests go by, with the operations of AWS's that ``send`` uses; None: AWS's own. It too
+        sends a request at most once."""
+
+
+async def client_of(channel: Channel, sender: str, ctx: Context) -> Any:
+    """The client for ``send`` (and for handing in files) from ``sender``."""
+    other = await channel.reach(sender, ctx) if isinstance(channel, Reaches) else None
+    return await ctx.client(channel.provider) if other is None else other

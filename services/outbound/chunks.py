@@ -28,7 +28,7 @@ from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
 from services.outbound import steps
-from services.outbound.channel import Request
+from services.outbound.channel import Request, client_of
 from services.outbound.chunk_ends import as_is, followed, queued, recorded, together
 from services.outbound.gate import Gate, Pass, Visit
 from services.outbound.jobs import word
@@ -217,7 +217,7 @@ class Chunks:
 
     async def _out(self, ready: list[_One], ctx: Context) -> list[Event]:
         """Claim, look once more, send, record."""
-        client = await ctx.client(self._pipeline.channel.provider)
+        client = await client_of(self._pipeline.channel, ready[0].sender, ctx)
         began = ctx.now
         said: list[Event] = []
         mine: list[tuple[_One, Delivery]] = []

@@ -23,7 +23,7 @@ from libs.messaging.file_copy import FileCopy
 from libs.messaging.media import ENDINGS, HEAD_BYTES, LIMITS, misfit, settle
 from libs.messaging.permission import BEHIND
 from libs.messaging.words import Channel as Name
-from services.outbound.channel import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected
+from services.outbound.channel import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
 
 #: News of a file may come after the message that has it, which is looked at again so often.
 NEWS = timedelta(seconds=2)
@@ -145,7 +145,7 @@ class _Files:
         known = await ctx.get(HandedFile, key)
         if known is not None:
             return known.provider_id
-        client = await ctx.client(self._channel.provider)
+        client = await client_of(self._channel, self._sender, ctx)
         outcome = await channel.hand_in(copy.bucket, copy.s3_key, self._sender, client)
         if isinstance(outcome, Rejected):
             detail = f"The provider did not take the file: {outcome.provider_code or outcome.code} {outcome.detail}"

@@ -1,4 +1,4 @@
-"""What became of a send, from the error that the AWS client raised: decided once, for every channel.
+"""What became of a send, from the error that the client raised, AWS's or :mod:`libs.common.rest`: decided once, for every channel.
 
 Three kinds matter. Nothing left us: NotSent. The provider read it and answered no: refused, and the channel's table of
 codes says what that means. Anything in between: Unknown, never guessed. Seen on aiobotocore 3.10 and botocore 1.44.
@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientConnectorError
+from aiohttp import ClientConnectorError, ConnectionTimeoutError
 from botocore import exceptions as boto
 
+from libs.common.rest import Answered, NoToken
 from libs.messaging.errors import ErrorCode
 from services.outbound.channel import Accepted, NotSent, Outcome, Rejected, Unknown
 
@@ -25,6 +26,9 @@ _BEFORE: tuple[tuple[type[Exception], str], ...] = (
     (boto.PartialCredentialsError, "no credentials"),
     (boto.CredentialRetrievalError, "no credentials"),
     (boto.NoRegionError, "no region is set"),
+    (NoToken, "no credentials"),
+    (ConnectionTimeoutError, "no connection in time"),
+    (ClientConnectorError, "no connection (refused, no TLS, or the name is not known)"),
 )
 #: AWS's words for "slower" (botocore's list of throttling codes, without LimitExceededException: that one is a hard limit).
 _THROTTLED = frozenset(
@@ -83,7 +87,9 @@ def by_code(
 
 
 def classify(error: Exception, verdict: Callable[[Refused], Rejected | NotSent]) -> Outcome:
-    """The outcome behind an error of the AWS client."""
+    """The outcome behind an error of the client."""
+    if isinstance(error, Answered):
+        return _judged(Refused(error.status, error.code, error.message), error.retry_after, verdict)
     if isinstance(error, boto.ClientError):
         return _answered(error, verdict)
     if isinstance(error, boto.ParamValidationError):
@@ -108,15 +114,23 @@ def _answered(error: Any, verdict: Callable[[Refused], Rejected | NotSent]) -> O
     metadata = error.response.get("ResponseMetadata", {})
     code, message = str(details.get("Code", "")), str(details.get("Message") or "")
     status = metadata.get("HTTPStatusCode", 0)
+    fields = tuple(str(each.get("Name")) for each in error.response.get("Fields") or () if isinstance(each, dict))
+    refused = Refused(status, code, message, str(error.response.get("Reason") or ""), fields)
+    return _judged(refused, metadata.get("HTTPHeaders", {}).get("retry-after"), verdict)
+
+
+def _judged(refused: Refused, retry_after: str | None, verdict: Callable[[Refused], Rejected | NotSent]) -> Outcome:
+    """The outcome of an answer that is no 2xx."""
+    status, code, said = refused.status, refused.code, f"{refused.code}: {refused.message}"
     if status == 429 or (code in _THROTTLED and 400 <= status < 500):
-        wait = _seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
-        return NotSent(f"{code}: {message}", wait, ErrorCode.THROTTLED, provider_code=code)
+        known = verdict(refused)
+        growth = known.growth if isinstance(known, NotSent) else 2.0
+        return NotSent(said, _seconds(retry_after), ErrorCode.THROTTLED, growth, code)
     if not 400 <= status < 500 or status == 408:
         return Unknown(f"HTTP {status} {code}".rstrip())
     if code in _AT_THE_DOOR:
-        return NotSent(f"{code}: {message}", provider_code=code)
-    fields = tuple(str(each.get("Name")) for each in error.response.get("Fields") or () if isinstance(each, dict))
-    return verdict(Refused(status, code, message, str(error.response.get("Reason") or ""), fields))
+        return NotSent(said, provider_code=code)
+    return verdict(refused)
 
 
 def _seconds(header: str | None) -> float | None:

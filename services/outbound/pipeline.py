@@ -31,7 +31,17 @@ from libs.messaging.permission import BEHIND, PERHAPS_BEHIND, Permission, Standi
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
 from services.outbound import steps
-from services.outbound.channel import Account, Channel, Invalid, NotSent, Outcome, Outgoing, Request, Unknown
+from services.outbound.channel import (
+    Account,
+    Channel,
+    Invalid,
+    NotSent,
+    Outcome,
+    Outgoing,
+    Request,
+    Unknown,
+    client_of,
+)
 from services.outbound.files import with_ready_files
 from services.outbound.gate import Gates, Pass, Visit
 from services.outbound.jobs import word
@@ -137,7 +147,7 @@ class Pipeline:
         async with gate.admit(visit, ctx) as leave:
             if ctx.settings.send_mode == "DRY_RUN":
                 return await write(row, steps.rehearsed(before, sender, ctx.now), ctx)
-            client = await ctx.client(self.channel.provider)
+            client = await client_of(self.channel, sender, ctx)
             claim = self.claim(before, event, sender, standing, leave.waited, ctx)
             # Nothing is sent before the claim, and nothing if it does not succeed.
             elsewhere = await take(row, claim, ctx)

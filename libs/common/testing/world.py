@@ -97,6 +97,7 @@ class World:
     ) -> None:
         for client in self._clients:
             await client.aclose()
+        await self.runtime.rest.close()
         await self.aws.__aexit__(None, None, None)
 
     def service(self, name: str) -> Service:

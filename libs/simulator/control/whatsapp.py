@@ -15,6 +15,7 @@ class WhatsAppControl:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         router.add_post("/control/inbound/whatsapp", route(self.message))
+        router.add_put("/control/meta/webhook", route(self.webhook))
         router.add_post("/control/preferences", route(self.preference))
         router.add_post("/control/templates/{name}/status", route(self.template_status))
         router.add_post("/control/templates/{name}/category", route(self.template_category))
@@ -23,6 +24,9 @@ class WhatsAppControl:
 
     async def message(self, request: web.Request) -> Answer:
         return self.inbound.message(Wish(await body_of(request)))
+
+    async def webhook(self, request: web.Request) -> Answer:
+        return self.inbound.webhook(Wish(await body_of(request)))
 
     async def preference(self, request: web.Request) -> Answer:
         return self.inbound.preference(Wish(await body_of(request)))

@@ -15,10 +15,7 @@ def envelope(
     account: Account, waba: Waba, number: Number | None, value: dict[str, Any], field: str, at: float, message_id: str
 ) -> str:
     """The SNS Message. `number` None for events of the whole business account; those carry `time`."""
-    entry: dict[str, Any] = {"id": waba.meta_id}
-    if field != "messages":
-        entry["time"] = int(at)
-    entry["changes"] = [{"value": value, "field": field}]
+    entry = _entry(waba, value, field, at)
     numbers = []
     if number is not None:
         arn = demo.phone_number_arn(number.id, account.region)
@@ -36,6 +33,20 @@ def envelope(
         },
         separators=(",", ":"),
     )
+
+
+def webhook(waba: Waba, value: dict[str, Any], field: str, at: float) -> str:
+    """The body of Meta's own webhook: the same entry without AWS around it (facts 2.14)."""
+    whole = {"object": "whatsapp_business_account", "entry": [_entry(waba, value, field, at)]}
+    return json.dumps(whole, separators=(",", ":"))
+
+
+def _entry(waba: Waba, value: dict[str, Any], field: str, at: float) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": waba.meta_id}
+    if field != "messages":
+        entry["time"] = int(at)
+    entry["changes"] = [{"value": value, "field": field}]
+    return entry
 
 
 def base_value(number: Number) -> dict[str, Any]:

@@ -76,13 +76,29 @@ class Inbound:
         value["messages"] = [item]
         self.account.heard(number, digits, now)
         message_id = self.core.noise.uuid()
+        direct = wish.flag("direct", False)
         text = events.envelope(self.account, waba, number, value, "messages", now, message_id)
+        places = waba.topics
+        if direct:
+            text, places = events.webhook(waba, value, "messages", now), [waba.webhook] if waba.webhook else []
         times = wish.count("times", 1, 1000)
         wish.done()
         for _ in range(times):
-            self.core.emitter.now(waba.topics, text)
+            self.core.emitter.now(places, text)
         media = content.get("id") if isinstance(content, dict) and kind in DEFAULT_MIME else None
-        return {"wamid": wamid, "messageId": message_id, "mediaId": media, "published": times * len(waba.topics)}
+        return {"wamid": wamid, "messageId": message_id, "mediaId": media, "published": times * len(places)}
+
+    def webhook(self, wish: Wish) -> dict[str, Any]:
+        """Where Meta sends what happens to numbers that are connected there, signed with the app's `secret`; no `url`: nowhere."""
+        url, secret = wish.text("url"), wish.text("secret") or ""
+        wish.done()
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ControlError("url", "must be an http or https URL")
+        if url is not None:
+            self.core.publisher.secrets[url] = secret
+        for waba in self.account.wabas.values():
+            waba.webhook = url
+        return {"url": url}
 
     def _item(self, wish: Wish, digits: str, number: Number, wamid: str, now: float, hide: bool) -> dict[str, Any]:
         item: dict[str, Any] = {} if hide else {"from": digits}

@@ -65,6 +65,8 @@ class Waba:
     templates: dict[tuple[str, str], Template] = field(default_factory=dict)
     destinations: list[dict[str, str]] = field(default_factory=list)
     state: str = "OK"
+    webhook: str | None = None
+    """Where Meta itself sends the events of numbers that are connected there."""
 
     @property
     def topics(self) -> list[str]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from libs.simulator import magic
+from libs.simulator.behaviour import GRAPH
 from libs.simulator.core import Addressee, Core
 from libs.simulator.errors import ProviderError
 from libs.simulator.fates import Dice, Step, timeline
@@ -23,6 +24,21 @@ PAIR_RATE, PAIR_BURST = 1 / 6, 45
 """One message per 6 s and pair, a burst of 45 borrows from the future (facts 2.5)."""
 
 MetaError = dict[str, Any]
+REFUSED_BY_META = frozenset({130429, 131056})
+"""Rates, which Meta's own API refuses at once; behind AWS they are a `failed` status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a number is connected: names in the ledger, and whether Meta is asked without AWS between."""
+
+    service: str
+    operation: str
+    direct: bool = False
+
+
+BY_AWS = Way(SERVICE, "SendWhatsAppMessage")
+DIRECT = Way(GRAPH, "messages", direct=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,14 @@ class Sent:
     category: str
     callback_data: str | None
     error: MetaError | None
+    way: Way
+
+    @property
+    def places(self) -> list[str]:
+        """Where its events go."""
+        if self.way.direct:
+            return [self.waba.webhook] if self.waba.webhook else []
+        return self.waba.topics
 
 
 class Sender:
@@ -59,20 +83,25 @@ class Sender:
         waba, number = self.account.number(params["originationPhoneNumberId"])
         if not re.fullmatch(r"v\d{1,2}\.\d", params["metaApiVersion"]):
             raise ProviderError("InvalidParametersException", "metaApiVersion must have the form v23.0")
-        body = bodies.check(params["body"])
+        return {"messageId": self.accept(waba, number, params["body"], BY_AWS)}
+
+    def accept(self, waba: Waba, number: Number, message: dict[str, Any], way: Way) -> str:
+        """The id that the sender is answered; refuses with ProviderError."""
+        body = bodies.check(message)
         if body.kind == "mark_read":
-            return self._mark_read(number, body)
+            return self._mark_read(number, body, way)
         digits = self._digits(body)
         template, error = self._template(waba, body)
-        if error is not None and self.core.behaviour.sync_template_errors:
-            details = error["error_data"]["details"]
-            raise ProviderError("InvalidParametersException", f"(#{error['code']}) {error['title']}: {details}")
+        if error is not None and (way.direct or self.core.behaviour.sync_template_errors):
+            raise _at_once(error)
         dice = self.core.dice(SERVICE, body.callback_data, "+" + digits)
         fate = magic.fate_of("+" + digits)
         error = error or self._misfortune(waba, number, body, digits, template, fate)
-        sent = self._accept(waba, number, body, digits, template, error, dice)
+        if error is not None and way.direct and error["code"] in REFUSED_BY_META:
+            raise _at_once(error)
+        sent = self._accept(waba, number, body, digits, template, error, dice, way)
         self._plan(sent, fate, dice)
-        return {"messageId": sent.api_id}
+        return sent.api_id
 
     def _digits(self, body: bodies.Body) -> str:
         if body.to is not None:
@@ -80,16 +109,16 @@ class Sender:
         # A user id nobody has introduced yet stays its own address: the message will be undeliverable.
         return self.account.by_user_id.get(str(body.recipient), str(body.recipient))
 
-    def _mark_read(self, number: Number, body: bodies.Body) -> dict[str, Any]:
+    def _mark_read(self, number: Number, body: bodies.Body, way: Way) -> str:
         now = self.core.clock.now()
         dice = self.core.dice(SERVICE, None, body.json["message_id"])
         api_id = dice.uuid()
         self.core.ledger.record(
-            at=now, service=SERVICE, operation="SendWhatsAppMessage", message_id=None, provider_id=api_id,
+            at=now, service=way.service, operation=way.operation, message_id=None, provider_id=api_id,
             wamid=body.json["message_id"], to=body.json["message_id"], sender=number.e164, kind="mark_read",
             payload=body.json,
         )  # fmt: skip
-        return {"messageId": api_id}
+        return api_id
 
     def _template(self, waba: Waba, body: bodies.Body) -> tuple[Template | None, MetaError | None]:
         if body.kind != "template":
@@ -170,6 +199,7 @@ class Sender:
         template: Template | None,
         error: MetaError | None,
         dice: Dice,
+        way: Way,
     ) -> Sent:
         api_id = dice.uuid()
         # Like the real ones: base64 of length-prefixed fields with the number and a random part.
@@ -181,13 +211,15 @@ class Sender:
             + bytes.fromhex(dice.hex(18))
         )
         wamid = "wamid." + base64.b64encode(token).decode()
+        if way.direct:
+            api_id = wamid
         category = template.category.lower() if template is not None else "service"
         self.core.ledger.record(
-            at=self.core.clock.now(), service=SERVICE, operation="SendWhatsAppMessage",
+            at=self.core.clock.now(), service=way.service, operation=way.operation,
             message_id=body.callback_data, provider_id=api_id, wamid=wamid,
             to="+" + digits if digits.isdigit() else digits, sender=number.e164, kind=body.kind, payload=body.json,
         )  # fmt: skip
-        return Sent(waba, number, digits, api_id, wamid, category, body.callback_data, error)
+        return Sent(waba, number, digits, api_id, wamid, category, body.callback_data, error, way)
 
     def _plan(self, sent: Sent, fate: str, dice: Dice) -> None:
         read, failed = dice.chance(self.core.behaviour.read_share), dice.chance(self.core.behaviour.fail_share)
@@ -199,7 +231,7 @@ class Sender:
             names = _STATUSES.get(fate, ["sent", "delivered", "read"] if read else ["sent", "delivered"])
         names = self.core.outcomes.get((SERVICE, "+" + sent.digits), names)
         for step in timeline(self.core.behaviour, dice, names, self.core.clock.now(), fate):
-            self.core.emitter.at(step.due, sent.waba.topics, partial(self._status, sent, step))
+            self.core.emitter.at(step.due, sent.places, partial(self._status, sent, step))
 
     def _status(self, sent: Sent, step: Step) -> str:
         behaviour = self.core.behaviour
@@ -210,8 +242,15 @@ class Sender:
             category=sent.category, callback_data=sent.callback_data if behaviour.echo_callback_data else None,
             error=error if status == "failed" else None,
         )  # fmt: skip
+        if sent.way.direct:
+            return events.webhook(sent.waba, value, "messages", step.happens)
         message_id = sent.api_id if behaviour.envelope_message_id == "api" else self.core.noise.uuid()
         return events.envelope(self.account, sent.waba, sent.number, value, "messages", step.happens, message_id)
+
+
+def _at_once(error: MetaError) -> ProviderError:
+    details = error["error_data"]["details"]
+    return ProviderError("InvalidParametersException", f"(#{error['code']}) {error['title']}: {details}")
 
 
 _STATUSES: dict[str, list[str]] = {

@@ -69,10 +69,11 @@ class SocialMessaging:
         )
 
     def reset(self, everything: bool) -> None:
-        kept = {waba.id: waba.destinations for waba in self.account.wabas.values()}
+        kept = {} if everything else self.account.wabas
         self.account.reset()
         for waba in self.account.wabas.values():
-            waba.destinations = [] if everything else kept.get(waba.id, [])
+            if waba.id in kept:
+                waba.destinations, waba.webhook = kept[waba.id].destinations, kept[waba.id].webhook
 
     async def get_account(self, params: dict[str, Any]) -> dict[str, Any]:
         waba = self.account.waba(params["id"])

@@ -65,7 +65,7 @@ def parse(feed: str) -> Keyed:
         raise Malformed("message.whatsAppWebhookEntry: missing")
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
     said_at = optional(envelope, "message_timestamp") or ""
-    aws = _Around(optional(envelope, "messageId"), _arns(envelope), unknown(envelope, WHATSAPP_ENVELOPE))
+    aws = _Around(optional(envelope, "messageId"), _arns(envelope), strange=unknown(envelope, WHATSAPP_ENVELOPE))
     return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, aws)
 
 
@@ -74,16 +74,17 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Around())]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Around(direct=True))]
 
 
 @dataclass(frozen=True)
 class _Around:
-    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids. And
-    what nobody knows, there and in the entry around its messages and statuses."""
+    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids; whether it
+    came ``direct`` from Meta. And what nobody knows, there and in the entry around its messages and statuses."""
 
     id: str | None = None
     arns: Mapping[str, str] = field(default_factory=dict)
+    direct: bool = False
     strange: Json = field(default_factory=dict)
 
 
@@ -137,10 +138,8 @@ def _message(message: Json, value: Json, aws: _Around) -> tuple[str, Event]:
     content = content_of(message, kind)
     strange = unknown(message, of_whatsapp_message(kind), "messages")
     details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.strange | strange)
-    arn = aws.arns.get(optional(an_object(value, "metadata", "value"), "phone_number_id") or "")
-    if arn and isinstance(content, Media):
-        # Its file is to be had from AWS by the number that it was sent to.
-        details["phoneNumberArn"] = arn
+    if isinstance(content, Media):
+        details |= _told_of_number(value, aws)
     received = MessageReceived(
         message_id=derived_id(Channel.WHATSAPP, provider_id),
         channel=Channel.WHATSAPP,
@@ -161,6 +160,15 @@ def _rest(source: Json, read: Collection[str], where: str, strange: Json) -> Jso
     """What is known and not read, and beside it what is not known."""
     kept = {name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in strange}
     return kept | beside(strange)
+
+
+def _told_of_number(value: Json, aws: _Around) -> Json:
+    """Where the file of a message is to be had: from AWS, by its name of the number that it was sent to, or from Meta itself."""
+    number = optional(an_object(value, "metadata", "value"), "phone_number_id") or ""
+    if aws.direct:
+        return {"metaPhoneNumberId": number}
+    arn = aws.arns.get(number)
+    return {"phoneNumberArn": arn} if arn else {}
 
 
 def _receipt(status: Json, also: tuple[str, ...], strange: Json, where: str = "statuses") -> tuple[str, Event]:

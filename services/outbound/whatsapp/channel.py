@@ -1,4 +1,4 @@
-"""WhatsApp: our content as Meta's message JSON, sent by ``SendWhatsAppMessage``.
+"""WhatsApp: our content as Meta's message JSON, sent by ``SendWhatsAppMessage``, or by Meta's own API for numbers connected there.
 
 Shapes and limits: Meta, "WhatsApp Cloud API, Messages" and "Interactive messages" (2026); AWS End User Messaging Social
 API reference (2024-01-01). AWS wants ``to`` in E.164 with its plus.
@@ -10,6 +10,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from libs.common.context import Context
 from libs.messaging.checks import BUSINESS_SCOPED_ID
 from libs.messaging.content import (
     Contacts,
@@ -23,15 +24,15 @@ from libs.messaging.content import (
     Text,
 )
 from libs.messaging.errors import ErrorCode
+from libs.messaging.providers.graph import VERSION
 from libs.messaging.words import Channel as Name
 from libs.messaging.words import MessageClass
 from services.outbound.channel import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.outcomes import outcome_of
 from services.outbound.whatsapp.codes import verdict
 from services.outbound.whatsapp.interactive import interactive
+from services.outbound.whatsapp.meta import client_of
 
-#: The Graph API version that AWS passes on to Meta.
-META_API_VERSION = "v23.0"
 LONGEST_TEXT = 4096
 LONGEST_MESSAGE = 2_048_000
 #: Audio and stickers have no caption.
@@ -56,7 +57,7 @@ class WhatsApp:
         return {
             "originationPhoneNumberId": account.sender,
             "message": body,
-            "metaApiVersion": account.options.get("meta_api_version", META_API_VERSION),
+            "metaApiVersion": account.options.get("meta_api_version", VERSION),
         }
 
     async def send(self, request: Request, client: Any) -> Outcome:
@@ -68,6 +69,10 @@ class WhatsApp:
             originationPhoneNumberId=sender, sourceS3File={"bucketName": bucket, "key": key}
         )
         return await outcome_of(call, "mediaId", verdict)
+
+    async def reach(self, sender: str, ctx: Context) -> Any | None:
+        """Meta itself for the numbers in the setting ``meta_numbers``."""
+        return await client_of(sender, ctx)
 
     def units(self, request: Request) -> int:
         return 1

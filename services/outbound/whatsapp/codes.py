@@ -1,5 +1,6 @@
-"""What a refusal of SendWhatsAppMessage means. Meta's codes are in :mod:`libs.messaging.providers.whatsapp`; here are
-AWS's own exceptions (model 2024-01-01). Where Meta's number is in the message, as ``(#131056)``, it decides."""
+"""What a refusal of a WhatsApp message means. Meta's codes are in :mod:`libs.messaging.providers.whatsapp`; here are
+AWS's own exceptions (model 2024-01-01). Where Meta's number is the code (Meta's own API) or in the
+message, as ``(#131056)``, it decides."""
 
 from __future__ import annotations
 
@@ -28,11 +29,18 @@ _PAIR_GROWTH = 4.0
 
 def verdict(refused: Refused) -> Rejected | NotSent:
     """The outcome of a 4xx."""
-    found = _META.search(refused.message)
-    if found:
-        number = int(found.group(1))
-        growth = _PAIR_GROWTH if number == PAIR_RATE else 2.0
-        return by_code(refused, error_code(number), found.group(1), growth)
+    number = _number(refused)
+    if number is not None:
+        growth = _PAIR_GROWTH if int(number) == PAIR_RATE else 2.0
+        return by_code(refused, error_code(number), number, growth)
     if refused.code == "InvalidParametersException" and _RECIPIENT.search(refused.message):
         return by_code(refused, ErrorCode.INVALID_RECIPIENT)
     return by_code(refused, _AWS.get(refused.code, ErrorCode.UNKNOWN))
+
+
+def _number(refused: Refused) -> str | None:
+    """Meta's, if it is told. botocore makes the HTTP status the code where it finds none."""
+    if refused.code.isdecimal() and refused.code != str(refused.status):
+        return refused.code
+    found = _META.search(refused.message)
+    return found.group(1) if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.common.service import Grant
+from libs.messaging.providers.graph import OWNER, needs_token
 from services.outbound.family import sender
 from services.outbound.portfolios import Portfolios
 from services.outbound.rates import Limits
@@ -15,7 +16,10 @@ LIMITS = Limits(per_second=80, pair_seconds=6, pair_burst=10)
 service = sender(
     WhatsApp(),
     LIMITS,
-    needs=[Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia"))],
+    needs=[
+        Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia")),
+        needs_token(OWNER),
+    ],
     senders=lambda settings: settings.whatsapp_numbers,
     portfolios=Portfolios(),
 )

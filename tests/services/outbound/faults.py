@@ -11,13 +11,16 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-#: WhatsApp's spelling and that of the other services; a client reads the one of its model.
-GOOD = b'{"messageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01","MessageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01"}'
+#: WhatsApp's spelling, that of the other services, and Meta's own; a client reads the one that it knows.
+GOOD = (
+    b'{"messageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01","MessageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01",'
+    b'"messages":[{"id":"wamid.SAMPLEOUTBOUND0000000000000000000001"}]}'
+)
 
 
 class FaultServer:
     """``fault``: ok, reset_before, reset_after, hang, half_body, bad_json, no_id, or an HTTP status with an error's name
-    (``429 ThrottledRequestException``)."""
+    (``429 ThrottledRequestException``) or with Meta's number (``429 130429``); without either it has no words."""
 
     def __init__(self, fault: str = "ok") -> None:
         self.fault = fault
@@ -42,7 +45,10 @@ class FaultServer:
             status = int(head)
             # A server's error may come after the message was taken; a refusal never does.
             self.accepted += status >= 500
-            writer.write(_http(status, json.dumps({"message": "Simulated", "__type": name}).encode(), name))
+            said: dict[str, object] = {"message": "Simulated", "__type": name}
+            if name.isdecimal():
+                said = {"error": {"message": "Simulated", "type": "OAuthException", "code": int(name)}}
+            writer.write(_http(status, json.dumps(said).encode(), name))
         else:
             self.accepted += 1
             if self.fault == "reset_after":

@@ -16,6 +16,10 @@ from services.outbound.channel import Account, Channel, Invalid, Outgoing
 
 FOLDER = Path(__file__).parents[3] / "services" / "outbound"
 CHANNELS = sorted(folder.parent.name for folder in FOLDER.glob("*/channel.py"))
+#: WhatsApp for a number that is connected at Meta itself: the same channel, another client.
+META = "whatsapp at Meta"
+#: Whoever sits the exams: every channel by AWS, and that one.
+WAYS = [*CHANNELS, META]
 CASES = [
     pytest.param(channel, case, id=f"{channel}: {case['name']}")
     for channel in CHANNELS
@@ -34,6 +38,11 @@ def channel_of(name: str) -> Channel:
     ]  # fmt: skip
     assert len(found) == 1
     return found[0]()  # type: ignore[no-any-return]
+
+
+def channel_name(way: str) -> str:
+    """The folder of one of ``WAYS``."""
+    return way.partition(" ")[0]
 
 
 def outgoing(message: dict[str, Any]) -> Outgoing:

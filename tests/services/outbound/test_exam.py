@@ -27,12 +27,13 @@ from libs.common.testing.world import World
 from libs.common.topology import topology
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.providers.graph import OWNER, TOKEN
 from libs.messaging.words import RANK, Channel, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
 from tests.services.outbound.kit import CONTACT, message, permission
-from tests.services.outbound.test_cases import CHANNELS, FOLDER, outgoing
+from tests.services.outbound.test_cases import CHANNELS, FOLDER, META, WAYS, channel_name, outgoing
 
 FAULTS = ["accept_then_reset", "accept_then_500", "accept_then_503", "accept_then_hang", "half_body", "bad_json"]
 SERVICES = {service.name: service for service in discover()}
@@ -61,35 +62,47 @@ async def told(simulator: Simulator) -> Settings:
     return read({**known, "WECARE_STAGE": "test", "WECARE_SEND_MODE": "LIVE"})
 
 
+def by_way(way: str, simulator: Simulator, settings: Settings) -> Settings:
+    """The settings under which the messages of a channel go that way."""
+    if way != META:
+        return settings
+    only = {"whatsapp_phone_number_ids": "", "meta_numbers": (demo.META_PHONE_NUMBER_ID,)}
+    return settings.model_copy(update={**only, "meta_graph_url": simulator.url})
+
+
 @asynccontextmanager
 async def world_of(
-    name: str, simulator: Simulator, settings: Settings, times: int = 1, more: tuple[str, ...] = ()
+    way: str, simulator: Simulator, settings: Settings, times: int = 1, more: tuple[str, ...] = ()
 ) -> AsyncIterator[World]:
     keys = {"AWS_REGION": demo.REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": SECRET}
-    services = [SERVICES[f"outbound-{name}"], *(SERVICES[each] for each in more)]
+    settings = by_way(way, simulator, settings)
+    services = [SERVICES[f"outbound-{channel_name(way)}"], *(SERVICES[each] for each in more)]
     async with (
         Aws(environment={**keys, "AWS_ENDPOINT_URL": simulator.url}) as aws,
         World(services, settings=settings, aws=aws, times=times) as running,
     ):
+        running.secrets.values[f"wecare-test/{OWNER}/{TOKEN}"] = SECRET
         yield running
 
 
-def good_case(name: str) -> tuple[str, Any]:
+def good_case(way: str) -> tuple[str, Any]:
     """Recipient and content of the channel's first good case."""
+    name = channel_name(way)
     cases = [case for path in sorted((FOLDER / name / "cases").glob("*.json")) for case in json.loads(path.read_text())]
     found = outgoing(next(case for case in cases if "expect" in case)["message"])
     return found.to, found.content
 
 
 async def told_of_contact(world: World, name: str) -> None:
-    await world.hear(permission(world.clock.now(), channel=Channel(name), address=good_case(name)[0]))
+    await world.hear(permission(world.clock.now(), channel=Channel(channel_name(name)), address=good_case(name)[0]))
 
 
 async def asked(world: World, name: str, message_class: MessageClass) -> None:
     """The message ``m1`` is queued; a second time nothing new."""
     _, content = good_case(name)
     now = world.clock.now()
-    await world.hear(message(now, message_class=message_class, channel=Channel(name), content=content), key="m1")
+    channel = Channel(channel_name(name))
+    await world.hear(message(now, message_class=message_class, channel=channel, content=content), key="m1")
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +110,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "READ_SECONDS", 0.3)
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", WAYS)
 async def test_what_is_sent_is_accepted_once_under_our_id(simulator: Simulator, told: Settings, name: str) -> None:
     async with world_of(name, simulator, told, times=2) as world:
         await told_of_contact(world, name)
@@ -108,7 +121,7 @@ async def test_what_is_sent_is_accepted_once_under_our_id(simulator: Simulator, 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", WAYS)
 async def test_a_send_whose_answer_is_lost_is_one_acceptance(
     simulator: Simulator, told: Settings, name: str, fault: str
 ) -> None:
@@ -119,7 +132,7 @@ async def test_a_send_whose_answer_is_lost_is_one_acceptance(
         for _ in range(3):
             await asked(world, name, MessageClass.BULK)
             await world.advance(40)
-            await world.tick(f"outbound-{name}")
+            await world.tick(f"outbound-{channel_name(name)}")
         assert len(simulator.core.ledger.by_id["m1"]) == 1
         assert {said.status for said in world.said(DeliveryChanged)} == {Status.UNCERTAIN}
 
@@ -173,7 +186,7 @@ async def test_receipts_early_doubled_shuffled_and_lost_end_at_the_truth(
 
 
 @pytest.mark.parametrize("fault", ["ok", "accept_then_500", "accept_then_hang", "throttle_429", "invalid_number"])
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", WAYS)
 async def test_no_secret_address_or_word_of_a_message_is_logged(
     simulator: Simulator, told: Settings, name: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,7 +199,7 @@ async def test_no_secret_address_or_word_of_a_message_is_logged(
             await told_of_contact(world, name)
             await asked(world, name, MessageClass.TRANSACTIONAL)
             await world.advance(40, step=5)
-            await world.tick(f"outbound-{name}")
+            await world.tick(f"outbound-{channel_name(name)}")
     logged = json.dumps(lines, default=str) + caplog.text
     assert "send" in {line["event"] for line in lines}, "nothing was logged, so nothing was looked at"
     to, content = good_case(name)

@@ -14,12 +14,16 @@ from botocore import exceptions as boto
 
 from libs.common import aws as door
 from libs.common.aws import Aws
+from libs.common.rest import Answered, Rest
+from libs.common.testing.files import MemoryFiles
 from libs.messaging.errors import ErrorCode
+from libs.messaging.providers.graph import Graph
 from services.outbound.channel import Accepted, Account, NotSent, Outcome, Rejected, Unknown
 from services.outbound.outcomes import Refused, classify
 from services.outbound.whatsapp.codes import verdict
+from services.outbound.whatsapp.meta import MetaClient
 from tests.services.outbound.faults import fault_server, free_port, full_listener
-from tests.services.outbound.test_cases import CHANNELS, FOLDER, channel_of, outgoing
+from tests.services.outbound.test_cases import FOLDER, META, WAYS, channel_name, channel_of, outgoing
 
 #: What happens on the wire, and what it must be called. Provider's words are those of socialmessaging; every AWS service
 #: answers 429 and 4xx alike.
@@ -48,7 +52,41 @@ MORE: dict[str, type[Outcome]] = {
     "408 RequestTimeout": Unknown,
     "301 Moved": Unknown,
 }
-EXAM = [pytest.param(name, fault, id=f"{name} {fault}") for name in CHANNELS for fault in {**TABLE, **MORE}]
+#: The same answers in Meta's own words. An expired token is no message's fault, but it does not mend itself either.
+META_SAYS = {
+    "429 ThrottledRequestException": "429 130429",
+    "400 ValidationException": "400 100",
+    "500 InternalServiceException": "500 131000",
+    "502 DependencyException": "502 2",
+    "403 AccessDeniedException": "403 10",
+    "404 ResourceNotFoundException": "404 33",
+    "403 ExpiredTokenException": "",
+    "408 RequestTimeout": "408 1",
+    "301 Moved": "301 1",
+}
+META_ONLY: dict[str, type[Outcome]] = {
+    "401 190": Rejected,
+    "400 131056": NotSent,
+    "400 4": NotSent,
+    "400 80007": NotSent,
+    "400 130429": NotSent,
+    "400 131026": Rejected,
+    "400 ": Rejected,
+    "no_token": NotSent,
+}
+
+
+def table(way: str) -> dict[str, type[Outcome]]:
+    """What happens on the wire of a way, and what it must be called."""
+    by_aws = {**TABLE, **MORE}
+    if way != META:
+        return by_aws
+    return {
+        META_SAYS.get(fault, fault): outcome for fault, outcome in by_aws.items() if META_SAYS.get(fault, fault)
+    } | META_ONLY
+
+
+EXAM = [pytest.param(way, fault, id=f"{way}: {fault}") for way in WAYS for fault in table(way)]
 
 
 @asynccontextmanager
@@ -66,15 +104,27 @@ async def place(fault: str) -> AsyncIterator[tuple[str, Any]]:
             yield server.url.replace("http:", "https:") if fault == "tls" else server.url, server
 
 
-def request_of(name: str) -> dict[str, Any]:
+def request_of(way: str) -> dict[str, Any]:
     """A good request of the channel: that of its first good case."""
+    name = channel_name(way)
     cases = [case for path in sorted((FOLDER / name / "cases").glob("*.json")) for case in json.loads(path.read_text())]
     good = next(case for case in cases if "expect" in case)
     account = Account(good.get("sender", "sender-1"), good.get("options", {}))
     return channel_of(name).render(outgoing(good["message"]), account)
 
 
-async def send(name: str, url: str) -> Outcome:
+async def send_by_meta(url: str, token: str) -> Outcome:
+    rest = Rest()
+    try:
+        client = MetaClient(Graph(rest, url, token), MemoryFiles())
+        return await channel_of("whatsapp").send(request_of(META), client)
+    finally:
+        await rest.close()
+
+
+async def send(name: str, url: str, fault: str = "") -> Outcome:
+    if name == META:
+        return await send_by_meta(url, "" if fault == "no_token" else "marked-token")
     keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     async with Aws(environment={**keys, "AWS_ENDPOINT_URL": url}) as aws:
         channel = channel_of(name)
@@ -86,15 +136,18 @@ async def test_fault(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(door, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(door, "READ_SECONDS", 0.5)
     async with place(fault) as (url, server):
-        outcome = await send(name, url)
-        assert type(outcome) is {**TABLE, **MORE}[fault], outcome
+        outcome = await send(name, url, fault)
+        assert type(outcome) is table(name)[fault], outcome
         if server is not None:
             assert server.accepted <= 1, "one send, one request"
             if server.accepted:
                 assert isinstance(outcome, Accepted | Unknown), "what was taken is never called refused or not sent"
         if fault.startswith("429"):
-            assert outcome == NotSent("ThrottledRequestException: Simulated", 7.0, ErrorCode.THROTTLED,
-                                      provider_code="ThrottledRequestException")  # fmt: skip
+            code = fault.partition(" ")[2]
+            assert outcome == NotSent(f"{code}: Simulated", 7.0, ErrorCode.THROTTLED, provider_code=code)
+        if fault == "no_token":
+            assert server is not None
+            assert server.accepted == 0
 
 
 def test_the_table_has_fourteen_faults() -> None:
@@ -130,3 +183,25 @@ def test_what_nobody_foresaw_is_unknown(error: Exception) -> None:
 
 def test_no_credentials_is_not_sent() -> None:
     assert isinstance(classify(boto.NoCredentialsError(), verdict), NotSent)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (400, "131056", (NotSent, "throttled", 4.0)),
+        (429, "131056", (NotSent, "throttled", 4.0)),
+        (429, "130429", (NotSent, "throttled", 2.0)),
+        (400, "80007", (NotSent, "throttled", 2.0)),
+        (401, "190", (Rejected, "misconfigured", None)),
+        (400, "33", (Rejected, "misconfigured", None)),
+        (400, "100", (Rejected, "invalid_content", None)),
+        (400, "NoErrorBody", (Rejected, "unknown", None)),
+    ],
+)
+def test_metas_own_answers_mean_what_they_mean_through_aws(
+    status: int, code: str, outcome: tuple[type, str, float | None]
+) -> None:
+    found = classify(Answered(status, code, "Simulated"), verdict)
+    assert isinstance(found, NotSent | Rejected)
+    assert (type(found), found.code, getattr(found, "growth", None)) == outcome
+    assert found.provider_code == code

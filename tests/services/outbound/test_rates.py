@@ -69,7 +69,7 @@ class Slow(MemoryStore):
 def context(clock: object, store: MemoryStore | None = None) -> Context:
     service = Service("outbound-whatsapp", owns=[RateLimitTracker])
     store = store or MemoryStore({"wecare-test-outbound-whatsapp-rates": RateLimitTracker.TABLE})
-    return Context(service, Settings(stage="test"), store, clock, None, None, None, None)  # type: ignore[arg-type]
+    return Context(service, Settings(stage="test"), store, clock, None, None, None, None, None)  # type: ignore[arg-type]
 
 
 def busiest(moments: list[float], width: float = 1.0) -> int:

@@ -1,0 +1,26 @@
+"""Introduces a local stack and Meta's own API to each other, which the simulator plays too for the numbers of the linked account."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from libs.common.topology import Names, Topology
+
+
+def provision(topology: Topology, client: Callable[[str], Any], api_url: str) -> dict[str, str]:
+    """Have Meta call our webhook at `api_url`, if a service hears it, with the app's secret that we keep.
+
+    Returns the variables that say which numbers may send that way, under Meta's ids, and where its API is.
+    """
+    social, numbers = client("socialmessaging"), []
+    for linked in social.list_linked_whatsapp_business_accounts()["linkedAccounts"]:
+        numbers += social.get_linked_whatsapp_business_account(id=linked["id"])["account"]["phoneNumbers"]
+    simulator = social.meta.endpoint_url
+    name = Names(topology.prefix).secret("inbound", "meta-app-secret")
+    if name in topology.secrets:
+        secret = client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+        hook = {"url": f"{api_url}/webhooks/meta", "secret": secret}
+        httpx.put(f"{simulator}/control/meta/webhook", json=hook, trust_env=False).raise_for_status()
+    known = ",".join(number["metaPhoneNumberId"] for number in numbers)
+    return {"WECARE_META_NUMBERS": known, "WECARE_META_GRAPH_URL": simulator}

@@ -1,0 +1,121 @@
+"""The one door to providers' APIs outside AWS: HTTPS with a bearer token, each request made at most once.
+
+Connections are pooled and live as long as the runtime. No redirects, no cookies, no proxy, no retries (aiohttp repeats only
+idempotent methods, and only on a connection that turned out to be closed). Times are those of the door to AWS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from libs.common import aws
+
+#: An answer in JSON is short.
+MOST_JSON = 1024 * 1024
+#: The wait for a byte of an answer where a whole file goes one way or the other.
+FILE_SECONDS = 30
+#: Whole files are held in memory, so few at a time.
+FILES_AT_ONCE = 2
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class NoToken(Exception):
+    """There is no token that could be sent."""
+
+
+class TooLong(Exception):
+    """The answer is longer than the asker allows."""
+
+
+class Answered(Exception):
+    """The provider answered, and with no 2xx. ``code`` and ``message`` are its own words, where it has some; ``retry_after`` is
+    its header as it came."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after: str | None = None) -> None:
+        super().__init__(f"HTTP {status} {code}".rstrip())
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``headers`` by any spelling of their names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Raises ValueError."""
+        return json.loads(self.body)
+
+
+class Rest:
+    """The pool: so many ``connections`` in all; who finds none free waits its turn. ``files`` is held while a whole file is in
+    memory."""
+
+    def __init__(self, connections: int = 100) -> None:
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+        self.files = asyncio.Semaphore(FILES_AT_ONCE)
+
+    async def ask(
+        self,
+        method: str,
+        url: str | URL,
+        token: str,
+        *,
+        body: bytes | aiohttp.FormData | None = None,
+        most: int = MOST_JSON,
+        seconds: float | None = None,
+    ) -> Answer:
+        """One request; ``body`` as bytes is JSON. ``seconds`` is the wait for the next byte. Raises NoToken before anything is
+        sent, TooLong, and what aiohttp raises."""
+        if not _TOKEN.fullmatch(token):
+            raise NoToken
+        headers = {"Authorization": f"Bearer {token}"}
+        if isinstance(body, bytes):
+            headers["Content-Type"] = "application/json"
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=aws.CONNECT_SECONDS, sock_read=aws.READ_SECONDS if seconds is None else seconds
+        )
+        async with self._open().request(
+            method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+        ) as answer:
+            return Answer(answer.status, answer.headers, await _read(answer, most))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                headers={"User-Agent": "wecare", "Accept-Encoding": "identity"},
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """Cut off at the limit, whatever the header says of the length."""
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > most:
+            answer.close()
+            raise TooLong(f"more than {most} bytes")
+    return bytes(body)

@@ -1,0 +1,56 @@
+"""Files that came by Meta's own webhook: asked for by id, fetched from where Meta says, and only if that is Meta.
+
+Source: Meta, "WhatsApp Cloud API, Media" (2026): ids of files that customers sent live seven days, a URL five minutes; the URL
+needs the token too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from libs.common.context import Context
+from libs.common.rest import Answered, TooLong
+from libs.messaging.media import MOST_BYTES
+from libs.messaging.providers.graph import NotMeta, graph_of
+from services.media.gone import Gone
+from services.media.model import BUCKET, MediaFile
+
+#: "Invalid parameter", "no such object", "media download error".
+_GONE = frozenset({"100", "33", "131052"})
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class Damaged(Exception):
+    """The bytes are not those that Meta announced; the next try may bring them."""
+
+
+async def from_meta(number: str, row: MediaFile, ctx: Context) -> str:
+    """The key of our bucket that holds the bytes. ``number`` is Meta's id of the number that it was sent to. Raises Gone; whatever
+    else is raised brings the event back."""
+    if number not in ctx.settings.meta_numbers:
+        raise Gone("no_sender", "It was sent to a number that WECARE_META_NUMBERS does not name.")
+    media_id = row.provider_id or ""
+    if not _ID.fullmatch(media_id):
+        raise Gone("refused", "Its id is none of Meta's.")
+    graph = await graph_of(ctx)
+    try:
+        told = await graph.media(media_id)
+    except Answered as no:
+        if no.code in _GONE or no.status == 404:
+            raise Gone("expired", "WhatsApp does not have it any more; its ids live seven days.") from None
+        raise
+    if told.size > MOST_BYTES:
+        raise Gone("too_big", f"More than {MOST_BYTES} bytes.")
+    async with graph.files:
+        try:
+            data = await graph.file(told.url, MOST_BYTES)
+        except NotMeta:
+            raise Gone("refused", "It is said to lie where Meta keeps no files.") from None
+        except TooLong:
+            raise Gone("too_big", f"More than {MOST_BYTES} bytes.") from None
+        if hashlib.sha256(data).hexdigest() != told.sha256.lower():
+            raise Damaged("not the bytes whose SHA-256 Meta told")
+        key = f"{row.inbound_prefix}{media_id}"
+        await ctx.files.put(ctx.bucket(BUCKET), key, data, "application/octet-stream")
+    return key

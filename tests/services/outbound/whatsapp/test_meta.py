@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from libs.common.discover import discover
 from libs.common.settings import Settings, read
 from libs.common.testing.world import World
 from libs.messaging.content import Template, Text
+from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
-from libs.messaging.words import Channel, Status
+from libs.messaging.words import Channel, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
@@ -114,6 +116,22 @@ async def test_from_the_api_to_the_receipt_by_metas_own_webhook(simulator: Simul
         await w.settle()
     assert [said.status for said in w.said(MessageChanged)][-1] is Status.READ
     assert len(told) == 3
+
+
+async def test_a_chunk_of_a_job_goes_by_the_way_of_its_number(simulator: Simulator, w: World) -> None:
+    now = w.clock.now()
+    people = [Addressee(position=n, message_id=f"b{n}", contact_id=f"c{n}", ref=str(n)) for n in range(5)]
+    for n, one in enumerate(people):
+        await w.hear(permission(now, contact_id=one.contact_id, address=f"+1202555011{n}"))
+    chunk = ChunkReleased(
+        job_id="j1", chunk="0", release=1, revision=1, channel=Channel.WHATSAPP, purpose=Purpose.SERVICE, sender=META,
+        content=Text(body="Hello"), released_at=now, expires_at=now + timedelta(hours=1), addressees=tuple(people),
+    )  # fmt: skip
+    await w.hear(chunk)
+    await w.advance(10, step=1)
+    entries = simulator.core.ledger.entries
+    assert sorted(str(entry.message_id) for entry in entries) == [one.message_id for one in people]
+    assert {entry.service for entry in entries} == {"graph"}
 
 
 @pytest.mark.parametrize(

@@ -149,11 +149,11 @@ class BulkStack:
         return found
 
     def memory(self) -> dict[str, float]:
-        """MiB that each process has in memory."""
+        """MiB that each process has had in memory at most."""
         found = {}
         for record in self.stack.records():
             status = Path(f"/proc/{record.pid}/status").read_text()
-            kib = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
+            kib = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
             found[record.name] = round(kib / 1024, 1)
         return found
 

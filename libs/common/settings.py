@@ -149,6 +149,12 @@ class Settings(BaseModel):
     def senders_of(self, channel: str) -> Senders:
         return self.senders.get(channel, Senders())
 
+    def may_send(self, channel: str) -> list[str]:
+        """Our identities that may send on a channel, the default one first; none: any."""
+        if channel == "whatsapp":
+            return self.whatsapp_numbers
+        return [identity.id for identity in self.senders_of(channel).identities]
+
     @property
     def whatsapp_numbers(self) -> list[str]:
         """``whatsapp_phone_number_ids`` one by one, the default first, and behind them ``meta_numbers``."""

@@ -8,10 +8,11 @@ from pydantic import TypeAdapter
 
 from libs.common.context import Context
 from libs.common.event import Event
+from libs.common.settings import Settings
 from libs.messaging.content import Content
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Standing
-from libs.messaging.words import RANK, Direction, MessageClass, Purpose, Status
+from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
 from services.messages.fold import follows
 from services.messages.handlers import cause_id
 from services.messages.model import (
@@ -89,6 +90,11 @@ def queued_event(message: Message, quoted: Message | None, at: datetime, revisio
         in_reply_to=quoted.reported_id or quoted.provider_id if quoted else None,
         resend=message.resends,
     )
+
+
+def answers_from(identity: str | None, channel: Channel, settings: Settings) -> str | None:
+    """Our identity that somebody wrote to, if it may send; None: the default one."""
+    return identity if identity in settings.may_send(channel) else None
 
 
 async def _stage_conversation(ctx: Context, message: Message) -> None:

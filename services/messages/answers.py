@@ -21,7 +21,7 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.permission import BEHIND, Permission
 from libs.messaging.words import Channel, MessageClass, Purpose
-from services.messages.accepting import stage_message
+from services.messages.accepting import answers_from, stage_message
 from services.messages.model import Message
 
 #: 47 CFR 64.1200(a)(12): the confirmation of an opt-out comes within five minutes, or it counts as a message of its own.
@@ -82,6 +82,12 @@ async def _answer(
         message_class=MessageClass.REPLY,
         purpose=Purpose.COMPLIANCE,
         send_by=send_by,
-        sender=asked.to if asked and channel in _BY_NUMBER else None,
+        sender=_sender(asked, ctx),
     )
     return said
+
+
+def _sender(asked: Message | None, ctx: Context) -> str | None:
+    if asked is None:
+        return None
+    return asked.to if asked.channel in _BY_NUMBER else answers_from(asked.sender, asked.channel, ctx.settings)

@@ -65,6 +65,7 @@ async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
         status=Status.RECEIVED,
         rank=RANK[Status.RECEIVED],
         provider_id=event.provider_message_id,
+        sender=event.received_by or event.to,
         to=event.to,
         in_reply_to=answered or event.in_reply_to,
         created_at=event.received_at,

@@ -110,6 +110,7 @@ class Message(Item):
     error_detail: str | None = None
     provider_id: str | None = None
     reported_id: str | None = None
+    #: Our identity: who sends, or, of what came in, who was written to.
     sender: str | None = None
     to: str | None = None
     job_id: str | None = None
@@ -219,6 +220,8 @@ class Conversation(Item):
     last_direction: Direction
     last_inbound_at: Timestamp | None = None
     last_outbound_at: Timestamp | None = None
+    #: Our identity that they wrote to last; answers go out from there.
+    sender: str | None = None
     expires_at: int
 
     def unanswered(self) -> bool:
@@ -239,10 +242,11 @@ def conversation_after(known: Conversation | None, message: Message) -> Conversa
         "last_direction": message.direction,
         "expires_at": kept_until(at),
     }
+    here = {side: at, "sender": message.sender} if inbound else {side: at}
     if known is None:
-        return Conversation(contact_id=message.contact_id, channel=message.channel, **{side: at}, **latest)
+        return Conversation(contact_id=message.contact_id, channel=message.channel, **here, **latest)
     before = getattr(known, side)
-    news: dict[str, Any] = {} if before is not None and before >= at else {side: at}
+    news: dict[str, Any] = {} if before is not None and before >= at else here
     if known.last_message_at < at:
         news |= latest
     return known.model_copy(update=news) if news else None

@@ -31,10 +31,10 @@ from libs.messaging.permission import Permission, Standing
 from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.words import Channel, MessageClass, Purpose
-from services.messages.accepting import stage_message
+from services.messages.accepting import answers_from, stage_message
 from services.messages.files import check_files
 from services.messages.handlers import cause_id
-from services.messages.model import Message, TemplateUsed
+from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
 
 Sendable = Annotated[
@@ -75,7 +75,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         message_class=message_class,
         purpose=purpose,
         send_by=send_by,
-        sender=body.sender,
+        sender=body.sender or await _usual_sender(ctx, body, message_class),
         quoted=await _quoted(ctx, body),
         template=template_used(template),
     )
@@ -95,6 +95,15 @@ def template_used(template: TemplateState | None) -> TemplateUsed | None:
     if template is None:
         return None
     return TemplateUsed(name=template.name, language=template.language, number=template.number)
+
+
+async def _usual_sender(ctx: Context, body: SendMessage, message_class: MessageClass) -> str | None:
+    """An answer goes out from where they wrote to: WhatsApp's window is open there alone, and a text from a stranger's number
+    is no answer."""
+    if message_class is not MessageClass.REPLY:
+        return None
+    conversation = await ctx.get(Conversation, body.contact_id, body.channel)
+    return answers_from(conversation.sender, body.channel, ctx.settings) if conversation else None
 
 
 def _usual_class(body: SendMessage) -> MessageClass:

@@ -69,7 +69,9 @@ def sender(
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
     is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
     channel has besides the family's own; ``portfolios`` limit how many different people are written to in a day."""
-    pipeline = Pipeline(channel, limits, senders or _listed(channel.name), prepare, portfolios)
+    pipeline = Pipeline(
+        channel, limits, senders or (lambda settings: settings.may_send(channel.name)), prepare, portfolios
+    )
     messages = [
         heard
         for lane, classes in LANES.items()
@@ -122,7 +124,3 @@ def sender(
 def _files_heard(channel: Channel) -> list[On]:
     """A file can go out by any channel, whichever it came by."""
     return [on(MediaStored, keep_file), on(MediaDeleted, forget_file)] if files.carries_files(channel) else []
-
-
-def _listed(channel: str) -> Callable[[Settings], Sequence[str]]:
-    return lambda settings: [identity.id for identity in settings.senders_of(channel).identities]

@@ -78,8 +78,9 @@ class ContactWroteIn(Event):
     message_id: str
     channel: Channel
     provider_message_id: str
-    #: The address of ours that it was written to.
+    #: The address of ours that it was written to, and what a sender would call it, where that is something else.
     to: str
+    received_by: str | None = None
     content: Content
     received_at: Timestamp
     in_reply_to: str | None = None

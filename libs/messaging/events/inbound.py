@@ -28,6 +28,8 @@ class MessageReceived(Event):
     sender_user_id: str | None = None
     sender_name: str | None = None
     to: str
+    #: What a sender would call the identity of ours that it came to, where that is not ``to``: a WhatsApp phone-number id.
+    received_by: str | None = None
     content: Content
     received_at: Timestamp
     #: The provider's id of the message it answers.

@@ -8,8 +8,8 @@ send things again, so that keys come from the content: the same report always be
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from libs.common.clock import derived_id
@@ -34,6 +34,7 @@ from services.inbound.channels.members import (
     unknown,
 )
 from services.inbound.channels.whatsapp_content import content_of
+from services.inbound.channels.whatsapp_numbers import Around, arns, e164, identity, of_file, ours
 
 Keyed = list[tuple[str, Event]]
 
@@ -65,7 +66,7 @@ def parse(feed: str) -> Keyed:
         raise Malformed("message.whatsAppWebhookEntry: missing")
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
     said_at = optional(envelope, "message_timestamp") or ""
-    aws = _Around(optional(envelope, "messageId"), _arns(envelope), strange=unknown(envelope, WHATSAPP_ENVELOPE))
+    aws = Around(optional(envelope, "messageId"), arns(envelope), strange=unknown(envelope, WHATSAPP_ENVELOPE))
     return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, aws)
 
 
@@ -74,30 +75,10 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", _Around(direct=True))]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", Around(direct=True))]
 
 
-@dataclass(frozen=True)
-class _Around:
-    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids; whether it
-    came ``direct`` from Meta. And what nobody knows, there and in the entry around its messages and statuses."""
-
-    id: str | None = None
-    arns: Mapping[str, str] = field(default_factory=dict)
-    direct: bool = False
-    strange: Json = field(default_factory=dict)
-
-
-def _arns(envelope: Json) -> dict[str, str]:
-    if not isinstance(envelope.get("context"), dict):
-        return {}
-    numbers = envelope["context"].get("MetaPhoneNumberIds")
-    known = [each for each in numbers if isinstance(each, dict)] if isinstance(numbers, list) else []
-    pairs = ((optional(number, "metaPhoneNumberId"), optional(number, "arn")) for number in known)
-    return {meta: arn for meta, arn in pairs if meta and arn}
-
-
-def _entry(entry: Json, said_at: str, aws: _Around) -> Keyed:
+def _entry(entry: Json, said_at: str, aws: Around) -> Keyed:
     account = needed(entry, "id", "entry")
     found: Keyed = []
     for change in objects(entry, "changes", "entry"):
@@ -115,7 +96,7 @@ def _entry(entry: Json, said_at: str, aws: _Around) -> Keyed:
     return found
 
 
-def _messages(value: Json, account: str, told_apart: str, aws: _Around) -> Keyed:
+def _messages(value: Json, account: str, told_apart: str, aws: Around) -> Keyed:
     statuses = objects(value, "statuses", "value")
     # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
@@ -128,7 +109,7 @@ def _messages(value: Json, account: str, told_apart: str, aws: _Around) -> Keyed
     return found
 
 
-def _message(message: Json, value: Json, aws: _Around) -> tuple[str, Event]:
+def _message(message: Json, value: Json, aws: Around) -> tuple[str, Event]:
     provider_id = needed(message, "id", "messages")
     kind = optional(message, "type") or "unknown"
     # Users with a username come without a number (2026); their business-scoped id stands for them.
@@ -139,15 +120,16 @@ def _message(message: Json, value: Json, aws: _Around) -> tuple[str, Event]:
     strange = unknown(message, of_whatsapp_message(kind), "messages")
     details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.strange | strange)
     if isinstance(content, Media):
-        details |= _told_of_number(value, aws)
+        details |= of_file(value, aws)
     received = MessageReceived(
         message_id=derived_id(Channel.WHATSAPP, provider_id),
         channel=Channel.WHATSAPP,
         provider_message_id=provider_id,
-        sender=_number(digits),
+        sender=e164(digits),
         sender_user_id=user_id,
         sender_name=_name(value, digits, user_id),
-        to=_ours(value),
+        to=ours(value),
+        received_by=identity(value, aws),
         content=content,
         received_at=moment(message, "timestamp", "messages"),
         in_reply_to=optional(an_object(message, "context", "messages"), "id"),
@@ -160,15 +142,6 @@ def _rest(source: Json, read: Collection[str], where: str, strange: Json) -> Jso
     """What is known and not read, and beside it what is not known."""
     kept = {name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in strange}
     return kept | beside(strange)
-
-
-def _told_of_number(value: Json, aws: _Around) -> Json:
-    """Where the file of a message is to be had: from AWS, by its name of the number that it was sent to, or from Meta itself."""
-    number = optional(an_object(value, "metadata", "value"), "phone_number_id") or ""
-    if aws.direct:
-        return {"metaPhoneNumberId": number}
-    arn = aws.arns.get(number)
-    return {"phoneNumberArn": arn} if arn else {}
 
 
 def _receipt(status: Json, also: tuple[str, ...], strange: Json, where: str = "statuses") -> tuple[str, Event]:
@@ -214,7 +187,7 @@ def _told_by_eventbridge(event: Json) -> tuple[str, Event]:
 def _stopped(status: Json) -> tuple[str, Event] | None:
     """A send that failed because the person has stopped our marketing (131050): that is their wish, too."""
     codes = [str(error.get("code")) for error in objects(status, "errors", "statuses")]
-    address = _number(optional(status, "recipient_id")) or optional(status, "recipient_user_id")
+    address = e164(optional(status, "recipient_id")) or optional(status, "recipient_user_id")
     if MARKETING_STOPPED not in codes or address is None:
         return None
     changed = PreferenceChanged(
@@ -241,7 +214,7 @@ def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:
 def _preferences(value: Json, account: str, told_apart: str, strange: Json) -> Keyed:
     found: Keyed = []
     for preference in objects(value, "user_preferences", "value"):
-        address = _number(optional(preference, "wa_id")) or optional(preference, "user_id")
+        address = e164(optional(preference, "wa_id")) or optional(preference, "user_id")
         wish = {"stop": False, "resume": True}.get(str(preference.get("value")))
         if address is None or wish is None or preference.get("category") != "marketing_messages":
             found.append(_notice("unknown", "user_preferences", preference, account, told_apart))
@@ -270,20 +243,6 @@ def _notice(kind: str, field: str, value: Json, account: str, told_apart: str) -
 
 def _fingerprint(value: Any) -> str:
     return derived_id(json.dumps(value, sort_keys=True))
-
-
-def _number(digits: str | None) -> str | None:
-    """Meta writes numbers without the plus, and the business's own with or without punctuation."""
-    only = "".join(c for c in digits or "" if c.isdecimal() and c.isascii())
-    return f"+{only}" if only else None
-
-
-def _ours(value: Json) -> str:
-    metadata = an_object(value, "metadata", "value")
-    to = _number(optional(metadata, "display_phone_number")) or optional(metadata, "phone_number_id")
-    if to is None:
-        raise Malformed("value.metadata.display_phone_number: missing, and phone_number_id too")
-    return to
 
 
 def _name(value: Json, digits: str | None, user_id: str | None) -> str | None:

@@ -20,6 +20,5 @@ service = sender(
         Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia")),
         needs_token(OWNER),
     ],
-    senders=lambda settings: settings.whatsapp_numbers,
     portfolios=Portfolios(),
 )

@@ -198,3 +198,12 @@ def test_every_answer_is_one_or_two_parts_and_says_how_to_come_back_or_away(lang
 
 def test_an_unknown_language_is_answered_in_english() -> None:
     assert answer_text(Answer.HELP, "tlh", Settings()) == answer_text(Answer.HELP, None, Settings())
+
+
+async def test_on_whatsapp_the_answer_comes_from_the_number_that_was_written_to() -> None:
+    town = Town(whatsapp_phone_number_ids=f"another,{SENDER}")
+    async with town.world:
+        await town.writes("hello")
+        await town.writes("STOP", received_by=SENDER)
+        (queued,) = town.world.said(MessageQueued)
+        assert queued.sender == SENDER

@@ -63,9 +63,14 @@ def test_metas_own_webhook_must_be_about_whatsapp() -> None:
         whatsapp.parse_meta('{"object": "page", "entry": []}')
 
 
-def test_metas_own_webhook_and_awss_feed_say_the_same_event_under_the_same_key() -> None:
-    direct = whatsapp.parse_meta((CASES / "meta.webhook.inbound-text.json").read_text())
-    assert whatsapp.parse(json.dumps(sample("inbound.text"))) == direct
+def test_metas_own_webhook_and_awss_feed_say_the_same_event_but_what_they_call_our_number() -> None:
+    ((key, direct),) = whatsapp.parse_meta((CASES / "meta.webhook.inbound-text.json").read_text())
+    ((same, told),) = whatsapp.parse(json.dumps(sample("inbound.text")))
+    assert isinstance(told, MessageReceived)
+    assert isinstance(direct, MessageReceived)
+    assert (same, told.model_copy(update={"received_by": direct.received_by})) == (key, direct)
+    assert told.received_by == "phone-number-id-1a2b3c4d5e6f708192a3b4c5d6e7f809"
+    assert direct.received_by == "200000000000001"
 
 
 def test_half_an_emoji_is_written_as_a_question_mark() -> None:

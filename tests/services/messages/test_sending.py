@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from libs.common.settings import Settings
+from libs.common.testing.world import World
 from libs.messaging.events.messages import CancelAsked, MessageDeleted, MessageQueued
 from libs.messaging.words import Status
 from services.messages.model import Conversation
+from services.messages.service import service
 from tests.services.messages.story import (
     ALEX,
     AWS_ID,
@@ -45,6 +48,29 @@ async def test_the_same_key_is_the_same_message() -> None:
         (said,) = world.said(MessageQueued)
         assert said.revision == 1
         assert await queued(world, key="twice") != await queued(world, key="once")
+
+
+@pytest.mark.parametrize(
+    ("received_by", "body", "sender"),
+    [
+        ("number-2", {}, "number-2"),
+        ("number-2", {"sender": "number-1"}, "number-1"),
+        ("number-2", {"content": TEMPLATE}, None),
+        ("number-of-others", {}, None),
+        (None, {}, None),
+    ],
+)
+async def test_an_answer_goes_out_from_the_number_they_wrote_to_last_if_it_may_send(
+    received_by: str | None, body: dict[str, Any], sender: str | None
+) -> None:
+    async with World(
+        [service], settings=Settings(stage="test", whatsapp_phone_number_ids="number-1,number-2")
+    ) as world:
+        await world.hear(wrote_in(world, 1, received_by="number-1"))
+        world.clock.advance(60)
+        await world.hear(wrote_in(world, 2, received_by=received_by))
+        await queued(world, **body)
+        assert queued_said(world).sender == sender
 
 
 async def test_a_template_is_transactional_unless_said_otherwise() -> None:

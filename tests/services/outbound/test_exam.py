@@ -31,7 +31,6 @@ from libs.messaging.providers.graph import OWNER, TOKEN
 from libs.messaging.words import RANK, Channel, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
-from libs.simulator.core import Settings as SimulatorSettings
 from tests.services.outbound.kit import CONTACT, message, permission
 from tests.services.outbound.test_cases import CHANNELS, FOLDER, META, WAYS, channel_name, outgoing
 
@@ -40,13 +39,6 @@ SERVICES = {service.name: service for service in discover()}
 SECRET = "wJalrXUtnFEMI-marked-secret"
 #: What the provider may have said before the rest was lost.
 SEEDS = [1, 2]
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(SimulatorSettings(seed="1", grace_s=0)) as running:
-        running.core.behaviour.patch({"always_open_window": True, "delay_ms": 0})
-        yield running
 
 
 @pytest.fixture

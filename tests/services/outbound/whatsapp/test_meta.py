@@ -26,7 +26,6 @@ from libs.messaging.providers.graph import OWNER, TOKEN
 from libs.messaging.words import Channel, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
-from libs.simulator.core import Settings as SimulatorSettings
 from tests.services.outbound.kit import CONTACT, message, permission
 from tests.services.outbound.test_files import BUCKET, PNG, image, sent, stored
 
@@ -34,13 +33,6 @@ SERVICES = {service.name: service for service in discover()}
 META, SECOND = demo.META_PHONE_NUMBER_ID, demo.SECOND_META_PHONE_NUMBER_ID
 SECRET = "EAAmarkedTokenThatNobodyMaySee"
 HOOK = "https://hooks.example.com/webhooks/meta"
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator(SimulatorSettings(seed="1", grace_s=0)) as running:
-        running.core.behaviour.patch({"always_open_window": True, "delay_ms": 0})
-        yield running
 
 
 @pytest.fixture

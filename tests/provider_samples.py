@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("tests/*/samples", "tests/services/*/samples", "services/inbound/channels/cases/*")
+FOLDERS = (
+    "tests/*/samples", "tests/services/*/samples",
+    "services/inbound/channels/cases/*", "services/outbound/*/cases/*", "services/media/cases",
+)  # fmt: skip
 SAMPLES = {
     str(path): path.stem
     for folder in FOLDERS

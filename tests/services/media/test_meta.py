@@ -35,7 +35,6 @@ from services.media.model import MediaFile, inbound_id
 from tests.services.media import kit
 from tests.services.media.test_inbound import picture
 
-SAMPLE = Path("services/media/cases/meta.graph.media.get.response.json").read_text()
 SERVICES = {service.name: service for service in discover()}
 META = demo.META_PHONE_NUMBER_ID
 SECRET = "EAAmarkedTokenThatNobodyMaySee"
@@ -268,9 +267,14 @@ async def test_more_bytes_than_were_announced_are_cut_off(monkeypatch: pytest.Mo
         assert (await file_of(on)).reason == "too_big"
 
 
+def recorded() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("services/media/cases/meta.graph.media.get.response.json").read_text())
+    return found
+
+
 async def test_the_recorded_answer_is_read_as_it_is_written() -> None:
     """Run with -s to read what it became."""
-    said = json.loads(SAMPLE)
+    said = recorded()
     meta = Meta(**said)
     async with meta_of_our_own(meta) as on:
         found = await Graph(on.runtime.rest, meta.url, SECRET).media(said["id"])

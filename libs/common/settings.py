@@ -123,9 +123,9 @@ class Settings(BaseModel):
     #: More words, by commas, that ask for what STOP, START and HELP ask for, on every channel where people write to us; each
     #: counts as a whole message, however it is spelled. What the platform knows by itself stays. AWS does not know them:
     #: where it answers STOP itself (SMS), give it the keywords, too.
-    opt_out_words: str = ""
-    opt_in_words: str = ""
-    help_words: str = ""
+    opt_out_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
+    opt_in_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
+    help_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
     #: Channels, by commas, on which we answer STOP, START and HELP. Not SMS: AWS answers there itself, unless the numbers
     #: have ``SelfManagedOptOutsEnabled``; nor RCS agents that do not have it.
     answers_on: str = "whatsapp,rcs"

@@ -87,10 +87,10 @@ def words_of(settings: Settings) -> Mapping[str, Wish]:
 
 
 @cache
-def _words(*more: str) -> Mapping[str, Wish]:
+def _words(*more: tuple[str, ...]) -> Mapping[str, Wish]:
     found = {normalise(word): asked for asked, words in _SHIPPED for word in words}
     for given, asked in zip(more, Wish, strict=True):
-        for word in filter(None, map(str.strip, given.split(","))):
+        for word in given:
             said, setting = normalise(word), f"WECARE_{asked.upper()}_WORDS"
             if not said:
                 raise ValueError(f"{setting}: {word!r} has no letter or digit")

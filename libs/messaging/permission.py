@@ -20,6 +20,8 @@ WINDOW = timedelta(hours=24)
 BEHIND = timedelta(seconds=75)
 #: The same where nothing says that there is news on the way.
 PERHAPS_BEHIND = timedelta(seconds=10)
+#: How often what waits for such news is looked at again.
+LOOK_AGAIN = timedelta(seconds=2)
 
 
 class Standing(BaseModel):

@@ -40,10 +40,12 @@ async def stage_message(
     purpose: Purpose,
     send_by: datetime,
     sender: str | None,
+    conversation: Conversation | None,
     quoted: Message | None = None,
     template: TemplateUsed | None = None,
 ) -> tuple[Message, list[Event]]:
-    """Stage a message that has passed the checks; returns it and what is to be said."""
+    """Stage a message that has passed the checks, and what it makes of its ``conversation``; returns it and what is to be
+    said."""
     queued = Moment(what=Status.QUEUED, at=ctx.now, source="request", cause=cause_id(ctx), moved=True, actor=ctx.actor)
     message = Message(
         message_id=message_id,
@@ -67,7 +69,9 @@ async def stage_message(
         expires_at=kept_until(ctx.now),
     ).with_step(queued)
     ctx.stage(ctx.insert(message))
-    await _stage_conversation(ctx, message)
+    news = conversation_after(conversation, message)
+    if news is not None:
+        ctx.stage(ctx.insert(news) if conversation is None else ctx.replace(news))
     return message, [queued_event(message, quoted, ctx.now, standing.revision), *follows(message, queued)]
 
 
@@ -95,10 +99,3 @@ def queued_event(message: Message, quoted: Message | None, at: datetime, revisio
 def answers_from(identity: str | None, channel: Channel, settings: Settings) -> str | None:
     """Our identity that somebody wrote to, if it may send; None: the default one."""
     return identity if identity in settings.may_send(channel) else None
-
-
-async def _stage_conversation(ctx: Context, message: Message) -> None:
-    known = await ctx.get(Conversation, message.contact_id, message.channel)
-    news = conversation_after(known, message)
-    if news is not None:
-        ctx.stage(ctx.insert(news) if known is None else ctx.replace(news))

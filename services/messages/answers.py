@@ -19,10 +19,10 @@ from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
-from libs.messaging.permission import BEHIND, Permission
+from libs.messaging.permission import BEHIND, LOOK_AGAIN, Permission
 from libs.messaging.words import Channel, MessageClass, Purpose
 from services.messages.accepting import answers_from, stage_message
-from services.messages.model import Message
+from services.messages.model import Conversation, Message
 
 #: 47 CFR 64.1200(a)(12): the confirmation of an opt-out comes within five minutes, or it counts as a message of its own.
 TIME_TO_LIVE = timedelta(minutes=5)
@@ -71,7 +71,7 @@ async def _answer(
         why = Refusal(ErrorCode.SENDER_NOT_ALLOWED, "The number that was written to is not known.")
     if why is not None or standing is None:
         if ctx.now < at + BEHIND:
-            raise Later(ctx.now + timedelta(seconds=2), "what it answers has not arrived here yet")
+            raise Later(ctx.now + LOOK_AGAIN, "what it answers has not arrived here yet")
         log.info("no answer", answer=answer, channel=channel, why=why.code if why else "")
         return []
     _message, said = await stage_message(
@@ -83,6 +83,7 @@ async def _answer(
         purpose=Purpose.COMPLIANCE,
         send_by=send_by,
         sender=_sender(asked, ctx),
+        conversation=await ctx.get(Conversation, contact_id, channel),
     )
     return said
 

@@ -67,6 +67,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     check(standing, Asked(body.channel, purpose, body.content, send_by), ctx.now)
     content = await worded(ctx, body.channel, body.content, template)
     await check_files(ctx, body.channel, content)
+    conversation = await ctx.get(Conversation, body.contact_id, body.channel)
     message, said = await stage_message(
         ctx,
         message_id=derived_id(cause_id(ctx), "message"),
@@ -75,7 +76,8 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         message_class=message_class,
         purpose=purpose,
         send_by=send_by,
-        sender=body.sender or await _usual_sender(ctx, body, message_class),
+        sender=body.sender or _usual_sender(conversation, message_class, ctx),
+        conversation=conversation,
         quoted=await _quoted(ctx, body),
         template=template_used(template),
     )
@@ -97,13 +99,12 @@ def template_used(template: TemplateState | None) -> TemplateUsed | None:
     return TemplateUsed(name=template.name, language=template.language, number=template.number)
 
 
-async def _usual_sender(ctx: Context, body: SendMessage, message_class: MessageClass) -> str | None:
+def _usual_sender(conversation: Conversation | None, message_class: MessageClass, ctx: Context) -> str | None:
     """An answer goes out from where they wrote to: WhatsApp's window is open there alone, and a text from a stranger's number
     is no answer."""
-    if message_class is not MessageClass.REPLY:
+    if conversation is None or message_class is not MessageClass.REPLY:
         return None
-    conversation = await ctx.get(Conversation, body.contact_id, body.channel)
-    return answers_from(conversation.sender, body.channel, ctx.settings) if conversation else None
+    return answers_from(conversation.sender, conversation.channel, ctx.settings)
 
 
 def _usual_class(body: SendMessage) -> MessageClass:

@@ -21,12 +21,10 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.file_copy import FileCopy
 from libs.messaging.media import ENDINGS, HEAD_BYTES, LIMITS, misfit, settle
-from libs.messaging.permission import BEHIND
+from libs.messaging.permission import BEHIND, LOOK_AGAIN
 from libs.messaging.words import Channel as Name
 from services.outbound.channel import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
 
-#: News of a file may come after the message that has it, which is looked at again so often.
-NEWS = timedelta(seconds=2)
 #: A link that cannot be reached is tried for so long.
 LINK_PATIENCE = timedelta(minutes=2)
 AGAIN_SECONDS = 5.0
@@ -121,7 +119,7 @@ class _Files:
         copy = await self._ctx.get(FileCopy, slot.file.file_id or "")
         if copy is None:
             if self._ctx.now < self._event.queued_at + BEHIND:
-                raise Later(self._ctx.now + NEWS, "news of its file may not have arrived yet")
+                raise Later(self._ctx.now + LOOK_AGAIN, "news of its file may not have arrived yet")
             raise Invalid(
                 ErrorCode.MEDIA_FAILED, f"{slot.path}: the file is not there, not ready, or older than 30 days."
             )

@@ -27,7 +27,7 @@ from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
-from libs.messaging.permission import BEHIND, PERHAPS_BEHIND, Permission, Standing
+from libs.messaging.permission import BEHIND, LOOK_AGAIN, PERHAPS_BEHIND, Permission, Standing
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
 from services.outbound import steps
@@ -53,8 +53,6 @@ from services.outbound.rates import AskedLimits, Limits
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_SECONDS = 3.0
-#: How often a message that waits for news of its permission is looked at.
-NEWS = timedelta(seconds=2)
 #: How long a message waits before it looks whether its job goes on.
 PAUSED = timedelta(seconds=5)
 _MAY_LAG = frozenset(
@@ -217,7 +215,7 @@ class Pipeline:
             why = night
         why = why or Refusal(ErrorCode.CONTACT_ERASED)
         if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + _behind(why, standing, event):
-            raise Later(ctx.now + NEWS, f"refused for now ({why.code}); the permission may not have arrived yet")
+            raise Later(ctx.now + LOOK_AGAIN, f"refused for now ({why.code}); the permission may not have arrived yet")
         raise Refused(why)
 
     def sender(self, named: str | None, ctx: Context) -> str | None:

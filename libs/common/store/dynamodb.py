@@ -42,9 +42,7 @@ class DynamoStore:
         self._tables = tables
         writer = Writer(self._call, self._read)
         self._reads = Batcher(self._read_each, most=MOST_READS, at_once=AT_ONCE)
-        self._writes = Batcher(
-            writer.execute, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: (each.op.table, *each.key.values())
-        )
+        self._writes = Batcher(writer.execute, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: each.row)
         self._puts = Batcher(writer.put, most=MOST_WRITES, at_once=AT_ONCE)
 
     async def _call(self, operation: str, **request: Any) -> dict[str, Any]:

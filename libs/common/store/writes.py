@@ -37,6 +37,11 @@ class Pending:
         request = to_attributes(op.row) if isinstance(op, Put) else statement(op, nonce, table)
         return cls(op, key_of(op, table), nonce, request)
 
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Which row it is on."""
+        return (self.op.table, *self.key.values())
+
     def refused(self, row: Attributes | None) -> None:
         """What a refusal means, now that the row that refused is seen."""
         if row is not None:
@@ -53,9 +58,9 @@ class Writer:
 
     async def put(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
         """Puts. Of those on one row the last is written: nobody could have seen the others."""
-        last = {(each.op.table, *each.key.values()): each for each in batch}
+        last = {each.row: each for each in batch}
         outcomes = dict(zip(last, await self._all(self._put, list(last.values())), strict=True))
-        return [outcomes[each.op.table, *each.key.values()] for each in batch]
+        return [outcomes[each.row] for each in batch]
 
     async def execute(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
         """Writes with a condition, each on a row of its own."""

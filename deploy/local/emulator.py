@@ -25,12 +25,14 @@ import functools
 import gc
 import importlib
 import inspect
+import json
 import os
 import resource
 import types
 import urllib.parse
 from typing import Any
 
+import orjson
 import uvicorn
 
 SERVICES = (
@@ -72,19 +74,37 @@ def _groups_of(cognito: Any, claims: dict[str, Any], pool_id: str) -> list[str]:
     return list(user.get("_groups", []))
 
 
-def parse_statements_once(dynamodb: Any, partiql: Any) -> None:
-    """Let a batch run what it has just parsed, and remember how texts are taken apart (values are parameters, so there are few
-    different ones). Raises RuntimeError when MiniStack does this elsewhere now."""
-    if not hasattr(partiql, "_tokenize") or list(inspect.signature(dynamodb._parse_partiql).parameters) != [
-        "statement",
-        "parameters",
-    ]:
+class _Hole(dict[str, Any]):
+    """Stands for a parameter while a statement is taken apart, and shows its type; written out, it is where its value goes."""
+
+    def __init__(self, place: int, kind: str) -> None:
+        super().__init__({kind: None})
+        self.place = place
+
+    def __repr__(self) -> str:
+        return f"p[{self.place}]"
+
+
+def parse_statements_once(dynamodb: Any) -> None:
+    """Let a batch run what it has just parsed, and take each text apart once for parameters of the same types: values are
+    parameters, so there are few different ones. Raises RuntimeError when MiniStack does this elsewhere now."""
+    parse, whole = getattr(dynamodb, "parse_partiql_statement", None), dynamodb._parse_partiql
+    if parse is None or any(list(inspect.signature(each).parameters)[1:] != ["parameters"] for each in (parse, whole)):
         raise RuntimeError(
             "MiniStack parses PartiQL elsewhere now: read its services/dynamodb.py and adapt parse_statements_once in "
             "deploy/local/emulator.py"
         )
-    partiql._tokenize = functools.lru_cache(maxsize=10_000)(partiql._tokenize)
-    parse = dynamodb._parse_partiql
+
+    @functools.lru_cache(maxsize=10_000)
+    def template(text: str, kinds: tuple[str, ...]) -> Any:
+        parsed = parse(text, [_Hole(place, kind) for place, kind in enumerate(kinds)])
+        return eval(f"lambda p: {parsed!r}")  # noqa: S307 (names, numbers and texts in dicts, lists and tuples)
+
+    def parse_text_once(text: str, parameters: Any) -> Any:
+        kinds = tuple(next(iter(each), "") if type(each) is dict else "" for each in parameters or ())
+        # What is wrong is told by value; so is what a set holds twice.
+        return parse(text, parameters) if "" in kinds or "<<" in text else template(text, kinds)(parameters)
+
     last: list[Any] = []
 
     def parse_once(statement: Any, parameters: Any) -> Any:
@@ -92,10 +112,11 @@ def parse_statements_once(dynamodb: Any, partiql: Any) -> None:
             found = last[2]
             last.clear()
             return found
-        found = parse(statement, parameters)
+        found = whole(statement, parameters)
         last[:] = [statement, parameters, found]
         return found
 
+    dynamodb.parse_partiql_statement = parse_text_once
     dynamodb._parse_partiql = parse_once
 
 
@@ -130,6 +151,19 @@ def copy_rows_quickly(dynamodb: Any) -> None:
         return value if type(value) in (str, int, float, bool, type(None)) else copy.deepcopy(value)
 
     dynamodb.copy = types.SimpleNamespace(deepcopy=copied)
+
+
+def speak_json_quickly(*modules: Any) -> None:
+    """Let modules of MiniStack read and write JSON with orjson, where that is the same."""
+
+    def dumps(value: Any, **how: Any) -> str:
+        if how.keys() <= {"ensure_ascii"}:
+            with contextlib.suppress(TypeError):
+                return orjson.dumps(value).decode()
+        return json.dumps(value, **how)
+
+    for module in modules:
+        module.json = types.SimpleNamespace(loads=orjson.loads, dumps=dumps, JSONDecodeError=json.JSONDecodeError)
 
 
 def end_polls_with_their_connection(app: Any) -> Any:
@@ -167,12 +201,15 @@ def main() -> None:
     os.environ["SFTP_ENABLED"] = "0"
     os.environ["DOCKER_HOST"] = "unix:///var/empty/no-docker.sock"
     os.environ["SERVICES"] = os.environ.get("SERVICES") or SERVICES
+    os.environ.setdefault("LOG_LEVEL", "WARNING")  # a line for each delivery to a queue
     app: Any = importlib.import_module("ministack.app")
     keep_session_on_refresh(importlib.import_module("ministack.services.cognito"))
     dynamodb = importlib.import_module("ministack.services.dynamodb")
-    parse_statements_once(dynamodb, importlib.import_module("ministack.services._dynamodb_keywords"))
+    parse_statements_once(dynamodb)
     copy_rows_quickly(dynamodb)
     read_forms_quickly()
+    others = ("ministack.services.sqs", "ministack.services.sns", "ministack.core.responses")
+    speak_json_quickly(dynamodb, *map(importlib.import_module, others))
     # It holds every row in memory, and none of them is garbage: a look through all of them holds everybody up for seconds.
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000_000)

@@ -16,6 +16,8 @@ from urllib.parse import quote_plus
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 
+from libs.common import aws_json
+
 #: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
 SAFE_ATTEMPTS = 4
 #: What keeps rows and events: every handler needs it, several times.
@@ -84,14 +86,15 @@ class Aws:
             read_timeout=SQS_READ_SECONDS if service == "sqs" else READ_SECONDS,
             max_pool_connections=self._store_connections if service in STORE else self._connections,
             tcp_keepalive=True,
-            # Both are done anew for each request and cost a tenth of it. A provider's call keeps the check; the store makes
-            # its requests from values that it has checked itself.
+            # Both are done anew for each request and cost a tenth of it. A provider's call keeps the check; the store and the bus
+            # make their requests from values that they have checked themselves.
             user_agent="wecare",
-            parameter_validation=attempts == 1 and service != "dynamodb",
+            parameter_validation=attempts == 1 and service not in aws_json.SERVICES,
             # Presigned URLs of the older signature bind neither size nor type.
             signature_version="s3v4" if service == "s3" else None,
         )
-        return _Counted(self._session.create_client(service, config=config, **self._overrides(service)), self.calls)
+        opening = self._session.create_client(service, config=config, **self._overrides(service))
+        return _Counted(opening, self.calls, plain=service in aws_json.SERVICES)
 
     def _overrides(self, service: str) -> dict[str, Any]:
         """What a test says instead of the environment, by the same names."""
@@ -110,14 +113,17 @@ class Aws:
 class _Counted:
     """Opens a client and hangs the counter on it."""
 
-    def __init__(self, opening: Any, calls: Counter[tuple[str, str]]) -> None:
+    def __init__(self, opening: Any, calls: Counter[tuple[str, str]], *, plain: bool) -> None:
         self._opening = opening
         self._calls = calls
+        self._plain = plain
 
     async def __aenter__(self) -> Any:
         client = await self._opening.__aenter__()
         client.meta.events.register("before-send", self._count)
         client.meta.events.register("before-call.sns", _encoded)
+        if self._plain:
+            aws_json.speak_plainly(client)
         return client
 
     async def __aexit__(self, *error: Any) -> None:

@@ -134,7 +134,7 @@ class Publisher:
                 # Retries are ours: they must not be hidden in the SDK, where a batch would be sent again as a whole.
                 config = AioConfig(
                     retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=15,
-                    max_pool_connections=32,
+                    max_pool_connections=32, user_agent="wecare-simulator",
                 )  # fmt: skip
                 url = None if self.endpoint == "aws" else self.endpoint
                 context = session().create_client("sns", region_name=region, endpoint_url=url, config=config)

@@ -7,6 +7,7 @@ here knows whether it is AWS or an emulator.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -28,8 +29,9 @@ READ_SECONDS = 10
 SQS_READ_SECONDS = 30
 
 
-#: Form encoding as ``urllib.parse.quote_plus`` does it, for ASCII.
-_ESCAPES = str.maketrans({chr(n): quote_plus(chr(n)) for n in range(128)})
+#: What JSON is full of, as ``urllib.parse.quote_plus`` writes it; the percent sign first, the space last.
+_ESCAPES = [(sign, quote_plus(sign)) for sign in '%+"{}[]:,/\\@#=&?;|<>()!*$\'^`\n ']
+_LEFT_OVER = re.compile(r"[^A-Za-z0-9_.~%+-]")
 
 
 def _encoded(params: dict[str, Any], **_details: Any) -> None:
@@ -40,7 +42,10 @@ def _encoded(params: dict[str, Any], **_details: Any) -> None:
 
 
 def _quoted(text: str) -> str:
-    return text.translate(_ESCAPES) if text.isascii() else quote_plus(text)
+    quick = text
+    for sign, escape in _ESCAPES:
+        quick = quick.replace(sign, escape)
+    return quote_plus(text) if _LEFT_OVER.search(quick) else quick
 
 
 class Aws:

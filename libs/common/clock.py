@@ -20,7 +20,7 @@ NAMESPACE = uuid.UUID("5f2b3ab8-6f0d-5d0e-9a53-7c3d1c1f8a11")
 
 def iso(moment: datetime) -> str:
     """UTC with milliseconds and a ``Z``: always the same width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 #: A moment in an item or event: aware, and written in the one sortable form.

@@ -7,12 +7,12 @@ duplicate, never a twin.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -205,8 +205,8 @@ def pack(envelopes: Sequence[Envelope]) -> list[tuple[dict[str, str], str, list[
         texts: list[str] = []
         size = 2
         for envelope in members:
-            text = json.dumps(envelope.to_wire(), separators=(",", ":"), ensure_ascii=False)
-            cost = len(text.encode()) + 1
+            encoded = orjson.dumps(envelope.to_wire())
+            text, cost = encoded.decode(), len(encoded) + 1
             if chunk and (len(chunk) == BATCH_EVENTS or size + cost > BATCH_BYTES):
                 packed.append((dict(attributes), _body(texts), chunk))
                 chunk, texts, size = [], [], 2
@@ -229,7 +229,7 @@ def is_pack(body: str) -> bool:
 def unpack(body: str) -> list[dict[str, Any]]:
     """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array."""
     try:
-        parsed = json.loads(body)
+        parsed = orjson.loads(body)
     except ValueError as error:
         raise Malformed(f"not JSON: {error}") from None
     if isinstance(parsed, dict):

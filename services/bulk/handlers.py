@@ -152,8 +152,9 @@ async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Seque
     again = await release(job, event.chunk, ctx, only=event.unsent) if event.why == "turn" else None
     found = [again] if again else []
     until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
-    count = followers(event.why, event.lag, len(event.unsent), until)
-    if count and int(event.chunk[1:]) % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
+    number = int(event.chunk[1:])
+    count = followers(number, event.why, event.lag, len(event.unsent), until)
+    if count and number % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
         count = 0  # the tick pauses the job and says why; until then nothing more is released
     return [*found, *await next_chunks(job, count, ctx)]
 

@@ -1,7 +1,7 @@
 """Handing chunks to the senders: each by one, a few at a time.
 
-A chunk that is through makes room for the next: two if it went at once (the sender could do more), none if it had to wait
-long (enough lies there), else one. So a job keeps about a second's worth before its sender, however fast that is, and another
+A chunk that is through makes room for the next: two if it went at once (the sender could do more), every second time none if it
+had to wait long (enough lies there), else one. So a job keeps about a second's worth before its sender, however fast that is, and another
 job's chunk never waits behind more. The tick begins a run and helps out where an event was lost.
 """
 
@@ -23,7 +23,7 @@ from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, Opt
 #: Chunks before the sender that a run begins with, and has at least.
 FEWEST = 4
 MOST = 40
-#: A chunk that waited less (s) lets two follow; one that waited longer than the other lets none.
+#: A chunk that waited less (s) lets two follow; of those that waited longer than the other, each second lets none.
 AT_ONCE, LONG = 1.0, 4.0
 #: What must wait no longer than this (s) waits for the provider.
 SOON = 60
@@ -31,8 +31,8 @@ SOON = 60
 OVERDUE = timedelta(seconds=90)
 
 
-def followers(why: str, lag: float, unsent: int, until: float) -> int:
-    """How many chunks follow one that ended so: it waited ``lag`` seconds, ``unsent`` came back for ``until`` seconds."""
+def followers(number: int, why: str, lag: float, unsent: int, until: float) -> int:
+    """How many chunks follow chunk ``number``, that ended so: it waited ``lag`` seconds, ``unsent`` came back for ``until`` seconds."""
     if why not in ("done", "wait"):
         return 0
     if why == "wait" and until < SOON:
@@ -41,7 +41,8 @@ def followers(why: str, lag: float, unsent: int, until: float) -> int:
         return 1  # some have to wait long; others may be able to go
     if lag < AT_ONCE:
         return 2
-    return 1 if lag < LONG else 0
+    # Those that were released together wait long together: half of them let one follow, or nothing would lie there soon.
+    return 1 if lag < LONG or number % 2 else 0
 
 
 async def release(

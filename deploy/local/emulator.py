@@ -30,7 +30,7 @@ import os
 import resource
 import types
 import urllib.parse
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import uvicorn
@@ -208,7 +208,7 @@ class _Answers(HttpToolsProtocol):
     """Each answer in one write: whoever waits for it wakes up once."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_Joined(transport))
+        super().connection_made(cast("asyncio.Transport", _Joined(transport)))
 
 
 class _Joined:

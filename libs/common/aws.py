@@ -30,7 +30,7 @@ SQS_READ_SECONDS = 30
 
 
 #: What JSON is full of, as ``urllib.parse.quote_plus`` writes it; the percent sign first, the space last.
-_ESCAPES = [(sign, quote_plus(sign)) for sign in '%+"{}[]:,/\\@#=&?;|<>()!*$\'^`\n ']
+_ESCAPES = [(sign, quote_plus(sign)) for sign in "%+\"{}[]:,/\\@#=&?;|<>()!*$'^`\n "]
 _LEFT_OVER = re.compile(r"[^A-Za-z0-9_.~%+-]")
 
 

@@ -11,12 +11,12 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from libs.common.batcher import Batcher
 from libs.common.context import Context
 from libs.common.errors import Conflict
+from libs.common.recent import Recent
 from libs.common.store.ops import Store
 from services.bulk.marks import WORDS, from_line
 from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
@@ -28,8 +28,6 @@ MOST = 2000
 TRIES = 12
 #: Rows that a process remembers.
 REMEMBERED = 500
-
-R = TypeVar("R")
 
 #: What a chunk becomes; the same chunk if there is nothing to change. Pure: it may be asked more than once.
 Fold = Callable[[BulkChunk], BulkChunk]
@@ -62,8 +60,8 @@ class _Desk:
     now: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=AT_ONCE))
     soon: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER))
     #: Rows as we wrote them last.
-    rows: dict[tuple[str, str], BulkChunk] = field(default_factory=dict)
-    tallies: dict[tuple[str, str], BulkTally] = field(default_factory=dict)
+    rows: Recent[tuple[str, str], BulkChunk] = field(default_factory=lambda: Recent(REMEMBERED))
+    tallies: Recent[tuple[str, str], BulkTally] = field(default_factory=lambda: Recent(REMEMBERED))
     locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def lock(self, job_id: str, row: str) -> asyncio.Lock:
@@ -153,16 +151,10 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
         written = await ctx.write(ctx.replace(done.row))
         if written:
             done.row = done.row.model_copy(update={"version": row.version + 1})
-            _remember(rows, key, done.row)
+            rows.keep(key, done.row)
             return done
         row = BulkChunk.from_row(written.row) if written.row else None
     raise Conflict(f"chunk {name} kept being changed by others")
-
-
-def _remember(rows: dict[tuple[str, str], R], key: tuple[str, str], row: R) -> None:
-    if len(rows) >= REMEMBERED:
-        rows.pop(next(iter(rows)))
-    rows[key] = row
 
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
@@ -188,7 +180,7 @@ async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Cont
             new = newer
             written, version = await ctx.write(ctx.replace(new)), new.version + 1
         if written:
-            _remember(rows, key, new.model_copy(update={"version": version}))
+            rows.keep(key, new.model_copy(update={"version": version}))
             return
         rows.pop(key, None)
         row = BulkTally.from_row(written.row) if written.row else None

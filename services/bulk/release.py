@@ -42,7 +42,7 @@ def followers(number: int, why: str, lag: float, unsent: int, until: float) -> i
     if lag < AT_ONCE:
         return 2
     # Those that were released together wait long together: half of them let one follow, or nothing would lie there soon.
-    return 1 if lag < LONG or number % 2 else 0
+    return 1 if lag < LONG or number % 2 == 0 else 0
 
 
 async def release(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -15,6 +16,8 @@ from libs.common.clock import iso
 from libs.common.context import Context
 from libs.common.errors import Conflict, Later
 from libs.common.event import Event
+from libs.common.recent import Recent
+from libs.common.store.ops import Store, When
 from libs.messaging.content import Content, Reaction
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.dlq import LetterKept
@@ -37,8 +40,11 @@ from services.messages.model import (
 #: How long a report waits for its message, counted from when it was first seen here.
 PATIENCE = timedelta(minutes=15)
 LONGEST_WAIT_SECONDS = 60
+#: Messages that a process remembers.
+REMEMBERED = 5000
 
 log = structlog.get_logger()
+_recently: WeakKeyDictionary[Store, Recent[str, Message]] = WeakKeyDictionary()
 
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
@@ -125,10 +131,16 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
             ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
         )
     if written:
+        _told(ctx).keep(event.message_id, guess)
         return follows(guess, first.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
     return await record(ctx, Message.from_row(written.row), report)
+
+
+def _told(ctx: Context) -> Recent[str, Message]:
+    """Messages of whose sending this process was told, as far as it was: of what never changes, whose they are."""
+    return _recently.setdefault(ctx.store, Recent(REMEMBERED))
 
 
 def _as_told(event: DeliveryChanged) -> Message:
@@ -150,11 +162,38 @@ def _as_told(event: DeliveryChanged) -> Message:
 
 async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
     """What the provider reports. A word that we do not know is noted and moves nothing."""
+    report = _report(event, ctx)
+    told = _told(ctx).get(event.message_id) if event.message_id else None
+    if told is not None and _ours(told, event.channel):
+        return await _fold_unread(told, event, report, ctx)
     message = await _reported_on(ctx, event)
     if message is None:
         return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
     if message.reported_id != event.provider_id:
         await bind(ctx, event.channel, event.provider_id, message.message_id)
+    return await record(ctx, message, report)
+
+
+async def _fold_unread(told: Message, event: ReceiptReceived, report: Report, ctx: Context) -> list[Event]:
+    """The usual case: it has been sent, and we know whose it is. If it stands otherwise the refused write shows how."""
+    if told.reported_id != event.provider_id:
+        await bind(ctx, event.channel, event.provider_id, told.message_id)
+        told = told.model_copy(update={"reported_id": event.provider_id})
+        _told(ctx).keep(told.message_id, told)
+    guess = told.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
+    new = change(guess, report)
+    sent = When("rank", ">=", guess.rank)
+    written = await ctx.write(
+        ctx.update(Message, told.message_id, set=new.set, remove=new.remove, when=(*new.when, sent))
+    )
+    if written:
+        return follows(guess, new.moment)
+    if written.row is None:
+        return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
+    return await record(ctx, Message.from_row(written.row), report)
+
+
+def _report(event: ReceiptReceived, ctx: Context) -> Report:
     moment = Moment(
         what="note" if event.status is Status.UNKNOWN else event.status,
         at=event.at,
@@ -165,8 +204,7 @@ async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
         provider_status=event.provider_status,
         detail=event.error_detail,
     )
-    facts = {"reportedId": event.provider_id}
-    return await record(ctx, message, Report(event.status, moment, facts, event.provider_id))
+    return Report(event.status, moment, {"reportedId": event.provider_id}, event.provider_id)
 
 
 async def _reported_on(ctx: Context, event: ReceiptReceived) -> Message | None:

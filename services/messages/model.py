@@ -135,10 +135,10 @@ class Message(Item):
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        steps = {name: value for name, value in row.items() if re.match(STEP + "[A-Z]", name)}
-        files = {
-            name.removeprefix(MEDIA_REF): value for name, value in row.items() if re.match(MEDIA_REF + "[0-9]", name)
+        steps = {
+            name: value for name, value in row.items() if name.startswith(STEP) and name[len(STEP) :][:1].isupper()
         }
+        files = {name.removeprefix(MEDIA_REF): value for name, value in row.items() if name.startswith(MEDIA_REF)}
         return cls.model_validate({**row, "steps": steps, "files": files})
 
     def with_step(self, *moments: Moment) -> Self:

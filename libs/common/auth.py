@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -27,10 +28,12 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified caller. ``subject`` is Cognito's ``sub``; ``role`` the highest of its groups, None for none."""
+    """A verified caller. ``subject`` is Cognito's ``sub``; ``role`` the highest of its groups, None for none; ``signed_in_at``
+    when this session began, however often its token was refreshed since."""
 
     subject: str
     role: Role | None
+    signed_in_at: datetime | None = None
 
     @property
     def actor(self) -> str:
@@ -88,7 +91,7 @@ class CognitoVerifier:
             raise unauthorized("This is not an access token; send the access token, not the id token.")
         if claims["client_id"] != self._client_id:
             raise unauthorized("The token was issued to another application.")
-        return Caller(str(claims["sub"]), _role(claims.get("cognito:groups")))
+        return Caller(str(claims["sub"]), _role(claims.get("cognito:groups")), _moment(claims.get("auth_time")))
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
         if key_id not in self._keys:
@@ -116,3 +119,7 @@ class CognitoVerifier:
 def _role(groups: Any) -> Role | None:
     held = [Role[name] for name in groups or () if name in Role.__members__]
     return max(held, default=None)
+
+
+def _moment(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from libs.common.auth import Caller
 from libs.common.aws import Aws
 from libs.common.clock import Clock
 from libs.common.errors import Conflict
@@ -64,6 +65,8 @@ class Context:
     #: What is being handled; None in a tick and in a read.
     cause: Cause | None = None
     actor: str = "system"
+    #: Whose read this is, by the token. What is written goes by ``actor``, which outlives the request.
+    caller: Caller | None = None
     staged: list[Op] = field(default_factory=list)
     #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
     #: has the right to.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from libs.common.auth import Caller
 from libs.common.aws import Aws
 from libs.common.bus.base import Bus
 from libs.common.clock import Clock, SystemClock
@@ -40,8 +41,10 @@ class Runtime:
         self.fetcher = Fetcher()
         self.rest = Rest()
 
-    def context(self, service: Service, cause: Cause | None = None, actor: str = "") -> Context:
-        """A fresh context for one event, request, read or tick of ``service``."""
+    def context(
+        self, service: Service, cause: Cause | None = None, actor: str = "", caller: Caller | None = None
+    ) -> Context:
+        """A fresh context for one event, request, read (of ``caller``) or tick of ``service``."""
         return Context(
             service=service,
             settings=self.settings,
@@ -54,6 +57,7 @@ class Runtime:
             rest=self.rest,
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
+            caller=caller,
             requeue=self.bus.send,
         )
 

@@ -113,6 +113,10 @@ class Secret:
     owner: str = ""
 
 
+#: As a resource of a :class:`Grant`: the stage's own user pool, and no other.
+USER_POOL = "user-pool"
+
+
 @dataclass(frozen=True)
 class Grant:
     """AWS actions outside what the kit derives (a provider's send operations), for the policy of this service alone."""

@@ -106,6 +106,8 @@ class Settings(BaseModel):
     cognito_issuer: str = ""
     cognito_client_id: str = ""
     cognito_jwks_url: str = ""
+    #: How often the people of the user pool are read, to find those who came or went by other ways than ours.
+    user_sync_seconds: int = Field(default=300, ge=10)
     public_url: str = "http://localhost:8080"
     whatsapp_phone_number_ids: str = ""
     #: WhatsApp phone-number ids, by commas, that are connected at Meta itself (Cloud API) and not through AWS; they may send too.
@@ -170,6 +172,11 @@ class Settings(BaseModel):
         """The portfolio that a number (by its phone-number id) belongs to."""
         named = (name for name, portfolio in self.whatsapp_portfolios.items() if number in portfolio.numbers)
         return next(named, DEFAULT_PORTFOLIO)
+
+    @property
+    def user_pool_id(self) -> str:
+        """The last part of ``cognito_issuer``; empty where nobody can sign in."""
+        return self.cognito_issuer.rstrip("/").rpartition("/")[2]
 
     @property
     def prefix(self) -> str:

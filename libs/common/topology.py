@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from libs.common.item import Item, Table
 from libs.common.ledger import LedgerEntry
-from libs.common.service import Bucket, Grant, On, Secret, Service
+from libs.common.service import USER_POOL, Bucket, Grant, On, Secret, Service
 
 #: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
 VISIBILITY_SECONDS = 30
@@ -76,7 +76,7 @@ class ScheduleSpec:
 @dataclass(frozen=True)
 class GrantSpec:
     """IAM statement for one service: actions on resources, each ``kind:name`` (``table:…``, ``queue:…``, ``topic:…``,
-    ``bucket:…``, ``secret:…``) or a plain ARN pattern."""
+    ``bucket:…``, ``secret:…``, ``user-pool:…``) or a plain ARN pattern."""
 
     service: str
     actions: tuple[str, ...]
@@ -131,6 +131,10 @@ class Names:
 
     def secret(self, service: str, name: str) -> str:
         return f"{self.prefix}/{service}/{name}"
+
+    @property
+    def user_pool(self) -> str:
+        return self.prefix
 
 
 def owned(service: Service) -> list[type[Item]]:
@@ -291,4 +295,5 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             resource = f"secret:{names.secret(need.owner or service.name, need.name)}"
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
         elif isinstance(need, Grant):
-            yield GrantSpec(service.name, need.actions, need.resources)
+            resources = (f"user-pool:{names.user_pool}" if name == USER_POOL else name for name in need.resources)
+            yield GrantSpec(service.name, need.actions, tuple(resources))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -79,6 +80,12 @@ def verifier(pool: FakePool) -> CognitoVerifier:
 async def test_a_good_token_gives_the_highest_role(pool: FakePool, verifier: CognitoVerifier) -> None:
     caller = await verifier.verify(pool.token())
     assert (caller.subject, caller.role, caller.actor) == ("u-1", Role.OPERATOR, "user:u-1")
+
+
+async def test_it_tells_when_the_session_began(pool: FakePool, verifier: CognitoVerifier) -> None:
+    caller = await verifier.verify(pool.token(auth_time=1_767_225_600))
+    assert caller.signed_in_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert (await verifier.verify(pool.token())).signed_in_at is None
 
 
 async def test_a_user_without_a_group_has_no_role(pool: FakePool, verifier: CognitoVerifier) -> None:

@@ -102,7 +102,7 @@ def _read(runtime: Runtime, service: Service, route: Route, verifier: Verifier) 
     assert route.role is not None
 
     async def call(*, caller_: Caller, **given: Any) -> Any:
-        return await route.function(**given, ctx=runtime.context(service, actor=caller_.actor))
+        return await route.function(**given, ctx=runtime.context(service, actor=caller_.actor, caller=caller_))
 
     call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(verifier, route.role))])  # type: ignore[attr-defined]
     return call

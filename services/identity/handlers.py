@@ -1,0 +1,156 @@
+"""What ``identity`` does with what was accepted: it makes the change in the user pool and tells what came of it. All by ledger;
+each step can be made again, so a redelivery ends what was begun."""
+
+from __future__ import annotations
+
+from libs.common.context import Context
+from libs.common.event import Event
+from libs.messaging.events.identity import (
+    InvitationAsked,
+    InvitationRefused,
+    RoleName,
+    UserChangeAsked,
+    UserChanged,
+    UserChangeRefused,
+    UserInvited,
+    UserRemoved,
+)
+from services.identity import pool
+from services.identity.model import (
+    LISTED,
+    Administrators,
+    Invitation,
+    InvitationState,
+    Pending,
+    User,
+    takes_administration,
+    takes_away,
+)
+from services.identity.pool import Person
+
+_TAKEN = "Somebody with this address is in the user pool already; they show up in the list of users within minutes."
+_LAST = "Nobody else in the user pool is an administrator who can sign in."
+
+
+async def invite(event: InvitationAsked, ctx: Context) -> list[Event]:
+    """Make the person, who is written to, and give them their role. Whoever is there already is left alone."""
+    row = await ctx.get(Invitation, event.invitation_id)
+    if row is None or row.asking != event.asking or row.state in (InvitationState.REFUSED, InvitationState.DONE):
+        return []
+    if row.state is InvitationState.ASKED:
+        if await pool.find(ctx, row.email) is not None:
+            return _turned_down(ctx, row, _TAKEN)
+        # Written before they are made: should the answer be lost, whoever is found next time is ours.
+        creating = row.model_copy(update={"state": InvitationState.CREATING})
+        await ctx.save(creating, over=row)
+        row = creating.model_copy(update={"version": row.version + 1})
+    try:
+        await pool.create(ctx, row.email)
+    except pool.Refused as refusal:
+        return _turned_down(ctx, row, str(refusal))
+    await pool.put_in(ctx, row.email, row.role)
+    person = await pool.find(ctx, row.email)
+    if person is None:
+        raise pool.NoSuchPerson
+    known = await ctx.get(User, person.user_id)
+    user = renewed(known, person).model_copy(update={"settled_at": ctx.now})
+    ctx.stage(ctx.insert(user) if known is None else ctx.replace(user))
+    done = {"state": InvitationState.DONE, "user_id": person.user_id, "listed": None}
+    ctx.stage(ctx.replace(row.model_copy(update=done)))
+    return [UserInvited(user_id=person.user_id, email=row.email, role=row.role)]
+
+
+def _turned_down(ctx: Context, row: Invitation, reason: str) -> list[Event]:
+    ctx.stage(ctx.replace(row.model_copy(update={"state": InvitationState.REFUSED, "reason": reason})))
+    return [InvitationRefused(invitation_id=row.invitation_id, email=row.email, role=row.role, reason=reason)]
+
+
+async def change(event: UserChangeAsked, ctx: Context) -> list[Event]:
+    """Change, disable, enable or remove a person in the user pool. What takes something away ends their sessions."""
+    user = await ctx.get(User, event.user_id)
+    if user is None or user.pending is None or user.pending.number != event.change:
+        return []
+    wanted = user.pending
+    # We counted by our own rows; somebody may have changed the pool itself since they were read.
+    if takes_administration(user, wanted.role, wanted.status) and not await pool.others_administer(ctx, user.user_id):
+        return await _left_alone(ctx, user, _LAST)
+    try:
+        person = await _made(ctx, user, wanted)
+    except pool.NoSuchPerson:
+        person = None
+    except pool.Refused as refusal:
+        return await _left_alone(ctx, user, str(refusal))
+    if person is None:
+        return await removed(ctx, user)
+    after = renewed(user, person).model_copy(update={"pending": None, "refused": None, "settled_at": ctx.now})
+    ctx.stage(ctx.replace(after))
+    await _count(ctx, after)
+    return [changed(user, after)]
+
+
+async def _made(ctx: Context, user: User, wanted: Pending) -> Person | None:
+    """The person after the change; None: removed. Raises NoSuchPerson, Refused."""
+    if wanted.status == "removed":
+        await pool.remove(ctx, user.username)
+        return None
+    if wanted.status == "disabled":
+        await pool.disable(ctx, user.username)
+    if wanted.role is not None:
+        await pool.put_in(ctx, user.username, wanted.role)
+    if wanted.status == "active":
+        await pool.enable(ctx, user.username)
+    if takes_away(user, wanted.role, wanted.status):
+        await pool.end_sessions(ctx, user.username)
+    return await pool.find(ctx, user.username)
+
+
+async def _left_alone(ctx: Context, user: User, reason: str) -> list[Event]:
+    assert user.pending is not None
+    after = user.model_copy(update={"pending": None, "refused": reason})
+    ctx.stage(ctx.replace(after))
+    await _count(ctx, after)
+    return [UserChangeRefused(user_id=user.user_id, change=user.pending.number, reason=reason)]
+
+
+async def removed(ctx: Context, user: User) -> list[Event]:
+    """Stage that they are gone."""
+    ctx.stage(ctx.delete(User, user.user_id))
+    await _count(ctx, user, gone=True)
+    return [UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)]
+
+
+async def _count(ctx: Context, user: User, gone: bool = False) -> None:
+    """Stage whether they are one of the administrators."""
+    row = await ctx.get(Administrators, LISTED) or Administrators()
+    users = [each for each in row.users if each != user.user_id]
+    if user.administers() and not gone:
+        users.append(user.user_id)
+    if users != row.users:
+        stage_administrators(ctx, row, users)
+
+
+def stage_administrators(ctx: Context, row: Administrators, users: list[str]) -> None:
+    after = row.model_copy(update={"users": users})
+    ctx.stage(ctx.replace(after) if row.version else ctx.insert(after.model_copy(update={"version": 1})))
+
+
+def renewed(user: User | None, person: Person) -> User:
+    """The row with what the pool says."""
+    told = {"username": person.username, "email": person.email, "role": person.role, "status": person.status}
+    if user is not None:
+        return user.model_copy(update=told)
+    return User(user_id=person.user_id, created_at=person.created_at, version=1, **told)
+
+
+def changed(before: User | None, after: User) -> UserChanged:
+    """What is said of a row that replaces ``before``."""
+    role_before: RoleName | None = before.role if before else None
+    return UserChanged(
+        user_id=after.user_id,
+        email=after.email,
+        revision=before.version + 1 if before else after.version,
+        role=after.role,
+        status=after.status,
+        role_before=role_before,
+        status_before=before.status if before else None,
+    )

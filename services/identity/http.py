@@ -1,0 +1,134 @@
+"""``/api/users``: translates and delegates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from libs.common.wire import View
+from libs.messaging.events.identity import RoleName, UserStatus
+from services.identity import requests
+from services.identity.model import LISTED, Invitation, InvitationState, User
+from services.identity.requests import ChangeUser, Invite
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
+Prefix = Annotated[str | None, Query(min_length=1, max_length=128)]
+
+
+class PendingView(View):
+    """A change on its way to the user pool."""
+
+    role: RoleName | None = None
+    status: Literal["active", "disabled", "removed"] | None = None
+    asked_by: str
+    asked_at: Timestamp
+
+
+class UserView(View):
+    """Without ``role`` the person is in none of our groups and can do nothing. ``refused``: why the last change was not made."""
+
+    user_id: str
+    email: str
+    role: RoleName | None = None
+    status: UserStatus
+    pending: PendingView | None = None
+    refused: str | None = None
+    created_at: Timestamp
+    last_login_at: Timestamp | None = None
+
+
+class UserPage(View):
+    items: list[UserView]
+    cursor: str | None = None
+
+
+class MeView(View):
+    """``role`` is the token's, which is what counts here until it is renewed."""
+
+    user_id: str
+    role: RoleName
+    email: str | None = None
+    status: UserStatus | None = None
+    last_login_at: Timestamp | None = None
+
+
+class InvitationView(View):
+    """``reason``: why it was refused."""
+
+    invitation_id: str
+    email: str
+    role: RoleName
+    state: InvitationState
+    reason: str | None = None
+    asked_by: str
+    asked_at: Timestamp
+
+
+class InvitationPage(View):
+    items: list[InvitationView]
+    cursor: str | None = None
+
+
+@router.read("GET", "/api/users", role=Role.ADMIN)
+async def list_users(ctx: Context, email: Prefix = None, limit: Limit = 50, cursor: Cursor = None) -> UserPage:
+    """People by address; ``email`` is how it begins."""
+    prefix = email.lower() if email else None
+    page = await ctx.query(User, LISTED, index="by-email", prefix=prefix, limit=limit, cursor=cursor)
+    return UserPage(items=[UserView.model_validate(each) for each in page.items], cursor=page.cursor)
+
+
+@router.write("POST", "/api/users", role=Role.ADMIN, status=202)
+async def invite_user(body: Invite, ctx: Context) -> Done[InvitationView]:
+    """Invite somebody by e-mail. They are among the users once the user pool has them and has written to them."""
+    done = await requests.invite(body, ctx)
+    return Done(InvitationView.model_validate(done.value), done.said)
+
+
+@router.read("GET", "/api/users/me", role=Role.VIEWER)
+async def read_me(ctx: Context) -> MeView:
+    """Who you are here."""
+    user = await requests.note_login(ctx)
+    assert ctx.caller is not None
+    assert ctx.caller.role is not None
+    known = {"email": user.email, "status": user.status} if user else {}
+    at = user.last_login_at if user else ctx.caller.signed_in_at
+    return MeView.model_validate(
+        {"user_id": ctx.caller.subject, "role": ctx.caller.role.name, "last_login_at": at, **known}
+    )
+
+
+@router.read("GET", "/api/users/invitations", role=Role.ADMIN)
+async def list_invitations(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> InvitationPage:
+    """Invitations that are on their way or were refused."""
+    page = await ctx.query(Invitation, LISTED, index="by-listing", limit=limit, cursor=cursor)
+    return InvitationPage(items=[InvitationView.model_validate(each) for each in page.items], cursor=page.cursor)
+
+
+@router.read("GET", "/api/users/{user_id}", role=Role.ADMIN)
+async def read_user(user_id: str, ctx: Context) -> UserView:
+    """One person."""
+    return UserView.model_validate(await requests.existing(ctx, user_id))
+
+
+@router.write("PUT", "/api/users/{user_id}", role=Role.ADMIN, status=202)
+async def change_user(user_id: str, body: ChangeUser, ctx: Context) -> Done[UserView]:
+    """Another role, or in and out. What takes something away ends their sessions; an access token that is out is good until
+    it expires."""
+    return _seen(await requests.change_user(user_id, body, ctx))
+
+
+@router.write("DELETE", "/api/users/{user_id}", role=Role.ADMIN, status=202)
+async def remove_user(user_id: str, ctx: Context) -> Done[UserView]:
+    """Remove somebody from the user pool."""
+    return _seen(await requests.remove_user(user_id, ctx))
+
+
+def _seen(done: Done[User]) -> Done[UserView]:
+    return Done(UserView.model_validate(done.value), done.said)

@@ -1,0 +1,190 @@
+"""The provider's side: the people and groups of the stage's Cognito user pool (``cognito-idp``). Every change can be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from libs.common.context import Context
+from libs.messaging.events.identity import RoleName, UserStatus
+
+_SERVICE = "cognito-idp"
+#: Of the pool's refusals those that no repetition mends; what it says with them is for people.
+_FINAL = frozenset(
+    {
+        "InvalidParameterException",
+        "InvalidPasswordException",
+        "UserLambdaValidationException",
+        "UnsupportedUserStateException",
+    }
+)
+_GROUPS: tuple[RoleName, ...] = ("VIEWER", "OPERATOR", "ADMIN")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as the pool has them."""
+
+    user_id: str
+    username: str
+    email: str
+    status: UserStatus
+    created_at: datetime
+    role: RoleName | None = None
+
+
+class NoSuchPerson(Exception):
+    """The pool does not have them, or no longer."""
+
+
+class Refused(Exception):
+    """The pool looked at it and said no, in these words."""
+
+
+async def everybody(ctx: Context) -> list[Person]:
+    """All people with their roles. The lists of Cognito may lag behind its changes by a moment."""
+    client = await ctx.aws.client(_SERVICE)
+    pool = _id(ctx)
+    roles: dict[str, RoleName] = {}
+    for group in _GROUPS:
+        # From the lowest to the highest, which counts.
+        for user in await _pages(client.list_users_in_group, "Users", "NextToken", UserPoolId=pool, GroupName=group):
+            roles[user["Username"]] = group
+    users = await _pages(client.list_users, "Users", "PaginationToken", UserPoolId=pool)
+    return [replace(_person(each, each["Attributes"]), role=roles.get(each["Username"])) for each in users]
+
+
+async def others_administer(ctx: Context, user_id: str) -> bool:
+    """Whether anybody else is an administrator who can sign in."""
+    client = await ctx.aws.client(_SERVICE)
+    users = await _pages(client.list_users_in_group, "Users", "NextToken", UserPoolId=_id(ctx), GroupName="ADMIN")
+    people = [_person(each, each["Attributes"]) for each in users]
+    return any(each.status is UserStatus.ACTIVE and each.user_id != user_id for each in people)
+
+
+async def find(ctx: Context, name: str) -> Person | None:
+    """One person as they are now, by username, ``sub`` or (where people sign in by it) address."""
+    client = await ctx.aws.client(_SERVICE)
+    try:
+        user = await _asked(client.admin_get_user(UserPoolId=_id(ctx), Username=name))
+        groups = await _pages(
+            client.admin_list_groups_for_user, "Groups", "NextToken", UserPoolId=_id(ctx), Username=user["Username"]
+        )
+    except NoSuchPerson:
+        return None
+    held = {group["GroupName"] for group in groups}
+    role = next((group for group in reversed(_GROUPS) if group in held), None)
+    return replace(_person(user, user["UserAttributes"]), role=role)
+
+
+async def create(ctx: Context, email: str) -> None:
+    """Make them, and have Cognito write to them with a password for the first sign-in. Whoever is there stays as they are.
+    Raises Refused."""
+    client = await ctx.client(_SERVICE)
+    attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
+    try:
+        await _asked(
+            client.admin_create_user(
+                UserPoolId=_id(ctx), Username=email, UserAttributes=attributes, DesiredDeliveryMediums=["EMAIL"]
+            )
+        )
+    except Exception as error:
+        if _code(error) != "UsernameExistsException":
+            raise
+
+
+async def put_in(ctx: Context, username: str, role: RoleName) -> None:
+    """Into the role's group, then out of the others, so that they are never in none. Raises NoSuchPerson."""
+    client = await ctx.client(_SERVICE)
+    who = {"UserPoolId": _id(ctx), "Username": username}
+    await _asked(client.admin_add_user_to_group(**who, GroupName=role))
+    for group in _GROUPS:
+        if group != role:
+            await _asked(client.admin_remove_user_from_group(**who, GroupName=group))
+
+
+async def enable(ctx: Context, username: str) -> None:
+    await _on_person(ctx, "admin_enable_user", username)
+
+
+async def disable(ctx: Context, username: str) -> None:
+    """They cannot sign in."""
+    await _on_person(ctx, "admin_disable_user", username)
+
+
+async def end_sessions(ctx: Context, username: str) -> None:
+    """No session is renewed any more; access tokens that are out are good until they expire."""
+    await _on_person(ctx, "admin_user_global_sign_out", username)
+
+
+async def remove(ctx: Context, username: str) -> None:
+    await _on_person(ctx, "admin_delete_user", username)
+
+
+async def _on_person(ctx: Context, operation: str, username: str) -> None:
+    client = await ctx.client(_SERVICE)
+    await _asked(getattr(client, operation)(UserPoolId=_id(ctx), Username=username))
+
+
+def _id(ctx: Context) -> str:
+    found = ctx.settings.user_pool_id
+    if not found:
+        raise RuntimeError("WECARE_COGNITO_ISSUER is not set: there is no user pool")
+    return found
+
+
+def _person(user: Json, attributes: list[Json]) -> Person:
+    told = {each["Name"]: each.get("Value", "") for each in attributes}
+    if not user["Enabled"]:
+        status = UserStatus.DISABLED
+    else:
+        new = user.get("UserStatus") in ("FORCE_CHANGE_PASSWORD", "UNCONFIRMED")
+        status = UserStatus.INVITED if new else UserStatus.ACTIVE
+    return Person(
+        user_id=told["sub"],
+        username=user["Username"],
+        email=(told.get("email") or user["Username"]).lower(),
+        status=status,
+        created_at=user["UserCreateDate"],
+    )
+
+
+async def _asked(call: Awaitable[Json]) -> Json:
+    try:
+        return await call
+    except Exception as error:
+        code = _code(error)
+        if code == "UserNotFoundException":
+            raise NoSuchPerson from None
+        if code in _FINAL:
+            raise Refused(_message(error)) from None
+        raise
+
+
+def _error(error: Exception) -> Json:
+    told = getattr(error, "response", None)
+    found: Json = told.get("Error", {}) if isinstance(told, dict) else {}
+    return found
+
+
+def _code(error: Exception) -> str:
+    return str(_error(error).get("Code", ""))
+
+
+def _message(error: Exception) -> str:
+    return str(_error(error).get("Message") or _code(error))[:500]
+
+
+async def _pages(call: Callable[..., Awaitable[Json]], name: str, token: str, **given: str) -> list[Json]:
+    found: list[Json] = []
+    more: dict[str, str] = {}
+    while True:
+        answer = await _asked(call(**given, **more, Limit=60))
+        found += answer[name]
+        if not answer.get(token):
+            return found
+        more = {token: answer[token]}

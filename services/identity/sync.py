@@ -1,0 +1,113 @@
+"""Reading the user pool: soon after the start, then every few minutes. So people appear who were made by other hands (the
+stack, an administrator in the console), and what was changed there is known here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import structlog
+
+from libs.common.context import Context
+from libs.common.service import Step
+from libs.messaging.events.identity import UserRemoved
+from services.identity import pool
+from services.identity.handlers import changed, renewed
+from services.identity.model import LISTED, Administrators, Reading, User, takes_administration
+from services.identity.pool import Person
+
+#: How often it is looked whether a reading is due.
+LOOK_SECONDS = 5
+#: After a reading that failed.
+SOON = timedelta(seconds=20)
+#: Cognito's lists may lag behind its changes, ours among them.
+LAG = timedelta(minutes=2)
+
+log = structlog.get_logger()
+
+
+async def sync(ctx: Context) -> AsyncIterator[Step]:
+    """A step for each person who is news, one for who can administer, and one for the reading."""
+    reading = await _turn(ctx)
+    if reading is None:
+        return
+    try:
+        people = {person.user_id: person for person in await pool.everybody(ctx)}
+    except Exception as error:
+        log.warning("the user pool could not be read", error=type(error).__name__)
+        return
+    known = {user.user_id: user for user in await _known(ctx)}
+    for person in people.values():
+        step = _renewed(ctx, reading, known.get(person.user_id), person)
+        if step is not None:
+            yield step
+    for user in known.values():
+        if people and user.user_id not in people and _is_settled(ctx, user):
+            said = UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)
+            yield Step(f"{user.user_id}#{user.version}#gone", (ctx.delete(User, user.user_id),), (said,))
+    admins = {user.user_id for user in known.values() if user.role == "ADMIN"}
+    admins |= {person.user_id for person in people.values() if person.role == "ADMIN"}
+    counted = await _counted(ctx, admins)
+    if counted is not None:
+        yield counted
+    quiet = timedelta(seconds=ctx.settings.user_sync_seconds)
+    done = reading.model_copy(update={"read_at": ctx.now, "due": ctx.now + quiet})
+    yield Step(f"read#{reading.version}", (ctx.replace(done),))
+
+
+async def _turn(ctx: Context) -> Reading | None:
+    """The reading, if it is due and nobody else is at it: whoever moves the time on reads."""
+    if not ctx.settings.user_pool_id:
+        return None
+    reading = await ctx.get(Reading, LISTED)
+    if reading is not None and ctx.now < reading.due:
+        return None
+    due = ctx.now + SOON
+    if reading is None:
+        first = Reading(due=due, version=1)
+        return first if await ctx.write(ctx.insert(first)) else None
+    after = reading.model_copy(update={"due": due})
+    return after.model_copy(update={"version": reading.version + 1}) if await ctx.write(ctx.replace(after)) else None
+
+
+async def _known(ctx: Context) -> list[User]:
+    rows: list[User] = []
+    cursor: str | None = None
+    while True:
+        page = await ctx.query(User, LISTED, index="by-email", limit=100, cursor=cursor)
+        rows += page.items
+        cursor = page.cursor
+        if cursor is None:
+            return rows
+
+
+def _is_settled(ctx: Context, user: User) -> bool:
+    """Whether what the list says of them is newer than what we did."""
+    return not user.is_waiting(ctx.now) and (user.settled_at is None or ctx.now >= user.settled_at + LAG)
+
+
+def _renewed(ctx: Context, reading: Reading, user: User | None, person: Person) -> Step | None:
+    after = renewed(user, person)
+    if user is None:
+        return Step(f"{person.user_id}#new#{reading.version}", (ctx.insert(after),), (changed(None, after),))
+    if after == user or not _is_settled(ctx, user):
+        return None
+    return Step(f"{user.user_id}#{user.version}", (ctx.replace(after),), (changed(user, after),))
+
+
+async def _counted(ctx: Context, admins: set[str]) -> Step | None:
+    """Who of them can administer, as the rows stand now: not whom somebody has just asked to take that from."""
+    row = await ctx.get(Administrators, LISTED)
+    rows = [await ctx.get(User, user_id) for user_id in sorted(admins)]
+    users = [user.user_id for user in rows if user is not None and user.administers() and not _leaves(ctx, user)]
+    if row is None:
+        first = Administrators(users=users, version=1)
+        return Step("administrators#1", (ctx.insert(first),))
+    if sorted(row.users) == users:
+        return None
+    return Step(f"administrators#{row.version + 1}", (ctx.replace(row.model_copy(update={"users": users})),))
+
+
+def _leaves(ctx: Context, user: User) -> bool:
+    wanted = user.pending if user.is_waiting(ctx.now) else None
+    return wanted is not None and takes_administration(user, wanted.role, wanted.status)

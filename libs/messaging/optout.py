@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 
 from libs.common.settings import Settings
 
@@ -83,21 +83,48 @@ _SHIPPED: tuple[tuple[Wish, Iterable[str]], ...] = (
 def words_of(settings: Settings) -> Mapping[str, Wish]:
     """What each word asks for, normalised: the words above, which stay, and those of the settings. Raises ValueError, naming
     the setting, for one that asks for two things or has no letter in it."""
-    return _words(settings.opt_out_words, settings.opt_in_words, settings.help_words)
+    given = _given(settings)
+    # Of two that say the same the later is named.
+    for wish, words in reversed(given.items()):
+        if told := clash(wish, words, settings):
+            raise ValueError(f"WECARE_{wish.upper()}_WORDS: {told}")
+    return _words(*given.values())
 
 
-@cache
+def words_in_force(settings: Settings) -> Mapping[str, Wish]:
+    """The same while the settings may change one after the other: of two meanings of a word the first counts, and opting out is
+    before the others."""
+    return _words(*_given(settings).values())
+
+
+def clash(wish: Wish, words: Iterable[str], settings: Settings) -> str | None:
+    """What is wrong with more ``words`` for a wish, beside those of the settings for the others."""
+    others = {each: () if each is wish else given for each, given in _given(settings).items()}
+    known = _words(*others.values())
+    for word in words:
+        said = normalise(word)
+        if not said:
+            return f"{word!r} has no letter or digit"
+        if known.get(said, wish) is not wish:
+            return f"{word!r} is a word of {known[said].upper()} already, and can be of one only"
+    return None
+
+
+def _given(settings: Settings) -> dict[Wish, tuple[str, ...]]:
+    return {
+        Wish.OPT_OUT: settings.opt_out_words,
+        Wish.OPT_IN: settings.opt_in_words,
+        Wish.HELP: settings.help_words,
+    }
+
+
+@lru_cache(maxsize=64)
 def _words(*more: tuple[str, ...]) -> Mapping[str, Wish]:
     found = {normalise(word): asked for asked, words in _SHIPPED for word in words}
     for given, asked in zip(more, Wish, strict=True):
         for word in given:
-            said, setting = normalise(word), f"WECARE_{asked.upper()}_WORDS"
-            if not said:
-                raise ValueError(f"{setting}: {word!r} has no letter or digit")
-            if found.setdefault(said, asked) is not asked:
-                raise ValueError(
-                    f"{setting}: {word!r} is a word of {found[said].upper()} already, and can be of one only"
-                )
+            found.setdefault(normalise(word), asked)
+    found.pop("", None)
     return found
 
 

@@ -15,6 +15,7 @@ from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.wire import View
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import BudgetCounted, CapReached
+from libs.messaging.setting_copy import in_force
 from libs.messaging.words import Channel
 from services.bulk.model import BulkJob
 
@@ -105,7 +106,7 @@ async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     # As the sender does it: without a number of its own the job goes out by the first.
     portfolio = ctx.settings.whatsapp_portfolio_of(job.sender or next(iter(ctx.settings.whatsapp_numbers), None))
     copy = await ctx.get(BudgetCopy, _copy_of(job.channel, portfolio)) if job.channel is Channel.WHATSAPP else None
-    if copy is not None and copy.at + FRESH > ctx.now and ctx.settings.whatsapp_limits[portfolio]:
+    if copy is not None and copy.at + FRESH > ctx.now and (await in_force(ctx)).whatsapp_limits[portfolio]:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)
         if over:

@@ -16,6 +16,7 @@ from libs.messaging.content import Content
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
+from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose
 from services.bulk import people
@@ -160,7 +161,7 @@ async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> N
 async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> set[str]:
     """Whose marketing would have to wait."""
     purpose = purpose_of(await template_copy.known(job.content, job.channel, ctx), job.purpose)
-    if purpose is not Purpose.MARKETING or not ctx.settings.marketing_daily_cap:
+    if purpose is not Purpose.MARKETING or not (await in_force(ctx)).marketing_daily_cap:
         return set()
     return await capped([row.contact_id for row in rows if row.reason is None], job.channel, ctx)
 

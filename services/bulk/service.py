@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.service import Bucket, Service, every, on
-from libs.messaging import template_copy
+from libs.messaging import setting_copy, template_copy
 from libs.messaging.events.bulk import (
     ChunkCalledBack,
     ChunkReleased,
@@ -18,6 +18,7 @@ from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import BudgetCounted, CapReached, ChunkEnded
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
+from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
 from services.bulk import allowance, handlers, http, ticks
@@ -31,7 +32,7 @@ service = Service(
     "bulk",
     owns=[
         *(BulkJob, BulkRecipient, BulkChunk, BulkTally, Frontier, OptOut),
-        *(Upload, SavedList, Person, Address, TemplateCopy, BudgetCopy, CapCopy),
+        *(Upload, SavedList, Person, Address, TemplateCopy, SettingsCopy, BudgetCopy, CapCopy),
     ],
     hears=[
         on(ChunkEnded, handlers.chunk_ended),
@@ -39,6 +40,7 @@ service = Service(
         on(AccountNoticed, handlers.account_noticed, ledger=True),
         on(TemplateChanged, template_copy.template_changed),
         on(TemplatesListed, template_copy.templates_listed),
+        *setting_copy.hears(),
         # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
         on(PermissionChanged, handlers.keep_permission, lane="people"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,9 @@ from libs.messaging.content import Choosing, Email, Media, Rich, Text
 from libs.messaging.events.contacts import ContactWroteIn, HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
-from libs.messaging.optout import Wish, wish, words_of
+from libs.messaging.optout import Wish, wish, words_in_force
 from libs.messaging.quoted import own_words
+from libs.messaging.setting_copy import in_force
 from libs.messaging.words import Channel, Purpose
 from services.contacts.changes import (
     consent_said,
@@ -65,7 +66,8 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
     if not contact.name and event.sender_name:
         contact = contact.model_copy(update={"name": event.sender_name.strip()[:NAME_LENGTH] or None})
     contact = _touched(contact, event.channel, event.received_at)
-    heard = _heard(contact, event, ctx)
+    asked = _asked(event.content, words_in_force(await in_force(ctx)))
+    heard = _heard(contact, event, asked, ctx)
     if heard:
         contact = await state(ctx, contact, *heard)
     after = save(ctx, before, contact) if contact != before else contact
@@ -74,14 +76,13 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
         *profile_said(before, after),
         *(consent_said(before, after, heard[1]) if heard else ()),
         *permissions_said(before, after, also=(event.channel,)),
-        *_wishes_said(before, after, event, ctx),
+        *_wishes_said(before, after, event, asked[1]),
         ContactWroteIn(contact_id=after.contact_id, **facts),
     ]
 
 
-def _wishes_said(before: Contact | None, after: Contact, event: MessageReceived, ctx: Context) -> list[Event]:
+def _wishes_said(before: Contact | None, after: Contact, event: MessageReceived, asked: Wish | None) -> list[Event]:
     """What wants an answer. An opt-out has to be applied first; see :func:`note_applied`."""
-    _, asked = _asked(event.content, ctx)
     facts = {"contact_id": after.contact_id, "channel": event.channel, "message_id": event.message_id}
     # A mail about help is a question to people, not a word.
     if asked is Wish.HELP and event.channel is not Channel.EMAIL:
@@ -202,10 +203,12 @@ def _touched(contact: Contact, channel: Channel, at: datetime) -> Contact:
     return contact
 
 
-def _heard(contact: Contact, event: MessageReceived, ctx: Context) -> tuple[Kind, Evidence] | None:
+def _heard(
+    contact: Contact, event: MessageReceived, spoken: tuple[str | None, Wish | None], ctx: Context
+) -> tuple[Kind, Evidence] | None:
     """What the message says about consent. Writing in is no opt-in, but it does allow an answer: a consent to ``service``,
     recorded once, unless they opted out or already agreed to as much."""
-    words, asked = _asked(event.content, ctx)
+    words, asked = spoken
     this = evidence_id(event.received_at, event.channel, event.message_id)
     if asked is Wish.OPT_OUT:
         kind, how = Kind.WITHDRAWN, "keyword"
@@ -245,9 +248,8 @@ def _first(consent: Consent, this: str) -> bool:
     return needed or (known is not None and this < known.evidence_id)
 
 
-def _asked(content: object, ctx: Context) -> tuple[str | None, Wish | None]:
+def _asked(content: object, known: Mapping[str, Wish]) -> tuple[str | None, Wish | None]:
     """The words that ask for something, and what; consent before help."""
-    known = words_of(ctx.settings)
     found = [(words, asked) for words in _spoken(content) if (asked := wish(words, known)) is not None]
     return min(found, key=lambda each: each[1] is Wish.HELP, default=(None, None))
 

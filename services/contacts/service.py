@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.common.service import Service, on
+from libs.messaging import setting_copy
 from libs.messaging.events.contacts import (
     ConsentChanged,
     ContactCreated,
@@ -18,12 +19,13 @@ from libs.messaging.events.contacts import (
 from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, PreferenceChanged, Unsubscribed
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import words_of
+from libs.messaging.setting_copy import SettingsCopy
 from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
 service = Service(
     "contacts",
-    owns=[Contact, AddressClaim, Evidence, SearchTerm],
+    owns=[Contact, AddressClaim, Evidence, SearchTerm, SettingsCopy],
     hears=[
         on(MessageReceived, handlers.receive_message, ledger=True),
         on(PreferenceChanged, handlers.note_preference, ledger=True),
@@ -31,6 +33,7 @@ service = Service(
         on(AddressSuppressed, suppressions.suppress_address, ledger=True),
         on(Unsubscribed, suppressions.unsubscribe, ledger=True),
         on(OptOutFound, handlers.note_found_out, ledger=True),
+        *setting_copy.hears(),
     ],
     says=[
         ContactCreated,

@@ -20,6 +20,7 @@ from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.permission import BEHIND, LOOK_AGAIN, Permission
+from libs.messaging.setting_copy import in_force
 from libs.messaging.words import Channel, MessageClass, Purpose
 from services.messages.accepting import answers_from, stage_message
 from services.messages.model import Conversation, Message
@@ -62,7 +63,7 @@ async def _answer(
         return []
     copy = await ctx.get(Permission, Permission.id_of(contact_id, channel))
     standing = copy.standing if copy else None
-    body = answer_text(answer, standing.locale if standing else None, ctx.settings)
+    body = answer_text(answer, standing.locale if standing else None, await in_force(ctx))
     content = Email(subject=body[:78], text=body) if channel is Channel.EMAIL else Text(body=body)
     send_by = ctx.now + TIME_TO_LIVE
     why = refusal(standing, Asked(channel, Purpose.COMPLIANCE, content, send_by), ctx.now)

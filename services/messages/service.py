@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.service import Service, every, on
-from libs.messaging import template_copy
+from libs.messaging import setting_copy, template_copy
 from libs.messaging.events.contacts import (
     ContactWroteIn,
     HelpAsked,
@@ -26,13 +26,14 @@ from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.file_copy import FileCopy, forget_file
 from libs.messaging.permission import Permission
+from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from services.messages import answers, files, handlers, http, overdue
 from services.messages.model import Conversation, Message, Orphan, ProviderId
 
 service = Service(
     "messages",
-    owns=[Message, Conversation, ProviderId, Orphan, Permission, FileCopy, TemplateCopy],
+    owns=[Message, Conversation, ProviderId, Orphan, Permission, FileCopy, TemplateCopy, SettingsCopy],
     hears=[
         on(PermissionChanged, handlers.keep_permission),
         on(ContactWroteIn, handlers.store_inbound),
@@ -41,6 +42,7 @@ service = Service(
         on(LetterKept, handlers.tell_standing),
         on(TemplateChanged, template_copy.template_changed),
         on(TemplatesListed, template_copy.templates_listed),
+        *setting_copy.hears(),
         on(OptOutEffective, answers.confirm_opt_out, ledger=True),
         on(OptedBackIn, answers.confirm_opt_in, ledger=True),
         on(HelpAsked, answers.give_help, ledger=True),

@@ -27,6 +27,7 @@ from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.spread import shard_for
 from libs.common.store.ops import Store
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
+from libs.messaging.setting_copy import in_force
 from libs.messaging.words import Channel, MessageClass, Purpose
 
 HOUR = 3600
@@ -105,14 +106,19 @@ class Budget:
     def __init__(self, portfolio: str = DEFAULT_PORTFOLIO) -> None:
         self._portfolio = portfolio
         self._held: WeakKeyDictionary[Store, dict[int, _Held]] = WeakKeyDictionary()
+        self._limit = 0
 
     async def take(
         self, contact_id: str, message_class: MessageClass, purpose: Purpose, ctx: Context
     ) -> datetime | None:
         """Count the person. None: go ahead; else there is no place before that time."""
-        limit = ctx.settings.whatsapp_limits[self._portfolio]
+        limit = (await in_force(ctx)).whatsapp_limits[self._portfolio]
         if not limit:
             return None
+        if limit != self._limit:
+            # Places that were taken under another limit may be more than this one has; they age out unused.
+            self._held.pop(ctx.store, None)
+            self._limit = limit
         low = message_class is MessageClass.BULK or purpose is Purpose.MARKETING
         person = contact_id if self._portfolio == DEFAULT_PORTFOLIO else f"{self._portfolio}#{contact_id}"
         mark = await ctx.get(BudgetMark, person)
@@ -141,14 +147,20 @@ class Budget:
         rows = await asyncio.gather(*(ctx.get(BudgetCount, self._key(shard)) for shard in range(_SHARDS)))
         return [row.used(hour) if row is not None else 0 for row in rows]
 
+    async def _elsewhere(self, shards: int, ctx: Context) -> int:
+        """What is counted in shards that so low a limit does not have: it was higher within these 24 hours."""
+        return sum((await self._used(ctx))[shards:]) if shards < _SHARDS else 0
+
     async def watch(self, ctx: Context) -> AsyncIterator[Step]:
         """Tell how it stands, where that is news; and when 80 % of it, or all of it, is gone: once a day and step."""
-        limit = ctx.settings.whatsapp_limits[self._portfolio]
+        limit = (await in_force(ctx)).whatsapp_limits[self._portfolio]
         if not limit:
             return
         by_shard = await self._used(ctx)
         used = sum(by_shard)
-        left = sum(max(0, share - n) for share, n in zip(_shares(limit, True), by_shard, strict=False))
+        shares = _shares(limit, True)
+        left = sum(max(0, share - n) for share, n in zip(shares, by_shard, strict=False))
+        left = max(0, left - sum(by_shard[len(shares) :]))
         stands: dict[str, Any] = {
             "channel": Channel.WHATSAPP, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
         }  # fmt: skip
@@ -190,6 +202,7 @@ class Budget:
         """A shard with a place for one more, or the time at which there may be one."""
         shares = _shares(limit)
         shards = len(shares)
+        shares[0] -= await self._elsewhere(shards, ctx)
         first = shard_for(person, shards)
         frees: list[datetime] = []
         for n in range(shards):

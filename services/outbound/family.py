@@ -9,7 +9,7 @@ from libs.common.event import Event
 from libs.common.item import Item
 from libs.common.service import Bucket, Every, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
-from libs.messaging import template_copy
+from libs.messaging import setting_copy, template_copy
 from libs.messaging.events.bulk import ChunkCalledBack, ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
@@ -27,6 +27,7 @@ from libs.messaging.events.outbound import (
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.file_copy import forget_file, keep_file
 from libs.messaging.permission import Permission
+from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
 from services.outbound import files, handlers
@@ -83,7 +84,7 @@ def sender(
     return Service(
         f"outbound-{channel.name}",
         owns=[
-            *(Delivery, RateLimitTracker, Permission, JobControl, TemplateCopy, Frequency),
+            *(Delivery, RateLimitTracker, Permission, JobControl, TemplateCopy, SettingsCopy, Frequency),
             *((BudgetCount, BudgetMark) if portfolios else ()),
             *files.items_of(channel),
             *owns,
@@ -104,6 +105,7 @@ def sender(
             on(TemplatesListed, template_copy.templates_listed, channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
+            *setting_copy.hears(),
             *_files_heard(channel),
             *hears,
         ],

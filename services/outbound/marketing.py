@@ -11,6 +11,7 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Standing
 from libs.messaging.quiet import Hours, next_allowed, zones_of
+from libs.messaging.setting_copy import in_force
 from libs.messaging.words import Channel, Purpose
 from services.outbound.budget import Budget
 from services.outbound.frequency import take_place
@@ -46,7 +47,7 @@ async def take_places(
     """Count it against the contact's cap and the portfolio's budget. Until when the cap is reached with it, or None. Raises
     PutOff; a place that it has by then is kept for it."""
     full_until: datetime | None = None
-    if purpose is Purpose.MARKETING and (cap := ctx.settings.marketing_daily_cap):
+    if purpose is Purpose.MARKETING and (cap := (await in_force(ctx)).marketing_daily_cap):
         not_before, full_until = await take_place(event.contact_id, event.message_id, cap, ctx)
         if not_before is not None:
             raise PutOff(Refusal(ErrorCode.FREQUENCY_CAPPED, f"({cap} in 24 hours)"), not_before)

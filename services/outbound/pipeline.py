@@ -28,6 +28,7 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
 from libs.messaging.permission import BEHIND, LOOK_AGAIN, PERHAPS_BEHIND, Permission, Standing
+from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
 from services.outbound import steps
@@ -207,7 +208,7 @@ class Pipeline:
         why = refusal(standing, Asked(event.channel, purpose, event.content, event.expires_at), ctx.now)
         why = why or await templates.why_not(event.content, template, event.channel, ctx)
         if why is None and standing is not None:
-            night = waits_for_morning(purpose, standing, ctx.now, ctx.settings) if lag else None
+            night = waits_for_morning(purpose, standing, ctx.now, await in_force(ctx)) if lag else None
             if isinstance(night, PutOff):
                 raise night
             if night is None:

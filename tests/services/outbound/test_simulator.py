@@ -13,6 +13,7 @@ from libs.common.testing.world import World
 from libs.messaging.content import Template
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.events.settings import SettingChanged, SettingTold
 from libs.messaging.words import Channel, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
@@ -143,6 +144,6 @@ async def test_thirty_percent_of_everything(simulator: Simulator, w: World) -> N
 def test_the_declaration() -> None:
     assert whatsapp.name == "outbound-whatsapp"
     assert whatsapp.lanes() == ["", "bulk", "otp", "tx"]
-    # Files may come by any channel; everything else is this one's.
-    of_all = {MediaStored, MediaDeleted}
+    # Files may come by any channel, and settings are for all; everything else is this one's.
+    of_all = {MediaStored, MediaDeleted, SettingChanged, SettingTold}
     assert all(heard.where["channel"] == (Channel.WHATSAPP,) for heard in whatsapp.hears if heard.event not in of_all)

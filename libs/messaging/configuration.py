@@ -1,0 +1,161 @@
+"""What can be configured while the platform runs: a closed catalogue. Each setting is one of the environment's
+(:class:`~libs.common.settings.Settings`): it has its type, and the environment's value is its default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from libs.common.settings import Settings
+from libs.messaging.optout import Wish, clash
+from libs.messaging.quiet import Hours
+
+MOST_WORDS, LONGEST_WORD = 100, 40
+
+log = structlog.get_logger()
+
+
+class Unfit(ValueError):
+    """A value that cannot be used: ``[{"field": "value", "detail": "…"}]``."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{error['field']}: {error['detail']}" for error in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Setting:
+    """``check`` is given a value of the right type, ``beside`` also the other settings as they are in force when it is set; both
+    raise ValueError with a sentence for people."""
+
+    field: str
+    description: str
+    unit: str = ""
+    check: Callable[[Any], object] | None = None
+    beside: Callable[[Any, Settings], object] | None = None
+
+    @property
+    def key(self) -> str:
+        return self.field.replace("_", "-")
+
+    @cached_property
+    def _type(self) -> TypeAdapter[Any]:
+        declared = Settings.model_fields[self.field]
+        kind: Any = declared.annotation
+        for each in declared.metadata:
+            # Reading the environment's way of writing it is no part of the type.
+            if not isinstance(each, BeforeValidator):
+                kind = Annotated[kind, each]
+        return TypeAdapter(kind)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of its values."""
+        return self._type.json_schema()
+
+    def parsed(self, value: Any) -> Any:
+        """From JSON. Raises Unfit."""
+        try:
+            found = self._type.validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            raise Unfit(
+                [{"field": ".".join(["value", *map(str, e["loc"])]), "detail": f"{e['msg']}."} for e in error.errors()]
+            ) from None
+        self._passes(self.check, found)
+        return found
+
+    def accepted(self, value: Any, others: Settings) -> Any:
+        """The same, and such that it goes with the others. Raises Unfit."""
+        found = self.parsed(value)
+        self._passes(self.beside, found, others)
+        return found
+
+    def _passes(self, check: Callable[..., object] | None, *given: Any) -> None:
+        try:
+            if check is not None:
+                check(*given)
+        except ValueError as error:
+            raise Unfit([{"field": "value", "detail": str(error)}]) from None
+
+    def of(self, settings: Settings) -> Any:
+        """Its value there, as JSON."""
+        return self._type.dump_python(getattr(settings, self.field), mode="json")
+
+
+def _words(words: tuple[str, ...]) -> None:
+    if len(words) > MOST_WORDS or any(len(word) > LONGEST_WORD for word in words):
+        raise ValueError(f"Up to {MOST_WORDS} words of up to {LONGEST_WORD} characters.")
+
+
+def _apart(wish: Wish) -> Callable[[tuple[str, ...], Settings], None]:
+    """One word cannot ask for two things."""
+
+    def check(words: tuple[str, ...], others: Settings) -> None:
+        if told := clash(wish, words, others):
+            raise ValueError(f"{told}.")
+
+    return check
+
+
+def _hours(text: str) -> None:
+    try:
+        Hours.of(text)
+    except ValueError as error:
+        raise ValueError(f"Write hours of one day, such as 08:00-21:00 ({error}).") from None
+
+
+def _zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise ValueError("Write a zone of the IANA list, such as Europe/Berlin or UTC.") from None
+
+
+_WORDS = "More words that ask for it, beside the platform's own, on every channel; each counts as a whole message."
+CATALOGUE: Mapping[str, Setting] = {
+    setting.key: setting
+    for setting in (
+        Setting("business_name", "Who we are, in the answers to STOP, START and HELP."),
+        Setting("help_contact", "How to reach us, in the answer to HELP."),
+        Setting("opt_out_words", f"Opting out. {_WORDS}", "words", _words, _apart(Wish.OPT_OUT)),
+        Setting("opt_in_words", f"Coming back. {_WORDS}", "words", _words, _apart(Wish.OPT_IN)),
+        Setting("help_words", f"Asking for help. {_WORDS}", "words", _words, _apart(Wish.HELP)),
+        Setting("marketing_hours", "When marketing may reach people, by their own clocks.", "HH:MM-HH:MM", _hours),
+        Setting(
+            "marketing_daily_cap",
+            "How often marketing may reach one person on one channel; 0: no limit.",
+            "messages in 24 hours",
+        ),
+        Setting(
+            "default_zone",
+            "Where somebody is taken to be of whom neither contact nor number tells it.",
+            "time zone (IANA)",
+            _zone,
+        ),
+        Setting(
+            "whatsapp_daily_recipients",
+            "The messaging limit of the WhatsApp portfolio, as Meta tells it; 0: no limit, and nobody is counted. Portfolios that the environment "
+            "names keep theirs.",
+            "people in 24 hours",
+        ),
+    )
+}
+
+
+def applied(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """The settings with these values, by key. What this build does not know or cannot use is left as it was."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        setting = CATALOGUE.get(key)
+        try:
+            if setting is not None:
+                found[setting.field] = setting.parsed(value)
+        except Unfit as unfit:
+            log.warning("a setting cannot be used", key=key, fields=[error["field"] for error in unfit.errors])
+    return settings.model_copy(update=found)

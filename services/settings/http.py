@@ -1,0 +1,108 @@
+"""``/api/settings``: translates and delegates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp
+from libs.common.context import Context, Done
+from libs.common.hosts.routes import Api
+from libs.common.wire import View
+from libs.messaging.configuration import CATALOGUE
+from services.settings import requests
+from services.settings.model import SettingVersion, SystemConfig
+from services.settings.requests import Change, SetBack, Standing
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
+
+
+class SettingView(View):
+    """``value`` is in force; ``default`` is the environment's; ``valueSchema`` a JSON Schema of what it may be. ``version`` goes
+    with a change."""
+
+    key: str
+    value: Any
+    default: Any
+    is_default: bool
+    description: str
+    unit: str
+    value_schema: dict[str, Any]
+    version: int
+    updated_by: str | None = None
+    updated_at: Timestamp | None = None
+
+
+class SettingList(View):
+    items: list[SettingView]
+
+
+class VersionView(View):
+    """Without ``value`` it was set back to the default of then."""
+
+    number: int
+    value: Any = None
+    updated_by: str
+    updated_at: Timestamp
+
+
+class VersionPage(View):
+    items: list[VersionView]
+    cursor: str | None = None
+
+
+@router.read("GET", "/api/settings", role=Role.VIEWER)
+async def list_settings(ctx: Context) -> SettingList:
+    """All that can be configured while the platform runs."""
+    rows = await requests.stored(ctx)
+    found = [requests.standing(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
+    return SettingList(items=[_view(each) for each in found])
+
+
+@router.read("GET", "/api/settings/{key}", role=Role.VIEWER)
+async def read_setting(key: str, ctx: Context) -> SettingView:
+    """One setting."""
+    setting = requests.known(key)
+    return _view(requests.standing(setting, await ctx.get(SystemConfig, key), ctx))
+
+
+@router.write("PUT", "/api/settings/{key}", role=Role.ADMIN)
+async def change_setting(key: str, body: Change, ctx: Context) -> Done[SettingView]:
+    """Set it, over the version that you saw. It is in force within seconds, without a restart."""
+    done = await requests.change(key, body, ctx)
+    return Done(_view(done.value), done.said)
+
+
+@router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN)
+async def reset_setting(key: str, body: SetBack, ctx: Context) -> Done[SettingView]:
+    """Set it back to its default, over the version that you saw."""
+    done = await requests.set_back(key, body, ctx)
+    return Done(_view(done.value), done.said)
+
+
+@router.read("GET", "/api/settings/{key}/history", role=Role.VIEWER)
+async def read_history(key: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> VersionPage:
+    """What it was set to, by whom and when, newest first."""
+    requests.known(key)
+    page = await ctx.query(SettingVersion, key, limit=limit, cursor=cursor, newest_first=True)
+    return VersionPage(items=[VersionView.model_validate(each) for each in page.items], cursor=page.cursor)
+
+
+def _view(stands: Standing) -> SettingView:
+    row = stands.row
+    return SettingView(
+        key=stands.setting.key,
+        value=stands.value,
+        default=stands.default,
+        is_default=row is None or row.value is None,
+        description=stands.setting.description,
+        unit=stands.setting.unit,
+        value_schema=stands.setting.schema(),
+        version=row.version if row else 0,
+        updated_by=row.updated_by if row else None,
+        updated_at=row.updated_at if row else None,
+    )

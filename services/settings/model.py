@@ -1,0 +1,48 @@
+"""What somebody configured, and what it was before; pure."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from libs.common.clock import Timestamp
+from libs.common.item import Item, Table
+
+
+class SystemConfig(Item):
+    """One setting that was set at least once; ``version`` is the revision in all that is said. Without ``value`` it was set back to
+    its default."""
+
+    TABLE: ClassVar[Table] = Table("config", key="key")
+
+    #: On the wire ``key``, which is a method of items here.
+    name: str = Field(alias="key")
+    value: Any = None
+    updated_by: str
+    updated_at: Timestamp
+
+
+class SettingVersion(Item):
+    """One entry of its history, written once."""
+
+    TABLE: ClassVar[Table] = Table("history", key="key", sort="place")
+
+    name: str = Field(alias="key")
+    #: The number, so wide that text order is their order.
+    place: str
+    number: int
+    value: Any = None
+    updated_by: str
+    updated_at: Timestamp
+
+    @staticmethod
+    def of(row: SystemConfig, number: int) -> SettingVersion:
+        return SettingVersion(
+            name=row.name,
+            place=f"{number:06d}",
+            number=number,
+            value=row.value,
+            updated_by=row.updated_by,
+            updated_at=row.updated_at,
+        )

@@ -1,0 +1,124 @@
+"""Setting something, and setting it back. Whoever changes it says which version they saw, so that nobody overwrites what they did
+not see."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from libs.common.clock import iso
+from libs.common.context import Context, Done
+from libs.common.errors import Problem, invalid, invalid_fields
+from libs.common.settings import Settings
+from libs.common.wire import Body
+from libs.messaging.configuration import CATALOGUE, Setting, Unfit, applied
+from libs.messaging.events.settings import SettingChanged
+from services.settings.model import SettingVersion, SystemConfig
+
+
+class SetBack(Body):
+    #: The version that was seen; 0 for a setting that was never set.
+    version: int = Field(ge=0)
+
+
+class Change(SetBack):
+    value: Any
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A setting as it stands: ``value`` is in force, ``row`` None while nobody ever set it."""
+
+    setting: Setting
+    value: Any
+    default: Any
+    row: SystemConfig | None
+
+
+async def change(key: str, body: Change, ctx: Context) -> Done[Standing]:
+    """Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT with what is newer, VALIDATION_FAILED."""
+    setting = known(key)
+    if body.value is None:
+        raise invalid("value", "Give a value; to set it back to its default, POST to …/reset.")
+    rows = await stored(ctx)
+    _seen(setting, rows.get(key), body.version, ctx)
+    others = {name: row.value for name, row in rows.items() if name != key and row.value is not None}
+    try:
+        value = setting.accepted(body.value, applied(ctx.settings, others))
+    except Unfit as unfit:
+        raise invalid_fields(unfit.errors) from None
+    return _written(setting, rows.get(key), setting.of(ctx.settings.model_copy(update={setting.field: value})), ctx)
+
+
+async def set_back(key: str, body: SetBack, ctx: Context) -> Done[Standing]:
+    """To the environment's value. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED where the default does
+    not go with the others."""
+    setting = known(key)
+    rows = await stored(ctx)
+    _seen(setting, rows.get(key), body.version, ctx)
+    others = {name: row.value for name, row in rows.items() if name != key and row.value is not None}
+    try:
+        setting.accepted(setting.of(ctx.settings), applied(ctx.settings, others))
+    except Unfit as unfit:
+        raise invalid_fields(unfit.errors) from None
+    return _written(setting, rows.get(key), None, ctx)
+
+
+def _seen(setting: Setting, row: SystemConfig | None, version: int, ctx: Context) -> None:
+    stands = row.version if row else 0
+    if version != stands:
+        now: dict[str, Any] = {"value": standing(setting, row, ctx).value, "version": stands}
+        if row is not None:
+            now |= {"updatedBy": row.updated_by, "updatedAt": iso(row.updated_at)}
+        raise Problem(
+            409,
+            "VERSION_CONFLICT",
+            "It was changed meanwhile",
+            f"Look at what it is now, and send version {stands} with what you want.",
+            current=now,
+        )
+
+
+def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Context) -> Done[Standing]:
+    if (row.value if row else None) == value:
+        return Done(standing(setting, row, ctx))
+    number = row.version + 1 if row else 1
+    after = SystemConfig(name=setting.key, value=value, updated_by=ctx.actor, updated_at=ctx.now, version=number)
+    ctx.stage(
+        ctx.replace(after.model_copy(update={"version": row.version})) if row else ctx.insert(after),
+        ctx.insert(SettingVersion.of(after, number)),
+    )
+    said = SettingChanged(
+        key=setting.key,
+        revision=number,
+        value=value,
+        before=standing(setting, row, ctx).value,
+        by=ctx.actor,
+        at=ctx.now,
+    )
+    return Done(standing(setting, after, ctx), (said,))
+
+
+def known(key: str) -> Setting:
+    """Raises Problem SETTING_NOT_FOUND."""
+    setting = CATALOGUE.get(key)
+    if setting is None:
+        raise Problem(
+            404, "SETTING_NOT_FOUND", "There is no such setting", f"There are: {', '.join(sorted(CATALOGUE))}."
+        )
+    return setting
+
+
+async def stored(ctx: Context) -> dict[str, SystemConfig]:
+    """What was ever set, by key."""
+    rows = await asyncio.gather(*(ctx.get(SystemConfig, key) for key in CATALOGUE))
+    return {row.name: row for row in rows if row is not None}
+
+
+def standing(setting: Setting, row: SystemConfig | None, ctx: Context) -> Standing:
+    set_to = {setting.key: row.value} if row is not None and row.value is not None else {}
+    settings: Settings = applied(ctx.settings, set_to)
+    return Standing(setting, setting.of(settings), setting.of(ctx.settings), row)

@@ -1,0 +1,16 @@
+"""What can be configured while the platform runs, with its history."""
+
+from __future__ import annotations
+
+from libs.common.service import Service, every
+from libs.messaging.events.settings import SettingChanged, SettingTold
+from services.settings import http, told
+from services.settings.model import SettingVersion, SystemConfig
+
+service = Service(
+    "settings",
+    owns=[SystemConfig, SettingVersion],
+    says=[SettingChanged, SettingTold],
+    serves=http.router,
+    every=[every(told.LOOK_SECONDS, told.tell)],
+)

@@ -45,7 +45,6 @@ async def keep_setting(event: SettingChanged | SettingTold, ctx: Context) -> Seq
     """The newest revision wins."""
     before = await ctx.get(SettingsCopy, _ALL)
     copy = before or SettingsCopy(version=1)
-    _seen.setdefault(ctx.store, {}).pop(ctx.table(SettingsCopy), None)
     if event.revision <= copy.revisions.get(event.key, 0):
         return ()
     values = {key: value for key, value in copy.values.items() if key != event.key}
@@ -53,6 +52,7 @@ async def keep_setting(event: SettingChanged | SettingTold, ctx: Context) -> Seq
         values[event.key] = event.value
     revisions = {**copy.revisions, event.key: event.revision}
     await ctx.save(copy.model_copy(update={"values": values, "revisions": revisions}), over=before)
+    _seen.setdefault(ctx.store, {}).pop(ctx.table(SettingsCopy), None)
     return ()
 
 

@@ -13,6 +13,7 @@ from libs.common.context import Context
 from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
+from libs.messaging.exports import safe
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
@@ -25,7 +26,6 @@ from services.bulk.audience.parts import PART_ROWS, rows_of
 from services.bulk.audience.storage import Files
 from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.counts import tally
-from services.bulk.exports import safe
 from services.bulk.marks import PENDING, RANK, SKIPPED
 from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
 from services.bulk.sources import Upload

@@ -19,9 +19,9 @@ from libs.common.errors import Conflict
 from libs.common.event import Event
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import DriftFound, ReportWritten
+from libs.messaging.exports import safe
 from services.bulk.audience.storage import Files
 from services.bulk.counts import totals
-from services.bulk.exports import safe
 from services.bulk.marks import RANK, WORDS, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
 

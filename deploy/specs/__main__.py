@@ -44,7 +44,7 @@ def rendered(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
 def schemas(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
     """The frozen schema of each event. A new one is written; one that is there is a promise and is changed by hand only,
     and only by adding (the contract test sees to it)."""
-    for event in sorted({event for service in services for event in service.says}, key=lambda e: e.TYPE):
+    for event in sorted({event for service in services for event in service.facts()}, key=lambda e: e.TYPE):
         yield SCHEMAS / f"{event.TYPE}.json", _json(asyncapi.schema(event))
 
 

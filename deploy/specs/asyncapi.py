@@ -41,14 +41,14 @@ def schema(event: type[Event]) -> dict[str, Any]:
 def document(services: Sequence[Service], prefix: str) -> dict[str, Any]:
     """The whole document."""
     names = Names(prefix)
-    events = sorted({event for service in services for event in service.says}, key=lambda event: event.TYPE)
+    events = sorted({event for service in services for event in service.facts()}, key=lambda event: event.TYPE)
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for event in events:
         channel = channels.setdefault(event.topic(), {"address": names.topic(event.topic()), "messages": {}})
         channel["messages"][event.TYPE] = {"$ref": f"#/components/messages/{event.TYPE}"}
     for service in services:
-        for event in service.says:
+        for event in service.facts():
             operations[f"{service.name}.send.{event.TYPE}"] = _operation("send", event)
         for heard in service.hears:
             key = f"{service.name}.receive.{heard.event.TYPE}" + (f".{heard.lane}" if heard.lane else "")

@@ -33,7 +33,7 @@ def of_service(service: Service) -> str:
         how = "by ledger" if heard.ledger else "by condition"
         lane = f"queue `{names.queue(service.name, heard.lane)}`"
         rows.append(("hears", f"`{heard.event.TYPE}`", "; ".join(part for part in (where, how, lane) if part)))
-    rows += [("says", f"`{event.TYPE}`", (event.__doc__ or "").strip().split("\n")[0]) for event in service.says]
+    rows += [("says", f"`{event.TYPE}`", (event.__doc__ or "").strip().split("\n")[0]) for event in service.facts()]
     rows += [("every", f"{tick.seconds} s", tick.label()) for tick in service.every]
     if isinstance(service.serves, Api):
         for route in service.serves.routes:

@@ -27,6 +27,7 @@ from libs.common.topology import Names
 
 T = TypeVar("T", bound=Item)
 V = TypeVar("V")
+W = TypeVar("W")
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,17 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class Done(Generic[V]):
-    """What a request came to: the value to answer with, and the events that follow."""
+    """What a request came to: the value to answer with, and the events that follow. ``before`` and ``after`` go on record: words
+    and numbers of what was changed, never an address, a name or a text."""
 
     value: V
     said: tuple[Event, ...] = ()
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+    def shown(self, value: W) -> Done[W]:
+        """The same with another value to answer with."""
+        return Done(value, self.said, self.before, self.after)
 
 
 async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:

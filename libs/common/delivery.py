@@ -19,6 +19,7 @@ from libs.common.clock import drawn_id, iso
 from libs.common.context import Context, Done
 from libs.common.errors import Conflict, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
+from libs.common.handled import Asked
 from libs.common.ledger import LEDGER_DAYS, LedgerEntry
 from libs.common.runtime import Runtime
 from libs.common.service import Every, Feed, Handler, On, Service, Step
@@ -39,11 +40,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Requester:
-    """Who asks, under which key (the client's Idempotency-Key or a drawn one), and a digest of what exactly."""
+    """Who asks, under which key (the client's Idempotency-Key or a drawn one), a digest of what exactly, and what of it is
+    told."""
 
     actor: str
     key: str
     fingerprint: str
+    asked: Asked
 
 
 async def deliver(runtime: Runtime, service: Service, on: On, envelope: Envelope) -> None:
@@ -160,7 +163,7 @@ async def apply_request(
     runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester
 ) -> dict[str, Any] | None:
     """Handle a request exactly once per key and return its answer (JSON; None for no body). A repeat with the same key gets
-    the same answer; another request under a used key is refused. Raises Problem."""
+    the same answer; another request under a used key is refused. That it was handled is said too. Raises Problem."""
     name = handler.__name__
     cause = root_cause("http", who.actor, name, who.key, actor=who.actor)
     context = runtime.context(service, cause)
@@ -177,6 +180,8 @@ async def apply_request(
         except Conflict:
             continue
         said = _stamp(context, cause, done.said)
+        # In the same ledger row: who did it cannot be lost where what was done is kept, nor be told of what was not.
+        said += _stamp(context, cause, [who.asked.handled(done, said, service.name, context.now)])
         answer = (
             done.value.model_dump(mode="json", by_alias=True, exclude_none=True) if done.value is not None else None
         )
@@ -218,7 +223,7 @@ async def deliver_letter(runtime: Runtime, service: Service, letter: Letter, key
 def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envelope]:
     facts = list(facts)
     for fact in facts:
-        if type(fact) not in context.service.says:
+        if type(fact) not in context.service.says and type(fact) not in context.service.facts():
             raise RuntimeError(f"{context.service.name} says {fact.TYPE} without declaring it")
         if context.service.counts is not None:
             context.service.counts(fact)

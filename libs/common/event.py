@@ -80,6 +80,13 @@ class Cause:
     correlation_id: str
     actor: str = "system"
     traceparent: str | None = None
+    #: What led to the event, where it is one.
+    causation_id: str | None = None
+
+    @property
+    def of_a_request(self) -> bool:
+        """Whether it is an event that a user's request said itself, rather than one that followed from such."""
+        return self.actor.startswith("user:") and self.causation_id == self.correlation_id
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Envelope:
         return self.data.TYPE
 
     def as_cause(self) -> Cause:
-        return Cause(self.id, self.correlation_id, self.actor, self.traceparent)
+        return Cause(self.id, self.correlation_id, self.actor, self.traceparent, self.causation_id)
 
     def attributes(self) -> dict[str, str]:
         """The SNS message attributes that subscriptions filter on."""

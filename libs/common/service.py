@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.event import Event
+from libs.common.handled import RequestHandled, RequestRefused
 from libs.common.item import Item
 from libs.common.settings import Settings
 from libs.common.store.ops import Op
@@ -148,6 +149,13 @@ class Service:
     def lanes(self) -> list[str]:
         """The lanes of its queues: ``""`` is the service's own queue."""
         return sorted({on.lane for on in self.hears})
+
+    def facts(self) -> list[type[Event]]:
+        """All that is said in its name: what it declares, and what the kit says of requests to it."""
+        routes = getattr(self.serves, "routes", ())
+        handled = [RequestHandled] if any(route.kind == "write" for route in routes) else []
+        refused = [RequestRefused] if any(route.role is not None for route in routes) else []
+        return [*self.says, *handled, *refused]
 
     def uses_ledger(self) -> bool:
         return self.serves is not None or bool(self.every) or any(on.ledger for on in self.hears)

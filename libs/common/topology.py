@@ -146,7 +146,7 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
     """Derive it all. Raises ValueError where declarations contradict each other."""
     names = Names(prefix)
     _check(services)
-    said = {event.topic() for service in services for event in service.says}
+    said = {event.topic() for service in services for event in service.facts()}
     feeds = [(service, feed) for service in services for feed in service.feeds]
     return Topology(
         prefix=prefix,
@@ -186,7 +186,7 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
 def _check(services: Sequence[Service]) -> None:
     said: dict[str, str] = {}
     for service in services:
-        for event in service.says:
+        for event in service.facts():
             said.setdefault(event.TYPE, service.name)
     for service in services:
         for heard in service.hears:
@@ -281,7 +281,7 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         yield GrantSpec(
             service.name, ("sqs:GetQueueUrl", "sqs:SendMessage"), tuple(f"queue:{queue.dlq}" for queue in queues)
         )
-    topics = sorted({event.topic() for event in service.says})
+    topics = sorted({event.topic() for event in service.facts()})
     if topics:
         yield GrantSpec(service.name, ("sns:Publish",), tuple(f"topic:{names.topic(topic)}" for topic in topics))
     for need in service.needs:

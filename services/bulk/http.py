@@ -54,7 +54,7 @@ MOST_CHUNKS = 20
 # -- audiences -------------------------------------------------------------------------------------
 
 
-@router.write("POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201)
+@router.write("POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201, about="upload_id")
 async def create_upload(body: bodies.CreateUpload, ctx: Context) -> Done[UploadView]:
     """Where to PUT a file of recipients (CSV or XLSX)."""
     return await requests.create_upload(body, ctx)
@@ -68,7 +68,7 @@ async def read_upload(upload_id: str, ctx: Context) -> UploadView:
     return upload_view(upload, columns=shape.columns, samples=shape.samples, guess=guess(shape.columns, shape.samples))
 
 
-@router.write("POST", "/api/bulk/lists", role=Role.OPERATOR, status=201)
+@router.write("POST", "/api/bulk/lists", role=Role.OPERATOR, status=201, about="list_id")
 async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
     """Keep an audience under a name."""
     done = await requests.create_list(body, ctx)
@@ -85,7 +85,7 @@ async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None)
 # -- jobs ------------------------------------------------------------------------------------------
 
 
-@router.write("POST", "/api/bulk/jobs", role=Role.OPERATOR, status=202)
+@router.write("POST", "/api/bulk/jobs", role=Role.OPERATOR, status=202, about="job_id")
 async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
     """Plan a job. Nothing is sent before its plan is made and, with more than 20 recipients, approved."""
     done = await requests.create_job(body, ctx)
@@ -198,7 +198,8 @@ async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[
 def _done(job: BulkJob, both: tuple[BulkJob, JobChanged], ctx: Context) -> Done[JobView]:
     news, said = both
     ctx.stage(ctx.replace(news))
-    return Done(job_view(news.model_copy(update={"version": job.version + 1}), None, ctx.now), (said,))
+    view = job_view(news.model_copy(update={"version": job.version + 1}), None, ctx.now)
+    return Done(view, (said,), {"state": job.state}, {"state": news.state})
 
 
 # -- who got it ------------------------------------------------------------------------------------

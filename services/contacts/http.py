@@ -89,7 +89,7 @@ class ConsentHistory(View):
     cursor: str | None = None
 
 
-@router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201)
+@router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id")
 async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]:
     """Create a contact; nobody is opted in by that."""
     return _seen(await requests.create_contact(body, ctx))
@@ -157,7 +157,7 @@ def _consents(contact: Contact) -> dict[Channel, ConsentView]:
 
 
 def _seen(done: Done[Contact]) -> Done[ContactView]:
-    return Done(ContactView.of(done.value), done.said)
+    return done.shown(ContactView.of(done.value))
 
 
 def _page(page: Page[Contact]) -> ContactPage:

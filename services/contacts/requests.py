@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -24,7 +24,7 @@ from services.contacts.changes import (
     save,
     state,
 )
-from services.contacts.consents import Kind, moment, moved
+from services.contacts.consents import Consent, Kind, moment, moved
 from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email
 
 _TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
@@ -95,7 +95,10 @@ async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> 
         return Done(before)
     await _unclaimed(ctx, contact)
     after = save(ctx, before, contact)
-    return Done(after, (*profile_said(before, after), *permissions_said(before, after)))
+    # Which fields, not what is in them: that is the person's own, and goes when they go.
+    names = sorted(name for name in _Profile.model_fields if getattr(before, name, None) != getattr(after, name, None))
+    said = (*profile_said(before, after), *permissions_said(before, after))
+    return Done(after, said, after={"changed": names})
 
 
 async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
@@ -122,7 +125,12 @@ async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: 
         contact = await state(ctx, contact, Kind.GIVEN if body.opted_in else Kind.WITHDRAWN, evidence)
     after = save(ctx, before, contact)
     consents = consent_said(before, after, evidence, always=True) if evidence else []
-    return Done(after, (*consents, *permissions_said(before, after, also=(channel,))))
+    said = (*consents, *permissions_said(before, after, also=(channel,)))
+    return Done(after, said, _flags(before.consent(channel)), _flags(after.consent(channel)))
+
+
+def _flags(consent: Consent) -> dict[str, Any]:
+    return {"optedIn": consent.opted_in, "allowListed": consent.allow_listed}
 
 
 def _evidence(ctx: Context, contact: Contact, channel: Channel, body: SetConsent, opted_in: bool) -> Evidence:

@@ -102,7 +102,7 @@ async def simulate(body: Selection, ctx: Context) -> Simulation:
     return summed(list(await asyncio.gather(*(foresee(each, ctx) for each in letters))), SHOWN)
 
 
-@router.write("POST", "/api/dlq/replay", role=Role.OPERATOR, status=202)
+@router.write("POST", "/api/dlq/replay", role=Role.OPERATOR, status=202, about="job_id")
 async def replay(body: AskReplay, ctx: Context) -> Done[JobView]:
     """Send letters back to the queues that they died on, as a job."""
     done = await jobs.ask_replay(body, ctx)
@@ -126,7 +126,7 @@ async def read_job(job_id: str, ctx: Context) -> JobView:
 async def move_job(job_id: str, move: Literal["pause", "resume", "cancel"], body: Ask, ctx: Context) -> Done[JobView]:
     """Pause, resume or cancel a replay job."""
     done = await jobs.move_job(job_id, move, body.why, ctx)
-    return Done(job_view(done.value, ctx.now), done.said)
+    return done.shown(job_view(done.value, ctx.now))
 
 
 @router.write("POST", "/api/dlq/discard", role=Role.ADMIN)

@@ -147,7 +147,8 @@ async def move_job(job_id: str, move: str, why: str, ctx: Context) -> Done[Repla
             ReplayJob, job_id, set=changes, when=(When("version", "=", job.version), When("state", "=", job.state))
         )
     )
-    return Done(after, (job_changed(after, ctx.actor, why, ctx.now),))
+    said = job_changed(after, ctx.actor, why, ctx.now)
+    return Done(after, (said,), {"state": job.state}, {"state": wanted})
 
 
 def job_changed(job: ReplayJob, by: str, why: str, at: datetime) -> ReplayJobChanged:

@@ -15,7 +15,7 @@ from services.media.requests import AskUpload, Download, MediaList, MediaView
 router = Api()
 
 
-@router.write("POST", "/api/media", role=Role.OPERATOR, status=201)
+@router.write("POST", "/api/media", role=Role.OPERATOR, status=201, about="file_id")
 async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
     """Ask where to upload a file."""
     return await requests.ask_upload(body, ctx)

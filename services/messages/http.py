@@ -50,7 +50,7 @@ async def list_messages(
     )
 
 
-@router.write("POST", "/api/messages", role=Role.OPERATOR, status=202)
+@router.write("POST", "/api/messages", role=Role.OPERATOR, status=202, about="message_id")
 async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     """Accept a message for sending."""
     return await requests.send_message(body, ctx)

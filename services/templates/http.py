@@ -117,7 +117,7 @@ async def list_templates(
     return TemplatePage(items=items, cursor=page.cursor)
 
 
-@router.write("POST", "/api/templates", role=Role.OPERATOR, status=201)
+@router.write("POST", "/api/templates", role=Role.OPERATOR, status=201, about="template_id")
 async def create_template(body: CreateTemplate, ctx: Context) -> Done[TemplateView]:
     """A new template with its first version; nothing is sent of it until it is published or approved."""
     return _seen(await requests.create_template(body, ctx))
@@ -173,4 +173,4 @@ async def preview_template(template_id: str, body: Preview, ctx: Context) -> Pre
 
 
 def _seen(done: Done[Template]) -> Done[TemplateView]:
-    return Done(TemplateView.model_validate(done.value), done.said)
+    return done.shown(TemplateView.model_validate(done.value))

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.common.event import Event
 from libs.common.wire import Body
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.templates import TemplateStatus, template_id_of
@@ -101,7 +102,7 @@ async def publish_template(template_id: str, body: Publish, ctx: Context) -> Don
         update={"live": version.number, "status": TemplateStatus.APPROVED, "archived_at": None, "updated_at": ctx.now}
     )
     said = await changed(ctx, template, after)
-    return Done(after.model_copy(update={"version": template.version + 1}), (said,))
+    return _done(template, after, said)
 
 
 async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
@@ -111,7 +112,7 @@ async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
         return Done(template)
     after = settled(template.model_copy(update={"archived_at": ctx.now, "updated_at": ctx.now}))
     said = await changed(ctx, template, after)
-    return Done(after.model_copy(update={"version": template.version + 1}), (said,))
+    return _done(template, after, said)
 
 
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[Template]:
@@ -128,7 +129,12 @@ async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[
     asked = SubmissionAsked(
         template_id=template_id, channel=template.channel, number=version.number, account=body.account
     )
-    return Done(after.model_copy(update={"version": template.version + 1}), (asked,))
+    return _done(template, after, asked)
+
+
+def _done(before: Template, after: Template, said: Event) -> Done[Template]:
+    was, now = ({"status": each.status, "live": each.live, "submitting": each.submitting} for each in (before, after))
+    return Done(after.model_copy(update={"version": before.version + 1}), (said,), was, now)
 
 
 async def ask_for_sync(ctx: Context) -> Done[Catalogue]:

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.specs.__main__ import SCHEMAS, rendered, schemas
 from libs.common.discover import ROOT, discover
+from libs.common.handled import RequestHandled
 from libs.common.hosts.routes import Api
 from libs.common.topology import Names, topology
 
@@ -66,7 +67,7 @@ def test_every_service_may_touch_its_own_things_only() -> None:
     owner = {f"table:{table.name}": table.service for table in whole.tables}
     owner |= {f"queue:{queue.name}": queue.service for queue in whole.queues}
     owner |= {f"queue:{queue.dlq}": queue.service for queue in whole.queues}
-    said = {service.name: {f"topic:{names.topic(e.topic())}" for e in service.says} for service in SERVICES}
+    said = {service.name: {f"topic:{names.topic(e.topic())}" for e in service.facts()} for service in SERVICES}
     letters = {f"queue:{q.name}": q.service for q in whole.letter_queues}
     replays = {f"queue:{q.letters_of}": q.service for q in whole.letter_queues}
     for grant in whole.grants:
@@ -92,6 +93,8 @@ def test_every_topic_has_one_owner_but_the_senders_who_share_one() -> None:
             speakers.setdefault(event.topic(), set()).add(service.name)
     shared = {topic: names for topic, names in speakers.items() if len(names) > 1}
     assert all(name.startswith("outbound-") for names in shared.values() for name in names)
+    # What the kit says of requests is said in the name of each, and declared by none.
+    assert RequestHandled.topic() not in speakers
 
 
 def test_every_route_names_its_role_or_says_public() -> None:

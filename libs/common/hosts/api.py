@@ -6,16 +6,19 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 import structlog
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response
 
-from libs.common.auth import Caller, Role, Verifier, unauthorized
+from libs.common.auth import Caller, Verifier, unauthorized
 from libs.common.clock import drawn_id
 from libs.common.delivery import Requester, apply_request, say_keyed
 from libs.common.errors import Problem
+from libs.common.handled import Asked, action_of, ids_in
+from libs.common.hosts.breaches import Breaches
 from libs.common.hosts.problems import answer_in_problems
 from libs.common.hosts.routes import Api, Heard, Route
 from libs.common.hosts.strict import StrictJson
@@ -23,6 +26,15 @@ from libs.common.runtime import Runtime
 from libs.common.service import Service
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Door:
+    """What every route of an application goes through."""
+
+    runtime: Runtime
+    verifier: Verifier
+    breaches: Breaches
 
 
 def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier) -> FastAPI:
@@ -36,26 +48,27 @@ def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    door = _Door(runtime, verifier, Breaches(runtime))
     for service in services:
         if isinstance(service.serves, Api):
             # Fixed paths go before paths with parameters: /search is no id.
             for route in sorted(service.serves.routes, key=lambda r: r.path.count("{")):
-                _mount(app, runtime, service, route, verifier)
+                _mount(app, door, service, route)
     return app
 
 
-def _mount(app: FastAPI, runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> None:
+def _mount(app: FastAPI, door: _Door, service: Service, route: Route) -> None:
     build = {"read": _read, "write": _write, "public": _public}[route.kind]
     role = route.role.name if route.role else "public"
     app.add_api_route(
         route.path,
-        build(runtime, service, route, verifier),
+        build(door, service, route),
         methods=[route.method],
         status_code=route.status,
         tags=[service.name],
         summary=(inspect.getdoc(route.function) or "").split("\n")[0],
         description=inspect.getdoc(route.function),
-        operation_id=f"{service.name}.{route.function.__name__}",
+        operation_id=action_of(service.name, route.function),
         openapi_extra={"x-role": role},
         response_model=_response_model(route),
         response_model_exclude_none=True,
@@ -71,15 +84,19 @@ def _response_model(route: Route) -> Any:
     return returned
 
 
-def _allow(verifier: Verifier, role: Role) -> Callable[[Request], Awaitable[Caller]]:
+def _allow(door: _Door, service: Service, route: Route) -> Callable[[Request], Awaitable[Caller]]:
+    role = route.role
+    assert role is not None
+
     async def allow(request: Request) -> Caller:
         given = request.headers.getlist("authorization")
         scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthorized("Send one Authorization header: Bearer and the access token.")
-        caller = await verifier.verify(token.strip())
+        caller = await door.verifier.verify(token.strip())
         if caller.role is None or caller.role < role:
             log.warning("refused by role", actor=caller.actor, path=request.url.path, needs=role.name)
+            await door.breaches.note(service.name, route, caller, request.path_params)
             raise Problem(403, "FORBIDDEN", f"This needs the role {role.name}")
         return caller
 
@@ -98,23 +115,21 @@ def _signature(route: Route, **extra: Any) -> inspect.Signature:
     return inspect.Signature([*own, *ours])
 
 
-def _read(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
-    assert route.role is not None
-
+def _read(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(*, caller_: Caller, **given: Any) -> Any:
-        return await route.function(**given, ctx=runtime.context(service, actor=caller_.actor, caller=caller_))
+        context = door.runtime.context(service, actor=caller_.actor, caller=caller_)
+        return await route.function(**given, ctx=context)
 
-    call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(verifier, route.role))])  # type: ignore[attr-defined]
+    call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(door, service, route))])  # type: ignore[attr-defined]
     return call
 
 
-def _write(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
-    assert route.role is not None
-
+def _write(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(*, caller_: Caller, request_: Request, key_: str | None = None, **given: Any) -> Response:
         digest = hashlib.sha256(f"{request_.method} {request_.url.path}\n".encode() + await request_.body()).hexdigest()
-        who = Requester(caller_.actor, key_ or drawn_id(), digest)
-        answer = await apply_request(runtime, service, route.function, given, who)
+        asked = _asked(service, route, caller_, request_, key_)
+        who = Requester(caller_.actor, key_ or drawn_id(), digest, asked)
+        answer = await apply_request(door.runtime, service, route.function, given, who)
         if answer is None:
             return Response(status_code=204)
         return JSONResponse(answer, status_code=route.status)
@@ -129,20 +144,34 @@ def _write(runtime: Runtime, service: Service, route: Route, verifier: Verifier)
         ),
     ]
     signature = _signature(
-        route, caller_=Annotated[Caller, Depends(_allow(verifier, route.role))], request_=Request, key_=key
+        route, caller_=Annotated[Caller, Depends(_allow(door, service, route))], request_=Request, key_=key
     )
     parameters = [p.replace(default=None) if p.name == "key_" else p for p in signature.parameters.values()]
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
 
 
-def _public(runtime: Runtime, service: Service, route: Route, verifier: Verifier) -> Callable[..., Any]:
+def _asked(service: Service, route: Route, caller: Caller, request: Request, key: str | None) -> Asked:
+    # A key is the client's own text, so only a digest of it is told; it still shows which requests were one.
+    digest = hashlib.sha256(f"{caller.actor}\n{key}".encode()).hexdigest()[:16] if key else None
+    return Asked(
+        action=action_of(service.name, route.function),
+        role=caller.role.name if caller.role else "",
+        method=route.method,
+        route=route.path,
+        parameters=ids_in(request.path_params),
+        about=route.about,
+        key_digest=digest,
+    )
+
+
+def _public(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(request: Request) -> Response:
-        context = runtime.context(service)
+        context = door.runtime.context(service)
         answer: Response | Heard = await route.function(request, context)
         if isinstance(answer, Heard):
             # The caller forgets once it has a 2xx, so that comes last.
-            await say_keyed(runtime, context, answer.feed, answer.said)
+            await say_keyed(door.runtime, context, answer.feed, answer.said)
             return cast(Response, answer.response)
         return answer
 

@@ -27,6 +27,8 @@ class Route:
     function: Callable[..., Any]
     kind: Literal["read", "write", "public"]
     status: int = 200
+    #: Of a write: the attribute of its answer that is the id of what it makes ("": the path names it, or nothing does).
+    about: str = ""
     #: A public route with a limit gets the body as it came, unread and up to so many bytes.
     raw_bytes: int = 0
 
@@ -50,19 +52,20 @@ class Api:
     def read(self, method: Method, path: str, *, role: Role) -> Callable[[F], F]:
         return self._add(method, path, role, "read", 200)
 
-    def write(self, method: Method, path: str, *, role: Role, status: int = 200) -> Callable[[F], F]:
-        return self._add(method, path, role, "write", status)
+    def write(self, method: Method, path: str, *, role: Role, status: int = 200, about: str = "") -> Callable[[F], F]:
+        """``about`` names the attribute of the answer that holds the id of what is made, for the record of who did what."""
+        return self._add(method, path, role, "write", status, about=about)
 
     def public(self, method: Method, path: str, *, raw_bytes: int = 0) -> Callable[[F], F]:
         """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. With ``raw_bytes`` nothing reads the
         body before the function does, which has a signature to check first."""
-        return self._add(method, path, None, "public", 200, raw_bytes)
+        return self._add(method, path, None, "public", 200, raw_bytes=raw_bytes)
 
     def _add(
-        self, method: Method, path: str, role: Role | None, kind: Any, status: int, raw_bytes: int = 0
+        self, method: Method, path: str, role: Role | None, kind: Any, status: int, **more: Any
     ) -> Callable[[F], F]:
         def decorate(function: F) -> F:
-            self.routes.append(Route(method, path, role, function, kind, status, raw_bytes))
+            self.routes.append(Route(method, path, role, function, kind, status, **more))
             return function
 
         return decorate

@@ -70,7 +70,7 @@ class World:
         aws: Aws | None = None,
         times: int = 2,
     ) -> None:
-        said = {event for service in services for event in service.says}
+        said = {event for service in services for event in service.facts()}
         missing = [on.event for service in services for on in service.hears if on.event not in said]
         self.test = Service("test", says=list(dict.fromkeys([*missing, *strangers])))
         self.services = [*services, self.test]

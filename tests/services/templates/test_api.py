@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.templates import TemplateStatus
 from tests.services.templates.conftest import Registry
 
@@ -28,7 +29,7 @@ META = {
 async def test_nothing_is_said_of_a_draft_and_all_of_what_is_published(registry: Registry) -> None:
     made = await registry.asked("POST", "", SMS, expect=201)
     assert (made["status"], made["latest"]) == ("draft", 1)
-    assert not registry.world.bus.heard
+    assert not registry.world.said(TemplateChanged)
     await registry.asked("POST", "/sms:reminder:en_US/publish", {})
     state = registry.state("reminder", "sms")
     assert (state.status, state.number, state.variables) == (TemplateStatus.APPROVED, 1, ("name", "time"))

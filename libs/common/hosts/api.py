@@ -95,7 +95,7 @@ def _allow(door: _Door, service: Service, route: Route) -> Callable[[Request], A
             raise unauthorized("Send one Authorization header: Bearer and the access token.")
         caller = await door.verifier.verify(token.strip())
         if caller.role is None or caller.role < role:
-            log.warning("refused by role", actor=caller.actor, path=request.url.path, needs=role.name)
+            log.warning("refused by role", actor=caller.actor, path=route.path, needs=role.name)
             await door.breaches.note(service.name, route, caller, request.path_params)
             raise Problem(403, "FORBIDDEN", f"This needs the role {role.name}")
         return caller

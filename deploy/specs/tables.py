@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from libs.common.handled import action_of
 from libs.common.hosts.routes import Api
 from libs.common.service import Service
 from libs.common.topology import Names, owned, topology
@@ -74,3 +75,16 @@ def of_platform(services: Sequence[Service]) -> str:
         [(g.service, ", ".join(g.actions), ", ".join(f"`{r}`" for r in g.resources)) for g in whole.grants],
     )]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def of_actions(services: Sequence[Service]) -> str:
+    """docs/generated/actions.md: what people can do, by the names under which it is put on record."""
+    rows = [
+        (f"`{action_of(service.name, route.function)}`", f"`{route.method} {route.path}`",
+         route.role.name if route.role else "", (route.about or route.path.partition("{")[2].partition("}")[0]))
+        for service in services if isinstance(service.serves, Api)
+        for route in service.serves.routes if route.kind == "write"
+    ]  # fmt: skip
+    said = "Generated from the routes by `python -m deploy.specs`. Each accepted request is one audit entry under this name."
+    head = ("action", "route", "role", "resource")
+    return "\n\n".join(["# Actions", said, _table(head, sorted(rows))]) + "\n"

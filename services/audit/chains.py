@@ -1,0 +1,78 @@
+"""Entries that wait are put into their chains; now and then the heads are written outside the tables."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.service import Bucket, Step
+from services.audit.links import MOST_IN_BLOCK, linked, section
+from services.audit.model import SHARDS, Anchor, AuditHead, AuditLog
+
+#: How often waiting entries are linked, and how often heads are anchored.
+SECONDS, ANCHOR_SECONDS = 2, 3600
+#: Blocks of each shard that one turn makes; there is another turn soon.
+MOST_BLOCKS = 20
+ANCHORS = Bucket("anchors", days=200)
+LARGEST_ANCHOR = 10_000
+
+
+async def link_entries(ctx: Context) -> AsyncIterator[Step]:
+    """A block of up to ninety entries is one transaction, on the condition that the head stands where it was read: of two
+    processes one makes the block, and the other finds the next one to make."""
+    turns = [shard for shard in SHARDS for _ in range(MOST_BLOCKS)]
+    done: set[str] = set()
+    for shard in turns:
+        if shard in done:
+            continue
+        page = await ctx.query(AuditLog, shard, index="by-waiting", limit=MOST_IN_BLOCK)
+        # The index is a little behind; the rows are not.
+        waiting = [entry for entry in page.items if entry.waiting is not None]
+        if page.cursor is None:
+            done.add(shard)
+        if waiting:
+            yield await _block(ctx, shard, waiting)
+
+
+async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> Step:
+    newest = await ctx.query(AuditHead, shard, limit=1, newest_first=True)
+    latest = newest.items[0] if newest.items else None
+    before = section(latest, shard, ctx.now)
+    after, block, entries = linked(before, waiting, ctx.now)
+    writes = [ctx.replace(entry) for entry in entries]
+    heads = [ctx.replace(after) if before.blocks else ctx.insert(after)]
+    if latest is not None and latest.day != before.day:
+        # Its version moves on: whoever read it before, by a clock that is behind, cannot add to it any more.
+        heads.append(ctx.replace(latest))
+    return Step(f"{block.chain}#{block.number}", (*heads, ctx.insert(block), *writes))
+
+
+async def anchor_heads(ctx: Context) -> AsyncIterator[Step]:
+    """Where today's sections stand and where yesterday's ended, as objects in S3: another store, under rights of its own. Each
+    hour has its object, which goes beyond that of the hour before."""
+    for moment in (ctx.now - timedelta(days=1), ctx.now):
+        day, hour = iso(moment)[:10], iso(ctx.now)[:13]
+        found = await heads(ctx, day)
+        if found:
+            told = {head.shard: Anchor.Head(blocks=head.blocks, entries=head.entries, hash=head.hash) for head in found}
+            anchor = Anchor(day=day, at=ctx.now, heads=told).model_dump(mode="json", by_alias=True)
+            data = json.dumps(anchor, sort_keys=True).encode()
+            await ctx.files.put(ctx.bucket(ANCHORS.name), f"{day}/{hour}.json", data, "application/json")
+            yield Step(f"{day}#{hour}")
+
+
+async def heads(ctx: Context, day: str) -> list[AuditHead]:
+    found = await asyncio.gather(*(ctx.get(AuditHead, shard, day) for shard in SHARDS))
+    return [head for head in found if head is not None]
+
+
+async def last_anchor(ctx: Context, day: str) -> Anchor | None:
+    """The newest of a day. Raises ValueError for one that is no longer an anchor."""
+    bucket = ctx.bucket(ANCHORS.name)
+    keys = await ctx.files.keys(bucket, f"{day}/", most=100)
+    data = await ctx.files.read(bucket, max(keys), LARGEST_ANCHOR) if keys else None
+    return Anchor.model_validate_json(data) if data else None

@@ -1,0 +1,105 @@
+"""The record as CSV in the bucket, fetched by a link."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+from libs.common.clock import Timestamp, derived_id
+from libs.common.context import Context, Done
+from libs.common.errors import Problem, invalid
+from libs.common.service import Bucket
+from libs.common.wire import Body, View
+from libs.messaging.exports import safe
+from services.audit.find import Filter, list_entries
+from services.audit.model import AuditExport, AuditLog, Kind
+
+#: More than these want a narrower time.
+MOST_ROWS = 5000
+PAGE = 100
+URL_SECONDS = 300
+KEPT = timedelta(days=1)
+EXPORTS = Bucket("exports", days=1)
+COLUMNS = (
+    "at", "kind", "actor", "role", "needs", "action", "resource", "method", "route", "parameters", "before", "after", "facts",
+    "unsaid", "keyDigest", "correlationId", "logId", "chain", "block", "hash",
+)  # fmt: skip
+
+
+class AskExport(Body):
+    """As in the list; ``since`` and ``until`` are inclusive."""
+
+    actor: str | None = None
+    action: str | None = None
+    resource: str | None = None
+    kind: Kind | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+
+
+class ExportView(View):
+    """``complete``: all entries that fit are in it; else narrow the time. ``url`` is good for five minutes."""
+
+    export_id: str
+    rows: int
+    complete: bool
+    created_at: Timestamp
+    url: str | None = None
+
+
+async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
+    """Write the newest entries that fit, newest first. Raises Problem."""
+    assert ctx.cause is not None
+    if body.since and body.until and body.since > body.until:
+        raise invalid("until", "It is before since.")
+    entries: list[AuditLog] = []
+    cursor: str | None = None
+    wanted = Filter(**body.model_dump())
+    while len(entries) < MOST_ROWS:
+        page = await list_entries(ctx, wanted, PAGE, cursor)
+        entries += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    made = AuditExport(
+        export_id=derived_id(ctx.cause.id, "audit-export"),
+        rows=len(entries),
+        complete=cursor is None,
+        created_at=ctx.now,
+        expires_at=int((ctx.now + KEPT).timestamp()),
+    )
+    # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
+    await ctx.files.put(ctx.bucket(EXPORTS.name), _key(made.export_id), as_csv(entries), "text/csv; charset=utf-8")
+    ctx.stage(ctx.insert(made))
+    return Done(ExportView.model_validate(made), after={"rows": made.rows, "complete": made.complete})
+
+
+async def read_export(export_id: str, ctx: Context) -> ExportView:
+    """With a link to fetch it. Raises Problem 404."""
+    made = await ctx.get(AuditExport, export_id)
+    if made is None:
+        raise Problem(404, "EXPORT_NOT_FOUND", "There is no such export", "Exports are kept for a day.")
+    name = f"audit-{made.created_at:%Y-%m-%d}.csv"
+    url = await ctx.files.download_url(ctx.bucket(EXPORTS.name), _key(export_id), "text/csv", name, URL_SECONDS)
+    return ExportView.model_validate(made).model_copy(update={"url": url})
+
+
+def as_csv(entries: list[AuditLog]) -> bytes:
+    """RFC 4180 with a byte order mark, so that spreadsheets see UTF-8; no cell is run as a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        row = entry.to_row()
+        writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    return safe(json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value)
+
+
+def _key(export_id: str) -> str:
+    return f"{export_id}.csv"

@@ -1,0 +1,87 @@
+"""What is heard, and put on record once however often it comes: the entry's id derives from the event's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from libs.common.clock import derived_id, iso
+from libs.common.context import Context
+from libs.common.event import Cause
+from libs.common.handled import RequestHandled, RequestRefused
+from libs.common.log import redact
+from libs.messaging.events.bulk import JobChanged
+from libs.messaging.events.contacts import ConsentChanged
+from libs.messaging.events.dlq import LetterDecided
+from libs.messaging.events.templates import TemplateChanged
+from libs.messaging.templates import TemplateStatus
+from services.audit.model import AuditLog, Kind
+
+#: A template that stands so is not sent, and nobody here decided that.
+STOPPED = (TemplateStatus.PAUSED, TemplateStatus.REJECTED, TemplateStatus.DISABLED, TemplateStatus.DELETED)
+
+
+async def request_handled(event: RequestHandled, ctx: Context) -> None:
+    """Somebody changed something."""
+    facts = event.model_dump(
+        include={"service", "action", "role", "method", "route", "resource", "key_digest", "before", "after"}
+    )
+    more = {"parameters": event.parameters or None, "facts": list(event.facts) or None}
+    # A key that is used again after its ledger row has gone is another request, under the same event id.
+    log_id = derived_id("request", _cause(ctx).id, iso(event.at))
+    await _keep(ctx, "request", event.at, log_id, **facts, **more, more_facts=event.more_facts or None)
+
+
+async def request_refused(event: RequestRefused, ctx: Context) -> None:
+    """Somebody wanted what their role may not."""
+    facts = event.model_dump(include={"service", "action", "role", "needs", "method", "route", "resource"})
+    more = {"parameters": event.parameters or None, "unsaid": event.unsaid or None}
+    await _keep(ctx, "refusal", event.at, _cause(ctx).id, **facts, **more)
+
+
+async def consent_changed(event: ConsentChanged, ctx: Context) -> None:
+    """A STOP, a START, a click, a provider's word; what came by a request is in the request's own entry."""
+    if not _cause(ctx).of_a_request:
+        after = {"channel": event.channel, "optedIn": event.opted_in, "how": event.how, "evidence": event.evidence_id}
+        await _fact(ctx, "contacts.consent_changed", event.contact_id, event.at, after)
+
+
+async def job_changed(event: JobChanged, ctx: Context) -> None:
+    """A job was stopped by a brake, or could not be planned."""
+    if event.state in ("paused", "rejected") and not _cause(ctx).of_a_request:
+        await _fact(ctx, f"bulk.job_{event.state}", event.job_id, event.at, {"state": event.state, "why": event.why})
+
+
+async def letter_decided(event: LetterDecided, ctx: Context) -> None:
+    """A letter was put into quarantine."""
+    if event.decision == "quarantined":
+        after = {"decision": event.decision, "why": event.why, "queue": event.queue, "eventType": event.event_type}
+        await _fact(ctx, "dlq-replay.letter_quarantined", event.dlq_message_id, event.at, after)
+
+
+async def template_changed(event: TemplateChanged, ctx: Context) -> None:
+    """The provider stopped a template."""
+    state = event.state
+    if state.status in STOPPED and not _cause(ctx).of_a_request:
+        after = {"status": state.status, "reason": state.reason, "revision": state.revision}
+        await _fact(ctx, f"templates.template_{state.status}", event.template_id, ctx.now, after)
+
+
+async def _fact(ctx: Context, action: str, resource: str, at: datetime, after: dict[str, Any]) -> None:
+    # A reason is somebody's words.
+    told = {
+        name: redact(value) if isinstance(value, str) else value for name, value in after.items() if value is not None
+    }
+    service = action.partition(".")[0]
+    await _keep(ctx, "fact", at, _cause(ctx).id, service=service, action=action, resource=resource, after=told)
+
+
+async def _keep(ctx: Context, kind: Kind, at: datetime, log_id: str, **facts: Any) -> None:
+    cause = _cause(ctx)
+    entry = AuditLog.of(log_id, at, kind=kind, actor=cause.actor, correlation_id=cause.correlation_id, **facts)
+    await ctx.write(ctx.insert(entry))
+
+
+def _cause(ctx: Context) -> Cause:
+    assert ctx.cause is not None
+    return ctx.cause

@@ -1,0 +1,111 @@
+"""``/api/audit``: translates and delegates."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from libs.common.auth import Role
+from libs.common.clock import Timestamp, iso
+from libs.common.context import Context, Done
+from libs.common.errors import invalid
+from libs.common.handled import Fact
+from libs.common.hosts.routes import Api
+from libs.common.wire import View
+from services.audit import exports, find, verify
+from services.audit.exports import AskExport, ExportView
+from services.audit.find import Filter
+from services.audit.model import Kind, is_kept
+from services.audit.verify import Verified
+
+router = Api()
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
+Word = Annotated[str | None, Query(min_length=1, max_length=200)]
+
+
+class EntryView(View):
+    """One entry. ``hash`` is its link in the chain; none yet: it was written a moment ago."""
+
+    log_id: str
+    kind: Kind
+    at: Timestamp
+    actor: str
+    role: str | None = None
+    #: Of a refusal: the role that was needed, and refusals of the same caller that were only counted.
+    needs: str | None = None
+    unsaid: int | None = None
+    service: str
+    action: str
+    resource: str | None = None
+    method: str | None = None
+    route: str | None = None
+    parameters: dict[str, str] | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    #: What followed at once, and how much more than is shown.
+    facts: list[Fact] | None = None
+    more_facts: int | None = None
+    #: A digest of the Idempotency-Key.
+    key_digest: str | None = None
+    correlation_id: str
+    chain: str | None = None
+    block: int | None = None
+    hash: str | None = None
+
+
+class EntryPage(View):
+    items: list[EntryView]
+    cursor: str | None = None
+
+
+@router.read("GET", "/api/audit", role=Role.ADMIN)
+async def list_entries(
+    ctx: Context,
+    actor: Word = None,
+    action: Word = None,
+    resource: Word = None,
+    kind: Kind | None = None,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> EntryPage:
+    """Who did what, newest first; a page thinned out by filters may be short and still have a cursor."""
+    if since and until and since > until:
+        raise invalid("until", "It is before since.")
+    wanted = Filter(actor, action, resource, kind, since, until)
+    page = await find.list_entries(ctx, wanted, limit, cursor)
+    return EntryPage(items=[EntryView.model_validate(entry) for entry in page.items], cursor=page.cursor)
+
+
+@router.read("GET", "/api/audit/verify", role=Role.ADMIN)
+async def verify_chain(ctx: Context, day: date | None = None, cursor: Cursor = None) -> Verified:
+    """Walk a part of a day's chains (UTC; today, if none is named); ask with its cursor until there is none."""
+    today = iso(ctx.now)[:10]
+    wanted = day.isoformat() if day else today
+    if wanted > today:
+        raise invalid("day", f"It is not over yet; today is {today}.")
+    if not is_kept(wanted, ctx.now):
+        raise invalid("day", "Entries are kept for 180 days.")
+    return await verify.verify(ctx, wanted, cursor)
+
+
+@router.write("POST", "/api/audit/exports", role=Role.ADMIN, status=201, about="export_id")
+async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
+    """Write entries into a CSV file; fetch it by the link that GET tells."""
+    return await exports.create_export(body, ctx)
+
+
+@router.read("GET", "/api/audit/exports/{export_id}", role=Role.ADMIN)
+async def read_export(export_id: str, ctx: Context) -> ExportView:
+    """A file that was written, and a link to it."""
+    return await exports.read_export(export_id, ctx)
+
+
+@router.read("GET", "/api/audit/{log_id}", role=Role.ADMIN)
+async def read_entry(log_id: str, ctx: Context) -> EntryView:
+    """One entry."""
+    return EntryView.model_validate(await find.entry_by_id(ctx, log_id))

@@ -1,0 +1,185 @@
+"""What is kept on record, and in which chains. Pure.
+
+Each shard has a chain that goes on for ever, in sections of a day. A link is the digest of an entry with the link before it, so
+that nothing can be changed, left out or put in between without every later link being another one. Entries are linked in
+*blocks*: a block lists its entries with their links, and can be read with strong consistency, which an index cannot. The *head*
+of a section tells how far it goes, so that something missing at its end is missed too.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from libs.common.clock import Timestamp, iso
+from libs.common.handled import Fact
+from libs.common.item import Index, Item, Table
+from libs.common.spread import shard_for
+from libs.common.wire import Part
+
+KEPT = timedelta(days=180)
+#: A table's key may take 200 writes a second; so may each chain. More shards later are fine: a chain ends, others begin.
+SHARDS = ("0", "1", "2", "3")
+
+Kind = Literal["request", "refusal", "fact"]
+
+
+class AuditLog(Item):
+    """One entry: a request that was accepted, one that was refused for a role, or a fact of the platform's own.
+
+    Every field but ``hash`` is under the link. A field that is added must be optional: an entry of before has none, and
+    its link stays what it was. Until it is linked, an entry is ``waiting``."""
+
+    TABLE: ClassVar[Table] = Table(
+        "log",
+        key="logId",
+        indexes=(
+            Index("by-shard", hash="shard", sort="place"),
+            Index("by-actor", hash="actor", sort="place"),
+            Index("by-action", hash="action", sort="place"),
+            Index("by-resource", hash="resource", sort="place"),
+            Index("by-waiting", hash="waiting", sort="place"),
+        ),
+        ttl="expiresAt",
+    )
+
+    log_id: str
+    kind: Kind
+    at: Timestamp
+    #: ``user:<sub>``, ``customer``, ``provider`` or ``system:<service>``.
+    actor: str
+    role: str | None = None
+    needs: str | None = None
+    service: str
+    action: str
+    resource: str | None = None
+    method: str | None = None
+    route: str | None = None
+    parameters: dict[str, str] | None = None
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    facts: list[Fact] | None = None
+    more_facts: int | None = None
+    unsaid: int | None = None
+    key_digest: str | None = None
+    correlation_id: str
+    shard: str
+    #: ``at`` and the id: entries in order of time.
+    place: str
+    waiting: str | None = None
+    chain: str | None = None
+    block: int | None = None
+    hash: str | None = None
+    expires_at: int
+
+    @staticmethod
+    def of(log_id: str, at: datetime, **facts: Any) -> AuditLog:
+        """An entry that waits to be linked."""
+        shard = SHARDS[shard_for(log_id, len(SHARDS))]
+        place = f"{iso(at)}#{log_id}"
+        expires_at = int((at + KEPT).timestamp())
+        return AuditLog(
+            log_id=log_id, at=at, shard=shard, place=place, waiting=shard, expires_at=expires_at, **facts
+        )  # fmt: skip
+
+
+class Linked(Part):
+    """An entry of a block by its id, and its link."""
+
+    log_id: str
+    hash: str
+
+
+class AuditBlock(Item):
+    """Entries that were linked together. ``place`` is the block's number in its section, from 1; ``first`` the position of its
+    first entry there, also from 1."""
+
+    TABLE: ClassVar[Table] = Table("block", key="chain", sort="place", ttl="expiresAt")
+
+    chain: str
+    place: str
+    number: int
+    first: int
+    previous: str
+    entries: list[Linked]
+    at: Timestamp
+    expires_at: int
+
+    @staticmethod
+    def place_of(number: int) -> str:
+        return f"{number:09d}"
+
+    @property
+    def last(self) -> str:
+        """The link that the next block follows."""
+        return self.entries[-1].hash if self.entries else self.previous
+
+    @property
+    def until(self) -> int:
+        """The position of its last entry."""
+        return self.first + len(self.entries) - 1
+
+
+class AuditHead(Item):
+    """How far the section of a day goes: so many blocks and entries, the last link. ``follows`` is the section before (its day)
+    and ``previous`` the link that it ended with."""
+
+    TABLE: ClassVar[Table] = Table("head", key="shard", sort="day", ttl="expiresAt")
+
+    shard: str
+    day: str
+    blocks: int = 0
+    entries: int = 0
+    hash: str
+    follows: str | None = None
+    previous: str
+    at: Timestamp
+    expires_at: int
+
+    @property
+    def chain(self) -> str:
+        return chain_of(self.day, self.shard)
+
+
+class AuditExport(Item):
+    """A CSV in the bucket."""
+
+    TABLE: ClassVar[Table] = Table("export", key="exportId", ttl="expiresAt")
+
+    export_id: str
+    rows: int
+    complete: bool
+    created_at: Timestamp
+    expires_at: int
+
+
+class Anchor(Part):
+    """Where the sections of a day stood at some time, as it is kept outside the tables."""
+
+    class Head(Part):
+        blocks: int
+        entries: int
+        hash: str
+
+    day: str
+    at: Timestamp
+    heads: dict[str, Head] = Field(default_factory=dict)
+
+
+def chain_of(day: str, shard: str) -> str:
+    return f"{day}#{shard}"
+
+
+def end_of(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day) + timedelta(days=1), datetime.min.time(), UTC)
+
+
+def kept_until(day: str) -> int:
+    """A section goes as a whole, or what is still there of it would look broken."""
+    return int((end_of(day) + KEPT).timestamp())
+
+
+def is_kept(day: str, now: datetime) -> bool:
+    return kept_until(day) > now.timestamp()

@@ -1,0 +1,28 @@
+"""Who or what changed what, kept for 180 days in a way that shows whether it is still what was written."""
+
+from __future__ import annotations
+
+from libs.common.handled import RequestHandled, RequestRefused
+from libs.common.service import Service, every, on
+from libs.messaging.events.bulk import JobChanged
+from libs.messaging.events.contacts import ConsentChanged
+from libs.messaging.events.dlq import LetterDecided
+from libs.messaging.events.templates import TemplateChanged
+from services.audit import chains, exports, handlers, http
+from services.audit.model import AuditBlock, AuditExport, AuditHead, AuditLog
+
+service = Service(
+    "audit",
+    owns=[AuditLog, AuditBlock, AuditHead, AuditExport],
+    hears=[
+        on(RequestHandled, handlers.request_handled),
+        on(RequestRefused, handlers.request_refused),
+        on(ConsentChanged, handlers.consent_changed),
+        on(JobChanged, handlers.job_changed),
+        on(LetterDecided, handlers.letter_decided),
+        on(TemplateChanged, handlers.template_changed),
+    ],
+    serves=http.router,
+    every=[every(chains.SECONDS, chains.link_entries), every(chains.ANCHOR_SECONDS, chains.anchor_heads)],
+    needs=[chains.ANCHORS, exports.EXPORTS],
+)

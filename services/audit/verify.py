@@ -1,0 +1,114 @@
+"""Whether the record is still what was written: the chains of a day are walked, and its list is compared with them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from libs.common.clock import Timestamp, iso
+from libs.common.context import Context
+from libs.common.store.ops import BadCursor
+from libs.common.wire import View
+from services.audit.chains import last_anchor
+from services.audit.model import SHARDS, Anchor, AuditBlock, AuditLog, chain_of, end_of
+from services.audit.walk import Break, Broken, Walk
+
+#: What one call looks through; its answer says where the next goes on.
+BLOCKS, LISTED = 20, 500
+#: An entry that waits for longer shows that nobody links.
+LATE = timedelta(minutes=10)
+
+
+class Verified(View):
+    """What one call found. ``waiting``: entries not linked yet; ``late``: of those, too old to be on their way. ``anchored`` is
+    when the newest anchor of the day was written."""
+
+    day: str
+    ok: bool = True
+    entries: int = 0
+    listed: int = 0
+    waiting: int = 0
+    late: int = 0
+    anchored: Timestamp | None = None
+    broken: Broken | None = None
+    cursor: str | None = None
+
+
+async def verify(ctx: Context, day: str, cursor: str | None) -> Verified:
+    """One part of the work for a day: chains first, shard by shard, then the list. The last part has no cursor, nor has one that
+    found something. Raises BadCursor."""
+    phase, shard, at = _read(cursor)
+    told = Verified(day=day)
+    try:
+        anchor = await _anchor(ctx, day)
+        told.anchored = anchor.at if anchor else None
+        if phase == "walk":
+            done = await _walk(ctx, day, shard, anchor, int(at or 0), told)
+            more = str(done) if done else None
+        else:
+            more = await _list(ctx, day, shard, at or None, told)
+    except Break as found:
+        told.ok, told.broken = False, found.broken
+        return told
+    told.cursor = f"{phase}.{shard}.{more}" if more else _next(phase, shard)
+    return told
+
+
+def _read(cursor: str | None) -> tuple[str, str, str]:
+    if cursor is None:
+        return "walk", SHARDS[0], ""
+    if not re.fullmatch(rf"(walk\.[{''.join(SHARDS)}]\.\d{{0,9}})|(list\.[{''.join(SHARDS)}]\.[\w-]{{0,900}})", cursor):
+        raise BadCursor(cursor)
+    phase, shard, at = cursor.split(".")
+    return phase, shard, at
+
+
+def _next(phase: str, shard: str) -> str | None:
+    if shard != SHARDS[-1]:
+        return f"{phase}.{SHARDS[SHARDS.index(shard) + 1]}."
+    return f"list.{SHARDS[0]}." if phase == "walk" else None
+
+
+async def _anchor(ctx: Context, day: str) -> Anchor | None:
+    try:
+        return await last_anchor(ctx, day)
+    except ValidationError:
+        raise Break(day, "anchor_changed", "The newest anchor of the day is none any more.") from None
+
+
+async def _walk(ctx: Context, day: str, shard: str, anchor: Anchor | None, done: int, told: Verified) -> int:
+    walk = Walk(ctx, day, shard, anchor.heads.get(shard) if anchor else None)
+    try:
+        return await walk.part(done, BLOCKS)
+    finally:
+        told.entries = walk.entries
+
+
+async def _list(ctx: Context, day: str, shard: str, cursor: str | None, told: Verified) -> str | None:
+    """Whatever the list shows of the day is in a block, or waits to be."""
+    between = (f"{day}T", iso(end_of(day)))
+    try:
+        page = await ctx.query(AuditLog, shard, index="by-shard", between=between, limit=LISTED, cursor=cursor)
+    except ValidationError:
+        raise Break(chain_of(day, shard), "entry_inserted", "A row is listed that is no entry.") from None
+    linked = await _linked(ctx, {(entry.chain, entry.block) for entry in page.items if entry.chain and entry.block})
+    for entry in page.items:
+        if (entry.log_id, entry.chain, entry.block) in linked:
+            continue
+        if entry.waiting is None:
+            detail = "An entry is listed that was never linked."
+            raise Break(entry.chain or chain_of(day, shard), "entry_inserted", detail, log_id=entry.log_id)
+        told.waiting += 1
+        told.late += entry.at < ctx.now - LATE
+    told.listed += len(page.items)
+    return page.cursor
+
+
+async def _linked(ctx: Context, named: set[tuple[str | None, int | None]]) -> set[tuple[str, str, int]]:
+    """Every entry of these blocks: its id, its section, its block."""
+    keys = [(chain or "", AuditBlock.place_of(number or 0)) for chain, number in named]
+    found = await asyncio.gather(*(ctx.get(AuditBlock, *key) for key in keys))
+    return {(each.log_id, block.chain, block.number) for block in found if block for each in block.entries}

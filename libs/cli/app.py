@@ -1,4 +1,4 @@
-"""The command line: ``wecare dlq …``, ``wecare why …``, ``wecare messages …``, ``wecare contacts …``, ``wecare login``."""
+"""The command line: ``wecare dlq …``, ``wecare why …``, ``wecare messages …``, ``wecare contacts …``, ``wecare audit …``, ``wecare login``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli import contacts, decide, dlq, jobs, messages, why
+from libs.cli import audit, contacts, decide, dlq, jobs, messages, why
 from libs.cli.api import DEFAULT_URL, Api, fail, keep_token, kept_token
 from libs.cli.show import say
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(messages.app, name="messages")
 app.add_typer(contacts.app, name="contacts")
+app.add_typer(audit.app, name="audit")
 decide.add_to(dlq.app)
 jobs.add_to(dlq.app)
 

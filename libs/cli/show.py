@@ -24,9 +24,9 @@ errors = Console(stderr=True)
 #: Between two columns; and what a column that is cut keeps at least.
 GAP, LEAST_ROOM = 2, 20
 #: Columns of ids.
-IDS = frozenset({"letter", "job", "message", "contact"})
+IDS = frozenset({"letter", "job", "message", "contact", "entry"})
 COLOURS = {
-    "ALARM": "bold red",
+    "ALARM": "bold red", "BROKEN": "bold red", "well": "green",
     "waiting": "yellow", "replaying": "cyan", "replayed": "green", "quarantined": "red", "discarded": "dim",
     "ready": "green", "already_applied": "blue", "superseded": "blue", "refused": "yellow", "schema_too_new": "red",
     "dies_again": "red", "unknown": "magenta", "not_waiting": "dim", "queued": "yellow", "deferred": "yellow",

@@ -13,8 +13,9 @@ from libs.common.service import Bucket, Step
 from services.audit.links import MOST_IN_BLOCK, linked, section
 from services.audit.model import SHARDS, Anchor, AuditHead, AuditLog
 
-#: How often waiting entries are linked, and how often heads are anchored.
-SECONDS, ANCHOR_SECONDS = 2, 3600
+#: How often waiting entries are linked, and how often somebody looks whether the hour has its anchor. Much less than an hour:
+#: a process may not live that long.
+SECONDS, ANCHOR_SECONDS = 2, 300
 #: Blocks of each shard that one turn makes; there is another turn soon.
 MOST_BLOCKS = 20
 ANCHORS = Bucket("anchors", days=200)
@@ -44,11 +45,11 @@ async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> Step:
     before = section(latest, shard, ctx.now)
     after, block, entries = linked(before, waiting, ctx.now)
     writes = [ctx.replace(entry) for entry in entries]
-    heads = [ctx.replace(after) if before.blocks else ctx.insert(after)]
+    sections = [ctx.replace(after) if before.blocks else ctx.insert(after)]
     if latest is not None and latest.day != before.day:
         # Its version moves on: whoever read it before, by a clock that is behind, cannot add to it any more.
-        heads.append(ctx.replace(latest))
-    return Step(f"{block.chain}#{block.number}", (*heads, ctx.insert(block), *writes))
+        sections.append(ctx.replace(latest))
+    return Step(f"{block.chain}#{block.number}", (*sections, ctx.insert(block), *writes))
 
 
 async def anchor_heads(ctx: Context) -> AsyncIterator[Step]:
@@ -56,12 +57,13 @@ async def anchor_heads(ctx: Context) -> AsyncIterator[Step]:
     hour has its object, which goes beyond that of the hour before."""
     for moment in (ctx.now - timedelta(days=1), ctx.now):
         day, hour = iso(moment)[:10], iso(ctx.now)[:13]
+        bucket, key = ctx.bucket(ANCHORS.name), f"{day}/{hour}.json"
         found = await heads(ctx, day)
-        if found:
+        if found and await ctx.files.stat(bucket, key) is None:
             told = {head.shard: Anchor.Head(blocks=head.blocks, entries=head.entries, hash=head.hash) for head in found}
             anchor = Anchor(day=day, at=ctx.now, heads=told).model_dump(mode="json", by_alias=True)
             data = json.dumps(anchor, sort_keys=True).encode()
-            await ctx.files.put(ctx.bucket(ANCHORS.name), f"{day}/{hour}.json", data, "application/json")
+            await ctx.files.put(bucket, key, data, "application/json")
             yield Step(f"{day}#{hour}")
 
 
@@ -71,7 +73,7 @@ async def heads(ctx: Context, day: str) -> list[AuditHead]:
 
 
 async def last_anchor(ctx: Context, day: str) -> Anchor | None:
-    """The newest of a day. Raises ValueError for one that is no longer an anchor."""
+    """The newest of a day. Raises ValidationError or TooBig for one that is no longer an anchor."""
     bucket = ctx.bucket(ANCHORS.name)
     keys = await ctx.files.keys(bucket, f"{day}/", most=100)
     data = await ctx.files.read(bucket, max(keys), LARGEST_ANCHOR) if keys else None

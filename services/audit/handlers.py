@@ -72,14 +72,18 @@ async def _fact(ctx: Context, action: str, resource: str, at: datetime, after: d
     told = {
         name: redact(value) if isinstance(value, str) else value for name, value in after.items() if value is not None
     }
-    service = action.partition(".")[0]
-    await _keep(ctx, "fact", at, _cause(ctx).id, service=service, action=action, resource=resource, after=told)
+    service, actor = action.partition(".")[0], _cause(ctx).actor
+    if actor.startswith("user:"):
+        # Somebody's request began the story, and did not ask for this: the correlation id leads to it.
+        actor = f"system:{service}"
+    facts = {"service": service, "action": action, "resource": resource, "after": told}
+    await _keep(ctx, "fact", at, _cause(ctx).id, actor=actor, **facts)
 
 
 async def _keep(ctx: Context, kind: Kind, at: datetime, log_id: str, **facts: Any) -> None:
     cause = _cause(ctx)
-    entry = AuditLog.of(log_id, at, kind=kind, actor=cause.actor, correlation_id=cause.correlation_id, **facts)
-    await ctx.write(ctx.insert(entry))
+    told = {"actor": cause.actor, "correlation_id": cause.correlation_id, **facts}
+    await ctx.write(ctx.insert(AuditLog.of(log_id, at, kind=kind, **told)))
 
 
 def _cause(ctx: Context) -> Cause:

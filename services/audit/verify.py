@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from libs.common.clock import Timestamp, iso
 from libs.common.context import Context
+from libs.common.files import TooBig
 from libs.common.store.ops import BadCursor
 from libs.common.wire import View
 from services.audit.chains import last_anchor
@@ -75,7 +76,7 @@ def _next(phase: str, shard: str) -> str | None:
 async def _anchor(ctx: Context, day: str) -> Anchor | None:
     try:
         return await last_anchor(ctx, day)
-    except ValidationError:
+    except (ValidationError, TooBig):
         raise Break(day, "anchor_changed", "The newest anchor of the day is none any more.") from None
 
 

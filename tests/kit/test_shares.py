@@ -27,5 +27,5 @@ def test_the_share_for_bulk_holds_every_lane_for_bulk_and_no_code() -> None:
 
 
 def test_a_pattern_that_is_no_queues_is_refused_with_those_there_are() -> None:
-    with pytest.raises(SystemExit, match=r"no queue is called \*-bluk; there are: bulk, bulk-counts, "):
+    with pytest.raises(SystemExit, match=r"no queue is called \*-bluk; there are: audit, bulk, bulk-counts, "):
         names(Share(but=("*-bluk",)))

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from libs.common.clock import iso
 from libs.common.delivery import run_tick
 from libs.common.store.ops import Put, TransactionConflict
 from services.audit import chains, verify
@@ -272,6 +273,18 @@ async def test_an_anchor_that_is_none_any_more_is_named(record: Record) -> None:
     for place, (_, kind) in record.world.files.objects.items():
         record.world.files.objects[place] = (b"{}", kind)
     assert await record.broken() == "anchor_changed"
+
+
+async def test_each_hour_has_one_anchor_and_the_last_of_a_day_is_written_on_the_next(record: Record) -> None:
+    await record.greets(*NAMES)
+    await record.links()
+    for _ in range(3):
+        await record.anchors()
+    record.world.clock.advance(24 * 3600)
+    await record.anchors()
+    keys = [key for _, key in record.world.files.objects]
+    assert keys == ["2026-01-15/2026-01-15T12.json", "2026-01-15/2026-01-16T12.json"]
+    assert (await record.verified("2026-01-15"))["anchored"] == iso(record.world.clock.now())
 
 
 async def test_a_long_day_is_verified_in_parts(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

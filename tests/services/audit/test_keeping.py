@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from libs.common.handled import RequestHandled
@@ -136,6 +137,15 @@ async def test_what_stops_a_job_or_a_template_or_a_letter_by_itself_is_one_entry
         "dlq-replay.letter_quarantined": ("d1", "fact", "test"),
     }
     assert len(entries) == 3
+
+
+async def test_what_a_request_led_to_later_is_not_laid_at_its_door(record: Record) -> None:
+    said = record.world.envelope(job(record, "paused"), actor="user:ann")
+    later = replace(said, causation_id="an event that followed from the request")
+    await record.world.bus.publish([later])
+    await record.world.settle()
+    (entry,) = await record.entries()
+    assert (entry["actor"], entry["correlationId"]) == ("system:bulk", said.correlation_id)
 
 
 async def test_what_goes_its_way_or_was_asked_for_is_no_entry_of_its_own(record: Record) -> None:

@@ -13,6 +13,7 @@ from libs.common.log import redact
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
+from libs.messaging.events.identity import UserChanged, UserRemoved
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.templates import TemplateStatus
 from services.audit.model import AuditLog, Kind
@@ -65,6 +66,20 @@ async def template_changed(event: TemplateChanged, ctx: Context) -> None:
     if state.status in STOPPED and not _cause(ctx).of_a_request:
         after = {"status": state.status, "reason": state.reason, "revision": state.revision}
         await _fact(ctx, f"templates.template_{state.status}", event.template_id, ctx.now, after)
+
+
+async def user_changed(event: UserChanged, ctx: Context) -> None:
+    """Somebody was found in the user pool, or found changed there: by another way than ours."""
+    if not _cause(ctx).actor.startswith("user:"):
+        before = {"roleBefore": event.role_before, "statusBefore": event.status_before}
+        after = {"role": event.role, "status": event.status, **before}
+        await _fact(ctx, "identity.user_changed", event.user_id, ctx.now, after)
+
+
+async def user_removed(event: UserRemoved, ctx: Context) -> None:
+    """Somebody is gone from the user pool, by another way than ours."""
+    if not _cause(ctx).actor.startswith("user:"):
+        await _fact(ctx, "identity.user_removed", event.user_id, ctx.now, {"roleBefore": event.role_before})
 
 
 async def _fact(ctx: Context, action: str, resource: str, at: datetime, after: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from libs.common.service import Service, every, on
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
+from libs.messaging.events.identity import UserChanged, UserRemoved
 from libs.messaging.events.templates import TemplateChanged
 from services.audit import chains, exports, handlers, http
 from services.audit.model import AuditBlock, AuditExport, AuditHead, AuditLog
@@ -21,6 +22,8 @@ service = Service(
         on(JobChanged, handlers.job_changed),
         on(LetterDecided, handlers.letter_decided),
         on(TemplateChanged, handlers.template_changed),
+        on(UserChanged, handlers.user_changed),
+        on(UserRemoved, handlers.user_removed),
     ],
     serves=http.router,
     every=[every(chains.SECONDS, chains.link_entries), every(chains.ANCHOR_SECONDS, chains.anchor_heads)],

@@ -84,11 +84,11 @@ async def list_users(ctx: Context, email: Prefix = None, limit: Limit = 50, curs
     return UserPage(items=[UserView.model_validate(each) for each in page.items], cursor=page.cursor)
 
 
-@router.write("POST", "/api/users", role=Role.ADMIN, status=202)
+@router.write("POST", "/api/users", role=Role.ADMIN, status=202, about="invitation_id")
 async def invite_user(body: Invite, ctx: Context) -> Done[InvitationView]:
     """Invite somebody by e-mail. They are among the users once the user pool has them and has written to them."""
     done = await requests.invite(body, ctx)
-    return Done(InvitationView.model_validate(done.value), done.said)
+    return done.shown(InvitationView.model_validate(done.value))
 
 
 @router.read("GET", "/api/users/me", role=Role.VIEWER)
@@ -131,4 +131,4 @@ async def remove_user(user_id: str, ctx: Context) -> Done[UserView]:
 
 
 def _seen(done: Done[User]) -> Done[UserView]:
-    return Done(UserView.model_validate(done.value), done.said)
+    return done.shown(UserView.model_validate(done.value))

@@ -64,7 +64,8 @@ async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
         version=before.version if before else 1,
     )
     ctx.stage(ctx.replace(row) if before else ctx.insert(row))
-    return Done(row, (InvitationAsked(invitation_id=row.invitation_id, asking=row.asking),))
+    asked = InvitationAsked(invitation_id=row.invitation_id, asking=row.asking)
+    return Done(row, (asked,), after={"role": row.role})
 
 
 async def _refuse_known(ctx: Context, email: str, invitation: Invitation | None) -> None:
@@ -121,7 +122,8 @@ async def _accepted(
     after = user.model_copy(update={"pending": pending, "changes": number, "refused": None})
     ctx.stage(ctx.replace(after))
     asked = UserChangeAsked(user_id=user.user_id, change=number, role=role, status=status)
-    return Done(after, (asked,))
+    before = {"role": user.role, "status": user.status}
+    return Done(after, (asked,), before, {"role": role or user.role, "status": status or user.status})
 
 
 async def existing(ctx: Context, user_id: str) -> User:

@@ -74,14 +74,14 @@ async def read_setting(key: str, ctx: Context) -> SettingView:
 async def change_setting(key: str, body: Change, ctx: Context) -> Done[SettingView]:
     """Set it, over the version that you saw. It is in force within seconds, without a restart."""
     done = await requests.change(key, body, ctx)
-    return Done(_view(done.value), done.said)
+    return done.shown(_view(done.value))
 
 
 @router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN)
 async def reset_setting(key: str, body: SetBack, ctx: Context) -> Done[SettingView]:
     """Set it back to its default, over the version that you saw."""
     done = await requests.set_back(key, body, ctx)
-    return Done(_view(done.value), done.said)
+    return done.shown(_view(done.value))
 
 
 @router.read("GET", "/api/settings/{key}/history", role=Role.VIEWER)

@@ -99,7 +99,8 @@ def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Contex
         by=ctx.actor,
         at=ctx.now,
     )
-    return Done(standing(setting, after, ctx), (said,))
+    # What they say is in the settings' own history: a value may be a name.
+    return Done(standing(setting, after, ctx), (said,), {"version": row.version if row else 0}, {"version": number})
 
 
 def known(key: str) -> Setting:

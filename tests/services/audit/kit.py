@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from libs.common.aws import Aws
+from libs.common.clock import iso
 from libs.common.item import Item
 from libs.common.service import Service
 from libs.common.settings import Settings
@@ -28,10 +29,12 @@ class Record:
         self.admin: httpx.AsyncClient = self.world.http("ADMIN")
 
     async def greets(self, *names: str, role: str = "OPERATOR") -> None:
-        """Requests that change something, one for each name; a little time goes by after each."""
+        """Requests that change something, one for each name; a little time goes by after each. Which shard an entry goes to
+        follows from its key, which is not drawn here."""
         http = self.world.http(role)
         for name in names:
-            assert (await http.post("/api/toys", json={"name": name})).status_code in (201, 403)
+            key = {"Idempotency-Key": f"{name} {iso(self.world.clock.now())}"}
+            assert (await http.post("/api/toys", json={"name": name}, headers=key)).status_code in (201, 403)
             self.world.clock.advance(0.01)
         await self.world.settle()
 

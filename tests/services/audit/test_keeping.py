@@ -14,6 +14,7 @@ from libs.messaging.content import Text
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
+from libs.messaging.events.identity import UserChanged, UserRemoved, UserStatus
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.templates import TemplateState, TemplateStatus
@@ -137,6 +138,22 @@ async def test_what_stops_a_job_or_a_template_or_a_letter_by_itself_is_one_entry
         "dlq-replay.letter_quarantined": ("d1", "fact", "test"),
     }
     assert len(entries) == 3
+
+
+async def test_a_role_given_by_another_way_than_ours_is_one_entry_and_ours_is_the_requests_own(record: Record) -> None:
+    given = UserChanged(
+        user_id="u1", email=EMAIL, revision=2, role="ADMIN", status=UserStatus.ACTIVE, role_before="VIEWER",
+        status_before=UserStatus.ACTIVE,
+    )  # fmt: skip
+    gone = UserRemoved(user_id="u2", email=EMAIL, role_before="OPERATOR")
+    for fact in (given, gone):
+        await record.world.bus.publish([record.world.envelope(fact, actor="user:ann")])
+        for _ in range(2):
+            await record.world.hear(fact, key=fact.TYPE)
+    removed, changed = sorted(await record.entries(), key=lambda entry: entry["action"], reverse=True)
+    assert (changed["resource"], changed["after"]["role"], changed["after"]["roleBefore"]) == ("u1", "ADMIN", "VIEWER")
+    assert (removed["action"], removed["resource"]) == ("identity.user_removed", "u2")
+    assert EMAIL not in json.dumps([changed, removed])
 
 
 async def test_what_a_request_led_to_later_is_not_laid_at_its_door(record: Record) -> None:

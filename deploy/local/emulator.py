@@ -11,11 +11,11 @@ token is signed.
 `tests/deploy/test_cognito_refresh.py` fails when an upgrade makes this needless or ineffective.
 
 It also parses each statement of a PartiQL batch twice in a row, and takes the same text apart again and again; that was half of
-what a batch costs here, and is done once. And a long poll goes on when whoever asked is gone (a killed worker), takes the next
+what a batch costs here, and is done once (`tests/deploy/test_statements.py`: to the same end). And a long poll goes on when whoever asked is gone (a killed worker), takes the next
 message and hides it from everybody for its visibility time; here it ends with its connection.
 
 It is served by uvicorn: hypercorn, which MiniStack brings along, was more than a third of what a small request costs here.
-Forms are read and rows copied in ways of our own, which were a fifth of the rest.
+Forms are read, rows copied and weighed, and answers written in ways of our own, which were a third of the rest.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--queues and --but-queues are for processes without --http")
     # What is loaded stays; looking through it again and again for garbage costs more than all else that is collected.
     gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(50_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(chosen.services, chosen.http, chosen.health_port, share, work=not chosen.no_worker))
 

@@ -41,7 +41,7 @@ from services.messages.model import (
 PATIENCE = timedelta(minutes=15)
 LONGEST_WAIT_SECONDS = 60
 #: Messages that a process remembers.
-REMEMBERED = 5000
+REMEMBERED = 2000
 
 log = structlog.get_logger()
 _recently: WeakKeyDictionary[Store, Recent[str, Message]] = WeakKeyDictionary()

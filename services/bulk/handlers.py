@@ -28,13 +28,10 @@ from services.bulk.estimate import plan
 from services.bulk.marks import PENDING, RANK, STOPPED, mark_of, rises, with_mark, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
 from services.bulk.plan import is_over, plan_part
-from services.bulk.release import followers, next_chunks, release, top_up, why_stop
+from services.bulk.release import LOOK_EVERY, followers, next_chunks, release, top_up, why_stop
 from services.bulk.report import write_report
 from services.bulk.sources import Upload
 from services.bulk.templates import category
-
-#: The brakes are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
-LOOK_EVERY = 4
 
 log = structlog.get_logger()
 

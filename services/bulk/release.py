@@ -25,6 +25,8 @@ FEWEST = 4
 MOST = 40
 #: A chunk that waited less (s) lets two follow; of those that waited longer than the other, each second lets none.
 AT_ONCE, LONG = 1.0, 4.0
+#: The brakes are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
+LOOK_EVERY = 2
 #: What must wait no longer than this (s) waits for the provider.
 SOON = 60
 #: A chunk of which nothing was heard for so long is released again; the ids are the same.
@@ -41,8 +43,8 @@ def followers(number: int, why: str, lag: float, unsent: int, until: float) -> i
         return 1  # some have to wait long; others may be able to go
     if lag < AT_ONCE:
         return 2
-    # Those that were released together wait long together: half of them let one follow, or nothing would lie there soon.
-    return 1 if lag < LONG or number % 2 == 0 else 0
+    # Those that were released together wait long together: were there none that let one follow, nothing would lie there soon.
+    return 1 if lag < LONG or number % LOOK_EVERY == 0 else 0
 
 
 async def release(

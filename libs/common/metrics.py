@@ -28,20 +28,20 @@ _values: dict[tuple[str, str], set[str]] = {}
 log = structlog.get_logger()
 
 
-def count(name: str, **dimensions: str) -> None:
-    """One more of ``name`` (small letters and underscores), in all and by its dimensions. Values may come from outside: they
+def count(name: str, times: int = 1, /, **dimensions: str) -> None:
+    """So many more of ``name`` (small letters and underscores), in all and by its dimensions. Values may come from outside: they
     are cleaned, cut and bounded in number.
 
     The line is a warning, so that a log which is set to be quieter than usual keeps it."""
     told = {dimension: _bounded(name, dimension, value) for dimension, value in dimensions.items()}
-    _counts[name, tuple(told.items())] += 1
+    _counts[name, tuple(told.items())] += times
     directive = {
         "Namespace": NAMESPACE,
         "Dimensions": [[], list(told)] if told else [[]],
         "Metrics": [{"Name": name, "Unit": "Count"}],
     }
     milliseconds = int(SystemClock().now().timestamp() * 1000)
-    log.warning("counted", **told, **{name: 1}, _aws={"Timestamp": milliseconds, "CloudWatchMetrics": [directive]})
+    log.warning("counted", **told, **{name: times}, _aws={"Timestamp": milliseconds, "CloudWatchMetrics": [directive]})
 
 
 def exposition() -> str:

@@ -43,6 +43,13 @@ def test_a_count_is_a_line_of_which_cloudwatch_makes_a_metric_in_all_and_by_dime
     assert line["_aws"]["Timestamp"] > 1_700_000_000_000
 
 
+def test_several_at_once_are_one_line(lines: Lines) -> None:
+    metrics.count("toys_sold", 40, channel="sms")
+    (line,) = lines()
+    assert line["toys_sold"] == 40
+    assert 'wecare_toys_sold_total{channel="sms"} 40\n' in metrics.exposition()
+
+
 def test_without_dimensions_it_is_counted_in_all_only(lines: Lines) -> None:
     metrics.count("toys_sold")
     (line,) = lines()

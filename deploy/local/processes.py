@@ -11,7 +11,7 @@ DEFAULT_PORTS = {
     "workers_otp": 8083,
 }  # fmt: skip
 #: A job of a hundred thousand has a process of its own, and so have codes, which wait behind nothing.
-BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan")
+BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan", "insights-counts")
 OTP = ("*-otp",)
 #: The AWS here answers one request at a time: those who bring many stand in its line with a few.
 FEW = {"WECARE_STORE_CONNECTIONS": "3"}

@@ -31,7 +31,7 @@ class MessageQueued(Event):
     in_reply_to: str | None = None
     #: An operator's decision to resend an uncertain or unknown message: the number of that decision (1, 2 …).
     resend: int = 0
-    #: The bulk job it belongs to, and what the job gave along.
+    #: The bulk job it belongs to, and what the job gave along: before its first dot, what those that travel together share.
     job_id: str | None = None
     job_ref: str | None = None
 

@@ -1,0 +1,87 @@
+"""The error rate of each channel over the last quarter of an hour, and its alarm: said once when it is raised and once when it is
+over, and counted at every look in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from libs.common import metrics
+from libs.common.context import Context
+from libs.common.service import Step
+from libs.messaging.events.insights import DeliveryAlarmChanged
+from libs.messaging.words import Channel
+from services.insights import series
+from services.insights.model import DeliveryAlarm
+from services.insights.periods import By, slots
+
+#: How often somebody looks.
+SECONDS = 60
+#: The last so many minutes, made up to whole five minutes: so it is up to five minutes more.
+MINUTES = 15
+#: Raised above one percent of at least a hundred messages; over at half a percent, so that it does not come and go.
+LIMIT, OVER, FEWEST = 0.01, 0.005, 100
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Lately:
+    """Messages of a channel that were sent or failed (``tried``) and that failed, in the window."""
+
+    tried: int
+    failed: int
+
+    @property
+    def rate(self) -> float:
+        return round(self.failed / self.tried, 4) if self.tried else 0.0
+
+    def alarm(self, raised: bool) -> bool:
+        """Whether there is one, if it was ``raised`` or not. What is raised stays until little fails, or nothing is sent."""
+        if raised:
+            return self.failed > OVER * self.tried
+        return self.tried >= FEWEST and self.failed > LIMIT * self.tried
+
+
+def lately(hours: dict[str, Counter[str]], ctx: Context) -> Lately:
+    """Out of a channel's hours."""
+    window = slots(ctx.now - timedelta(minutes=MINUTES), ctx.now)
+    tried, failed = (
+        sum(hours[hour][f"@{slot}.{word}"] for hour, slot in window if hour in hours) for word in ("tried", "failed")
+    )
+    return Lately(tried, failed)
+
+
+async def standing(ctx: Context) -> dict[Channel, DeliveryAlarm]:
+    """The alarms that there ever were."""
+    page = await ctx.query(DeliveryAlarm, "all", limit=100)
+    return {alarm.channel: alarm for alarm in page.items}
+
+
+async def watch_delivery(ctx: Context) -> AsyncIterator[Step]:
+    """Raise and end alarms. Of several processes that look at once, one tells it."""
+    since = ctx.now - timedelta(minutes=MINUTES)
+    before, found = await asyncio.gather(standing(ctx), series.read_each(ctx, Channel, By.HOUR, since, ctx.now))
+    for channel, hours in found.items():
+        now, was = lately(hours, ctx), before.get(channel)
+        raised = now.alarm(was is not None and was.raised)
+        if raised:
+            metrics.count("error_rate_alarm", channel=channel)
+        if raised == (was is not None and was.raised):
+            continue
+        facts = {"tried": now.tried, "failed": now.failed}
+        if raised:
+            log.error("too many messages fail", channel=channel, **facts)
+        else:
+            log.info("few messages fail again", channel=channel, **facts)
+        row = DeliveryAlarm(channel=channel, raised=raised, **facts, at=ctx.now, version=was.version if was else 0)
+        said = DeliveryAlarmChanged(
+            channel=channel, raised=raised, **facts, rate=now.rate, limit=LIMIT, minutes=MINUTES, at=ctx.now
+        )
+        number = was.version + 1 if was else 0
+        yield Step(f"{channel}#{number}", (ctx.replace(row) if was else ctx.insert(row),), (said,))

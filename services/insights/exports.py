@@ -1,0 +1,106 @@
+"""Delivery figures as CSV in the bucket, fetched by a link."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+
+from libs.common.clock import Timestamp, derived_id
+from libs.common.context import Context, Done
+from libs.common.errors import Problem
+from libs.common.service import Bucket
+from libs.common.wire import Body, View
+from libs.messaging.exports import safe
+from libs.messaging.words import Channel
+from services.insights.delivery import STATUSES, DeliveryView, Wanted, page_of
+from services.insights.model import FiguresExport
+from services.insights.periods import By
+
+URL_SECONDS = 300
+KEPT = timedelta(days=1)
+EXPORTS = Bucket("exports", days=1)
+SPANS = (("queuedToSent", "queued_to_sent"), ("sentToDelivered", "sent_to_delivered"))
+COLUMNS = (
+    "start", "channel", "messageClass", *STATUSES,
+    *(f"{name}{what}" for name, _ in SPANS for what in ("Count", "Median", "P95")), "errors",
+)  # fmt: skip
+
+
+class AskFiguresExport(Body):
+    """As in the list."""
+
+    since: AwareDatetime | None = Field(default=None, alias="from")
+    until: AwareDatetime | None = Field(default=None, alias="to")
+    channel: Channel | None = None
+    by: By = By.HOUR
+
+
+class FiguresExportView(View):
+    """``url`` is good for five minutes."""
+
+    export_id: str
+    rows: int
+    created_at: Timestamp
+    url: str | None = None
+
+
+async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
+    """Write all that the list has, oldest first. Raises Problem."""
+    assert ctx.cause is not None
+    wanted = Wanted.of(body.since, body.until, body.channel, body.by, ctx.now)
+    items: list[DeliveryView] = []
+    cursor: str | None = None
+    while True:
+        page = await page_of(ctx, wanted, cursor)
+        items += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    made = FiguresExport(
+        export_id=derived_id(ctx.cause.id, "insights-export"),
+        rows=len(items),
+        created_at=ctx.now,
+        expires_at=int((ctx.now + KEPT).timestamp()),
+    )
+    # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
+    await ctx.files.put(ctx.bucket(EXPORTS.name), _key(made.export_id), as_csv(items), "text/csv; charset=utf-8")
+    ctx.stage(ctx.insert(made))
+    return Done(FiguresExportView.model_validate(made), after={"rows": made.rows})
+
+
+async def read_export(export_id: str, ctx: Context) -> FiguresExportView:
+    """With a link to fetch it. Raises Problem 404."""
+    made = await ctx.get(FiguresExport, export_id)
+    if made is None:
+        raise Problem(404, "EXPORT_NOT_FOUND", "There is no such export", "Exports are kept for a day.")
+    name = f"delivery-{made.created_at:%Y-%m-%d}.csv"
+    url = await ctx.files.download_url(ctx.bucket(EXPORTS.name), _key(export_id), "text/csv", name, URL_SECONDS)
+    return FiguresExportView.model_validate(made).model_copy(update={"url": url})
+
+
+def as_csv(items: Sequence[DeliveryView]) -> bytes:
+    """RFC 4180 with a byte order mark, so that spreadsheets see UTF-8; no cell is run as a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for item in items:
+        writer.writerow([safe(each) for each in _cells(item)])
+    return b"\xef\xbb\xbf" + text.getvalue().encode()
+
+
+def _cells(item: DeliveryView) -> list[Any]:
+    cells: list[Any] = [item.start.isoformat(), item.channel, item.message_class]
+    cells += [getattr(item, name) for name in STATUSES]
+    for _, field in SPANS:
+        span = getattr(item, field)
+        cells += [span.count, span.median, span.p95] if span else [None, None, None]
+    return [*cells, " ".join(f"{error.code}={error.count}" for error in item.errors)]
+
+
+def _key(export_id: str) -> str:
+    return f"{export_id}.csv"

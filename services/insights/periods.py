@@ -1,0 +1,49 @@
+"""Hours, days and five minutes, by UTC. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+SLOT_MINUTES = 5
+
+
+class By(StrEnum):
+    HOUR = "hour"
+    DAY = "day"
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(hours=1) if self is By.HOUR else timedelta(days=1)
+
+    def floor(self, at: datetime) -> datetime:
+        """The beginning of the period that ``at`` is in."""
+        at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return at if self is By.HOUR else at.replace(hour=0)
+
+    def label(self, at: datetime) -> str:
+        """``2026-01-15T12`` or ``2026-01-15``: text order is time order."""
+        return self.floor(at).strftime("%Y-%m-%dT%H" if self is By.HOUR else "%Y-%m-%d")
+
+    def begin(self, name: str) -> datetime:
+        """The beginning of the period of that name."""
+        return datetime.strptime(name, "%Y-%m-%dT%H" if self is By.HOUR else "%Y-%m-%d").replace(tzinfo=UTC)
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def slot_of(milliseconds: int) -> int:
+    """Which five minutes of its hour, from 0."""
+    return milliseconds // 60_000 % 60 // SLOT_MINUTES
+
+
+def slots(since: datetime, until: datetime) -> list[tuple[str, int]]:
+    """``[(hour, slot)]`` of the five minutes from that of ``since`` to that of ``until``, both included."""
+    at = since.replace(minute=since.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
+    found = []
+    while at <= until:
+        found.append((By.HOUR.label(at), at.minute // SLOT_MINUTES))
+        at += timedelta(minutes=SLOT_MINUTES)
+    return found

@@ -1,0 +1,24 @@
+"""Delivery by channel and hour, and the error rate, for the dashboard and alarms."""
+
+from __future__ import annotations
+
+from libs.common.service import Service, every, on
+from libs.messaging.events.dlq import AlarmChanged
+from libs.messaging.events.insights import DeliveryAlarmChanged
+from libs.messaging.events.messages import MessageChanged
+from services.insights import alarms, exports, handlers, http
+from services.insights.model import DeliveryAlarm, Figures, FiguresExport, LetterAlarm, MessageGroup
+
+service = Service(
+    "insights",
+    owns=[MessageGroup, Figures, DeliveryAlarm, LetterAlarm, FiguresExport],
+    hears=[
+        # Of its own, because nobody waits for it, and jobs bring it by the thousand.
+        on(MessageChanged, handlers.message_changed, lane="counts"),
+        on(AlarmChanged, handlers.letters_alarm),
+    ],
+    says=[DeliveryAlarmChanged],
+    serves=http.router,
+    every=[every(alarms.SECONDS, alarms.watch_delivery)],
+    needs=[exports.EXPORTS],
+)

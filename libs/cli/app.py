@@ -1,4 +1,5 @@
-"""The command line: ``wecare dlq …``, ``wecare why …``, ``wecare messages …``, ``wecare contacts …``, ``wecare audit …``, ``wecare login``."""
+"""The command line: ``wecare dlq …``, ``wecare why …``, ``wecare messages …``, ``wecare contacts …``, ``wecare audit …``,
+``wecare insights``, ``wecare login``."""
 
 from __future__ import annotations
 
@@ -7,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from libs.cli import audit, contacts, decide, dlq, jobs, messages, why
+from libs.cli import audit, contacts, decide, dlq, insights, jobs, messages, why
 from libs.cli.api import DEFAULT_URL, Api, fail, keep_token, kept_token
 from libs.cli.show import say
 
 app = typer.Typer(
     name="wecare",
-    help="Messages, contacts and dead letters from the terminal. Every command takes --help.",
+    help="Messages, contacts, dead letters and delivery figures from the terminal. Every command takes --help.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -57,6 +58,7 @@ def login(
 
 
 app.command("why")(why.why)
+app.command("insights")(insights.insights)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from libs.common.testing.world import FakeVerifier, World
 from services.audit.service import service as audit
 from services.contacts.service import service as contacts
 from services.dlq_replay.service import service as workbench
+from services.insights.service import service as insights
 from services.messages.service import service as messages
 from tests.services.dlq_replay.kit import Shop
 
@@ -52,7 +53,7 @@ def wecare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
     shop = Shop()
     settings = Settings(stage="test", send_mode="LIVE", max_attempts=1, build="b1")
-    world = World([shop.service, workbench, messages, contacts, audit], settings=settings)
+    world = World([shop.service, workbench, messages, contacts, audit, insights], settings=settings)
     server = uvicorn.Server(
         uvicorn.Config(create_app(world.runtime, world.services, FakeVerifier()), port=0, log_config=None)
     )

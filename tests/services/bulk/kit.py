@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpx
 
 from libs.common.aws import Aws
+from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.common.topology import Names
@@ -139,14 +140,16 @@ async def platform(
     times: int = 2,
     rate: float = 10_000,
     portfolios: Portfolios | None = None,
+    beside: Sequence[Service] = (),
     **settings: Any,
 ) -> Platform:
+    """``beside``: services that listen in the same world."""
     fake = fake or Fake()
     counts.LINGER = 0.002
     aws = Aws(environment=emulator)
     told = Settings(stage="test", send_mode="LIVE", **settings)
     sender = fake_sender(fake, Limits(per_second=rate), portfolios)
-    world = World([bulk, messages, sender], aws=aws, times=times, settings=told)
+    world = World([bulk, messages, sender, *beside], aws=aws, times=times, settings=told)
     s3 = await aws.client("s3")
     await s3.create_bucket(Bucket=Names(world.settings.prefix).bucket("bulk", "files"))
     return Platform(world, fake)

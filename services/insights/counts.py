@@ -33,11 +33,11 @@ T = TypeVar("T", bound=Item)
 LINGER = 0.02
 LINGER_OF_JOBS = 0.25
 MOST = 2000
-#: Rows of a transaction; DynamoDB takes a hundred.
-MOST_ROWS = 90
+#: Rows of a transaction, and stories in them (some 60 bytes each); DynamoDB takes a hundred rows and 4 MB.
+MOST_ROWS, MOST_STORIES = 90, 30_000
 TRIES = 12
 #: Rows that a process remembers.
-GROUPS_REMEMBERED, FIGURES_REMEMBERED = 1000, 200
+GROUPS_REMEMBERED, FIGURES_REMEMBERED = 300, 100
 #: Counted in CloudWatch as well, by channel.
 TOLD = ("sent", "delivered", "read", "failed", "uncertain", "received")
 
@@ -49,7 +49,9 @@ class _Desk:
     """Where the events of one process's store come together. One transaction at a time: the next would change the same rows."""
 
     now: Batcher[_Told, None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER, at_once=1))
-    soon: Batcher[_Told, None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER_OF_JOBS))
+    soon: Batcher[_Told, None] = field(
+        default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER_OF_JOBS, at_once=1)
+    )
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     groups: Recent[str, MessageGroup] = field(default_factory=lambda: Recent(GROUPS_REMEMBERED))
     figures: Recent[tuple[str, str], Figures] = field(default_factory=lambda: Recent(FIGURES_REMEMBERED))
@@ -95,6 +97,7 @@ class _Fold:
     groups: dict[str, MessageGroup] = field(default_factory=dict)
     moves: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     taken: int = 0
+    stories: int = 0
 
     def take(self, event: MessageChanged, known: MessageGroup) -> bool:
         """False, and nothing is changed, if it does not fit."""
@@ -103,8 +106,10 @@ class _Fold:
         if changed is not None:
             news, change = changed
             rows = len(self.groups.keys() | {known.group_id}) + len(self.moves.keys() | change.rows.keys())
-            if rows > MOST_ROWS and self.groups:
+            stories = self.stories + (len(news.stories) if known.group_id not in self.groups else 1)
+            if (rows > MOST_ROWS or stories > MOST_STORIES) and self.groups:
                 return False
+            self.stories = stories
             self._add(news, change)
         self.taken += 1
         return True

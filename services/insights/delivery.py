@@ -87,10 +87,10 @@ class DeliveryView(Figures):
 
 
 class DeliveryPage(View):
-    """By time, then channel, then class; without what has no figures. Ask with ``cursor`` for the time that follows."""
+    """By time, then channel, then class; without what has no figures. ``from`` and ``to`` are made up to whole periods. Ask with ``cursor`` for the time that follows."""
 
-    since: Timestamp
-    until: Timestamp
+    since: Timestamp = Field(alias="from")
+    until: Timestamp = Field(alias="to")
     by: By
     items: list[DeliveryView]
     cursor: str | None = None

@@ -19,7 +19,7 @@ from libs.common.clock import Timestamp
 from libs.common.item import Item, Table
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.words import Channel, MessageClass
-from services.insights.periods import By, moment
+from services.insights.periods import By, hour_and_day
 from services.insights.story import Counted, Story
 
 #: No event of so long ago is counted. It could still come: fourteen days in a queue, fourteen in the dead-letter queue behind
@@ -83,17 +83,18 @@ class Change:
 
     def __init__(self, channel: Channel, message_class: str, counts: Counted) -> None:
         self.rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        by_hour, by_day = (Figures.series_of(channel, by) for by in By)
         for (at, what), n in counts.items():
             if not n:
                 continue
-            hour, day = (Figures.series_of(channel, by) for by in By)
-            when = moment(at)
+            hour, day = hour_and_day(at)
             # Five minutes are those of a channel, whatever the class; a day has none.
-            if what.startswith("@"):
-                self.rows[hour, By.HOUR.label(when)][what] += n
+            if what[0] == "@":
+                self.rows[by_hour, hour][what] += n
             else:
-                self.rows[hour, By.HOUR.label(when)][f"{message_class}.{what}"] += n
-                self.rows[day, By.DAY.label(when)][f"{message_class}.{what}"] += n
+                name = f"{message_class}.{what}"
+                self.rows[by_hour, hour][name] += n
+                self.rows[by_day, day][name] += n
 
 
 class Figures(Item):

@@ -164,6 +164,8 @@ def _top(counts: Counter[str]) -> list[TopError]:
     errors = Figures.model_validate(Figures.fields_of(counts)).errors[:MOST_ERRORS]
     found = []
     for error in errors:
-        why = EXPLANATIONS[ErrorCode(error.code)]
+        # A newer build may have counted a code that this one does not know.
+        known = ErrorCode(error.code) if error.code in ErrorCode.__members__.values() else ErrorCode.UNKNOWN
+        why = EXPLANATIONS[known]
         found.append(TopError(code=error.code, count=error.count, means=why.means, action=why.do))
     return found

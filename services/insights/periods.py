@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 SLOT_MINUTES = 5
 
@@ -30,8 +31,15 @@ class By(StrEnum):
         return datetime.strptime(name, "%Y-%m-%dT%H" if self is By.HOUR else "%Y-%m-%d").replace(tzinfo=UTC)
 
 
-def moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+def hour_and_day(milliseconds: int) -> tuple[str, str]:
+    """The labels of the hour and of the day of a moment."""
+    return _labels(milliseconds // 3_600_000)
+
+
+@lru_cache(maxsize=1000)
+def _labels(hours: int) -> tuple[str, str]:
+    at = datetime.fromtimestamp(hours * 3600, UTC)
+    return By.HOUR.label(at), By.DAY.label(at)
 
 
 def slot_of(milliseconds: int) -> int:

@@ -31,7 +31,7 @@ LETTERS: dict[Status, str] = {
     Status.CANCELLED: "c",
     Status.RECEIVED: "i",
 }
-#: A provider told of it, so it had been accepted.
+#: A provider told of it, so it had been accepted. Kept only while nothing tells better when.
 ACCEPTED = "a"
 #: Counted by five minutes too.
 BY_SLOT = ("sent", "delivered", "failed", "tried", "received")
@@ -66,18 +66,21 @@ class Story:
             for letter in sorted(self.moments.keys() | other.moments.keys())
             if (moments := [story.moments[letter] for story in (self, other) if letter in story.moments])
         }
+        proven = [both[letter] for letter in "dr" if letter in both]
+        if "s" in both or (proven and both.get(ACCEPTED, 0) >= min(proven)):
+            both.pop(ACCEPTED, None)
         failures = [(story.moments["f"], story.code) for story in (self, other) if story.code is not None]
         return Story(both, min(failures)[1] if failures else None)
 
     def to_line(self) -> str:
-        text = " ".join(f"{letter}{moment:x}" for letter, moment in self.moments.items())
+        text = " ".join(f"{letter}{_in_36(moment)}" for letter, moment in self.moments.items())
         return f"{text} !{self.code}" if self.code else text
 
     @staticmethod
     def from_line(line: str) -> Story:
         parts = line.split()
         code = next((part[1:] for part in parts if part[0] == "!"), None)
-        return Story({part[0]: int(part[1:], 16) for part in parts if part[0] != "!"}, code)
+        return Story({part[0]: int(part[1:], 36) for part in parts if part[0] != "!"}, code)
 
     def reached(self) -> dict[str, int]:
         """The statuses that the message reached, and when: each once. One that nobody told of, because a later one was told
@@ -121,6 +124,18 @@ class Story:
             yield told["s"], f"toSent.{bucket(told['s'] - told['q'])}"
         if "s" in told and "d" in told:
             yield told["d"], f"toDelivered.{bucket(told['d'] - told['s'])}"
+
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def _in_36(number: int) -> str:
+    """Eight characters for a moment: of a hundred stories in a row each counts."""
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text
 
 
 def milliseconds(at: datetime) -> int:

@@ -54,7 +54,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _complaints(stack: Stack, name: str) -> list[str]:
     log = stack.directory / "logs" / f"{name}.log"
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return [line[:1000] for line in lines if any(word in line.lower() for word in ("error", "warning"))][-12:]
+    return [
+        line[:1000]
+        for line in lines
+        if any(word in line.lower() for word in ("error", "warning")) and "counted" not in line
+    ][-12:]
 
 
 #: Of the numbers that belong to nobody those without a special fate at the simulated carriers.

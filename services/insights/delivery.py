@@ -22,6 +22,8 @@ from services.insights.spans import span
 LONGEST = {By.HOUR: timedelta(days=31), By.DAY: timedelta(days=400)}
 USUAL = {By.HOUR: timedelta(hours=24), By.DAY: timedelta(days=30)}
 PAGE = {By.HOUR: timedelta(hours=48), By.DAY: timedelta(days=31)}
+#: Beyond them times cannot always be reckoned with, and there are no figures.
+CENTURY = (2001, 2100)
 
 
 class ErrorCount(View):
@@ -108,6 +110,9 @@ class Wanted:
     @staticmethod
     def of(since: datetime | None, until: datetime | None, channel: Channel | None, by: By, now: datetime) -> Wanted:
         """The periods that any part of the time is in. Raises Problem."""
+        for field, at in (("from", since), ("to", until)):
+            if at is not None and not CENTURY[0] <= at.year <= CENTURY[1]:
+                raise invalid(field, "Give a time of this century.")
         end = until or now
         begin = since or end - USUAL[by]
         if begin >= end:

@@ -77,6 +77,8 @@ async def test_a_page_is_one_query_for_each_channel_and_pages_come_to_the_whole(
         ({"from": "2025-11-15T12:00:00Z", "to": "2026-01-15T12:00:00Z"}, "from"),
         ({"from": "2024-11-15T12:00:00Z", "by": "day"}, "from"),
         ({"from": "yesterday"}, "from"),
+        ({"from": "9999-12-31T00:00:00Z", "to": "9999-12-31T23:59:59Z"}, "from"),
+        ({"to": "0001-01-01T00:00:00+05:00"}, "to"),
         ({"from": "2026-01-15T12:00:00"}, "from"),
         ({"channel": "pigeon"}, "channel"),
         ({"by": "minute"}, "by"),

@@ -14,7 +14,7 @@ LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
 .PHONY: help up down status logs env smoke demo-bulk test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
-  cloud
+  cloud synth function test-cdk
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,21 @@ demo-bulk: venv cloud ## a bulk job to RECIPIENTS=2000 simulated people on a sta
 test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm); AGAIN=1: what failed
 	$(PYTEST) -o addopts="-q --strict-markers" tests -m localstack --maxfail 8 $(if $(AGAIN),--lf)
 
+# -- deploying it (docs/DEPLOY.md) ----------------------------------------------------------------
+
+synth: .venv-cdk/.installed ## CloudFormation templates, without an account; HOSTS=lambda (default) or ecs, STAGE=dev
+	@.venv-cdk/bin/python -m deploy.cdk --hosts $(or $(HOSTS),lambda) --stage $(or $(STAGE),dev) \
+	  $(if $(PUBLIC_URL),--public-url $(PUBLIC_URL)) $(if $(CERTIFICATE),--certificate $(CERTIFICATE)) \
+	  $(if $(SETTINGS),--settings $(SETTINGS))
+
+function: .venv-tools/.installed ## what Lambda functions stand on, as wheels for their machine (arm64, Python 3.13)
+	@rm -rf .local/cdk/dependencies
+	@$(UV) pip install --quiet --require-hashes --only-binary :all: --python .venv-tools/bin/python --python-version 3.13 \
+	  --python-platform aarch64-manylinux_2_28 --target .local/cdk/dependencies -r requirements/lambda.txt
+
+test-cdk: .venv-cdk/.installed .venv-emulator/.installed ## the templates hold what the declarations say, and deploy to the embedded AWS
+	.venv-cdk/bin/python -m pytest -c tests/cdk/pytest.ini --rootdir . tests/cdk
+
 fmt: .venv/.installed ## put code into shape
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
@@ -82,7 +97,8 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 # A virtual environment holds exactly what its file pins; it is made anew when its Python has gone.
 .venv/.installed: requirements/dev.txt | .venv-tools/.installed
 .venv-emulator/.installed: requirements/emulator.txt | .venv-tools/.installed
-.venv/.installed .venv-emulator/.installed:
+.venv-cdk/.installed: requirements/cdk.txt | .venv-tools/.installed
+.venv/.installed .venv-emulator/.installed .venv-cdk/.installed:
 	@$(@D)/bin/python -c '' 2>/dev/null || $(UV) venv --quiet --clear --python .venv-tools/bin/python $(@D)
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
 	@touch $@

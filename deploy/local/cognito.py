@@ -27,7 +27,9 @@ DEMO_PEOPLE = (
     Person("operator@example.com", "Operator-Demo-1", "OPERATOR"),
     Person("admin@example.com", "Admin-Demo-1", "ADMIN"),
 )
-_GROUPS = ("VIEWER", "OPERATOR", "ADMIN")
+#: The weakest first.
+GROUPS = ("VIEWER", "OPERATOR", "ADMIN")
+SCOPES = ("openid", "email", "profile")
 
 
 def provision(cognito: Any, prefix: str, cognito_url: str, api_url: str) -> dict[str, str]:
@@ -37,9 +39,9 @@ def provision(cognito: Any, prefix: str, cognito_url: str, api_url: str) -> dict
     if not cognito.describe_user_pool_domain(Domain=prefix)["DomainDescription"].get("UserPoolId"):
         cognito.create_user_pool_domain(Domain=prefix, UserPoolId=pool)
     groups = {group["GroupName"] for group in cognito.list_groups(UserPoolId=pool)["Groups"]}
-    for order, group in enumerate(_GROUPS):
+    for order, group in enumerate(GROUPS):
         if group not in groups:
-            cognito.create_group(UserPoolId=pool, GroupName=group, Precedence=len(_GROUPS) - order)
+            cognito.create_group(UserPoolId=pool, GroupName=group, Precedence=len(GROUPS) - order)
     for person in DEMO_PEOPLE:
         _person(cognito, pool, person)
     return {
@@ -84,7 +86,7 @@ def _client(cognito: Any, pool: str, name: str, origins: list[str]) -> str:
         "SupportedIdentityProviders": ["COGNITO"],
         "AllowedOAuthFlowsUserPoolClient": True,
         "AllowedOAuthFlows": ["code"],
-        "AllowedOAuthScopes": ["openid", "email", "profile"],
+        "AllowedOAuthScopes": list(SCOPES),
         "CallbackURLs": [f"{origin}/auth/callback/" for origin in origins],
         "LogoutURLs": [f"{origin}/" for origin in origins],
         "ExplicitAuthFlows": [

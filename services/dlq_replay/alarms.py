@@ -18,6 +18,7 @@ from services.dlq_replay import find
 from services.dlq_replay.find import Filter, Group
 from services.dlq_replay.model import FEW, QueueAlarm, State
 
+METRIC = "dead_letter_alarm"
 #: How often somebody looks.
 SECONDS = 60
 #: Queues that have ever had an alarm; there are some twenty in all.
@@ -74,7 +75,7 @@ async def watch_queues(ctx: Context) -> AsyncIterator[Step]:
     for queue in sorted(by_queue.keys() | before.keys()):
         depth, was = by_queue.get(queue, Depth(queue)), before.get(queue)
         if depth.alarm:
-            metrics.count("dead_letter_alarm", queue=queue)
+            metrics.count(METRIC, queue=queue)
         if depth.alarm == (was is not None and was.raised) or not (depth.alarm or now.whole):
             continue
         facts: dict[str, Any] = {"queue": queue, "waiting": depth.waiting, "quarantined": depth.quarantined}

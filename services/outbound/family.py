@@ -30,7 +30,7 @@ from libs.messaging.permission import Permission
 from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
-from services.outbound import files, handlers
+from services.outbound import files, handlers, unsure
 from services.outbound.budget import WATCH_SECONDS, BudgetCount, BudgetMark
 from services.outbound.channel import Channel
 from services.outbound.chunk_ends import called_back
@@ -120,6 +120,7 @@ def sender(
             *([Every(WATCH_SECONDS, portfolios.watch, "budget")] if portfolios else []),
         ],
         needs=[*needs, *files.needs_of(channel)],
+        counts=unsure.count,
     )
 
 

@@ -1,0 +1,53 @@
+"""The stacks of a stage. Each fits well below CloudFormation's 500 resources; names are the topology's, so that what knows
+a name needs no reference from stack to stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import App, Stack
+
+from deploy.cdk import containers, dashboard, door, functions, messaging, people, storage, watch
+from deploy.cdk.plan import Plan
+
+
+def build(plan: Plan, out: Path, code: Path | None = None) -> App:
+    """An app that synthesises into `out`. `code`: the directory that functions consist of."""
+    # Without the notes that CDK writes for itself, which are no resources.
+    app = App(outdir=str(out), analytics_reporting=False)
+    owned = _stack(app, plan, "storage", "tables, buckets and secrets")
+    storage.render(owned, plan)
+    spoken = _stack(app, plan, "messaging", "topics, queues and subscriptions")
+    messaging.render(spoken, plan)
+    signing_in = _stack(app, plan, "people", "sign-in")
+    known = people.render(signing_in, plan)
+    hosts = _stack(app, plan, plan.hosts, "the services")
+    for before in (owned, spoken, signing_in):
+        hosts.add_stack_dependency(before)
+    rates = _hosts(hosts, plan, known, code)
+    watching = _stack(app, plan, "watch", "alarms and the dashboard")
+    watching.add_stack_dependency(hosts)
+    watch.render(watching, plan, rates)
+    dashboard.render(watching, plan, rates)
+    return app
+
+
+def _hosts(scope: Stack, plan: Plan, known: people.People, code: Path | None) -> list[watch.Rate]:
+    """Render what runs the services; returns where their errors are counted."""
+    if plan.hosts == "ecs":
+        return containers.rates(containers.render(scope, plan, known))
+    if code is None:
+        raise ValueError("functions need their code")
+    made = functions.render(scope, plan, known, str(code))
+    door.render(scope, plan, made)
+    return functions.rates(made, plan)
+
+
+def _stack(app: App, plan: Plan, name: str, what: str) -> Stack:
+    return Stack(
+        app,
+        f"{plan.prefix}-{name}",
+        description=f"WECARE {plan.stage}: {what}",
+        termination_protection=plan.keep,
+        tags={"wecare:stage": plan.stage},
+    )

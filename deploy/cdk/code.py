@@ -1,0 +1,31 @@
+"""The code of the functions, as a directory that CDK zips: our sources, and beside them what they stand on.
+
+Dependencies are wheels for Lambda's own machine, which `make function` fetches; synthesis does without them, so it needs
+no network and no Docker.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from libs.common.discover import ROOT
+
+#: What `make function` fills.
+DEPENDENCIES = ROOT / ".local" / "cdk" / "dependencies"
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "testing", "*.md", "simulator", "cli", "cases")
+
+
+def complete() -> bool:
+    """Whether what is packed would run."""
+    return (DEPENDENCIES / "mangum").is_dir()
+
+
+def pack(directory: Path) -> Path:
+    """Make `directory` what a function consists of."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if complete():
+        shutil.copytree(DEPENDENCIES, directory, ignore=shutil.ignore_patterns("__pycache__", "bin"))
+    for name in ("libs", "services"):
+        shutil.copytree(ROOT / name, directory / name, ignore=_LEFT_OUT)
+    return directory

@@ -1,0 +1,69 @@
+"""The stage's CloudWatch dashboard: what goes out by channel, what lies dead, what waits, what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from deploy.cdk.plan import Plan
+from deploy.cdk.watch import COUNTED, Rate
+from libs.common.metrics import NAMESPACE
+
+_WIDE, _HIGH = 12, 6
+_SENDER = "outbound-"
+
+
+def render(scope: Construct, plan: Plan, rates: list[Rate]) -> None:
+    widgets = [
+        {
+            "type": "metric",
+            "x": place % 2 * _WIDE,
+            "y": place // 2 * _HIGH,
+            "width": _WIDE,
+            "height": _HIGH,
+            "properties": {"region": Aws.REGION, "view": "timeSeries", "period": 300, **properties},
+        }
+        for place, properties in enumerate(_widgets(plan, rates))
+    ]
+    body = Stack.of(scope).to_json_string({"widgets": widgets})
+    cloudwatch.CfnDashboard(scope, "dashboard", dashboard_name=plan.prefix, dashboard_body=body)
+
+
+def _widgets(plan: Plan, rates: list[Rate]) -> Iterator[dict[str, Any]]:
+    queues = plan.topology.queues
+    for channel in sorted({q.service for q in queues if q.service.startswith(_SENDER)}):
+        done = [_of_queue("NumberOfMessagesDeleted", q.name, plan) for q in queues if q.service == channel and q.lane]
+        yield {"title": f"{channel}: messages settled, by lane", "stat": "Sum", "metrics": done}
+    letters = [_of_queue("ApproximateNumberOfMessagesVisible", queue.dlq, plan) for queue in queues]
+    yield {"title": "On dead-letter queues", "stat": "Maximum", "metrics": letters}
+    oldest = [_of_queue("ApproximateAgeOfOldestMessage", queue.name, plan) for queue in queues]
+    yield {"title": "Oldest message (s)", "stat": "Maximum", "metrics": oldest}
+    yield {
+        "title": "Dead letters, unsure sends, unknown words",
+        "stat": "Sum",
+        "metrics": [[NAMESPACE, metric] for metric, _ in COUNTED.values()],
+    }
+    yield {
+        "title": "Errors (%)",
+        "stat": "Sum",
+        "metrics": [row for rate in enumerate(rates) for row in _percent(*rate)],
+    }
+
+
+def _of_queue(metric: str, queue: str, plan: Plan) -> list[Any]:
+    return ["AWS/SQS", metric, "QueueName", queue, {"label": queue.removeprefix(f"{plan.prefix}-")}]
+
+
+def _percent(place: int, rate: Rate) -> list[Any]:
+    dimensions = [part for pair in rate.dimensions.items() for part in pair]
+    errors, calls = f"e{place}", f"c{place}"
+    share = f"IF({calls} > 0, 100 * FILL({errors}, 0) / {calls}, 0)"
+    return [
+        [rate.namespace, rate.errors, *dimensions, {"id": errors, "visible": False}],
+        [rate.namespace, rate.calls, *dimensions, {"id": calls, "visible": False}],
+        [{"expression": share, "label": rate.name, "id": f"p{place}"}],
+    ]

@@ -1,0 +1,179 @@
+"""The services as Lambda functions: of each one for its HTTP routes, one for its queues, one for what it does every so often."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from deploy.cdk import access
+from deploy.cdk.people import People
+from deploy.cdk.plan import Plan
+from deploy.cdk.watch import Rate
+from deploy.local.processes import BULK
+from libs.common.service import Service
+from libs.common.topology import VISIBILITY_SECONDS
+
+#: Role of a function -> where it begins.
+HANDLERS = {
+    "http": "libs.common.hosts.lambda_http.handler",
+    "queues": "libs.common.hosts.lambda_.handler",
+    "ticks": "libs.common.hosts.lambda_.handler",
+}
+#: HTTP APIs wait for 30 s; a queue's messages must stay hidden for as long as a function may take (AWS refuses less).
+#: What ticks find to do may take longer, but not longer than until the next run of the most frequent.
+SECONDS = {"http": 29, "queues": VISIBILITY_SECONDS, "ticks": 60}
+MEMORY = 512
+LOG_DAYS = 30
+#: Functions that work for a bulk lane at once, so that a job of a hundred thousand leaves room for codes.
+BULK_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Function:
+    service: Service
+    role: str
+    made: lambda_.CfnFunction
+
+
+def roles_of(service: Service, plan: Plan) -> Iterator[str]:
+    """The roles that a service has work for."""
+    if getattr(service.serves, "routes", ()):
+        yield "http"
+    if plan.queues(service):
+        yield "queues"
+    if service.every:
+        yield "ticks"
+
+
+def function_name(plan: Plan, service: Service, role: str) -> str:
+    return f"{plan.prefix}-{service.name}-{role}"
+
+
+def render(scope: Construct, plan: Plan, people: People, code: str) -> list[Function]:
+    """`code`: the directory that the functions consist of."""
+    asset = assets.Asset(scope, "code", path=code)
+    made = []
+    for service in plan.services:
+        roles = list(roles_of(service, plan))
+        groups = [f"/aws/lambda/{function_name(plan, service, role)}" for role in roles]
+        taken = access.role(scope, plan, service, people.pool_arn, [may_log(groups)] if groups else [])
+        made += [_function(scope, plan, service, role, taken, people, asset) for role in roles]
+    for each in made:
+        if each.role == "queues":
+            _mappings(scope, plan, each)
+    _schedules(scope, plan, {each.service.name: each.made for each in made if each.role == "ticks"})
+    return made
+
+
+def rates(made: list[Function], plan: Plan) -> list[Rate]:
+    """Where Lambda counts the errors of each."""
+    return [
+        Rate(f"{each.service.name}-{each.role}", "AWS/Lambda", "Errors", "Invocations",
+             {"FunctionName": function_name(plan, each.service, each.role)})
+        for each in made
+    ]  # fmt: skip
+
+
+def may_log(groups: list[str]) -> dict[str, Any]:
+    """Streams are named by whoever writes them."""
+    arns = [access.arn(f"logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:{group}:log-stream:*") for group in groups]
+    return {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": arns}
+
+
+def _function(
+    scope: Construct, plan: Plan, service: Service, role: str, taken: iam.CfnRole, people: People, asset: assets.Asset
+) -> Function:
+    name = function_name(plan, service, role)
+    group = logs.CfnLogGroup(scope, f"log-{name}", log_group_name=f"/aws/lambda/{name}", retention_in_days=LOG_DAYS)
+    group.apply_removal_policy(RemovalPolicy.RETAIN if plan.keep else RemovalPolicy.DESTROY)
+    told = {**plan.variables(), **people.variables(), "WECARE_SERVICES": service.name}
+    function = lambda_.CfnFunction(
+        scope,
+        f"function-{name}",
+        function_name=name,
+        description=f"{service.name}: {role}",
+        code=lambda_.CfnFunction.CodeProperty(s3_bucket=asset.s3_bucket_name, s3_key=asset.s3_object_key),
+        handler=HANDLERS[role],
+        runtime="python3.13",
+        architectures=["arm64"],
+        memory_size=MEMORY,
+        timeout=SECONDS[role],
+        role=taken.attr_arn,
+        environment=lambda_.CfnFunction.EnvironmentProperty(variables=told),
+        logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=group.log_group_name),
+    )
+    # By name alone CloudFormation would not know; and Lambda would make a group of its own first.
+    function.add_resource_dependency(group)
+    return Function(service, role, function)
+
+
+def _mappings(scope: Construct, plan: Plan, function: Function) -> None:
+    for queue in plan.queues(function.service):
+        bare = queue.name.removeprefix(f"{plan.prefix}-")
+        bulky = any(fnmatchcase(bare, pattern) for pattern in BULK)
+        lambda_.CfnEventSourceMapping(
+            scope,
+            f"from-{queue.name}",
+            event_source_arn=access.named("queue", queue.name),
+            function_name=function.made.ref,
+            batch_size=10,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=BULK_AT_ONCE)
+            if bulky
+            else None,
+        )
+
+
+def minutes(seconds: int) -> int:
+    """EventBridge Scheduler runs nothing more often than every minute."""
+    return max(1, round(seconds / 60))
+
+
+def _schedules(scope: Construct, plan: Plan, functions: dict[str, lambda_.CfnFunction]) -> None:
+    if not functions:
+        return
+    group = scheduler.CfnScheduleGroup(scope, "schedules", name=plan.prefix)
+    invoke = {
+        "Effect": "Allow",
+        "Action": ["lambda:InvokeFunction"],
+        "Resource": [function.attr_arn for function in functions.values()],
+    }
+    taken = iam.CfnRole(
+        scope,
+        "role-of-scheduler",
+        role_name=f"{plan.prefix}-scheduler-{Aws.REGION}",
+        assume_role_policy_document=access.trust("scheduler.amazonaws.com"),
+        policies=[access.policy("invoke", [invoke])],
+    )
+    for name, function in functions.items():
+        # What a run leaves is found by the next one; Lambda's own second and third try would only crowd it.
+        lambda_.CfnEventInvokeConfig(
+            scope, f"once-{name}", function_name=function.ref, qualifier="$LATEST", maximum_retry_attempts=0
+        )
+    for spec in plan.topology.schedules:
+        every = minutes(spec.seconds)
+        scheduler.CfnSchedule(
+            scope,
+            f"schedule-{spec.name}",
+            name=spec.name,
+            group_name=group.ref,
+            schedule_expression=f"rate({every} minute{'s' if every > 1 else ''})",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=functions[spec.service].attr_arn,
+                role_arn=taken.attr_arn,
+                input=json.dumps({"tick": spec.name}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_retry_attempts=0),
+            ),
+        )

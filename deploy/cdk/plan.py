@@ -1,0 +1,93 @@
+"""What is rendered: the topology of the services, for one stage and one kind of host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from libs.common.discover import discover
+from libs.common.service import Service
+from libs.common.settings import read
+from libs.common.topology import Names, QueueSpec, TableSpec, Topology, queues_of, topology
+
+Hosts = Literal["lambda", "ecs"]
+#: Stages whose data outlive their stacks.
+PRODUCTION = ("prod", "production")
+#: The dashboard's development server: where people come back to after sign-in, until the stage has an address.
+DEVELOPMENT_ORIGIN = "http://localhost:3000"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``public_url`` is where people and providers find the API; ``certificate`` the ARN of its certificate (ECS);
+    ``given`` more ``WECARE_…`` variables for every process."""
+
+    hosts: Hosts
+    stage: str
+    services: Sequence[Service]
+    topology: Topology
+    public_url: str = ""
+    certificate: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        return self.topology.prefix
+
+    @property
+    def names(self) -> Names:
+        return Names(self.prefix)
+
+    @property
+    def keep(self) -> bool:
+        """Whether tables, buckets, secrets and people stay when their stack is deleted."""
+        return self.stage in PRODUCTION
+
+    @property
+    def origin(self) -> str:
+        return self.public_url or DEVELOPMENT_ORIGIN
+
+    def variables(self) -> dict[str, str]:
+        """What every process is told, but for what only the deployed user pool knows."""
+        return {"WECARE_STAGE": self.stage, "WECARE_PUBLIC_URL": self.origin, **self.given}
+
+    def table(self, name: str) -> TableSpec:
+        return next(spec for spec in self.topology.tables if spec.name == name)
+
+    def queues(self, service: Service) -> list[QueueSpec]:
+        """Those that a service consumes, the dead letters that it hears among them."""
+        letters = [spec for spec in self.topology.letter_queues if spec.service == service.name]
+        return [*queues_of(self.names, service), *letters]
+
+
+def plan(
+    hosts: Hosts,
+    stage: str,
+    *,
+    services: Sequence[Service] | None = None,
+    public_url: str = "",
+    certificate: str = "",
+    given: Mapping[str, str] | None = None,
+) -> Plan:
+    """Of all that the repository declares, unless ``services`` says otherwise. Raises SystemExit for what cannot be."""
+    # What a process would refuse at its start is refused here.
+    settings = read({**(given or {}), "WECARE_STAGE": stage})
+    if stage == "local":
+        raise SystemExit("the stage `local` is `make up`; choose another, for example STAGE=dev")
+    if stage in PRODUCTION and not public_url.startswith("https://"):
+        raise SystemExit(
+            f"the stage {stage} needs its address: PUBLIC_URL=https://… (people sign in and providers call there)"
+        )
+    if hosts == "ecs" and public_url.startswith("https://") and not certificate:
+        raise SystemExit("HOSTS=ecs with an https address needs CERTIFICATE=<ARN of its ACM certificate>")
+    declared = discover() if services is None else services
+    for service in declared:
+        if service.checks and given:
+            try:
+                service.checks(settings)
+            except ValueError as error:
+                raise SystemExit(f"{service.name} cannot use these settings: {error}") from None
+    return Plan(
+        hosts, stage, declared, topology(declared, settings.prefix), public_url.rstrip("/"), certificate, given or {}
+    )

@@ -1,0 +1,46 @@
+"""The Lambda host of HTTP routes: ``handler`` takes requests of an API Gateway HTTP API. ``WECARE_SERVICES`` names the services
+of the function, by commas. One event loop and one set of connections live as long as the container."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fastapi import FastAPI
+from mangum import Mangum
+
+from libs.common.auth import CognitoVerifier
+from libs.common.discover import discover
+from libs.common.hosts.api import create_app
+from libs.common.log import configure
+from libs.common.runtime import aws_runtime
+from libs.common.settings import Settings, settings
+
+_loop: asyncio.AbstractEventLoop | None = None
+_door: Mangum | None = None
+
+
+async def _open(ours: Settings) -> FastAPI:
+    configure(ours.log_level)
+    services = discover([name for name in ours.services.split(",") if name])
+    runtime = await AsyncExitStack().enter_async_context(aws_runtime(ours, services))
+    return create_app(
+        runtime, services, CognitoVerifier(ours.cognito_issuer, ours.cognito_client_id, ours.cognito_jwks_url)
+    )
+
+
+def door(app: FastAPI) -> Mangum:
+    """What answers API Gateway's requests with ``app``, in the event loop that is set."""
+    return Mangum(app, lifespan="off")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The entry point."""
+    global _loop, _door
+    if _loop is None:
+        # Mangum runs each request in the loop that is set; connections live in the loop that made them.
+        _loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(_loop)
+    _door = _door or door(_loop.run_until_complete(_open(settings())))
+    return _door(event, context)

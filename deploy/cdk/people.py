@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aws_cdk import Aws
+from aws_cdk import Aws, CfnOutput
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
@@ -58,6 +58,9 @@ def render(scope: Construct, plan: Plan) -> People:
         )
         kept(made, plan)
     client = _client(scope, plan, pool)
+    CfnOutput(scope, "UserPoolId", value=pool.ref)
+    CfnOutput(scope, "ClientId", value=client.ref)
+    CfnOutput(scope, "HostedUi", value=f"https://{domain.ref}.auth.{Aws.REGION}.amazoncognito.com")
     return People(pool.ref, pool.attr_arn, client.ref)
 
 

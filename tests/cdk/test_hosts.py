@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from deploy.cdk import summary
@@ -147,6 +149,13 @@ def test_every_queue_has_its_alarms_and_every_host_one_on_its_errors(made: Synth
         assert errors == {f"errors-{service.name}" for service in made.plan.services if routed(service)}
     assert set(found) - errors == {"dead-letters", "unsure", "unknown-words"}
     assert len(list(made.of("AWS::CloudWatch::Dashboard"))) == 1
+
+
+def test_the_functions_that_the_guide_names_are_there(on_lambda: Synthesised) -> None:
+    table = Path("docs/DEPLOY.md").read_text().split("| known as | is |")[1].split("\n\n")[0]
+    named = {f"{on_lambda.plan.prefix}-{name}" for name in re.findall(r"`([a-z-]+)`", table)}
+    assert len(named) > 10
+    assert named <= {function["FunctionName"] for function in on_lambda.of("AWS::Lambda::Function")}
 
 
 def test_every_stack_fits(made: Synthesised) -> None:

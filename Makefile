@@ -66,7 +66,7 @@ synth: .venv-cdk/.installed ## CloudFormation templates, without an account; HOS
 
 function: .venv-tools/.installed ## what Lambda functions stand on, as wheels for their machine (arm64, Python 3.13)
 	@rm -rf .local/cdk/dependencies
-	@$(UV) pip install --quiet --require-hashes --only-binary :all: --python .venv-tools/bin/python --python-version 3.13 \
+	@$(UV) pip install --quiet --require-hashes --only-binary :all: --no-binary localstack-client --python .venv-tools/bin/python --python-version 3.13 \
 	  --python-platform aarch64-manylinux_2_28 --target .local/cdk/dependencies -r requirements/lambda.txt
 
 test-cdk: .venv-cdk/.installed .venv-emulator/.installed ## the templates hold what the declarations say, and deploy to the embedded AWS

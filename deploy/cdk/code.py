@@ -21,10 +21,10 @@ def complete() -> bool:
     return (DEPENDENCIES / "mangum").is_dir()
 
 
-def pack(directory: Path) -> Path:
-    """Make `directory` what a function consists of."""
+def pack(directory: Path, *, bare: bool = False) -> Path:
+    """Make `directory` what a function consists of; `bare`: our sources alone."""
     shutil.rmtree(directory, ignore_errors=True)
-    if complete():
+    if complete() and not bare:
         shutil.copytree(DEPENDENCIES, directory, ignore=shutil.ignore_patterns("__pycache__", "bin"))
     for name in ("libs", "services"):
         shutil.copytree(ROOT / name, directory / name, ignore=_LEFT_OUT)

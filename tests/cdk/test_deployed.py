@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.cdk import code
@@ -41,7 +42,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         # Functions run as processes of this machine there: what they stand on is this test's own.
         given = {"PYTHONPATH": sysconfig.get_paths()["purelib"], "AWS_ENDPOINT_URL": stack.aws_url}
         made = plan("lambda", "dev", given=given)
-        build(made, folder / "out", code.pack(folder / "function")).synth()
+        build(made, folder / "out", code.pack(folder / "function", bare=True)).synth()
         yield Deployed(stack, made, deploy(stack, folder / "out", [f"{made.prefix}-{name}" for name in STACKS]))
 
 
@@ -65,9 +66,10 @@ def test_every_table_queue_and_function_is_there(deployed: Deployed) -> None:
 
 
 def waiting(deployed: Deployed) -> int:
-    """Messages on any queue or dead-letter queue, or in somebody's hands."""
+    """What lies on the feed's queue, is in somebody's hands, or is dead anywhere."""
     sqs, found = deployed.stack.client("sqs"), 0
-    for name in [name for spec in deployed.plan.topology.queues for name in (spec.name, spec.dlq)]:
+    feed = deployed.plan.names.feed_queue("inbound", "whatsapp")
+    for name in [feed, *(spec.dlq for spec in deployed.plan.topology.queues)]:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         found += int(told["ApproximateNumberOfMessages"]) + int(told["ApproximateNumberOfMessagesNotVisible"])
@@ -82,7 +84,7 @@ def test_what_a_provider_says_goes_through_the_functions_and_becomes_one_message
     # Twice, as everything comes.
     for _ in range(2):
         sns.publish(TopicArn=topic, Message=said)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     rows: list[object] = []
     while (not rows or waiting(deployed)) and time.monotonic() < deadline:
         rows = dynamodb.scan(TableName=names.table("messages", "message"))["Items"]
@@ -90,3 +92,15 @@ def test_what_a_provider_says_goes_through_the_functions_and_becomes_one_message
     assert waiting(deployed) == 0
     assert len(rows) == 1
     assert "I saw your ad" in str(rows[0])
+
+
+def test_a_request_reaches_the_service_that_serves_it_and_nobody_comes_in_without_a_token(deployed: Deployed) -> None:
+    """By the API of API Gateway, as its HTTP API would be called; what nobody declares is not there."""
+    (api,) = deployed.stack.client("apigatewayv2").get_apis()["Items"]
+    port = deployed.stack.aws_url.rsplit(":", 1)[1]
+    headers = {"Host": f"{api['ApiId']}.execute-api.localhost:{port}"}
+    for path, status in (("/api/contacts", 401), ("/api/voice-calls", 401), ("/api/nothing", 404)):
+        answer = httpx.get(f"{deployed.stack.aws_url}{path}", headers=headers, timeout=60, trust_env=False)
+        assert answer.status_code == status, answer.text
+        if status == 401:
+            assert answer.headers["content-type"] == "application/problem+json"

@@ -148,7 +148,10 @@ def test_every_queue_has_its_alarms_and_every_host_one_on_its_errors(made: Synth
     else:
         assert errors == {f"errors-{service.name}" for service in made.plan.services if routed(service)}
     assert set(found) - errors == {"dead-letters", "unsure", "unknown-words"}
-    assert len(list(made.of("AWS::CloudWatch::Dashboard"))) == 1
+    (shown,) = made.of("AWS::CloudWatch::Dashboard")
+    widgets = json.loads(shown["DashboardBody"])["widgets"]
+    senders = {spec.service for spec in made.plan.topology.queues if spec.service.startswith("outbound-")}
+    assert {widget["properties"]["title"].split(":")[0] for widget in widgets} >= senders
 
 
 def test_the_functions_that_the_guide_names_are_there(on_lambda: Synthesised) -> None:

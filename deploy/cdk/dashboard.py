@@ -12,6 +12,8 @@ from constructs import Construct
 from deploy.cdk.plan import Plan
 from deploy.cdk.watch import COUNTED, Rate
 from libs.common.metrics import NAMESPACE
+from libs.messaging.words import Channel
+from services.insights.counts import TOLD, metric_of
 
 _WIDE, _HIGH = 12, 6
 _SENDER = "outbound-"
@@ -38,12 +40,15 @@ def _widgets(plan: Plan, rates: list[Rate]) -> Iterator[dict[str, Any]]:
     for channel in sorted({q.service for q in queues if q.service.startswith(_SENDER)}):
         done = [_of_queue("NumberOfMessagesDeleted", q.name, plan) for q in queues if q.service == channel and q.lane]
         yield {"title": f"{channel}: messages settled, by lane", "stat": "Sum", "metrics": done}
+    for channel in Channel:
+        told = [[NAMESPACE, metric_of(word), "channel", channel.value, {"label": word}] for word in TOLD]
+        yield {"title": f"{channel}: messages by what became of them", "stat": "Sum", "metrics": told}
     letters = [_of_queue("ApproximateNumberOfMessagesVisible", queue.dlq, plan) for queue in queues]
     yield {"title": "On dead-letter queues", "stat": "Maximum", "metrics": letters}
     oldest = [_of_queue("ApproximateAgeOfOldestMessage", queue.name, plan) for queue in queues]
     yield {"title": "Oldest message (s)", "stat": "Maximum", "metrics": oldest}
     yield {
-        "title": "Dead letters, unsure sends, unknown words",
+        "title": "Dead letters, unsure sends, failures by channel, unknown words",
         "stat": "Sum",
         "metrics": [[NAMESPACE, metric] for metric, _ in COUNTED.values()],
     }

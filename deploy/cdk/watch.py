@@ -18,6 +18,7 @@ from libs.common.metrics import NAMESPACE
 from services.dlq_replay.alarms import METRIC as DEAD_LETTERS
 from services.dlq_replay.model import FEW
 from services.inbound.unknown import METRIC as UNKNOWN_WORDS
+from services.insights.alarms import METRIC as FAILURES
 from services.outbound.unsure import METRIC as UNSURE
 
 #: Seconds that a message may wait before somebody should know; a job's may wait for their turn.
@@ -27,6 +28,7 @@ ERROR_PERCENT = 1
 COUNTED = {
     "dead-letters": (DEAD_LETTERS, 180),
     "unsure": (UNSURE, 300),
+    "failures": (FAILURES, 300),
     "unknown-words": (UNKNOWN_WORDS, 3600),
 }
 

@@ -20,6 +20,7 @@ from services.insights import series
 from services.insights.model import DeliveryAlarm
 from services.insights.periods import By, slots
 
+METRIC = "error_rate_alarm"
 #: How often somebody looks.
 SECONDS = 60
 #: The last so many minutes, made up to whole five minutes: so it is up to five minutes more.
@@ -71,7 +72,7 @@ async def watch_delivery(ctx: Context) -> AsyncIterator[Step]:
         now, was = lately(hours, ctx), before.get(channel)
         raised = now.alarm(was is not None and was.raised)
         if raised:
-            metrics.count("error_rate_alarm", channel=channel)
+            metrics.count(METRIC, channel=channel)
         if raised == (was is not None and was.raised):
             continue
         facts = {"tried": now.tried, "failed": now.failed}

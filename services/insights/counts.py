@@ -195,6 +195,11 @@ def _keep(groups: Iterable[MessageGroup], figures: dict[tuple[str, str], Figures
         desk.figures.keep(place, row.model_copy(update={"version": row.version + 1}))
 
 
+def metric_of(word: str) -> str:
+    """The name in CloudWatch of one of ``TOLD``."""
+    return f"messages_{word}"
+
+
 def _tell(moves: dict[tuple[str, str], Counter[str]]) -> None:
     """CloudWatch sees the same: by how many messages each status of a channel has grown. One that only moved to another hour
     is not told again; one that is taken back cannot be untold."""
@@ -206,4 +211,4 @@ def _tell(moves: dict[tuple[str, str], Counter[str]]) -> None:
                 grown[channel, name.partition(".")[2]] += n
     for (channel, word), n in sorted(grown.items()):
         if n > 0 and word in TOLD:
-            metrics.count(f"messages_{word}", n, channel=channel)
+            metrics.count(metric_of(word), n, channel=channel)

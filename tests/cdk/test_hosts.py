@@ -147,11 +147,12 @@ def test_every_queue_has_its_alarms_and_every_host_one_on_its_errors(made: Synth
         assert len(errors) == len(functions(made))
     else:
         assert errors == {f"errors-{service.name}" for service in made.plan.services if routed(service)}
-    assert set(found) - errors == {"dead-letters", "unsure", "unknown-words"}
+    assert set(found) - errors == {"dead-letters", "unsure", "failures", "unknown-words"}
     (shown,) = made.of("AWS::CloudWatch::Dashboard")
     widgets = json.loads(shown["DashboardBody"])["widgets"]
     senders = {spec.service for spec in made.plan.topology.queues if spec.service.startswith("outbound-")}
-    assert {widget["properties"]["title"].split(":")[0] for widget in widgets} >= senders
+    channels = {service.removeprefix("outbound-") for service in senders}
+    assert {widget["properties"]["title"].split(":")[0] for widget in widgets} >= senders | channels
 
 
 def test_the_functions_that_the_guide_names_are_there(on_lambda: Synthesised) -> None:

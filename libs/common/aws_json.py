@@ -16,8 +16,10 @@ SERVICES = ("dynamodb", "sqs")
 
 
 class _Serializer(JSONSerializer):  # type: ignore[misc]
-    def _serialize(self, serialized: dict[str, Any], value: dict[str, Any], shape: Any, key: str | None = None) -> None:
-        serialized.update(value)
+    def serialize_to_request(self, parameters: dict[str, Any], operation_model: Any) -> dict[str, Any]:
+        request: dict[str, Any] = super().serialize_to_request({}, operation_model)
+        request["body"] = orjson.dumps(parameters)
+        return request
 
 
 class _Parser(AioJSONParser):  # type: ignore[misc]

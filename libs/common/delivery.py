@@ -29,7 +29,7 @@ from libs.common.store.ops import Op, TransactionConflict, When
 #: How often a handler is run again on fresh rows before the event goes back to its queue.
 TRIES = 6
 #: The outbox is spread over so many index keys, that none sees too many writes.
-OUTBOX_SHARDS = 8
+OUTBOX_SHARDS = 4
 OUTBOX_SECONDS = 15
 
 #: A request's function: ``async def f(…, ctx) -> Done``.

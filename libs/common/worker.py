@@ -32,7 +32,7 @@ POLLS = 4
 #: once otherwise. Two thousand events keep every batch to DynamoDB full.
 PACKS = 20
 #: Pause after a receive that brought some, but not as many as there was room for.
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 #: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them hidden for
 #: the whole visibility time. So it is seen through, and this is what it may be late by.
 LATE_SECONDS = 1.0

@@ -25,10 +25,14 @@ class Clock:
 
 def iso_millis(at: float) -> str:
     """`2026-09-01T12:00:00.000Z`, the form SES uses."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(at * 1000) % 1000:03d}Z"
+    return f"{_seconds(at)}.{int(at * 1000) % 1000:03d}Z"
 
 
 def iso_nanos(at: float) -> str:
     """`2026-09-01T12:00:00.271279391Z`, the form of `message_timestamp` in WhatsApp envelopes."""
     fraction = int((at % 1) * 1_000_000_000)
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{fraction:09d}Z"
+    return f"{_seconds(at)}.{fraction:09d}Z"
+
+
+def _seconds(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")[:-6]

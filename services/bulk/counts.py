@@ -11,13 +11,13 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from libs.common.batcher import Batcher
 from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.recent import Recent
-from libs.common.store.ops import Store
+from libs.common.store.own import OfStore
 from services.bulk.marks import WORDS, from_line
 from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
 
@@ -71,20 +71,13 @@ class _Desk:
         return lock
 
 
-_desks: WeakKeyDictionary[Store, _Desk] = WeakKeyDictionary()
-
-
-def _desk(ctx: Context) -> _Desk:
-    desk = _desks.get(ctx.store)
-    if desk is None:
-        desk = _desks[ctx.store] = _Desk()
-    return desk
+_desks = OfStore(_Desk)
 
 
 async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, hurry: bool = True) -> Folded | None:
     """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``hurry`` False lets the change
     wait for others."""
-    desk = _desk(ctx)
+    desk = _desks.of(ctx.store)
     return await (desk.now if hurry else desk.soon).do(_Change(ctx, job_id, chunk, fold))
 
 
@@ -123,13 +116,13 @@ class _Done:
 
 
 async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
-    async with _desk(ctx).lock(job_id, name):
+    async with _desks.of(ctx.store).lock(job_id, name):
         return await _folded(job_id, name, changes, ctx)
 
 
 async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
     # What we wrote last is most likely still there; if not, the refusal shows what is.
-    rows, key = _desk(ctx).rows, (job_id, name)
+    rows, key = _desks.of(ctx.store).rows, (job_id, name)
     remembered = rows.pop(key, None)
     row = remembered or await ctx.get(BulkChunk, job_id, name)
     for attempt in range(TRIES):
@@ -159,13 +152,13 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     """Set the lines of these chunks in their tally, where they are newer."""
-    async with _desk(ctx).lock(job_id, group):
+    async with _desks.of(ctx.store).lock(job_id, group):
         await _told(job_id, group, chunks, ctx)
 
 
 async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
-    rows, key = _desk(ctx).tallies, (job_id, group)
+    rows, key = _desks.of(ctx.store).tallies, (job_id, group)
     row = rows.get(key) or await ctx.get(BulkTally, job_id, group)
     for attempt in range(TRIES):
         if attempt:

@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from libs.common import metrics
 from libs.common.batcher import Batcher
@@ -22,7 +21,8 @@ from libs.common.errors import Conflict
 from libs.common.item import Item
 from libs.common.recent import Recent
 from libs.common.spread import shard_for
-from libs.common.store.ops import Op, Store, TransactionConflict
+from libs.common.store.ops import Op, TransactionConflict
+from libs.common.store.own import OfStore
 from libs.messaging.events.messages import MessageChanged
 from services.insights.model import STRIPES, Change, Figures, MessageGroup
 from services.insights.periods import By
@@ -63,19 +63,12 @@ def _any_stripe() -> int:
     return shard_for(drawn_id(), STRIPES)
 
 
-_desks: WeakKeyDictionary[Store, _Desk] = WeakKeyDictionary()
-
-
-def _desk(ctx: Context) -> _Desk:
-    desk = _desks.get(ctx.store)
-    if desk is None:
-        desk = _desks[ctx.store] = _Desk()
-    return desk
+_desks = OfStore(_Desk)
 
 
 async def count(event: MessageChanged, ctx: Context) -> None:
     """Returns once the event is counted, by this or by an earlier delivery."""
-    desk = _desk(ctx)
+    desk = _desks.of(ctx.store)
     await (desk.soon if event.job_id else desk.now).do((event, ctx))
 
 
@@ -83,7 +76,7 @@ async def _send(told: Sequence[_Told]) -> list[None]:
     ctx = told[0][1]
     # By group, so that a transaction has as few of them as can be.
     events = sorted((event for event, _ in told), key=MessageGroup.id_of)
-    desk = _desk(ctx)
+    desk = _desks.of(ctx.store)
     async with desk.lock:
         while events:
             events = events[await _counted(events, desk, ctx) :]

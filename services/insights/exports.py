@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +12,7 @@ from libs.common.context import Context, Done
 from libs.common.errors import Problem
 from libs.common.service import Bucket
 from libs.common.wire import Body, View
-from libs.messaging.exports import safe
+from libs.messaging.exports import as_csv
 from libs.messaging.words import Channel
 from services.insights.delivery import STATUSES, DeliveryView, Wanted, page_of
 from services.insights.model import FiguresExport
@@ -68,7 +65,8 @@ async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExp
         expires_at=int((ctx.now + KEPT).timestamp()),
     )
     # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
-    await ctx.files.put(ctx.bucket(EXPORTS.name), _key(made.export_id), as_csv(items), "text/csv; charset=utf-8")
+    data = as_csv(COLUMNS, map(_cells, items))
+    await ctx.files.put(ctx.bucket(EXPORTS.name), _key(made.export_id), data, "text/csv; charset=utf-8")
     ctx.stage(ctx.insert(made))
     return Done(FiguresExportView.model_validate(made), after={"rows": made.rows})
 
@@ -81,16 +79,6 @@ async def read_export(export_id: str, ctx: Context) -> FiguresExportView:
     name = f"delivery-{made.created_at:%Y-%m-%d}.csv"
     url = await ctx.files.download_url(ctx.bucket(EXPORTS.name), _key(export_id), "text/csv", name, URL_SECONDS)
     return FiguresExportView.model_validate(made).model_copy(update={"url": url})
-
-
-def as_csv(items: Sequence[DeliveryView]) -> bytes:
-    """RFC 4180 with a byte order mark, so that spreadsheets see UTF-8; no cell is run as a formula."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for item in items:
-        writer.writerow([safe(each) for each in _cells(item)])
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
 def _cells(item: DeliveryView) -> list[Any]:

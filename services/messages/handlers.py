@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -17,7 +16,8 @@ from libs.common.context import Context
 from libs.common.errors import Conflict, Later
 from libs.common.event import Event
 from libs.common.recent import Recent
-from libs.common.store.ops import Store, When
+from libs.common.store.ops import When
+from libs.common.store.own import OfStore
 from libs.messaging.content import Content, Reaction
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.dlq import LetterKept
@@ -44,7 +44,8 @@ LONGEST_WAIT_SECONDS = 60
 REMEMBERED = 2000
 
 log = structlog.get_logger()
-_recently: WeakKeyDictionary[Store, Recent[str, Message]] = WeakKeyDictionary()
+#: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
+_told: OfStore[Recent[str, Message]] = OfStore(lambda: Recent(REMEMBERED))
 
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
@@ -131,16 +132,11 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
             ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
         )
     if written:
-        _told(ctx).keep(event.message_id, guess)
+        _told.of(ctx.store).keep(event.message_id, guess)
         return follows(guess, first.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
     return await record(ctx, Message.from_row(written.row), report)
-
-
-def _told(ctx: Context) -> Recent[str, Message]:
-    """Messages of whose sending this process was told, as far as it was: of what never changes, whose they are."""
-    return _recently.setdefault(ctx.store, Recent(REMEMBERED))
 
 
 def _as_told(event: DeliveryChanged) -> Message:
@@ -163,7 +159,7 @@ def _as_told(event: DeliveryChanged) -> Message:
 async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
     """What the provider reports. A word that we do not know is noted and moves nothing."""
     report = _report(event, ctx)
-    told = _told(ctx).get(event.message_id) if event.message_id else None
+    told = _told.of(ctx.store).get(event.message_id) if event.message_id else None
     if told is not None and _ours(told, event.channel):
         return await _fold_unread(told, event, report, ctx)
     message = await _reported_on(ctx, event)
@@ -179,7 +175,7 @@ async def _fold_unread(told: Message, event: ReceiptReceived, report: Report, ct
     if told.reported_id != event.provider_id:
         await bind(ctx, event.channel, event.provider_id, told.message_id)
         told = told.model_copy(update={"reported_id": event.provider_id})
-        _told(ctx).keep(told.message_id, told)
+        _told.of(ctx.store).keep(told.message_id, told)
     guess = told.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
     new = change(guess, report)
     sent = When("rank", ">=", guess.rank)

@@ -141,6 +141,9 @@ class Service:
     #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
     #: events that follow. A letter leaves its queue only once this has returned.
     hears_letters: Handler | None = None
+    #: Is given each event of an accepted request or of a tick that no topic will ever take, so that what it was about does not
+    #: wait for it; returns the events that follow.
+    gives_up: Handler | None = None
     #: Is given the settings before anything starts; raises ValueError, naming one that it cannot use.
     checks: Callable[[Settings], object] | None = None
     #: Is told each event that the service is about to say, for metrics; once more when it is said again.

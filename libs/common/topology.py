@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from libs.common.item import Item, Table
-from libs.common.ledger import LedgerEntry
+from libs.common.ledger import OUTBOX_LABEL, OUTBOX_SECONDS, LedgerEntry
 from libs.common.service import USER_POOL, Bucket, Grant, On, Secret, Service
 
 #: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
@@ -126,6 +126,9 @@ class Names:
         """The queue whose dead letters lie on ``dlq``."""
         return dlq.removesuffix("-dlq")
 
+    def schedule(self, service: str, label: str) -> str:
+        return f"{self.prefix}-{service}-{label}"
+
     def bucket(self, service: str, name: str) -> str:
         return f"{self.prefix}-{service}-{name}"
 
@@ -172,15 +175,20 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
                 names.secret(n.owner or s.name, n.name) for s in services for n in s.needs if isinstance(n, Secret)
             )
         ),
-        schedules=tuple(
-            ScheduleSpec(f"{prefix}-{service.name}-{tick.label()}", service.name, tick.seconds)
-            for service in services
-            for tick in service.every
-        ),
+        schedules=tuple(schedule for service in services for schedule in schedules_of(names, service)),
         grants=tuple(grant for service in services for grant in _grants(names, service))
         + tuple(_letter_grants(names, services)),
         letter_queues=letter_queues(names, services),
     )
+
+
+def schedules_of(names: Names, service: Service) -> Iterable[ScheduleSpec]:
+    """What a service does every so often on a host without processes of its own. After each tick the outbox is swept, too; a
+    service that keeps a ledger and has no tick needs a schedule for that alone."""
+    for tick in service.every:
+        yield ScheduleSpec(names.schedule(service.name, tick.label()), service.name, tick.seconds)
+    if service.uses_ledger() and not service.every:
+        yield ScheduleSpec(names.schedule(service.name, OUTBOX_LABEL), service.name, OUTBOX_SECONDS)
 
 
 def _check(services: Sequence[Service]) -> None:

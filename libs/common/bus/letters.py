@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import gzip
 import json
 from datetime import datetime
 from typing import Any
@@ -14,6 +16,10 @@ from libs.common.event import unpack
 
 #: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
 UNHANDLED = "unhandled"
+#: SQS takes 262,144 bytes with the attributes; a body whose quotes are escaped once more can be larger than the record was.
+MAX_LETTER_BYTES = 250_000
+#: Of a body that does not even fit compressed, so much is kept.
+KEPT_CHARACTERS = 100_000
 _CAMEL = {"event_id": "eventId", "event_type": "eventType", "correlation_id": "correlationId", "died_at": "diedAt"}
 _KNOWN = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
 
@@ -23,9 +29,22 @@ def to_body(letter: Letter) -> str:
     fields: dict[str, Any] = {f.name: getattr(letter, f.name) for f in dataclasses.fields(letter) if f.name != "record"}
     record = letter.record
     fields["died_at"] = iso(letter.died_at) if letter.died_at else None
+    body = _written(fields, record, {"body": record.body})
+    if len(body.encode("utf-8", "replace")) > MAX_LETTER_BYTES:
+        packed = base64.b64encode(gzip.compress(record.body.encode("utf-8", "surrogatepass"), mtime=0)).decode()
+        body = _written(fields, record, {"bodyGzip": packed})
+    if len(body.encode("utf-8", "replace")) > MAX_LETTER_BYTES:
+        note = f"{fields['text']} (Only the first {KEPT_CHARACTERS} of {len(record.body)} characters are kept.)"
+        cut = record.body[:KEPT_CHARACTERS].encode("ascii", "backslashreplace").decode()[:KEPT_CHARACTERS]
+        body = _written({**fields, "text": note}, record, {"body": cut})
+    return body
+
+
+def _written(fields: dict[str, Any], record: Record, content: dict[str, str]) -> str:
+    fields = dict(fields)
     fields["record"] = {
         "id": record.id,
-        "body": record.body,
+        **content,
         "attributes": record.attributes,
         "receiveCount": record.receive_count,
         "sentAt": iso(record.sent_at) if record.sent_at else None,
@@ -51,7 +70,7 @@ def _ours(told: dict[str, Any]) -> Letter:
     record = Record(
         queue=told["queue"],
         id=inner["id"],
-        body=inner["body"],
+        body=_body(inner),
         attributes=inner.get("attributes") or {},
         receive_count=inner.get("receiveCount", 1),
         sent_at=_moment(inner.get("sentAt")),
@@ -65,6 +84,12 @@ def _ours(told: dict[str, Any]) -> Letter:
         correlation_id=told.get("correlationId"),
         died_at=_moment(told.get("diedAt")),
     )
+
+
+def _body(inner: dict[str, Any]) -> str:
+    if "bodyGzip" in inner:
+        return gzip.decompress(base64.b64decode(inner["bodyGzip"])).decode("utf-8", "surrogatepass")
+    return str(inner["body"])
 
 
 _TEXTS = ("cause", "exception", "text", "queue", "service", "handler", "build")

@@ -119,21 +119,21 @@ class SnsSqsBus:
         """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
         those whose events were in it."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
-        packed = pack(envelopes)
+        packed, refused = pack(envelopes)
 
         async def call(some: list[Entry]) -> dict[str, Any]:
             return dict(await sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=some))
 
-        entries = [_message(body, attributes, "Message") for attributes, body, _ in packed]
+        entries = [_message(each.body, each.attributes, "Message") for each in packed]
         shares = _shares(entries, _weight)
         answers = await asyncio.gather(
             *(send_all(call, [entries[n] for n in share]) for share in shares), return_exceptions=True
         )
-        became: dict[int, BaseException | None] = {}
+        became: dict[int, BaseException | None] = {id(envelope): error for envelope, error in refused}
         for share, answer in zip(shares, answers, strict=True):
             for at, n in enumerate(share):
                 result = answer if isinstance(answer, BaseException) else answer[at]
-                became.update((id(envelope), result) for envelope in packed[n][2])
+                became.update((id(envelope), result) for envelope in packed[n].events)
         return [became[id(envelope)] for envelope in envelopes]
 
     async def _url(self, queue: str) -> str:

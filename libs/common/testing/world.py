@@ -19,10 +19,11 @@ from libs.common.aws import Aws
 from libs.common.bus.base import Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import ManualClock
-from libs.common.delivery import run_tick, sweep_outbox
+from libs.common.delivery import run_tick
 from libs.common.event import Envelope, Event, following, root_cause
 from libs.common.hosts.api import create_app
 from libs.common.item import Item
+from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, check_settings
 from libs.common.secrets import MemorySecrets

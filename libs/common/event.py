@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.clock import derived_id, iso
 from libs.common.errors import Malformed, Poison, UnknownVersion
+from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep
 
 BATCH_EVENTS = 100
 #: The largest event, and the largest batch of them, encoded. SNS and SQS take 262,144 bytes a message with its attributes; the
@@ -150,6 +151,8 @@ class Envelope:
         """Read one event. Raises :class:`Malformed` or :class:`UnknownVersion`."""
         if not isinstance(wire, dict) or not isinstance(wire.get("type"), str):
             raise Malformed("not a CloudEvents object with a type")
+        if is_too_deep(wire):
+            raise Malformed(f"nested deeper than {MAX_JSON_DEPTH} levels")
         event_class = _registry.get(wire["type"])
         if event_class is None:
             raise UnknownVersion(f"no event {wire['type']} in this build")
@@ -217,7 +220,8 @@ def encode(envelope: Envelope) -> str:
     """One event as SNS and SQS take it. Raises :class:`Unpublishable`."""
     kind = envelope.type
     try:
-        encoded = orjson.dumps(envelope.to_wire())
+        wire = envelope.to_wire()
+        encoded = orjson.dumps(wire)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unpublishable(kind, f"it cannot be written as JSON ({error})") from None
     text = encoded.decode()
@@ -226,6 +230,8 @@ def encode(envelope: Envelope) -> str:
         encoded = text.encode()
     if len(encoded) > MAX_EVENT_BYTES:
         raise Unpublishable(kind, f"it is {len(encoded)} bytes; {MAX_EVENT_BYTES} are possible", len(encoded))
+    if encoded.count(b"{") + encoded.count(b"[") > MAX_JSON_DEPTH and is_too_deep(wire):
+        raise Unpublishable(kind, f"it is nested deeper than {MAX_JSON_DEPTH} levels")
     return text
 
 
@@ -284,8 +290,9 @@ def is_pack(body: str) -> bool:
     return body.startswith("[")
 
 
-def unpack(body: str) -> list[dict[str, Any]]:
-    """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array."""
+def unpack(body: str) -> list[Any]:
+    """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array. Of a batch
+    each event is judged apart: one that is nested too deep does not affect the others."""
     try:
         parsed = orjson.loads(body)
     except ValueError as error:

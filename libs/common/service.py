@@ -6,15 +6,16 @@ permissions, schedules, schemas, documents. A name written by hand twice is a bu
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.common.errors import Malformed
 from libs.common.event import Event
 from libs.common.handled import RequestHandled, RequestRefused
 from libs.common.item import Item
+from libs.common.jsontext import read_json
 from libs.common.settings import Settings
 from libs.common.store.ops import Op
 
@@ -59,8 +60,8 @@ def _unwrapped(text: str) -> str:
     if '"TopicArn"' not in text:
         return text
     try:
-        envelope = json.loads(text)
-    except ValueError:
+        envelope = read_json(text)
+    except Malformed:
         return text
     is_envelope = isinstance(envelope, dict) and envelope.get("Type") == "Notification" and "TopicArn" in envelope
     return str(envelope["Message"]) if is_envelope and "Message" in envelope else text

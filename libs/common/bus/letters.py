@@ -13,6 +13,7 @@ from libs.common.bus.base import Letter, Record
 from libs.common.clock import iso
 from libs.common.errors import Malformed
 from libs.common.event import unpack
+from libs.common.jsontext import is_too_deep, read_json
 
 #: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
 UNHANDLED = "unhandled"
@@ -57,10 +58,10 @@ def of_record(record: Record, queue: str) -> list[Letter]:
     """The letters on one message of the dead-letter queue behind ``queue``: ours as it was written, or, for what SQS moved
     there by itself, one for each event in it."""
     try:
-        told = json.loads(record.body)
+        told = read_json(record.body)
         if isinstance(told, dict) and told.get("queue") == queue and "cause" in told and "record" in told:
             return [_ours(told)]
-    except (ValueError, KeyError, TypeError):
+    except (Malformed, ValueError, KeyError, TypeError, OSError, EOFError):
         pass
     return _moved(record, queue)
 
@@ -102,6 +103,9 @@ def _moved(record: Record, queue: str) -> list[Letter]:
         wires = []
     if len(wires) == 1 or not wires:
         return [_unhandled(record, queue, record.body, wires[0] if wires else None)]
+    if any(is_too_deep(wire) for wire in wires):
+        # What cannot be written again is kept as it came: its events are known by their ids if they come twice.
+        return [_unhandled(record, queue, record.body, None)]
     bodies = [json.dumps(wire, separators=(",", ":"), ensure_ascii=False) for wire in wires]
     return [_unhandled(record, queue, body, wire) for body, wire in zip(bodies, wires, strict=True)]
 

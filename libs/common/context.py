@@ -94,9 +94,7 @@ class Context:
     async def get(self, model: type[T], hash: str, sort: str | None = None) -> T | None:
         """The row as it stands now, or None; one that has expired is None."""
         row = await self.store.get(self.table(model), model.key(hash, sort))
-        if row is None or model.has_expired(row, self.now):
-            return None
-        return model.from_row(row)
+        return None if row is None else model.from_row(row)
 
     async def query(
         self,
@@ -130,8 +128,7 @@ class Context:
         rows = found.rows
         if where is not None and where.projection == "KEYS_ONLY":
             rows = await self._whole(model, rows)
-        items = [model.from_row(row) for row in rows if not model.has_expired(row, self.now)]
-        return Page(items, found.cursor)
+        return Page([model.from_row(row) for row in rows], found.cursor)
 
     async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
         names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]

@@ -81,6 +81,7 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.discover import consumed
     from libs.common.store.dynamodb import DynamoStore
+    from libs.common.store.expiring import ExpiringStore
     from libs.common.topology import Names, owned
 
     check_settings(settings, services)
@@ -89,9 +90,11 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     connections = max(50, settings.concurrency) + polls
     async with Aws(connections, store_connections=settings.store_connections) as aws:
         names = Names(settings.prefix)
-        store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
+        items = {names.table(s.name, item): item for s in services for item in owned(s)}
+        store = DynamoStore(aws, {name: item.TABLE for name, item in items.items()})
+        clock = SystemClock()
         bus = SnsSqsBus(aws, prefix=settings.prefix)
-        runtime = Runtime(settings, store, bus, SystemClock(), aws)
+        runtime = Runtime(settings, ExpiringStore(store, items, clock.now), bus, clock, aws)
         try:
             yield runtime
         finally:

@@ -23,7 +23,7 @@ class Person(Item):
     TABLE: ClassVar[Table] = Table("person", key="id", indexes=(Index("by-shard", hash="shard", sort="id"),))
 
     id: str
-    shard: str | None
+    shard: str | None = None
     standing: Standing
 
     @staticmethod

@@ -29,9 +29,10 @@ from libs.common.runtime import Runtime, check_settings
 from libs.common.secrets import MemorySecrets
 from libs.common.service import Service
 from libs.common.settings import Settings
+from libs.common.store.expiring import ExpiringStore
 from libs.common.store.memory import MemoryStore
 from libs.common.testing.files import MemoryFiles
-from libs.common.topology import Names, topology
+from libs.common.topology import Names, owned, topology
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=Item)
@@ -83,7 +84,10 @@ class World:
         self.bus = _Watched(self.topology, self.clock)
         self.bus.heard = []
         self.aws = aws or Aws()
-        self.runtime = Runtime(self.settings, self.store, self.bus, self.clock, self.aws)
+        names = Names(self.settings.prefix)
+        items = {names.table(service.name, item): item for service in self.services for item in owned(service)}
+        living = ExpiringStore(self.store, items, self.clock.now)
+        self.runtime = Runtime(self.settings, living, self.bus, self.clock, self.aws)
         self.secrets = self.runtime.secrets = MemorySecrets()
         self.files = self.runtime.files = MemoryFiles()
         self.times = times

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from libs.common.event import following, pack, root_cause
+from libs.common.event import following, root_cause
+from libs.common.packing import pack
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Standing
 from libs.messaging.words import Channel

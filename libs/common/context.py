@@ -17,13 +17,13 @@ from libs.common.event import Cause, Event
 from libs.common.fetch import Fetcher
 from libs.common.files import Files
 from libs.common.item import Item, Row
+from libs.common.names import Names
 from libs.common.rest import Rest
 from libs.common.secrets import Secrets
 from libs.common.service import Bucket, Secret, Service
 from libs.common.settings import Settings
 from libs.common.store import ops
 from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
-from libs.common.topology import Names
 
 T = TypeVar("T", bound=Item)
 V = TypeVar("V")
@@ -53,6 +53,10 @@ class Done(Generic[V]):
         return Done(value, self.said, self.before, self.after)
 
 
+async def _no_depth(queue: str) -> int:
+    raise RuntimeError("this context has no bus")
+
+
 async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:
     raise RuntimeError("this context has no bus")
 
@@ -79,6 +83,8 @@ class Context:
     #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
     #: has the right to.
     requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
+    #: How many messages a queue holds, by its physical name.
+    depth: Callable[[str], Awaitable[int]] = _no_depth
 
     @property
     def now(self) -> datetime:
@@ -177,6 +183,10 @@ class Context:
 
     def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
         return ops.Delete(self.table(model), model.key(hash, sort), when)
+
+    async def waiting(self, lane: str = "") -> int:
+        """About how many messages wait on (or are being handled from) a queue of this service."""
+        return await self.depth(self.names.queue(self.service.name, lane))
 
     async def secret(self, name: str) -> str:
         """The value of a secret that the service declares in ``needs``. Raises LookupError for any other."""

@@ -16,12 +16,13 @@ import structlog
 from libs.common.bus.base import Letter, Record
 from libs.common.context import Context, Done
 from libs.common.errors import Conflict, Problem
-from libs.common.event import Cause, Envelope, Event, Unpublishable, following, root_cause
+from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.handled import Asked
 from libs.common.heaviest import too_large
 from libs.common.ledger import LedgerEntry
 from libs.common.log import describe
 from libs.common.outbox import commit, entry_of, publish_outbox
+from libs.common.packing import Unpublishable
 from libs.common.runtime import Runtime
 from libs.common.service import Every, Feed, Handler, On, Service, Step
 

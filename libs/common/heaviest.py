@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel
 
 from libs.common.errors import Problem
-from libs.common.event import Unpublishable
+from libs.common.packing import Unpublishable
 
 
 def too_large(request: Mapping[str, Any], error: Unpublishable) -> Problem:

@@ -17,9 +17,10 @@ from libs.common.bus.batches import EntryFailed
 from libs.common.clock import drawn_id, iso
 from libs.common.context import Context
 from libs.common.errors import Malformed, UnknownVersion
-from libs.common.event import MAX_EVENT_BYTES, Envelope, Unpublishable, encode, following
+from libs.common.event import Envelope, following
 from libs.common.ledger import LEDGER_DAYS, OUTBOX_SECONDS, LedgerEntry
 from libs.common.log import describe
+from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode
 from libs.common.runtime import Runtime
 from libs.common.service import Service
 from libs.common.spread import shard_for

@@ -19,10 +19,10 @@ from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
 from libs.common.graves import receive_letter
 from libs.common.log import about, describe, secrets_in, where
+from libs.common.names import Names
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
 from libs.common.service import Feed, On, Service
-from libs.common.topology import Names
 
 log = structlog.get_logger()
 _draw = random.SystemRandom().random

@@ -59,6 +59,7 @@ class Runtime:
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             caller=caller,
             requeue=self.bus.send,
+            depth=self.bus.depth,
         )
 
 
@@ -80,9 +81,10 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     """The real thing: DynamoDB, SNS and SQS behind one open door. Raises SystemExit for settings that cannot be used."""
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.discover import consumed
+    from libs.common.names import Names
     from libs.common.store.dynamodb import DynamoStore
     from libs.common.store.expiring import ExpiringStore
-    from libs.common.topology import Names, owned
+    from libs.common.topology import owned
 
     check_settings(settings, services)
     # Each queue has a long poll under way, all the time, besides the work.

@@ -112,6 +112,7 @@ def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) 
         finishes_at=finishes,
         samples=progress.samples,
         made_at=now,
+        changes_under_way=progress.behind,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from libs.common.clock import iso
 from libs.common.context import Context
+from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.item import Row
 from libs.common.store.ops import When
@@ -32,6 +34,12 @@ from services.bulk.release import LOOK_EVERY, followers, next_chunks, release, t
 from services.bulk.report import write_report
 from services.bulk.sources import Upload
 from services.bulk.templates import category
+
+#: The lane that brings changes of contacts.
+PEOPLE = "people"
+#: So long a plan waits for them, looking again after each pause.
+MAX_CATCHING_UP = timedelta(minutes=2)
+CATCHING_UP_PAUSE = timedelta(seconds=1)
 
 log = structlog.get_logger()
 
@@ -67,6 +75,8 @@ async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
     try:
         if event.part < 0:
             return await _read_file(job, ctx)
+        if event.part == 0:
+            job = await _caught_up(job, ctx)
         progress = await plan_part(job, ctx)
     except BadFile as bad:
         problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad),
@@ -86,6 +96,15 @@ async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
         news, said = jobs.started(done, ctx)
     ctx.stage(ctx.replace(news))
     return (said,)
+
+
+async def _caught_up(job: BulkJob, ctx: Context) -> BulkJob:
+    """The job, once all changes of contacts that were on their way to us have arrived: whoever records consents and then creates
+    a job finds them in its plan. Raises Later; after a while the plan says how many are still missing instead."""
+    behind = await ctx.waiting(PEOPLE)
+    if behind and ctx.now < job.created_at + MAX_CATCHING_UP:
+        raise Later(ctx.now + CATCHING_UP_PAUSE, f"{behind} changes of contacts are on their way")
+    return job.model_copy(update={"progress": job.progress.model_copy(update={"behind": behind})})
 
 
 async def _read_file(job: BulkJob, ctx: Context) -> Sequence[Event]:

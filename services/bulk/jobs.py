@@ -42,6 +42,14 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
     return news, said
 
 
+def unplannable(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Planning fails each time it is tried; the dead letters of ``bulk`` say with what."""
+    why = f"part {job.progress.part + 1} of the audience could not be planned"
+    problem = {"code": "PLANNING_FAILED", "title": "The job could not be planned", "detail":
+               f"{why}. Look at the dead letters of bulk, correct what they name, and create the job again.", "errors": []}  # fmt: skip
+    return moved(job, ctx, "rejected", problem=problem, why=why)
+
+
 def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:
     """Let it run, now or at its time."""
     if job.start_at is not None and job.start_at > ctx.now:

@@ -75,6 +75,8 @@ class Progress(Part):
     #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
     capped: int = 0
     outside: int = 0
+    #: Changes of contacts that were still on their way when planning could wait no longer.
+    behind: int = 0
 
     @property
     def planned(self) -> int:
@@ -97,6 +99,8 @@ class Plan(Part):
     finishes_at: Timestamp
     samples: tuple[dict[str, Any], ...]
     made_at: Timestamp
+    #: Changes of contacts that were still on their way; who they are about may be missing here, or shown as they were before.
+    changes_under_way: int = 0
 
 
 class BulkJob(Item):

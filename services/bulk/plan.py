@@ -13,6 +13,7 @@ from libs.common.context import Context
 from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
+from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.exports import safe
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
@@ -30,6 +31,7 @@ from services.bulk.marks import PENDING, RANK, SKIPPED
 from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
 from services.bulk.sources import Upload
 from services.bulk.sums import Part, as_csv, as_reject, chunks_of, rejects_key, summed
+from services.bulk.weight import recipient_bytes, room_bytes
 
 #: Recipients that are looked up and written at the same time.
 SLICE = 500
@@ -118,7 +120,13 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
     rows: list[tuple[Candidate, BulkRecipient]] = []
     for one in some:
         if not one.address:
-            part.rejects.append(Reject(one.row, "missing", "The contact is not known or has no address here.", ""))
+            erased = one.standing is not None and one.standing.deleted
+            why = (
+                EXPLANATIONS[ErrorCode.CONTACT_ERASED].means
+                if erased
+                else "The contact is not known or has no address here."
+            )
+            part.rejects.append(Reject(one.row, "missing", why, ""))
             continue
         row = _recipient(one, job, ctx)
         if row.recipient_id in seen:
@@ -140,7 +148,7 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
                 part.capped += 1
             elif one.standing is None or not one.standing.window_open(ctx.now):
                 part.outside += 1
-            part.sent.append((stands, sum(len(value.encode()) for value in stands.variables.values())))
+            part.sent.append((stands, recipient_bytes(stands.contact_id, stands.variables)))
 
 
 async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> None:
@@ -168,7 +176,7 @@ async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> 
 
 def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:
     values, missing = values_of(one, job)
-    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values)
+    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values) or _too_heavy(one, job, values)
     return BulkRecipient(
         job_id=job.job_id,
         recipient_id=BulkRecipient.id_of(job.channel, one.address),
@@ -191,6 +199,16 @@ def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
     except Unfit as unfit:
         return unfit.refusal
     return None
+
+
+def _too_heavy(one: Candidate, job: BulkJob, values: dict[str, str]) -> Refusal | None:
+    """Whoever does not even fit alone into the event of a chunk cannot be sent to."""
+    size, room = recipient_bytes(one.contact_id, values), room_bytes(job.content)
+    if size <= room:
+        return None
+    return Refusal(
+        ErrorCode.VARIABLES_INCOMPLETE, f"The values come to {size} bytes; {room} can go beside this content."
+    )
 
 
 async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: Context) -> Progress:

@@ -27,13 +27,13 @@ from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source, messa
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
 from services.bulk.views import TestSendView, UploadView, upload_view
+from services.bulk.weight import MIN_RECIPIENTS_BYTES, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
 CHUNK_SECONDS = 5
 #: Clocks differ a little: a time so recently past is "now".
 JUST_NOW = timedelta(seconds=60)
 UPLOAD_KEPT = timedelta(days=30)
-LARGEST_CONTENT = 100_000
 
 
 async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
@@ -200,12 +200,10 @@ async def _content(body: CreateJob, ctx: Context) -> Content:
         kinds = ", ".join(sorted(KINDS[body.channel]))
         raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
     content = await frozen(body.channel, body.content, ctx)
-    if len(content.model_dump_json().encode()) > LARGEST_CONTENT:
-        raise invalid(
-            "content",
-            f"The content is larger than {LARGEST_CONTENT:,} bytes; shorten it or link to it.",
-            "INVALID_CONTENT",
-        )
+    room = room_bytes(content)
+    if room < MIN_RECIPIENTS_BYTES:
+        over = MIN_RECIPIENTS_BYTES - room
+        raise invalid("content", f"The content is {over:,} bytes too large for a job; shorten it or link to it.")
     return content
 
 

@@ -20,9 +20,8 @@ from services.bulk.candidates import Reject
 from services.bulk.estimate import parts_of
 from services.bulk.marks import PENDING, SKIPPED
 from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, chunk_name, skipped_name
+from services.bulk.weight import room_bytes
 
-#: A chunk travels in one event; its variables may weigh so much (bytes).
-HEAVIEST_CHUNK = 120_000
 SAMPLES = 3
 
 
@@ -68,9 +67,9 @@ def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Itera
         )
 
     held: list[BulkRecipient] = []
-    weight, number = 0, before.chunks
+    weight, number, room = 0, before.chunks, room_bytes(job.content)
     for row, cost in part.sent:
-        if held and (len(held) == job.chunk_size or weight + cost > HEAVIEST_CHUNK):
+        if held and (len(held) == job.chunk_size or weight + cost > room):
             yield chunk(chunk_name(number), held, PENDING)
             held, weight, number = [], 0, number + 1
         held.append(row)

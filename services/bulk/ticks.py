@@ -29,6 +29,8 @@ MOST_CHUNKS = 100
 AUDITED = 10
 #: Planning of which nothing was heard for so long is asked for again.
 PLANNING_OVERDUE = timedelta(seconds=120)
+#: Planning that has not moved on for so long is given up: what fails each time is no passing fault.
+PLANNING_GIVEN_UP = timedelta(minutes=20)
 
 
 async def look_after(ctx: Context) -> AsyncIterator[Step]:
@@ -48,7 +50,9 @@ async def look_after(ctx: Context) -> AsyncIterator[Step]:
 
 async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
     if job.state == "planning":
-        if job.updated_at + PLANNING_OVERDUE < ctx.now:
+        if job.updated_at + PLANNING_GIVEN_UP < ctx.now:
+            yield _step(job, jobs.unplannable(job, ctx), ctx)
+        elif job.updated_at + PLANNING_OVERDUE < ctx.now:
             minute = int(ctx.now.timestamp() // 60)
             asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
             yield Step(f"{job.job_id}#plan#{job.progress.part}#{minute}", said=(asked,))

@@ -24,8 +24,9 @@ from libs.common.bus.base import Letter, Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import SystemClock, monotonic
 from libs.common.discover import consumed, discover
-from libs.common.event import encode, following, root_cause
+from libs.common.event import following, root_cause
 from libs.common.log import configure
+from libs.common.packing import encode
 from libs.common.runtime import Runtime
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore

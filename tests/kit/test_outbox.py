@@ -6,13 +6,14 @@ import pytest
 
 from libs.common.bus.batches import EntryFailed
 from libs.common.discover import discover
-from libs.common.event import MAX_EVENT_BYTES, Unpublishable, encode, pack
 from libs.common.hosts.lambda_ import LambdaHost
 from libs.common.ledger import LedgerEntry
+from libs.common.names import Names
+from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode, pack
 from libs.common.stop import Stop
 from libs.common.testing.world import World
 from libs.common.ticks import ticks
-from libs.common.topology import Names, schedules_of
+from libs.common.topology import schedules_of
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted
 

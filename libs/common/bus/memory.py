@@ -13,8 +13,10 @@ from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import EntryFailed
 from libs.common.clock import Clock, drawn_id, monotonic
-from libs.common.event import Envelope, pack
-from libs.common.topology import Names, Topology
+from libs.common.event import Envelope
+from libs.common.names import Names
+from libs.common.packing import pack
+from libs.common.topology import Topology
 
 #: SNS and SQS: "The minimum size is one byte, the maximum 262,144 bytes", attributes included.
 MAX_MESSAGE_BYTES = 262_144
@@ -112,6 +114,10 @@ class MemoryBus:
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await asyncio.sleep(0)
         self._send(queue, body, attributes, 0)
+
+    async def depth(self, queue: str) -> int:
+        await asyncio.sleep(0)
+        return len(self._queues[queue])
 
     async def drain(self) -> None:
         await asyncio.sleep(0)

@@ -12,8 +12,9 @@ from libs.common.batcher import Batcher
 from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import Entry, send_all
-from libs.common.event import Envelope, pack
-from libs.common.topology import Names
+from libs.common.event import Envelope
+from libs.common.names import Names
+from libs.common.packing import pack
 
 #: A batch may weigh 256 KiB with its attributes.
 BATCH_BYTES = 250_000
@@ -29,6 +30,11 @@ LONGEST_DELAY = 900
 LONGEST_HIDE = 12 * 3600
 #: A message that is gone, or that another receive has taken over, needs no ack and cannot be hidden.
 GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
+_DEPTHS = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+]
 _SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
 
 
@@ -84,6 +90,11 @@ class SnsSqsBus:
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(body, attributes))
+
+    async def depth(self, queue: str) -> int:
+        sqs = await self._aws.client("sqs")
+        answer = await sqs.get_queue_attributes(QueueUrl=await self._url(queue), AttributeNames=_DEPTHS)
+        return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     async def drain(self) -> None:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))

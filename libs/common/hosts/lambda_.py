@@ -22,12 +22,13 @@ from libs.common.bus.sns_sqs import SnsSqsBus, moment
 from libs.common.delivery import run_tick
 from libs.common.discover import consumed, discover
 from libs.common.log import configure
+from libs.common.names import Names
 from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, aws_runtime
 from libs.common.service import Service
 from libs.common.settings import Settings, settings
-from libs.common.topology import Names, schedules_of, subscriptions_of
+from libs.common.topology import schedules_of, subscriptions_of
 
 log = structlog.get_logger()
 _loop: asyncio.AbstractEventLoop | None = None

@@ -23,6 +23,7 @@ from libs.common.delivery import run_tick
 from libs.common.event import Envelope, Event, following, root_cause
 from libs.common.hosts.api import create_app
 from libs.common.item import Item
+from libs.common.names import Names
 from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, check_settings
@@ -32,7 +33,7 @@ from libs.common.settings import Settings
 from libs.common.store.expiring import ExpiringStore
 from libs.common.store.memory import MemoryStore
 from libs.common.testing.files import MemoryFiles
-from libs.common.topology import Names, owned, topology
+from libs.common.topology import owned, topology
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=Item)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.event import pack
+from libs.common.packing import pack
 from libs.common.receive import receive
 from libs.common.runtime import Runtime
 from libs.common.store.memory import MemoryStore

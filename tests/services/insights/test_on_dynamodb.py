@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from libs.common.aws import Aws
-from libs.common.event import Envelope, pack
+from libs.common.event import Envelope
+from libs.common.packing import pack
 from libs.common.receive import receive
 from libs.common.runtime import Runtime
 from libs.common.settings import Settings

@@ -1,4 +1,4 @@
-"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main`."""
+"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main` or `STACK_DIRECTORY`."""
 
 import argparse
 import os
@@ -38,8 +38,9 @@ def chosen_ports(environ: Mapping[str, str], saved: Mapping[str, int]) -> dict[s
     return DEFAULT_PORTS | dict(saved) | given
 
 
-def the_stack(directory: Path = MAIN) -> Stack:
+def the_stack() -> Stack:
     """The stack as the environment asks for it, or as it runs."""
+    directory = Path(os.environ.get("STACK_DIRECTORY") or MAIN)
     saved = read_json(directory / "stack.json")
     runs = any((directory / "run").glob("[!.]*.json")) or saved.get("aws") == "localstack"
     aws = os.environ.get("AWS") or (saved.get("aws") if runs else None) or "embedded"
@@ -92,8 +93,9 @@ def follow(options: argparse.Namespace) -> int:
 
 
 def env(options: argparse.Namespace) -> int:
-    """Lines for a shell that point every AWS SDK and the AWS CLI at this stack."""
-    for name, value in the_stack().env.items():
+    """Lines for a shell that point every AWS SDK, the AWS CLI and `wecare` at this stack."""
+    stack = the_stack()
+    for name, value in {**stack.env, "WECARE_API_URL": stack.api_url}.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 

@@ -14,7 +14,7 @@ from deploy.local import process
 from deploy.local.cognito import DEMO_PEOPLE
 from deploy.local.health import NotHealthy
 from deploy.local.ports import PortTaken
-from deploy.local.processes import DEFAULT_PORTS
+from deploy.local.processes import DEFAULT_PORTS, table
 from deploy.local.resources import Mismatch
 from deploy.local.stack import Stack
 from deploy.local.supervisor import ROOT, BadRequest, read_json
@@ -44,7 +44,9 @@ def the_stack() -> Stack:
     saved = read_json(directory / "stack.json")
     runs = any((directory / "run").glob("[!.]*.json")) or saved.get("aws") == "localstack"
     aws = os.environ.get("AWS") or (saved.get("aws") if runs else None) or "embedded"
-    return a_stack(directory, aws=aws, ports=chosen_ports(os.environ, saved.get("ports", {}) if runs else {}))
+    ports = chosen_ports(os.environ, saved.get("ports", {}) if runs else {})
+    keep = os.environ.get("KEEP", "") not in ("", "0") or bool(runs and saved.get("keeps"))
+    return a_stack(directory, aws=aws, ports=ports, **({"processes": table(aws, keep=True)} if keep else {}))
 
 
 def up(options: argparse.Namespace) -> int:
@@ -60,7 +62,8 @@ def up(options: argparse.Namespace) -> int:
     print(f"  sign-in pages       {stack.cognito_url}\n")
     for person in DEMO_PEOPLE:
         print(f"  {person.email:<22}{person.password:<18}{person.group:<10}{_ROLES[person.group]}")
-    print('\n  make logs · make status · make down · eval "$(make -s env)" points the AWS CLI here\n')
+    print(f"\n  {_whether_kept(stack)}")
+    print('  make logs · make status · make down · eval "$(make -s env)" points the AWS CLI here\n')
     return 0
 
 
@@ -69,8 +72,14 @@ def down(options: argparse.Namespace) -> int:
     stack = the_stack()
     running = stack.running()
     stack.down()
-    print(f"stopped: {', '.join(running)}" if running else "nothing was running")
+    print(f"stopped: {', '.join(running)}\n{_whether_kept(stack)}" if running else "nothing was running")
     return 0
+
+
+def _whether_kept(stack: Stack) -> str:
+    if stack.keeps:
+        return f"`make down` keeps what is in AWS in {stack.directory / 'kept'}; `make up KEEP=1` goes on with it"
+    return "`make down` keeps nothing; after `make up KEEP=1` (AWS=embedded) it keeps what is in AWS"
 
 
 def status(options: argparse.Namespace) -> int:

@@ -103,6 +103,8 @@ class Settings(BaseModel):
     claim_seconds: float = Field(default=30.0, gt=0)
     #: Scales the waiting times of the class policies (for demonstrations and tests; 1 in earnest).
     window_scale: float = Field(default=1.0, gt=0, le=1)
+    #: How long a request waits before a local copy of another service's facts may refuse it; only refusals wait.
+    copy_wait_seconds: float = Field(default=2.0, ge=0, le=10)
     cognito_issuer: str = ""
     cognito_client_id: str = ""
     cognito_jwks_url: str = ""

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 
 from libs.common.auth import Caller, Verifier, unauthorized
 from libs.common.clock import drawn_id
+from libs.common.copy_wait import wait_for_copies
 from libs.common.delivery import Requester, apply_request, say_keyed
 from libs.common.errors import Problem
 from libs.common.handled import Asked, action_of, ids_in
@@ -117,8 +118,11 @@ def _signature(route: Route, **extra: Any) -> inspect.Signature:
 
 def _read(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(*, caller_: Caller, **given: Any) -> Any:
-        context = door.runtime.context(service, actor=caller_.actor, caller=caller_)
-        return await route.function(**given, ctx=context)
+        async def run(fresh: bool) -> Any:
+            context = door.runtime.context(service, actor=caller_.actor, caller=caller_, fresh=fresh)
+            return await route.function(**given, ctx=context)
+
+        return await wait_for_copies(door.runtime, run)
 
     call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(door, service, route))])  # type: ignore[attr-defined]
     return call

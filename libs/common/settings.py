@@ -202,6 +202,11 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SystemExit("These settings cannot be used:\n" + "\n".join(wrong)) from None
 
 
+def aws_region() -> str | None:
+    """The region of this process. ECS and Lambda set ``AWS_REGION``; botocore by itself reads only the other name."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
 @cache
 def settings() -> Settings:
     """This process's settings."""

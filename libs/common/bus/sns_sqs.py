@@ -11,7 +11,7 @@ from libs.common.aws import Aws
 from libs.common.batcher import Batcher
 from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
-from libs.common.bus.batches import Entry, send_all
+from libs.common.bus.batches import Entry, EntryFailed, send_all
 from libs.common.event import Envelope
 from libs.common.names import Names
 from libs.common.packing import escape, pack
@@ -128,7 +128,7 @@ class SnsSqsBus:
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
         """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
-        those whose events were in it."""
+        those whose events were in it. A message that is refused for good is taken apart first."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
         packed, refused = pack(envelopes)
 
@@ -140,11 +140,16 @@ class SnsSqsBus:
         answers = await asyncio.gather(
             *(send_all(call, [entries[n] for n in share]) for share in shares), return_exceptions=True
         )
+        apart: list[Envelope] = []
         became: dict[int, BaseException | None] = {id(envelope): error for envelope, error in refused}
         for share, answer in zip(shares, answers, strict=True):
             for at, n in enumerate(share):
                 result = answer if isinstance(answer, BaseException) else answer[at]
                 became.update((id(envelope), result) for envelope in packed[n].events)
+                if isinstance(result, EntryFailed) and result.for_good and len(packed[n].events) > 1:
+                    apart.extend(packed[n].events)
+        alone = await asyncio.gather(*(self._publish(topic, [envelope]) for envelope in apart))
+        became.update((id(envelope), each[0]) for envelope, each in zip(apart, alone, strict=True))
         return [became[id(envelope)] for envelope in envelopes]
 
     async def _url(self, queue: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.local import resources
 from libs.common.aws import Aws
-from libs.common.bus.batches import ENTRY_ATTEMPTS, EntryFailed
+from libs.common.bus.batches import ENTRY_ATTEMPTS, EntryFailed, send_all
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
@@ -190,14 +190,14 @@ async def test_a_message_that_sns_refuses_for_its_content_takes_no_neighbour_alo
 
 
 @pytest.mark.parametrize("code", ["AuthorizationError", "KMSDisabled", "NotFound"])
-async def test_a_refusal_that_is_not_the_messages_own_fault_is_not_for_good(
-    emulator: dict[str, str], code: str
-) -> None:
-    refused = [Rule("error", operation="PublishBatch", status=403, code=code)]
-    async with FaultProxy(emulator["AWS_ENDPOINT_URL"], refused) as proxy, sit(emulator, proxy.url) as sitting:
-        with pytest.raises(Exception, match=code) as raised:
-            await sitting.bus.publish(greetings("ann"))
-        assert not getattr(raised.value, "for_good", False)
+async def test_a_refusal_that_is_not_the_messages_own_fault_is_not_for_good(code: str) -> None:
+    async def call(entries: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"Failed": [{"Id": entry["Id"], "Code": entry["Message"], "SenderFault": True} for entry in entries]}
+
+    ours, its_own = await send_all(call, [{"Message": code}, {"Message": "InvalidParameter"}])
+    assert isinstance(ours, EntryFailed)
+    assert isinstance(its_own, EntryFailed)
+    assert (ours.for_good, its_own.for_good) == (False, True)
 
 
 @pytest.mark.skipif("WECARE_TEST_AWS_URL" in os.environ, reason="of the embedded AWS only")

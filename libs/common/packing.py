@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,10 +27,14 @@ class Unpublishable(Poison):
         self.bytes = bytes
 
 
-#: SQS refuses a message with one of these two characters (*SendMessage*, "A message can include only XML, JSON, and unformatted
-#: text"); all others outside its set are escaped by JSON anyway. U+FFFE and U+FFFF share their first two bytes.
-_NONCHARACTERS = b"\xef\xbf"
-_ESCAPED = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+#: SQS refuses a message with one of these characters (*SendMessage*, "A message can include only XML, JSON, and unformatted
+#: text"); all others outside its set are escaped by JSON anyway.
+_REFUSED = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+
+def escape(body: str) -> str:
+    """JSON as SQS takes it: the characters that it refuses are written as escapes."""
+    return _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
 
 
 def encode(envelope: Envelope) -> str:
@@ -40,10 +45,8 @@ def encode(envelope: Envelope) -> str:
         encoded = orjson.dumps(wire)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unpublishable(kind, f"it cannot be written as JSON ({error})") from None
-    text = encoded.decode()
-    if _NONCHARACTERS in encoded:
-        text = text.translate(_ESCAPED)
-        encoded = text.encode()
+    text = escape(encoded.decode())
+    encoded = text.encode()
     if len(encoded) > MAX_EVENT_BYTES:
         raise Unpublishable(kind, f"it is {len(encoded)} bytes; {MAX_EVENT_BYTES} are possible", len(encoded))
     if encoded.count(b"{") + encoded.count(b"[") > MAX_JSON_DEPTH and is_too_deep(wire):

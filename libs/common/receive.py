@@ -20,6 +20,7 @@ from libs.common.event import Envelope, unpack
 from libs.common.graves import receive_letter
 from libs.common.log import about, describe, secrets_in, where
 from libs.common.names import Names
+from libs.common.outbox import OUTBOX_MARK, publish_replayed
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
 from libs.common.service import Feed, On, Service
@@ -108,6 +109,9 @@ async def _dispatch(runtime: Runtime, service: Service, lane: str, part: _Part) 
         envelope = Envelope.from_wire(part.wire)
     except Exception as error:
         part.error = error
+        return
+    if OUTBOX_MARK in part.record.attributes:
+        await _try(part, publish_replayed(runtime, service, envelope), OUTBOX_MARK)
         return
     attributes = envelope.attributes()
     heard = [on for on in service.hears if on.lane == lane and envelope.type == on.event.TYPE]

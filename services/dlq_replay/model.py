@@ -45,13 +45,15 @@ class State(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why."""
+    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why; ``unpublishable``: it was accepted,
+    and no topic takes it."""
 
     MALFORMED = "malformed"
     VERSION = "version"
     REJECTED = "rejected"
     EXHAUSTED = "exhausted"
     UNHANDLED = "unhandled"
+    UNPUBLISHABLE = "unpublishable"
 
 
 class Death(Part):

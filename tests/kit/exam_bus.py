@@ -169,6 +169,23 @@ class BusExam:
         (dead,) = await sitting.bus.receive(f"{sitting.queue}-dlq", 10, SOON)
         assert dead.body == record.body
 
+    async def test_characters_that_no_queue_takes_travel_as_escapes(self, sitting: Sitting) -> None:
+        name = "\ufffe \uffff \x01"
+        await sitting.bus.publish(greetings(name))
+        record = await sitting.one()
+        raw = json.dumps(json.loads(record.body), ensure_ascii=False)
+        assert "\ufffe" in raw
+        letter = Letter("rejected", "Poison", "never", record.queue, "toy", "count", "b1", replace(record, body=raw))
+        await sitting.bus.bury(record, letter)
+        await sitting.bus.renew(record, raw, 0)
+        await sitting.bus.send(sitting.queue, raw, {})
+        (dead,) = await sitting.bus.receive(f"{sitting.queue}-dlq", 10, SOON)
+        assert json.loads(json.loads(dead.body)["record"]["body"])["data"]["name"] == name
+        found: list[Record] = []
+        while len(found) < 2:
+            found += await sitting.bus.receive(sitting.queue, 10, SOON)
+        assert [names_in(each) for each in found] == [[name], [name]]
+
     async def test_a_feed_brings_what_the_provider_said_as_it_was_said(self, sitting: Sitting) -> None:
         await sitting.publish_raw(f"{sitting.topology.prefix}-feed-toy", "hi dan, é")
         (record,) = await sitting.bus.receive(f"{sitting.topology.prefix}-toy-feed-toy", 10, SOON)

@@ -64,13 +64,11 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
             return await receive_letter(runtime, service, record)
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
-        wrong = sum(1 for part in failed if not isinstance(part.error, Later))
+        # Malformed input says nothing of the consumer: whoever sends it must not be able to stop a queue.
+        wrong = sum(1 for part in failed if not isinstance(part.error, Later | Malformed))
         braked = brake is not None and brake.on
         if brake and (wrong or len(failed) < len(parts)):
-            # A record that is tried again says nothing new of the consumer, unless it is a probe: few bad records do not
-            # stop a quiet queue by being retried.
-            counted = wrong if record.receive_count == 1 or brake.on else 0
-            brake.note(len(parts) - len(failed), counted, monotonic(), _fault(failed))
+            brake.note(len(parts) - len(failed), wrong, monotonic(), _fault(failed), record.id)
             # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
             # as any: it may be a pack of poison among good ones.
             braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)
@@ -81,7 +79,7 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
 
 def _fault(failed: list[_Part]) -> str:
     """What went wrong last, by name."""
-    faults = [part for part in failed if part.error is not None and not isinstance(part.error, Later)]
+    faults = [part for part in failed if not isinstance(part.error, Later | Malformed)]
     return f"{type(faults[-1].error).__name__} in {faults[-1].handler or 'reading it'}" if faults else ""
 
 

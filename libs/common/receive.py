@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from libs.common.delivery import deliver, deliver_feed
 from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
 from libs.common.graves import receive_letter
+from libs.common.jsontext import names_in, write_json
 from libs.common.log import about, describe, secrets_in, where
 from libs.common.names import Names
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
@@ -44,15 +44,9 @@ class _Part:
         if self.alone:
             return self.record.body
         try:
-            return json.dumps(self.wire, separators=(",", ":"), ensure_ascii=False)
+            return write_json(self.wire)
         except (RecursionError, ValueError):
             return self.record.body
-
-    def known(self) -> dict[str, str]:
-        """What can be told about an event even if it could not be read."""
-        wire = self.wire if isinstance(self.wire, dict) else {}
-        names = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
-        return {name: wire[key] for name, key in names.items() if isinstance(wire.get(key), str)}
 
 
 async def receive(runtime: Runtime, service: Service, record: Record, brake: Brake | None = None) -> bool:
@@ -141,8 +135,13 @@ async def _settle(runtime: Runtime, service: Service, record: Record, failed: li
     plans: list[tuple[_Part, Exception, Plan]] = []
     for part in failed:
         if part.error is not None:
-            plans.append((part, part.error, plan(part.error, record.receive_count, now, drawn, most, braked)))
-            _tell(*plans[-1])
+            error = part.error
+            try:
+                what = plan(error, record.receive_count, now, drawn, most, braked)
+            except Exception as fault:  # a Later without a time zone, say: a fault of the handler like any other
+                error, what = fault, plan(fault, record.receive_count, now, drawn, most, braked)
+            plans.append((part, error, what))
+            _tell(part, error, what)
     waits = [what.seconds for _, _, what in plans if isinstance(what, Hide | Renew)]
     if any(isinstance(what, Hide) for _, _, what in plans):
         # The whole record comes back, so nothing else is done about it now: burying or renewing a part of it would be
@@ -170,7 +169,7 @@ def _tell(part: _Part, error: Exception, what: Plan) -> None:
         error=type(error).__name__,
         why=describe(error, secrets_in(part.wire)),
         where=where(error),
-        **part.known(),
+        **names_in(part.wire),
     )
 
 
@@ -185,7 +184,7 @@ def _letter(runtime: Runtime, service: Service, part: _Part, error: Exception, c
         build=runtime.settings.build,
         record=replace(part.record, body=part.body()),
         died_at=runtime.clock.now(),
-        **part.known(),
+        **names_in(part.wire),
     )
 
 

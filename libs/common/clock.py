@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Protocol
 
 from pydantic import AwareDatetime, PlainSerializer
@@ -20,9 +20,16 @@ from pydantic import AwareDatetime, PlainSerializer
 NAMESPACE = uuid.UUID("5f2b3ab8-6f0d-5d0e-9a53-7c3d1c1f8a11")
 
 
+FIRST_MOMENT, LAST_MOMENT = "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"
+
+
 def iso(moment: datetime) -> str:
     """UTC with milliseconds and a ``Z``: always the same width, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    try:
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    except OverflowError:
+        # The edge of the calendar, in a zone in which it lies beyond: the edge itself.
+        return FIRST_MOMENT if moment.year == MINYEAR else LAST_MOMENT
 
 
 #: A moment in an item or event: aware, and written in the one sortable form.

@@ -79,6 +79,8 @@ class Context:
     actor: str = "system"
     #: Whose read this is, by the token. What is written goes by ``actor``, which outlives the request.
     caller: Caller | None = None
+    #: Whether caches of copies are passed by: a copy has refused this request a moment ago.
+    fresh: bool = False
     staged: list[Op] = field(default_factory=list)
     #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
     #: has the right to.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
 
 from libs.common.bus.base import Letter, Record
 from libs.common.context import Context, Done
+from libs.common.copy_wait import wait_for_copies
 from libs.common.errors import Conflict, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.handled import Asked
@@ -125,10 +127,17 @@ async def apply_request(
     runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester
 ) -> dict[str, Any] | None:
     """Handle a request exactly once per key and return its answer (JSON; None for no body). A repeat with the same key gets
-    the same answer; another request under a used key is refused. That it was handled is said too. Raises Problem."""
+    the same answer; another request under a used key is refused. A copy that may be behind refuses only after it had time to
+    arrive. That it was handled is said too. Raises Problem."""
+    return await wait_for_copies(runtime, partial(_apply, runtime, service, handler, request, who))
+
+
+async def _apply(
+    runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester, fresh: bool
+) -> dict[str, Any] | None:
     name = handler.__name__
     cause = root_cause("http", who.actor, name, who.key, actor=who.actor)
-    context = runtime.context(service, cause)
+    context = runtime.context(service, cause, fresh=fresh)
     key = f"http#{who.actor}#{name}#{who.key}"
     for _ in range(TRIES):
         entry = await context.get(LedgerEntry, key)

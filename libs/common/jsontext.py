@@ -52,10 +52,10 @@ def _no_number(word: str) -> None:
     raise ValueError(word)
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether it is nested deeper than :data:`MAX_JSON_DEPTH` levels. Goes level by level, without recursion."""
+def is_too_deep(value: Any, limit: int = MAX_JSON_DEPTH) -> bool:
+    """Whether it is nested deeper than ``limit`` levels. Goes level by level, without recursion."""
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_JSON_DEPTH):
+    for _ in range(limit):
         if not level:
             return False
         level = [

@@ -42,7 +42,13 @@ class Runtime:
         self.rest = Rest()
 
     def context(
-        self, service: Service, cause: Cause | None = None, actor: str = "", caller: Caller | None = None
+        self,
+        service: Service,
+        cause: Cause | None = None,
+        actor: str = "",
+        caller: Caller | None = None,
+        *,
+        fresh: bool = False,
     ) -> Context:
         """A fresh context for one event, request, read (of ``caller``) or tick of ``service``."""
         return Context(
@@ -58,6 +64,7 @@ class Runtime:
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             caller=caller,
+            fresh=fresh,
             requeue=self.bus.send,
             depth=self.bus.depth,
         )

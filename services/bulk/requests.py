@@ -9,7 +9,7 @@ from typing import Any
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
-from libs.common.errors import Problem, invalid
+from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.errors import EXPLANATIONS, problem_code
@@ -209,6 +209,8 @@ async def _content(body: CreateJob, ctx: Context) -> Content:
 
 def _check_variables(needed: Sequence[str], content: Content, columns: Columns) -> None:
     fixed = content.variables if isinstance(content, Template) else {}
+    # Which variables a template has, our copy says.
+    problem = CopyRefusal if isinstance(content, Template) else Problem
     known = {*columns.variables, *columns.fallbacks}
     literal = {name for name, value in fixed.items() if value and not wanted(Text(body=value))}
     missing = [name for name in needed if name not in known and name not in literal]
@@ -217,7 +219,7 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
             {"field": f"mapping.variables.{name}", "detail": "The content needs it: name a column, or give a fallback."}
             for name in missing
         ]
-        raise Problem(
+        raise problem(
             422, "VARIABLES_INCOMPLETE", "Variables of the content are not mapped", "Map every variable.", errors
         )
     given = {"variables": columns.variables, "fallbacks": columns.fallbacks}
@@ -231,7 +233,7 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
         if needed and name not in needed
     ]
     if errors:
-        raise Problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
+        raise problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
 
 
 async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
@@ -239,7 +241,8 @@ async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSend
     assert ctx.cause is not None
     (standing,) = await people.by_contacts([body.contact_id], job.channel, ctx)
     if standing is None or standing.deleted:
-        raise invalid("contactId", f"There is no such contact on {job.channel}.", "CONTACT_NOT_FOUND")
+        errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
+        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
     message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
     personal(job.content, body.variables)
     said = ChunkReleased(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import orjson
 
 from libs.common.errors import Poison
 from libs.common.event import Envelope
-from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep
+from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep, sendable
 
 BATCH_EVENTS = 100
 #: The largest event, and the largest batch of them, encoded. SNS and SQS take 262,144 bytes a message with its attributes; the
@@ -27,14 +26,8 @@ class Unpublishable(Poison):
         self.bytes = bytes
 
 
-#: SQS refuses a message with one of these characters (*SendMessage*, "A message can include only XML, JSON, and unformatted
-#: text"); all others outside its set are escaped by JSON anyway.
-_REFUSED = re.compile("[\ud800-\udfff\ufffe\uffff]")
-
-
-def escape(body: str) -> str:
-    """JSON as SQS takes it: the characters that it refuses are written as escapes."""
-    return _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", body)
+#: U+FFFE and U+FFFF share their first two bytes.
+_NONCHARACTERS = b"\xef\xbf"
 
 
 def encode(envelope: Envelope) -> str:
@@ -45,8 +38,10 @@ def encode(envelope: Envelope) -> str:
         encoded = orjson.dumps(wire)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unpublishable(kind, f"it cannot be written as JSON ({error})") from None
-    text = escape(encoded.decode())
-    encoded = text.encode()
+    text = encoded.decode()
+    if _NONCHARACTERS in encoded:
+        text = sendable(text)
+        encoded = text.encode()
     if len(encoded) > MAX_EVENT_BYTES:
         raise Unpublishable(kind, f"it is {len(encoded)} bytes; {MAX_EVENT_BYTES} are possible", len(encoded))
     if encoded.count(b"{") + encoded.count(b"[") > MAX_JSON_DEPTH and is_too_deep(wire):

@@ -174,8 +174,8 @@ class Slot(Part):
 
 
 def plain(part: str | None) -> str:
-    """As it can stand in a slot: what could not be read may be called anything."""
-    return (part or "").replace("#", "_")[:120]
+    """As it can stand in a slot, whose bytes an index limits (1,024): what could not be read may be called anything."""
+    return (part or "").replace("#", "_").encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
 
 
 def place_of(state: State, shard: int) -> str:

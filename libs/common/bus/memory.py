@@ -14,8 +14,9 @@ from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import EntryFailed
 from libs.common.clock import Clock, drawn_id, monotonic
 from libs.common.event import Envelope
+from libs.common.jsontext import sendable
 from libs.common.names import Names
-from libs.common.packing import escape, pack
+from libs.common.packing import pack
 from libs.common.topology import Topology
 
 #: SNS and SQS: "The minimum size is one byte, the maximum 262,144 bytes", attributes included.
@@ -104,16 +105,16 @@ class MemoryBus:
         await asyncio.sleep(0)
         # Tests hand each delivery over twice; were a copy of what is gone renewed as well, Laters would breed.
         if self._held(record):
-            self._send(record.queue, escape(body), record.attributes, min(seconds, 900))
+            self._send(record.queue, sendable(body), record.attributes, min(seconds, 900))
             await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
         await asyncio.sleep(0)
-        self._send(self._specs[record.queue].dlq, escape(letters.to_body(letter)), record.attributes, 0)
+        self._send(self._specs[record.queue].dlq, sendable(letters.to_body(letter)), record.attributes, 0)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await asyncio.sleep(0)
-        self._send(queue, escape(body), attributes, 0)
+        self._send(queue, sendable(body), attributes, 0)
 
     async def depth(self, queue: str) -> int:
         await asyncio.sleep(0)

@@ -13,8 +13,9 @@ from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import Entry, EntryFailed, send_all
 from libs.common.event import Envelope
+from libs.common.jsontext import sendable
 from libs.common.names import Names
-from libs.common.packing import escape, pack
+from libs.common.packing import pack
 
 #: A batch may weigh 256 KiB with its attributes.
 BATCH_BYTES = 250_000
@@ -80,16 +81,16 @@ class SnsSqsBus:
         await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER).do(entry)
 
     async def renew(self, record: Record, body: str, seconds: float) -> None:
-        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(escape(body), record.attributes)}
+        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(sendable(body), record.attributes)}
         await self._batcher("send_message_batch", record.queue, SEND_LINGER).do(entry)
         await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
-        entry = _message(escape(letters.to_body(letter)), record.attributes)
+        entry = _message(sendable(letters.to_body(letter)), record.attributes)
         await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER).do(entry)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(escape(body), attributes))
+        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(sendable(body), attributes))
 
     async def depth(self, queue: str) -> int:
         sqs = await self._aws.client("sqs")

@@ -18,9 +18,10 @@ from libs.common.clock import drawn_id, iso
 from libs.common.context import Context
 from libs.common.errors import Malformed, Poison, UnknownVersion
 from libs.common.event import Envelope, following
+from libs.common.jsontext import sendable
 from libs.common.ledger import LEDGER_DAYS, MAX_RETRY_SECONDS, OUTBOX_SECONDS, LedgerEntry
 from libs.common.log import describe
-from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode, escape
+from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode
 from libs.common.runtime import Runtime
 from libs.common.service import Service
 from libs.common.spread import shard_for
@@ -207,7 +208,7 @@ def _body(envelope: Envelope, most: int = MAX_ROW_BYTES) -> str:
     wire["data"] = {
         name: value for name, value in wire["data"].items() if len(orjson.dumps(value, default=str)) <= most
     }
-    return escape(orjson.dumps(wire, default=str).decode())
+    return sendable(orjson.dumps(wire, default=str).decode())
 
 
 async def publish_replayed(runtime: Runtime, service: Service, envelope: Envelope) -> None:

@@ -319,7 +319,6 @@ async def test_a_certificate_that_we_do_not_know_is_not_trusted(tls: Tls) -> Non
     "url",
     [
         f"https://{'a' * 64}.example.com/",
-        "https://xn--.example.com/",
         "https://[::1",
         "https://a..b/",
         "https://example.com:x/",

@@ -15,6 +15,7 @@ HERE = "us-east-1:123456789012"
 WITHOUT_RESOURCE = {
     "ecr:GetAuthorizationToken",
     "ses:DeleteSuppressedDestination", "ses:GetAccount", "ses:SendEmail",
+    "sms-voice:DescribePhoneNumbers",
     "sms-voice:SendMediaMessage", "sms-voice:SendRcsMessage", "sms-voice:SendTextMessage", "sms-voice:SendVoiceMessage",
     "sns:ConfirmSubscription",
     "social-messaging:CreateWhatsAppMessageTemplate", "social-messaging:GetWhatsAppMessageMedia",

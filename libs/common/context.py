@@ -19,7 +19,7 @@ from libs.common.files import Files
 from libs.common.item import Item, Row
 from libs.common.rest import Rest
 from libs.common.secrets import Secrets
-from libs.common.service import Bucket, Secret, Service
+from libs.common.service import Backlog, Bucket, Secret, Service
 from libs.common.settings import Settings
 from libs.common.store import ops
 from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
@@ -53,6 +53,10 @@ class Done(Generic[V]):
         return Done(value, self.said, self.before, self.after)
 
 
+async def _no_backlog(queue: str) -> int:
+    raise RuntimeError("this context has no bus")
+
+
 async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:
     raise RuntimeError("this context has no bus")
 
@@ -79,6 +83,8 @@ class Context:
     #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
     #: has the right to.
     requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
+    #: Of a queue by its physical name; handlers ask :meth:`backlog`.
+    queue_backlog: Callable[[str], Awaitable[int]] = _no_backlog
 
     @property
     def now(self) -> datetime:
@@ -180,6 +186,13 @@ class Context:
 
     def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
         return ops.Delete(self.table(model), model.key(hash, sort), when)
+
+    async def backlog(self, lane: str = "") -> int:
+        """About how many messages the service's own queue of ``lane`` holds (received ones among them). Raises LookupError if
+        the service does not declare it in ``needs``."""
+        if Backlog(lane) not in self.service.needs:
+            raise LookupError(f"{self.service.name} does not declare the backlog of {lane or 'its queue'}")
+        return await self.queue_backlog(self.names.queue(self.service.name, lane))
 
     async def secret(self, name: str) -> str:
         """The value of a secret that the service declares in ``needs``. Raises LookupError for any other."""

@@ -59,6 +59,7 @@ class Runtime:
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             caller=caller,
             requeue=self.bus.send,
+            queue_backlog=self.bus.backlog,
         )
 
 

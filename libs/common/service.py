@@ -114,6 +114,13 @@ class Secret:
     owner: str = ""
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """The service may ask how many messages its own queue of ``lane`` holds."""
+
+    lane: str = ""
+
+
 #: As a resource of a :class:`Grant`: the stage's own user pool, and no other.
 USER_POOL = "user-pool"
 
@@ -136,7 +143,7 @@ class Service:
     says: Sequence[type[Event]] = ()
     serves: Any = None
     every: Sequence[Every] = ()
-    needs: Sequence[Bucket | Secret | Grant] = ()
+    needs: Sequence[Bucket | Secret | Grant | Backlog] = ()
     feeds: Sequence[Feed] = ()
     #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
     #: events that follow. A letter leaves its queue only once this has returned.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from libs.common.item import Item, Table
 from libs.common.ledger import LedgerEntry
-from libs.common.service import USER_POOL, Bucket, Grant, On, Secret, Service
+from libs.common.service import USER_POOL, Backlog, Bucket, Grant, On, Secret, Service
 
 #: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
 VISIBILITY_SECONDS = 30
@@ -294,6 +294,9 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         elif isinstance(need, Secret):
             resource = f"secret:{names.secret(need.owner or service.name, need.name)}"
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
+        elif isinstance(need, Backlog):
+            queue = f"queue:{names.queue(service.name, need.lane)}"
+            yield GrantSpec(service.name, ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), (queue,))
         elif isinstance(need, Grant):
             resources = (f"user-pool:{names.user_pool}" if name == USER_POOL else name for name in need.resources)
             yield GrantSpec(service.name, need.actions, tuple(resources))

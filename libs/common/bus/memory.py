@@ -94,6 +94,10 @@ class MemoryBus:
         await asyncio.sleep(0)
         self._send(queue, body, attributes, 0)
 
+    async def backlog(self, queue: str) -> int:
+        await asyncio.sleep(0)
+        return len(self._queues[queue])
+
     async def drain(self) -> None:
         await asyncio.sleep(0)
 

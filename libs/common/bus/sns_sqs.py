@@ -31,6 +31,12 @@ LONGEST_HIDE = 12 * 3600
 GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 _SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
 
+_BACKLOG = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+]
+
 
 class SnsSqsBus:
     """``acks`` False: the host deletes what is done by itself (Lambda's event source mapping)."""
@@ -84,6 +90,11 @@ class SnsSqsBus:
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(body, attributes))
+
+    async def backlog(self, queue: str) -> int:
+        sqs = await self._aws.client("sqs")
+        answer = await sqs.get_queue_attributes(QueueUrl=await self._url(queue), AttributeNames=_BACKLOG)
+        return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _BACKLOG)
 
     async def drain(self) -> None:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))

@@ -42,6 +42,11 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
     return news, said
 
 
+def rejected(job: BulkJob, problem: dict[str, Any], ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """No plan can be made. What was planned so far is stopped by the tick, so that no recipient is left pending."""
+    return moved(job, ctx, "rejected", problem=problem, why=problem["detail"], active=ACTIVE, look_at=ctx.now)
+
+
 def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:
     """Let it run, now or at its time."""
     if job.start_at is not None and job.start_at > ctx.now:
@@ -50,8 +55,9 @@ def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChan
 
 
 def may_start_alone(job: BulkJob) -> bool:
-    """A handful of recipients needs nobody's approval."""
-    return not job.hold and 0 < job.progress.to_send <= WITHOUT_APPROVAL
+    """A handful of recipients needs nobody's approval, unless people may be missing from the plan."""
+    late = job.progress.behind is not None and job.progress.behind.late
+    return not job.hold and not late and 0 < job.progress.to_send <= WITHOUT_APPROVAL
 
 
 def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChanged]:

@@ -23,7 +23,8 @@ class Person(Item):
     TABLE: ClassVar[Table] = Table("person", key="id", indexes=(Index("by-shard", hash="shard", sort="id"),))
 
     id: str
-    shard: str | None
+    #: None: erased; such a row is in no list.
+    shard: str | None = None
     standing: Standing
 
     @staticmethod

@@ -21,7 +21,7 @@ help: ## this list
 
 # -- running it ------------------------------------------------------------------------------------
 
-up: venv dashboard cloud ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host
+up: venv dashboard cloud ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host; KEEP=1 outlives `down`
 	@$(LOCAL) up
 
 down: .venv/.installed ## stop everything that `make up` started

@@ -52,7 +52,7 @@ def roles_of(service: Service, plan: Plan) -> Iterator[str]:
         yield "http"
     if plan.queues(service):
         yield "queues"
-    if service.every:
+    if any(schedule.service == service.name for schedule in plan.topology.schedules):
         yield "ticks"
 
 

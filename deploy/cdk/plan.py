@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from libs.common.discover import discover
+from libs.common.names import Names
 from libs.common.service import Service
 from libs.common.settings import read
-from libs.common.topology import Names, QueueSpec, TableSpec, Topology, queues_of, topology
+from libs.common.topology import QueueSpec, TableSpec, Topology, queues_of, topology
 
 Hosts = Literal["lambda", "ecs"]
 #: Stages whose data outlive their stacks.

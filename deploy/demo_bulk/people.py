@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from libs.common.event import following, pack, root_cause
+from libs.common.event import following, root_cause
+from libs.common.packing import pack
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Standing
 from libs.messaging.words import Channel
@@ -58,8 +59,8 @@ def permissions(count: int, per_body: int = 100) -> Iterator[tuple[dict[str, str
             )  # fmt: skip
             event = PermissionChanged(contact_id=contact_id(n), channel=Channel.WHATSAPP, standing=standing)
             said += following(root_cause("demo", str(n)), [event], source="contacts", now=now)
-        for attributes, body, _ in pack(said):
-            yield attributes, body
+        for message in pack(said)[0]:
+            yield message.attributes, message.body
 
 
 def publish(sns: Any, topic_arn: str, count: int) -> None:

@@ -20,7 +20,7 @@ from deploy.local.provision import everything
 from deploy.local.stack import Stack
 from deploy.smoke.client import Http, until
 from deploy.smoke.platform import TEMPLATE
-from libs.common.topology import Names
+from libs.common.names import Names
 
 PREFIX = "wecare-local"
 WORDS = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")

@@ -1,4 +1,4 @@
-"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main`."""
+"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main` or `STACK_DIRECTORY`."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from deploy.local import process
 from deploy.local.cognito import DEMO_PEOPLE
 from deploy.local.health import NotHealthy
 from deploy.local.ports import PortTaken
-from deploy.local.processes import DEFAULT_PORTS
+from deploy.local.processes import DEFAULT_PORTS, table
 from deploy.local.resources import Mismatch
 from deploy.local.stack import Stack
 from deploy.local.supervisor import ROOT, BadRequest, read_json
@@ -38,12 +38,15 @@ def chosen_ports(environ: Mapping[str, str], saved: Mapping[str, int]) -> dict[s
     return DEFAULT_PORTS | dict(saved) | given
 
 
-def the_stack(directory: Path = MAIN) -> Stack:
+def the_stack() -> Stack:
     """The stack as the environment asks for it, or as it runs."""
+    directory = Path(os.environ.get("STACK_DIRECTORY") or MAIN)
     saved = read_json(directory / "stack.json")
     runs = any((directory / "run").glob("[!.]*.json")) or saved.get("aws") == "localstack"
     aws = os.environ.get("AWS") or (saved.get("aws") if runs else None) or "embedded"
-    return a_stack(directory, aws=aws, ports=chosen_ports(os.environ, saved.get("ports", {}) if runs else {}))
+    ports = chosen_ports(os.environ, saved.get("ports", {}) if runs else {})
+    keep = os.environ.get("KEEP", "") not in ("", "0") or bool(runs and saved.get("keeps"))
+    return a_stack(directory, aws=aws, ports=ports, **({"processes": table(aws, keep=True)} if keep else {}))
 
 
 def up(options: argparse.Namespace) -> int:
@@ -59,7 +62,8 @@ def up(options: argparse.Namespace) -> int:
     print(f"  sign-in pages       {stack.cognito_url}\n")
     for person in DEMO_PEOPLE:
         print(f"  {person.email:<22}{person.password:<18}{person.group:<10}{_ROLES[person.group]}")
-    print('\n  make logs · make status · make down · eval "$(make -s env)" points the AWS CLI here\n')
+    print(f"\n  {_whether_kept(stack)}")
+    print('  make logs · make status · make down · eval "$(make -s env)" points the AWS CLI here\n')
     return 0
 
 
@@ -68,8 +72,14 @@ def down(options: argparse.Namespace) -> int:
     stack = the_stack()
     running = stack.running()
     stack.down()
-    print(f"stopped: {', '.join(running)}" if running else "nothing was running")
+    print(f"stopped: {', '.join(running)}\n{_whether_kept(stack)}" if running else "nothing was running")
     return 0
+
+
+def _whether_kept(stack: Stack) -> str:
+    if stack.keeps:
+        return f"`make down` keeps what is in AWS in {stack.directory / 'kept'}; `make up KEEP=1` goes on with it"
+    return "`make down` keeps nothing; after `make up KEEP=1` (AWS=embedded) it keeps what is in AWS"
 
 
 def status(options: argparse.Namespace) -> int:
@@ -92,8 +102,9 @@ def follow(options: argparse.Namespace) -> int:
 
 
 def env(options: argparse.Namespace) -> int:
-    """Lines for a shell that point every AWS SDK and the AWS CLI at this stack."""
-    for name, value in the_stack().env.items():
+    """Lines for a shell that point every AWS SDK, the AWS CLI and `wecare` at this stack."""
+    stack = the_stack()
+    for name, value in {**stack.env, "WECARE_API_URL": stack.api_url}.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 

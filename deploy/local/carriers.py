@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.local import ses, sms_voice
-from libs.common.topology import Names, Topology
+from libs.common.names import Names
+from libs.common.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], account: str, region: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from libs.common.topology import Names, Topology
+from libs.common.names import Names
+from libs.common.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], api_url: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The table of what a stack runs: a new process is a new row here and nothing else."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from deploy.local.process import Process
 from deploy.local.supervisor import BadRequest
@@ -15,6 +16,10 @@ BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan", "insights-counts")
 OTP = ("*-otp",)
 #: The AWS here answers one request at a time: those who bring many stand in its line with a few.
 FEW = {"WECARE_STORE_CONNECTIONS": "3"}
+
+
+#: For the embedded AWS: what it holds is written here when it is told to stop, and read when it starts.
+KEPT = {"PERSIST_STATE": "1", "STATE_DIR": "{stack}/kept/state", "S3_PERSIST": "1", "S3_DATA_DIR": "{stack}/kept/s3"}
 
 
 def _embedded(name: str, services: str = "") -> Process:
@@ -88,8 +93,11 @@ CLOUDS = {
 }
 
 
-def table(aws: str = "embedded") -> list[Process]:
-    """The processes of a whole stack, in the order in which they start."""
+def table(aws: str = "embedded", *, keep: bool = False) -> list[Process]:
+    """The processes of a whole stack, in the order in which they start. With ``keep``, what is in AWS survives a stop."""
+    if keep and aws != "embedded":
+        raise BadRequest(f"AWS={aws} keeps nothing: KEEP=1 goes with AWS=embedded alone")
     if aws not in CLOUDS:
         raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join([*CLOUDS, 'localstack'])}")
-    return [*CLOUDS[aws], SIMULATOR, API, WORKERS, WORKERS_BULK, WORKERS_OTP]
+    cloud = [replace(row, env={**row.env, **KEPT}, grace_seconds=60.0) for row in CLOUDS[aws]] if keep else CLOUDS[aws]
+    return [*cloud, SIMULATOR, API, WORKERS, WORKERS_BULK, WORKERS_OTP]

@@ -81,7 +81,8 @@ def _require_same_keys(spec: TableSpec, found: dict[str, Any]) -> None:
 
     if shape(found) != shape(wanted):
         raise Mismatch(
-            f"the table {spec.name} has other keys or indexes than the code: run `make down`, then `make up`"
+            f"the table {spec.name} has other keys or indexes than the code: run `make down`, then `make up` (after "
+            "KEEP=1, remove what is kept first: `make clean`)"
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from libs.common.topology import Names, Topology
+from libs.common.names import Names
+from libs.common.topology import Topology
 
 EVENTS = [
     *("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK"),

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from libs.common.topology import Names, Topology
+from libs.common.names import Names
+from libs.common.topology import Topology
 
 #: ``ALL`` is SMS, MMS and voice; RCS has to be named.
 EVENTS = ["ALL", "RCS_ALL"]

@@ -14,7 +14,7 @@ from typing import Any, Self
 from deploy.local import cognito, environment, logs
 from deploy.local.lifeline import Lifeline
 from deploy.local.process import Process
-from deploy.local.processes import DEFAULT_PORTS, table
+from deploy.local.processes import DEFAULT_PORTS, KEPT, table
 from deploy.local.provision import everything
 from deploy.local.supervisor import BadRequest, Supervisor, read_json, write_json
 
@@ -54,6 +54,11 @@ class Stack(Supervisor):
     def aws_url(self) -> str:
         """Endpoint of every AWS service but the carriers' (and, beside LocalStack, Cognito)."""
         return environment.url(self.ports["aws"])
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is in AWS is kept when the stack stops, and found again (`make up KEEP=1`)."""
+        return "aws" in self.rows and KEPT.keys() <= self.rows["aws"].env.keys()
 
     @property
     def cognito_url(self) -> str:
@@ -113,11 +118,15 @@ class Stack(Supervisor):
         return self._clients[service]
 
     def prepare_directory(self, **also: Any) -> None:
-        """As above; refuses to mix two kinds of AWS while one of them runs."""
-        running_on = self.saved().get("aws", self.aws)
+        """As above; refuses to mix two kinds of AWS while one of them runs, and to lose what is not kept."""
+        saved = self.saved()
+        if self.records() and saved.get("keeps", self.keeps) != self.keeps:
+            with_or_without = "with" if saved["keeps"] else "without"
+            raise BadRequest(f"this stack runs {with_or_without} KEEP=1; run `make down` before you change that")
+        running_on = saved.get("aws", self.aws)
         if running_on != self.aws and (self.records() or running_on == "localstack"):
             raise BadRequest(f"this stack runs with AWS={running_on}; run `make down` before AWS={self.aws}")
-        super().prepare_directory(aws=self.aws, **also)
+        super().prepare_directory(aws=self.aws, keeps=self.keeps, **also)
 
     def running(self) -> list[str]:
         """The names of what was started and not stopped, the last first."""

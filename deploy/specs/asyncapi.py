@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.common.event import Event
+from libs.common.names import Names
 from libs.common.service import Service
-from libs.common.topology import Names
 
 
 def envelope(event: type[Event]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from libs.common.handled import action_of
 from libs.common.hosts.routes import Api
+from libs.common.names import Names
 from libs.common.service import Service
-from libs.common.topology import Names, owned, topology
+from libs.common.topology import owned, topology
 
 BEGIN, END = "<!-- generated: do not edit below -->", "<!-- end of generated -->"
 

@@ -18,6 +18,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 
 from libs.common import aws_json
+from libs.common.settings import aws_region
 
 #: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
 SAFE_ATTEMPTS = 4
@@ -108,7 +109,7 @@ class Aws:
         url = env.get(f"AWS_ENDPOINT_URL_{name}") or env.get("AWS_ENDPOINT_URL")
         found: dict[str, str | None] = {
             "endpoint_url": url,
-            "region_name": env.get("AWS_REGION"),
+            "region_name": env.get("AWS_REGION") or aws_region(),
             "aws_access_key_id": env.get("AWS_ACCESS_KEY_ID"),
             "aws_secret_access_key": env.get("AWS_SECRET_ACCESS_KEY"),
         }

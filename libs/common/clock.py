@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Protocol
 
 from pydantic import AwareDatetime, PlainSerializer
@@ -20,9 +20,16 @@ from pydantic import AwareDatetime, PlainSerializer
 NAMESPACE = uuid.UUID("5f2b3ab8-6f0d-5d0e-9a53-7c3d1c1f8a11")
 
 
+FIRST_MOMENT, LAST_MOMENT = "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"
+
+
 def iso(moment: datetime) -> str:
     """UTC with milliseconds and a ``Z``: always the same width, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    try:
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    except OverflowError:
+        # The edge of the calendar, in a zone in which it lies beyond: the edge itself.
+        return FIRST_MOMENT if moment.year == MINYEAR else LAST_MOMENT
 
 
 #: A moment in an item or event: aware, and written in the one sortable form.
@@ -69,7 +76,11 @@ class ManualClock:
 
 def derived_id(*parts: str) -> str:
     """The same parts always give the same id: UUID version 5 (RFC 9562), in a third of the time that ``uuid.uuid5`` takes."""
-    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + "\x1f".join(parts).encode(), usedforsecurity=False).digest()[:16])
+    digest = bytearray(
+        hashlib.sha1(
+            NAMESPACE.bytes + "\x1f".join(parts).encode("utf-8", "surrogatepass"), usedforsecurity=False
+        ).digest()[:16]
+    )
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()

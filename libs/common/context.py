@@ -17,13 +17,13 @@ from libs.common.event import Cause, Event
 from libs.common.fetch import Fetcher
 from libs.common.files import Files
 from libs.common.item import Item, Row
+from libs.common.names import Names
 from libs.common.rest import Rest
 from libs.common.secrets import Secrets
-from libs.common.service import Backlog, Bucket, Secret, Service
+from libs.common.service import Bucket, Secret, Service
 from libs.common.settings import Settings
 from libs.common.store import ops
 from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
-from libs.common.topology import Names
 
 T = TypeVar("T", bound=Item)
 V = TypeVar("V")
@@ -53,7 +53,7 @@ class Done(Generic[V]):
         return Done(value, self.said, self.before, self.after)
 
 
-async def _no_backlog(queue: str) -> int:
+async def _no_depth(queue: str) -> int:
     raise RuntimeError("this context has no bus")
 
 
@@ -79,12 +79,14 @@ class Context:
     actor: str = "system"
     #: Whose read this is, by the token. What is written goes by ``actor``, which outlives the request.
     caller: Caller | None = None
+    #: Whether caches of copies are passed by: a copy has refused this request a moment ago.
+    fresh: bool = False
     staged: list[Op] = field(default_factory=list)
     #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
     #: has the right to.
     requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
-    #: Of a queue by its physical name; handlers ask :meth:`backlog`.
-    queue_backlog: Callable[[str], Awaitable[int]] = _no_backlog
+    #: How many messages a queue holds, by its physical name.
+    depth: Callable[[str], Awaitable[int]] = _no_depth
 
     @property
     def now(self) -> datetime:
@@ -100,9 +102,7 @@ class Context:
     async def get(self, model: type[T], hash: str, sort: str | None = None) -> T | None:
         """The row as it stands now, or None; one that has expired is None."""
         row = await self.store.get(self.table(model), model.key(hash, sort))
-        if row is None or model.has_expired(row, self.now):
-            return None
-        return model.from_row(row)
+        return None if row is None else model.from_row(row)
 
     async def query(
         self,
@@ -136,8 +136,7 @@ class Context:
         rows = found.rows
         if where is not None and where.projection == "KEYS_ONLY":
             rows = await self._whole(model, rows)
-        items = [model.from_row(row) for row in rows if not model.has_expired(row, self.now)]
-        return Page(items, found.cursor)
+        return Page([model.from_row(row) for row in rows], found.cursor)
 
     async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
         names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]
@@ -187,12 +186,9 @@ class Context:
     def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
         return ops.Delete(self.table(model), model.key(hash, sort), when)
 
-    async def backlog(self, lane: str = "") -> int:
-        """About how many messages the service's own queue of ``lane`` holds (received ones among them). Raises LookupError if
-        the service does not declare it in ``needs``."""
-        if Backlog(lane) not in self.service.needs:
-            raise LookupError(f"{self.service.name} does not declare the backlog of {lane or 'its queue'}")
-        return await self.queue_backlog(self.names.queue(self.service.name, lane))
+    async def waiting(self, lane: str = "") -> int:
+        """About how many messages wait on (or are being handled from) a queue of this service."""
+        return await self.depth(self.names.queue(self.service.name, lane))
 
     async def secret(self, name: str) -> str:
         """The value of a secret that the service declares in ``needs``. Raises LookupError for any other."""

@@ -2,35 +2,34 @@
 
 *By condition*: the handler's own writes can stand being repeated; what it says has derived ids. *By ledger*: what it
 stages and what it says are one transaction with one ledger row; a redelivery finds the row and says the same again.
-Requests and ticks have no redelivery, so their ledger row is also the outbox that :func:`sweep_outbox` empties.
+Requests and ticks have no redelivery, so their ledger row is also the outbox (:mod:`libs.common.outbox`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from libs.common.bus.base import Letter, Record
-from libs.common.clock import drawn_id, iso
 from libs.common.context import Context, Done
+from libs.common.copy_wait import wait_for_copies
 from libs.common.errors import Conflict, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
 from libs.common.handled import Asked
-from libs.common.ledger import LEDGER_DAYS, LedgerEntry
+from libs.common.heaviest import too_large
+from libs.common.ledger import LedgerEntry
+from libs.common.log import describe
+from libs.common.outbox import commit, entry_of, publish_outbox
+from libs.common.packing import Unpublishable
 from libs.common.runtime import Runtime
 from libs.common.service import Every, Feed, Handler, On, Service, Step
-from libs.common.spread import shard_for
-from libs.common.store.ops import Op, TransactionConflict, When
 
 #: How often a handler is run again on fresh rows before the event goes back to its queue.
 TRIES = 6
-#: The outbox is spread over so many index keys, that none sees too many writes.
-OUTBOX_SHARDS = 4
-OUTBOX_SECONDS = 15
 
 #: A request's function: ``async def f(…, ctx) -> Done``.
 RequestHandler = Callable[..., Awaitable[Done[Any]]]
@@ -86,34 +85,9 @@ async def _by_ledger(context: Context, on: On, envelope: Envelope) -> list[Envel
             continue
         if not context.staged and not said:
             return []
-        if await commit(context, _entry(context, key, said)):
+        if await commit(context, entry_of(context, key, said)):
             return said
     raise Conflict(f"{on.handler.__name__} kept meeting other writers")
-
-
-async def commit(context: Context, entry: LedgerEntry, writes: Sequence[Op] | None = None) -> bool:
-    """All the writes and the ledger row, or nothing: False when a condition did not hold."""
-    staged = context.staged if writes is None else writes
-    try:
-        await context.store.transact([*staged, context.insert(entry)], token=drawn_id())
-    except TransactionConflict:
-        return False
-    return True
-
-
-async def publish_outbox(runtime: Runtime, context: Context, entry: LedgerEntry, said: Sequence[Envelope]) -> None:
-    """Publish what an accepted request or a step says and take it out of the outbox. If the bus is down the row stays
-    pending and the sweep brings it later: what was accepted is never lost."""
-    if not said:
-        return
-    try:
-        await runtime.bus.publish(said)
-    except Exception as error:
-        log.warning("publish failed; the sweep will do it", entry=entry.id, error=type(error).__name__)
-        return
-    await context.write(
-        context.update(LedgerEntry, entry.id, set={}, remove=("pending",), when=(When("id", "present"),))
-    )
 
 
 async def run_tick(
@@ -138,35 +112,32 @@ async def _step(runtime: Runtime, service: Service, name: str, step: Step) -> bo
     cause = root_cause(service.name, name, step.key, actor=f"system:{service.name}")
     context = runtime.context(service, cause)
     said = _stamp(context, cause, step.said)
-    entry = _entry(context, f"{name}#{step.key}", said, pending=True)
+    try:
+        entry = entry_of(context, f"{name}#{step.key}", said, pending=True)
+    except Unpublishable as error:
+        log.error("a tick says what nobody could hear; it is dropped", tick=name, step=step.key, why=describe(error))
+        return False
     if not await commit(context, entry, step.writes):
         return False
     await publish_outbox(runtime, context, entry, said)
     return True
 
 
-async def sweep_outbox(runtime: Runtime, service: Service) -> int:
-    """Publish what was accepted but not yet published, oldest first; returns how many rows. Runs every few seconds in
-    each worker of a service that keeps a ledger; publishing twice is harmless, the ids are the same."""
-    context = runtime.context(service)
-    before = iso(context.now - timedelta(seconds=OUTBOX_SECONDS))
-    swept = 0
-    for shard in range(OUTBOX_SHARDS):
-        page = await context.query(LedgerEntry, str(shard), index="by-pending", between=("0", before), limit=100)
-        for entry in page.items:
-            await publish_outbox(runtime, context, entry, [Envelope.from_wire(wire) for wire in entry.said])
-            swept += 1
-    return swept
-
-
 async def apply_request(
     runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester
 ) -> dict[str, Any] | None:
     """Handle a request exactly once per key and return its answer (JSON; None for no body). A repeat with the same key gets
-    the same answer; another request under a used key is refused. That it was handled is said too. Raises Problem."""
+    the same answer; another request under a used key is refused. A copy that may be behind refuses only after it had time to
+    arrive. That it was handled is said too. Raises Problem."""
+    return await wait_for_copies(runtime, partial(_apply, runtime, service, handler, request, who))
+
+
+async def _apply(
+    runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester, fresh: bool
+) -> dict[str, Any] | None:
     name = handler.__name__
     cause = root_cause("http", who.actor, name, who.key, actor=who.actor)
-    context = runtime.context(service, cause)
+    context = runtime.context(service, cause, fresh=fresh)
     key = f"http#{who.actor}#{name}#{who.key}"
     for _ in range(TRIES):
         entry = await context.get(LedgerEntry, key)
@@ -185,7 +156,10 @@ async def apply_request(
         answer = (
             done.value.model_dump(mode="json", by_alias=True, exclude_none=True) if done.value is not None else None
         )
-        entry = _entry(context, key, said, pending=True, fingerprint=who.fingerprint, answer=answer)
+        try:
+            entry = entry_of(context, key, said, pending=True, fingerprint=who.fingerprint, answer=answer)
+        except Unpublishable as error:
+            raise too_large(request, error) from None
         if await commit(context, entry):
             await publish_outbox(runtime, context, entry, said)
             return answer
@@ -228,23 +202,3 @@ def _stamp(context: Context, cause: Cause, facts: Iterable[Event]) -> list[Envel
         if context.service.counts is not None:
             context.service.counts(fact)
     return following(cause, facts, source=context.service.name, now=context.now)
-
-
-def _entry(
-    context: Context,
-    key: str,
-    said: Sequence[Envelope],
-    *,
-    pending: bool = False,
-    fingerprint: str | None = None,
-    answer: dict[str, Any] | None = None,
-) -> LedgerEntry:
-    return LedgerEntry(
-        id=key,
-        at=context.now,
-        said=[envelope.to_wire() for envelope in said],
-        fingerprint=fingerprint,
-        answer=answer,
-        pending=str(shard_for(key, OUTBOX_SHARDS)) if pending and said else None,
-        expires_at=int((context.now + timedelta(days=LEDGER_DAYS)).timestamp()),
-    )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from libs.common.names import Names
 from libs.common.service import Service
-from libs.common.topology import Names, QueueSpec, letter_queues, queues_of
+from libs.common.topology import QueueSpec, letter_queues, queues_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

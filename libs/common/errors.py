@@ -64,6 +64,11 @@ class Problem(Exception):
         return body
 
 
+class CopyRefusal(Problem):
+    """A refusal by a local copy of another service's facts, which may be behind. The kit runs the request again until the copy
+    had time to arrive (``copy_wait.py``)."""
+
+
 def invalid_fields(errors: list[dict[str, str]], code: str = "VALIDATION_FAILED") -> Problem:
     """The refusal of a request whose fields are at fault: ``{"field": "phone", "detail": "…"}`` for each."""
     named = ", ".join(error["field"] or "body" for error in errors)

@@ -7,7 +7,7 @@ duplicate, never a twin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -18,10 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.clock import derived_id, iso
 from libs.common.errors import Malformed, UnknownVersion
-
-BATCH_EVENTS = 100
-#: SNS takes 256 KiB a message with its attributes; this leaves room for them.
-BATCH_BYTES = 200_000
+from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep
 
 
 class Event(BaseModel):
@@ -149,6 +146,8 @@ class Envelope:
         """Read one event. Raises :class:`Malformed` or :class:`UnknownVersion`."""
         if not isinstance(wire, dict) or not isinstance(wire.get("type"), str):
             raise Malformed("not a CloudEvents object with a type")
+        if is_too_deep(wire):
+            raise Malformed(f"nested deeper than {MAX_JSON_DEPTH} levels")
         event_class = _registry.get(wire["type"])
         if event_class is None:
             raise UnknownVersion(f"no event {wire['type']} in this build")
@@ -197,44 +196,14 @@ def following(cause: Cause, said: Iterable[Event], *, source: str, now: datetime
     return stamped
 
 
-def pack(envelopes: Sequence[Envelope]) -> list[tuple[dict[str, str], str, list[Envelope]]]:
-    """Put events of one type and routing into CloudEvents batches: ``[(attributes, body, events)]``.
-
-    A lone event travels as an object, several as a JSON array (the CloudEvents *batch* format), so that
-    thousands of results do not cost thousands of requests.
-    """
-    groups: dict[tuple[tuple[str, str], ...], list[Envelope]] = {}
-    for envelope in envelopes:
-        groups.setdefault(tuple(sorted(envelope.attributes().items())), []).append(envelope)
-    packed = []
-    for attributes, members in groups.items():
-        chunk: list[Envelope] = []
-        texts: list[str] = []
-        size = 2
-        for envelope in members:
-            encoded = orjson.dumps(envelope.to_wire())
-            text, cost = encoded.decode(), len(encoded) + 1
-            if chunk and (len(chunk) == BATCH_EVENTS or size + cost > BATCH_BYTES):
-                packed.append((dict(attributes), _body(texts), chunk))
-                chunk, texts, size = [], [], 2
-            chunk.append(envelope)
-            texts.append(text)
-            size += cost
-        packed.append((dict(attributes), _body(texts), chunk))
-    return packed
-
-
-def _body(texts: list[str]) -> str:
-    return texts[0] if len(texts) == 1 else "[" + ",".join(texts) + "]"
-
-
 def is_pack(body: str) -> bool:
     """Whether a message has several events on it."""
     return body.startswith("[")
 
 
-def unpack(body: str) -> list[dict[str, Any]]:
-    """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array."""
+def unpack(body: str) -> list[Any]:
+    """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array. Of a batch
+    each event is judged apart: one that is nested too deep does not affect the others."""
     try:
         parsed = orjson.loads(body)
     except ValueError as error:

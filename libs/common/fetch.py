@@ -49,9 +49,22 @@ class Fetched:
     body: bytes
 
 
+def _reserved(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """What the IANA has given to nobody: of IPv6 all but the global unicast range and the prefix that translates to IPv4."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return not any(address in given for given in _GIVEN)
+    return address.is_reserved
+
+
+_GIVEN = (ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("64:ff9b::/96"))
+
+
 def public(address: str) -> bool:
     """Whether an IP address, and the IPv4 address inside it if there is one, belongs to the public internet."""
-    return all(known.is_global and not known.is_multicast for known in _inside(ipaddress.ip_address(address)))
+    return all(
+        known.is_global and not known.is_multicast and not _reserved(known)
+        for known in _inside(ipaddress.ip_address(address))
+    )
 
 
 def _inside(address: Address) -> list[Address]:

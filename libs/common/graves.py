@@ -8,9 +8,9 @@ from libs.common.bus import letters
 from libs.common.bus.base import Record
 from libs.common.delivery import deliver_letter
 from libs.common.log import describe
+from libs.common.names import Names
 from libs.common.runtime import Runtime
 from libs.common.service import Service
-from libs.common.topology import Names
 
 LONGEST_HIDE = 300
 

@@ -15,6 +15,9 @@ from libs.common.item import Index, Item, Table
 
 #: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d).
 LEDGER_DAYS = 30
+#: How often the outbox of each service is swept, and how long a row waits before it counts as left behind.
+OUTBOX_SECONDS = 15
+OUTBOX_LABEL = "outbox"
 
 
 class LedgerEntry(Item):

@@ -52,22 +52,30 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
-def secrets_in(data: Any, hidden: bool = False) -> Iterator[str]:
+def secrets_in(data: Any) -> Iterator[str]:
     """The strings in a wire object that stand under a name of :data:`HIDDEN`: an exception may quote them."""
-    if isinstance(data, str):
-        if hidden and len(data) > 2:
-            yield data
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            yield from secrets_in(value, hidden or str(key).lower() in HIDDEN)
-    elif isinstance(data, list):
-        for value in data:
-            yield from secrets_in(value, hidden)
+    waiting: list[tuple[Any, bool]] = [(data, False)]
+    while waiting:
+        value, hidden = waiting.pop()
+        if isinstance(value, str):
+            if hidden and len(value) > 2:
+                yield value
+        elif isinstance(value, dict):
+            waiting.extend((child, hidden or str(key).lower() in HIDDEN) for key, child in value.items())
+        elif isinstance(value, list):
+            waiting.extend((child, hidden) for child in value)
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """What an exception says, redacted and cut short."""
-    return redact(str(error), secrets)[:_LONGEST]
+    """What an exception says, redacted and cut short. Never fails: what cannot be described is named by its type."""
+    try:
+        text = str(error)
+        for secret in secrets:
+            text = text.replace(secret, "[hidden]")
+        # Cut before the patterns, whose time grows with the text, and after the secrets, which must be whole to be found.
+        return redact(text[: 8 * _LONGEST])[:_LONGEST]
+    except Exception:
+        return f"{type(error).__name__} (it cannot be described)"
 
 
 def where(error: BaseException) -> list[str]:

@@ -19,10 +19,10 @@ from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
 from libs.common.graves import receive_letter
 from libs.common.log import about, describe, secrets_in, where
+from libs.common.names import Names
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
 from libs.common.service import Feed, On, Service
-from libs.common.topology import Names
 
 log = structlog.get_logger()
 _draw = random.SystemRandom().random
@@ -39,7 +39,14 @@ class _Part:
     error: Exception | None = None
 
     def body(self) -> str:
-        return self.record.body if self.alone else json.dumps(self.wire, separators=(",", ":"), ensure_ascii=False)
+        """The event as a message of its own; where it cannot be written again, the whole record (its other events are known by
+        their ids if they come twice)."""
+        if self.alone:
+            return self.record.body
+        try:
+            return json.dumps(self.wire, separators=(",", ":"), ensure_ascii=False)
+        except (RecursionError, ValueError):
+            return self.record.body
 
     def known(self) -> dict[str, str]:
         """What can be told about an event even if it could not be read."""
@@ -60,7 +67,10 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
         wrong = sum(1 for part in failed if not isinstance(part.error, Later))
         braked = brake is not None and brake.on
         if brake and (wrong or len(failed) < len(parts)):
-            brake.note(len(parts) - len(failed), wrong, monotonic(), _fault(failed))
+            # A record that is tried again says nothing new of the consumer, unless it is a probe: few bad records do not
+            # stop a quiet queue by being retried.
+            counted = wrong if record.receive_count == 1 or brake.on else 0
+            brake.note(len(parts) - len(failed), counted, monotonic(), _fault(failed))
             # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
             # as any: it may be a pack of poison among good ones.
             braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)

@@ -42,7 +42,13 @@ class Runtime:
         self.rest = Rest()
 
     def context(
-        self, service: Service, cause: Cause | None = None, actor: str = "", caller: Caller | None = None
+        self,
+        service: Service,
+        cause: Cause | None = None,
+        actor: str = "",
+        caller: Caller | None = None,
+        *,
+        fresh: bool = False,
     ) -> Context:
         """A fresh context for one event, request, read (of ``caller``) or tick of ``service``."""
         return Context(
@@ -58,8 +64,9 @@ class Runtime:
             cause=cause,
             actor=actor or (cause.actor if cause else f"system:{service.name}"),
             caller=caller,
+            fresh=fresh,
             requeue=self.bus.send,
-            queue_backlog=self.bus.backlog,
+            depth=self.bus.depth,
         )
 
 
@@ -81,8 +88,10 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     """The real thing: DynamoDB, SNS and SQS behind one open door. Raises SystemExit for settings that cannot be used."""
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.discover import consumed
+    from libs.common.names import Names
     from libs.common.store.dynamodb import DynamoStore
-    from libs.common.topology import Names, owned
+    from libs.common.store.expiring import ExpiringStore
+    from libs.common.topology import owned
 
     check_settings(settings, services)
     # Each queue has a long poll under way, all the time, besides the work.
@@ -90,9 +99,11 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     connections = max(50, settings.concurrency) + polls
     async with Aws(connections, store_connections=settings.store_connections) as aws:
         names = Names(settings.prefix)
-        store = DynamoStore(aws, {names.table(s.name, item): item.TABLE for s in services for item in owned(s)})
+        items = {names.table(s.name, item): item for s in services for item in owned(s)}
+        store = DynamoStore(aws, {name: item.TABLE for name, item in items.items()})
+        clock = SystemClock()
         bus = SnsSqsBus(aws, prefix=settings.prefix)
-        runtime = Runtime(settings, store, bus, SystemClock(), aws)
+        runtime = Runtime(settings, ExpiringStore(store, items, clock.now), bus, clock, aws)
         try:
             yield runtime
         finally:

@@ -6,15 +6,16 @@ permissions, schedules, schemas, documents. A name written by hand twice is a bu
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from libs.common.errors import Malformed
 from libs.common.event import Event
 from libs.common.handled import RequestHandled, RequestRefused
 from libs.common.item import Item
+from libs.common.jsontext import read_json
 from libs.common.settings import Settings
 from libs.common.store.ops import Op
 
@@ -59,8 +60,8 @@ def _unwrapped(text: str) -> str:
     if '"TopicArn"' not in text:
         return text
     try:
-        envelope = json.loads(text)
-    except ValueError:
+        envelope = read_json(text)
+    except Malformed:
         return text
     is_envelope = isinstance(envelope, dict) and envelope.get("Type") == "Notification" and "TopicArn" in envelope
     return str(envelope["Message"]) if is_envelope and "Message" in envelope else text
@@ -114,13 +115,6 @@ class Secret:
     owner: str = ""
 
 
-@dataclass(frozen=True)
-class Backlog:
-    """The service may ask how many messages its own queue of ``lane`` holds."""
-
-    lane: str = ""
-
-
 #: As a resource of a :class:`Grant`: the stage's own user pool, and no other.
 USER_POOL = "user-pool"
 
@@ -143,11 +137,14 @@ class Service:
     says: Sequence[type[Event]] = ()
     serves: Any = None
     every: Sequence[Every] = ()
-    needs: Sequence[Bucket | Secret | Grant | Backlog] = ()
+    needs: Sequence[Bucket | Secret | Grant] = ()
     feeds: Sequence[Feed] = ()
     #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.Letter` to the
     #: events that follow. A letter leaves its queue only once this has returned.
     hears_letters: Handler | None = None
+    #: Is given each event of an accepted request or of a tick that no topic will ever take, so that what it was about does not
+    #: wait for it; returns the events that follow.
+    gives_up: Handler | None = None
     #: Is given the settings before anything starts; raises ValueError, naming one that it cannot use.
     checks: Callable[[Settings], object] | None = None
     #: Is told each event that the service is about to say, for metrics; once more when it is said again.

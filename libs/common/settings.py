@@ -103,6 +103,8 @@ class Settings(BaseModel):
     claim_seconds: float = Field(default=30.0, gt=0)
     #: Scales the waiting times of the class policies (for demonstrations and tests; 1 in earnest).
     window_scale: float = Field(default=1.0, gt=0, le=1)
+    #: How long a request waits before a local copy of another service's facts may refuse it; only refusals wait.
+    copy_wait_seconds: float = Field(default=2.0, ge=0, le=10)
     cognito_issuer: str = ""
     cognito_client_id: str = ""
     cognito_jwks_url: str = ""
@@ -198,6 +200,11 @@ def read(environment: Mapping[str, str]) -> Settings:
             for e in error.errors()
         ]
         raise SystemExit("These settings cannot be used:\n" + "\n".join(wrong)) from None
+
+
+def aws_region() -> str | None:
+    """The region of this process. ECS and Lambda set ``AWS_REGION``; botocore by itself reads only the other name."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 @cache

@@ -9,7 +9,9 @@ from typing import Any
 
 import structlog
 
-from libs.common.delivery import OUTBOX_SECONDS, run_tick, sweep_outbox
+from libs.common.delivery import run_tick
+from libs.common.ledger import OUTBOX_LABEL, OUTBOX_SECONDS
+from libs.common.outbox import sweep_outbox
 from libs.common.runtime import Runtime
 from libs.common.service import Service
 from libs.common.stop import Stop
@@ -24,7 +26,7 @@ def ticks(runtime: Runtime, service: Service, stop: Stop) -> Iterator[Coroutine[
         work = partial(run_tick, runtime, service, every, lambda: stop.asked)
         yield _ticking(service, every.label(), every.seconds, work, stop)
     if service.uses_ledger():
-        yield _ticking(service, "outbox", OUTBOX_SECONDS, partial(sweep_outbox, runtime, service), stop)
+        yield _ticking(service, OUTBOX_LABEL, OUTBOX_SECONDS, partial(sweep_outbox, runtime, service), stop)
 
 
 async def _ticking(

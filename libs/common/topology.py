@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from libs.common.item import Item, Table
-from libs.common.ledger import LedgerEntry
-from libs.common.service import USER_POOL, Backlog, Bucket, Grant, On, Secret, Service
+from libs.common.ledger import OUTBOX_LABEL, OUTBOX_SECONDS, LedgerEntry
+from libs.common.names import Names
+from libs.common.service import USER_POOL, Bucket, Grant, On, Secret, Service
 
 #: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
 VISIBILITY_SECONDS = 30
@@ -98,45 +99,6 @@ class Topology:
     letter_queues: tuple[QueueSpec, ...] = ()
 
 
-@dataclass(frozen=True)
-class Names:
-    """The one place where physical names are made. ``prefix`` is ``wecare-<stage>``."""
-
-    prefix: str
-
-    def table(self, service: str, item: type[Item] | str) -> str:
-        return f"{self.prefix}-{service}-{item if isinstance(item, str) else item.TABLE.name}"
-
-    def topic(self, topic: str) -> str:
-        return f"{self.prefix}-{topic}"
-
-    def feed_topic(self, feed: str) -> str:
-        return f"{self.prefix}-feed-{feed}"
-
-    def queue(self, service: str, lane: str = "") -> str:
-        return f"{self.prefix}-{service}-{lane}" if lane else f"{self.prefix}-{service}"
-
-    def feed_queue(self, service: str, feed: str) -> str:
-        return f"{self.prefix}-{service}-feed-{feed}"
-
-    def dlq(self, queue: str) -> str:
-        return f"{queue}-dlq"
-
-    def alive(self, dlq: str) -> str:
-        """The queue whose dead letters lie on ``dlq``."""
-        return dlq.removesuffix("-dlq")
-
-    def bucket(self, service: str, name: str) -> str:
-        return f"{self.prefix}-{service}-{name}"
-
-    def secret(self, service: str, name: str) -> str:
-        return f"{self.prefix}/{service}/{name}"
-
-    @property
-    def user_pool(self) -> str:
-        return self.prefix
-
-
 def owned(service: Service) -> list[type[Item]]:
     """The items of a service, its ledger among them where it keeps one."""
     return [*service.owns, *([LedgerEntry] if service.uses_ledger() else [])]
@@ -162,25 +124,31 @@ def topology(services: Sequence[Service], prefix: str) -> Topology:
         queues=tuple(queue for service in services for queue in queues_of(names, service)),
         subscriptions=tuple(sub for service in services for sub in subscriptions_of(names, service)),
         buckets=tuple(
-            (names.bucket(s.name, n.name), n.days)
-            for s in services
-            for n in s.needs
-            if isinstance(n, Bucket) and not n.owner
-        ),
-        secrets=tuple(
-            dict.fromkeys(
-                names.secret(n.owner or s.name, n.name) for s in services for n in s.needs if isinstance(n, Secret)
-            )
-        ),
-        schedules=tuple(
-            ScheduleSpec(f"{prefix}-{service.name}-{tick.label()}", service.name, tick.seconds)
+            (names.bucket(service.name, need.name), need.days)
             for service in services
-            for tick in service.every
+            for need in service.needs
+            if isinstance(need, Bucket) and not need.owner
         ),
+        secrets=_secrets(names, services),
+        schedules=tuple(schedule for service in services for schedule in schedules_of(names, service)),
         grants=tuple(grant for service in services for grant in _grants(names, service))
         + tuple(_letter_grants(names, services)),
         letter_queues=letter_queues(names, services),
     )
+
+
+def _secrets(names: Names, services: Sequence[Service]) -> tuple[str, ...]:
+    needed = ((s, need) for s in services for need in s.needs if isinstance(need, Secret))
+    return tuple(dict.fromkeys(names.secret(need.owner or s.name, need.name) for s, need in needed))
+
+
+def schedules_of(names: Names, service: Service) -> Iterable[ScheduleSpec]:
+    """What a service does every so often on a host without processes of its own. After each tick the outbox is swept, too; a
+    service that keeps a ledger and has no tick needs a schedule for that alone."""
+    for tick in service.every:
+        yield ScheduleSpec(names.schedule(service.name, tick.label()), service.name, tick.seconds)
+    if service.uses_ledger() and not service.every:
+        yield ScheduleSpec(names.schedule(service.name, OUTBOX_LABEL), service.name, OUTBOX_SECONDS)
 
 
 def _check(services: Sequence[Service]) -> None:
@@ -195,9 +163,8 @@ def _check(services: Sequence[Service]) -> None:
     if len(hearing := [service.name for service in services if service.hears_letters]) > 1:
         raise ValueError(f"dead letters are heard by one service, not by {', '.join(hearing)}")
     names = [service.name for service in services]
-    for name in set(names):
-        if names.count(name) > 1:
-            raise ValueError(f"two services are called {name}")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two services are called {twice[0]}")
 
 
 def queues_of(names: Names, service: Service) -> Iterable[QueueSpec]:
@@ -270,17 +237,13 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         yield GrantSpec(
             service.name,
             (
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueUrl",
-                "sqs:ReceiveMessage",
-                "sqs:SendMessage",
+                "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage", "sqs:SendMessage",
             ),
             tuple(f"queue:{queue.name}" for queue in queues),
-        )
-        yield GrantSpec(
-            service.name, ("sqs:GetQueueUrl", "sqs:SendMessage"), tuple(f"queue:{queue.dlq}" for queue in queues)
-        )
+        )  # fmt: skip
+        dead = tuple(f"queue:{queue.dlq}" for queue in queues)
+        yield GrantSpec(service.name, ("sqs:GetQueueUrl", "sqs:SendMessage"), dead)
     topics = sorted({event.topic() for event in service.facts()})
     if topics:
         yield GrantSpec(service.name, ("sns:Publish",), tuple(f"topic:{names.topic(topic)}" for topic in topics))
@@ -294,9 +257,6 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
         elif isinstance(need, Secret):
             resource = f"secret:{names.secret(need.owner or service.name, need.name)}"
             yield GrantSpec(service.name, ("secretsmanager:GetSecretValue",), (resource,))
-        elif isinstance(need, Backlog):
-            queue = f"queue:{names.queue(service.name, need.lane)}"
-            yield GrantSpec(service.name, ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"), (queue,))
         elif isinstance(need, Grant):
             resources = (f"user-pool:{names.user_pool}" if name == USER_POOL else name for name in need.resources)
             yield GrantSpec(service.name, need.actions, tuple(resources))

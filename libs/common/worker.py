@@ -18,13 +18,14 @@ from libs.common.brake import Brake
 from libs.common.bus.base import Record
 from libs.common.clock import monotonic
 from libs.common.event import is_pack
+from libs.common.names import Names
 from libs.common.receive import receive
 from libs.common.room import Room
 from libs.common.runtime import Runtime
 from libs.common.service import Service
 from libs.common.stop import Stop, cancel
 from libs.common.ticks import ticks
-from libs.common.topology import Names, QueueSpec, queues_of
+from libs.common.topology import QueueSpec, queues_of
 
 #: Receives of one queue at the same time, while they come back full.
 POLLS = 4

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from libs.common.errors import CopyRefusal, Problem
+
 
 class ErrorCode(StrEnum):
     CONTACT_ERASED = "contact_erased"
@@ -124,6 +126,26 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
 
 #: The code of an API problem is the upper-case word, but for this one, which the field knows by another name.
 PROBLEM_CODES = {ErrorCode.WINDOW_CLOSED: "TEMPLATE_REQUIRED"}
+
+
+#: Somebody may have changed the facts behind these a moment ago, so a copy that is behind can explain them.
+MAY_LAG = frozenset(
+    {
+        ErrorCode.NO_CONSENT,
+        ErrorCode.OPTED_OUT,
+        ErrorCode.SUPPRESSED,
+        ErrorCode.INVALID_RECIPIENT,
+        ErrorCode.WINDOW_CLOSED,
+        ErrorCode.TEMPLATE_MISSING,
+        ErrorCode.TEMPLATE_REJECTED,
+        ErrorCode.VARIABLES_INCOMPLETE,
+    }
+)
+
+
+def problem_type(code: ErrorCode) -> type[Problem]:
+    """What a request raises that a service refuses by its own copies."""
+    return CopyRefusal if code in MAY_LAG else Problem
 
 
 def problem_code(code: ErrorCode) -> str:

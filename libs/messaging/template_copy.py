@@ -77,7 +77,7 @@ def written_out(content: Content, state: TemplateState | None, channel: Channel)
 async def _copy(template_id: str, ctx: Context) -> TemplateCopy | None:
     seen = _seen.setdefault(ctx.store, {})
     found = seen.get(template_id)
-    if found is None or ctx.now >= found[0]:
+    if found is None or ctx.now >= found[0] or ctx.fresh:
         if len(seen) > 1000:
             seen.clear()
         found = seen[template_id] = (ctx.now + KEPT, await ctx.get(TemplateCopy, template_id))

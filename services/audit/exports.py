@@ -54,7 +54,7 @@ async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
         raise invalid("until", "It is before since.")
     entries: list[AuditLog] = []
     cursor: str | None = None
-    wanted = Filter(**body.model_dump())
+    wanted = Filter(**dict(body))
     while len(entries) < MOST_ROWS:
         page = await list_entries(ctx, wanted, PAGE, cursor)
         entries += page.items

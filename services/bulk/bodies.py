@@ -11,11 +11,6 @@ from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
 from libs.messaging.words import Channel, Purpose
 
 MOST_CONTACTS = 10_000
-#: Of a variable or a column.
-Name = Annotated[str, Field(max_length=100)]
-#: Of a variable.
-Value = Annotated[str, Field(max_length=1024)]
-Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 #: The kinds of content that each channel carries in bulk.
 KINDS: dict[Channel, frozenset[str]] = {
@@ -37,8 +32,8 @@ class CreateUpload(Body):
 class ContactFilter(Body):
     """Contacts of the channel that have an address. Whoever did not consent is shown as skipped."""
 
-    zones: list[Name] = Field(default_factory=list, max_length=100)
-    locales: list[Name] = Field(default_factory=list, max_length=100)
+    zones: list[str] = Field(default_factory=list, max_length=100)
+    locales: list[str] = Field(default_factory=list, max_length=100)
     opted_in: bool = False
     wrote_after: AwareDatetime | None = None
     wrote_before: AwareDatetime | None = None
@@ -48,7 +43,7 @@ class Audience(Body):
     """Exactly one of them."""
 
     upload_id: str | None = Field(default=None, max_length=100)
-    contact_ids: list[Id] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
+    contact_ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
     list_id: str | None = Field(default=None, max_length=100)
     filter: ContactFilter | None = None
 
@@ -62,9 +57,9 @@ class Audience(Body):
 class Mapping(Body):
     """See :class:`services.bulk.model.Columns`."""
 
-    address: Name | None = None
-    variables: dict[Name, Name] = Field(default_factory=dict, max_length=100)
-    fallbacks: dict[Name, Value] = Field(default_factory=dict, max_length=100)
+    address: str | None = Field(default=None, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict, max_length=100)
+    fallbacks: dict[str, str] = Field(default_factory=dict, max_length=100)
     region: str | None = Field(default=None, pattern=r"^[A-Za-z]{2}$")
 
 
@@ -97,7 +92,7 @@ class TestSend(Body):
     """One message of the job to one contact, with these values."""
 
     contact_id: str = Field(min_length=1, max_length=100)
-    variables: dict[Name, Value] = Field(default_factory=dict, max_length=100)
+    variables: dict[str, str] = Field(default_factory=dict)
 
 
 class Approve(Body):

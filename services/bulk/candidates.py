@@ -46,10 +46,7 @@ def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: Bu
     if not written:
         return Reject(number, "missing", f"The column {job.mapping.address!r} is empty.")
     try:
-        written.encode()
         return Candidate(number, normal(written, job.channel, job.mapping), cells=named)
-    except UnicodeEncodeError:
-        return Reject(number, "invalid", "The address has characters that cannot be encoded.", "")
     except ValueError as error:
         return Reject(number, "invalid", str(error), written[:100])
 

@@ -16,8 +16,7 @@ from libs.messaging.content import Content, Rich, Text
 from libs.messaging.quiet import Hours, next_allowed
 from libs.messaging.segments import segments
 from libs.messaging.words import Channel, Purpose
-from services.bulk.model import BulkJob
-from services.bulk.plans import Plan, Progress
+from services.bulk.model import BulkJob, Plan, Progress
 
 #: Messages a second of one sender, where the settings say nothing (Meta; AWS End User Messaging; a new SES account).
 USUAL_RATE = {Channel.WHATSAPP: 80.0, Channel.SMS: 20.0, Channel.EMAIL: 14.0, Channel.VOICE: 1.0, Channel.RCS: 20.0}
@@ -111,8 +110,9 @@ def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) 
         per_second=rate,
         starts_at=starts,
         finishes_at=finishes,
+        samples=progress.samples,
         made_at=now,
-        behind=progress.behind,
+        changes_under_way=progress.behind,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from libs.common.errors import Problem, invalid
 from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
-from services.bulk import bodies, jobs, requests, trial_sends
+from services.bulk import bodies, jobs, requests
 from services.bulk.allowance import waiting
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
@@ -25,7 +24,7 @@ from services.bulk.marks import WORDS
 from services.bulk.model import LISTED, BulkJob
 from services.bulk.report import members, names
 from services.bulk.sources import SavedList
-from services.bulk.sums import rejects_key, samples
+from services.bulk.sums import rejects_key
 from services.bulk.templates import category
 from services.bulk.views import (
     JobList,
@@ -44,7 +43,6 @@ from services.bulk.views import (
     list_view,
     recipient_view,
     upload_view,
-    warnings_of,
 )
 
 router = Api()
@@ -111,15 +109,11 @@ async def read_job(job_id: str, ctx: Context) -> JobView:
 @router.read("GET", "/api/bulk/jobs/{job_id}/plan", role=Role.VIEWER)
 async def read_plan(job_id: str, ctx: Context) -> PlanView:
     """What the job comes to: who is dropped and why, who would have to wait now, parts, cost, finishing time, three samples,
-    and the hash to approve; ``warnings`` say what it does not know."""
+    and the hash to approve."""
     job = await jobs.existing(ctx, job_id)
     if job.plan is None:
         raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
-    shown, put_off = await asyncio.gather(samples(job, ctx), waiting(job, ctx))
-    warnings = warnings_of(job.plan)
-    return PlanView(
-        **job.plan.model_dump(), job_id=job_id, state=job.state, samples=shown, warnings=warnings, **put_off
-    )
+    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, **await waiting(job, ctx))
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)
@@ -171,7 +165,7 @@ async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
 async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[TestSendView]:
     """Send it to one contact of yours first."""
-    return await trial_sends.send_test(await jobs.existing(ctx, job_id), body, ctx)
+    return await requests.send_test(await jobs.existing(ctx, job_id), body, ctx)
 
 
 async def _to_state(job: BulkJob, state: str, why: str | None, ctx: Context) -> Done[JobView]:

@@ -42,9 +42,12 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
     return news, said
 
 
-def rejected(job: BulkJob, problem: dict[str, Any], ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """No plan can be made. What was planned so far is stopped by the tick, so that no recipient is left pending."""
-    return moved(job, ctx, "rejected", problem=problem, why=problem["detail"], active=ACTIVE, look_at=ctx.now)
+def unplannable(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """Planning fails each time it is tried; the dead letters of ``bulk`` say with what."""
+    why = f"part {job.progress.part + 1} of the audience could not be planned"
+    problem = {"code": "PLANNING_FAILED", "title": "The job could not be planned", "detail":
+               f"{why}. Look at the dead letters of bulk, correct what they name, and create the job again.", "errors": []}  # fmt: skip
+    return moved(job, ctx, "rejected", problem=problem, why=why)
 
 
 def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:
@@ -55,9 +58,8 @@ def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChan
 
 
 def may_start_alone(job: BulkJob) -> bool:
-    """A handful of recipients needs nobody's approval, unless people may be missing from the plan."""
-    late = job.progress.behind is not None and job.progress.behind.late
-    return not job.hold and not late and 0 < job.progress.to_send <= WITHOUT_APPROVAL
+    """A handful of recipients needs nobody's approval."""
+    return not job.hold and 0 < job.progress.to_send <= WITHOUT_APPROVAL
 
 
 def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChanged]:

@@ -17,7 +17,6 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import JobState
 from libs.messaging.words import Channel, Purpose
 from services.bulk.marks import counts_of, from_line, to_line
-from services.bulk.plans import Plan, Progress
 
 #: Recipients and chunks are kept as long as the messages themselves, and somewhat longer for late reports and questions.
 KEPT = timedelta(days=90)
@@ -55,6 +54,55 @@ class Source(Part):
     filter: dict[str, Any] = Field(default_factory=dict)
 
 
+class Progress(Part):
+    """How far planning came, and what it came to so far."""
+
+    part: int = -1
+    cursor: str | None = None
+    rows: int = 0
+    chunks: int = 0
+    skipped_chunks: int = 0
+    to_send: int = 0
+    skipped: dict[str, int] = Field(default_factory=dict)
+    rejected: dict[str, int] = Field(default_factory=dict)
+    segments: int = 0
+    countries: dict[str, int] = Field(default_factory=dict)
+    zones: dict[str, int] = Field(default_factory=dict)
+    #: Over the recipients and their variables, in order.
+    digest: str = ""
+    samples: tuple[dict[str, Any], ...] = ()
+    reject_parts: int = 0
+    #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
+    capped: int = 0
+    outside: int = 0
+    #: Changes of contacts that were still on their way when planning could wait no longer.
+    behind: int = 0
+
+    @property
+    def planned(self) -> int:
+        return self.to_send + sum(self.skipped.values())
+
+
+class Plan(Part):
+    """What a job comes to, before anything is sent."""
+
+    hash: str
+    rows: int
+    recipients: int
+    to_send: int
+    skipped: dict[str, int]
+    rejected: dict[str, int]
+    segments: int | None = None
+    cost: dict[str, Any]
+    per_second: float
+    starts_at: Timestamp
+    finishes_at: Timestamp
+    samples: tuple[dict[str, Any], ...]
+    made_at: Timestamp
+    #: Changes of contacts that were still on their way; who they are about may be missing here, or shown as they were before.
+    changes_under_way: int = 0
+
+
 class BulkJob(Item):
     """One job. ``version`` grows with every change of its state and is the revision in what is said. ``active`` while the tick
     has to look at it, from ``look_at`` on."""
@@ -88,9 +136,6 @@ class BulkJob(Item):
     hold: bool = False
     progress: Progress = Field(default_factory=Progress)
     plan: Plan | None = None
-    #: Failures of the present step of planning, and requests to take it again.
-    plan_tries: int = 0
-    plan_error: str | None = None
     problem: dict[str, Any] | None = None
     approved_by: str | None = None
     approved_at: Timestamp | None = None
@@ -105,7 +150,7 @@ class BulkJob(Item):
     report: dict[str, Any] | None = None
     #: What the brakes had seen when somebody resumed: only what came after counts again.
     brake_base: dict[str, int] = Field(default_factory=dict)
-    active: str | None = None
+    active: str | None = ACTIVE
     look_at: Timestamp
     listed: str = LISTED
 

@@ -23,7 +23,6 @@ class Person(Item):
     TABLE: ClassVar[Table] = Table("person", key="id", indexes=(Index("by-shard", hash="shard", sort="id"),))
 
     id: str
-    #: None: erased; such a row is in no list.
     shard: str | None = None
     standing: Standing
 

@@ -13,6 +13,7 @@ from libs.common.context import Context
 from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
+from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.exports import safe
 from libs.messaging.permission import Standing
 from libs.messaging.personal import personal
@@ -26,12 +27,11 @@ from services.bulk.audience.parts import PART_ROWS, rows_of
 from services.bulk.audience.storage import Files
 from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.counts import tally
-from services.bulk.marks import RANK, SKIPPED
-from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, group_of
-from services.bulk.plans import Progress
-from services.bulk.sizes import Sizes, addressee_bytes
+from services.bulk.marks import PENDING, RANK, SKIPPED
+from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
 from services.bulk.sources import Upload
 from services.bulk.sums import Part, as_csv, as_reject, chunks_of, rejects_key, summed
+from services.bulk.weight import recipient_bytes, room_bytes
 
 #: Recipients that are looked up and written at the same time.
 SLICE = 500
@@ -42,7 +42,7 @@ PAGE = 500
 async def plan_part(job: BulkJob, ctx: Context) -> Progress:
     """Plan the part at which ``job.progress`` stands; returns where it stands then (see :func:`is_over`)."""
     progress = job.progress
-    part = Part(Sizes.of(job.content))
+    part = Part()
     cursor: str | None = None
     over = True
     seen: set[str] = set()
@@ -119,11 +119,16 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
     await _looked_up(some, job, ctx)
     rows: list[tuple[Candidate, BulkRecipient]] = []
     for one in some:
-        erased = one.standing is not None and one.standing.deleted
-        if not one.address and not erased:
-            part.rejects.append(Reject(one.row, "missing", "The contact is not known or has no address here.", ""))
+        if not one.address:
+            erased = one.standing is not None and one.standing.deleted
+            why = (
+                EXPLANATIONS[ErrorCode.CONTACT_ERASED].means
+                if erased
+                else "The contact is not known or has no address here."
+            )
+            part.rejects.append(Reject(one.row, "missing", why, ""))
             continue
-        row = _recipient(one, part.sizes, job, ctx)
+        row = _recipient(one, job, ctx)
         if row.recipient_id in seen:
             part.rejects.append(Reject(one.row, "duplicate", "The same address stands further up.", one.address))
             continue
@@ -143,7 +148,7 @@ async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str]
                 part.capped += 1
             elif one.standing is None or not one.standing.window_open(ctx.now):
                 part.outside += 1
-            part.sent.append((stands, addressee_bytes(stands)))
+            part.sent.append((stands, recipient_bytes(stands.contact_id, stands.variables)))
 
 
 async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> None:
@@ -158,7 +163,7 @@ async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> N
         one.standing = standing
         if standing is not None:
             one.contact_id = standing.contact_id
-            one.address = one.address or ("" if standing.deleted else standing.address or "")
+            one.address = one.address or standing.address or ""
 
 
 async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> set[str]:
@@ -169,27 +174,23 @@ async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> 
     return await capped([row.contact_id for row in rows if row.reason is None], job.channel, ctx)
 
 
-def _recipient(one: Candidate, sizes: Sizes, job: BulkJob, ctx: Context) -> BulkRecipient:
+def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:
     values, missing = values_of(one, job)
-    row = BulkRecipient(
+    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values) or _too_heavy(one, job, values)
+    return BulkRecipient(
         job_id=job.job_id,
-        # An erased contact that is named by its id has no address any more.
-        recipient_id=BulkRecipient.id_of(job.channel, one.address or one.contact_id),
+        recipient_id=BulkRecipient.id_of(job.channel, one.address),
         contact_id=one.contact_id,
         address=one.address,
         row=one.row,
         variables=values,
+        status="skipped" if refused else "pending",
+        rank=RANK[SKIPPED] if refused else RANK[PENDING],
+        reason=refused.code if refused else None,
+        detail=(refused.detail or None) if refused else None,
         updated_at=ctx.now,
         expires_at=int((ctx.now + KEPT).timestamp()),
     )
-    too_large = sizes.refusal(row)
-    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values) or too_large
-    if refused is None:
-        return row
-    why = {"reason": refused.code, "detail": refused.detail or None}
-    # Values that are too large to be sent, or cannot be encoded, are not kept either.
-    kept = {} if too_large else values
-    return row.model_copy(update={"status": "skipped", "rank": RANK[SKIPPED], "variables": kept, **why})
 
 
 def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
@@ -198,6 +199,16 @@ def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
     except Unfit as unfit:
         return unfit.refusal
     return None
+
+
+def _too_heavy(one: Candidate, job: BulkJob, values: dict[str, str]) -> Refusal | None:
+    """Whoever does not even fit alone into the event of a chunk cannot be sent to."""
+    size, room = recipient_bytes(one.contact_id, values), room_bytes(job.content)
+    if size <= room:
+        return None
+    return Refusal(
+        ErrorCode.VARIABLES_INCOMPLETE, f"The values come to {size} bytes; {room} can go beside this content."
+    )
 
 
 async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: Context) -> Progress:

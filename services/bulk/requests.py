@@ -9,31 +9,31 @@ from typing import Any
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
-from libs.common.errors import Problem, invalid
+from libs.common.errors import CopyRefusal, Problem, invalid
+from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template, Text
-from libs.messaging.events.bulk import CatchUpAsked, PlanAsked
-from libs.messaging.personal import wanted
+from libs.messaging.errors import EXPLANATIONS, problem_code
+from libs.messaging.events.bulk import Addressee, ChunkReleased, PlanAsked
+from libs.messaging.personal import personal, wanted
 from libs.messaging.words import Channel
+from services.bulk import people
 from services.bulk.audience.columns import address_column, problems
 from services.bulk.audience.parts import PART_ROWS, Shape, looked_into, part_key
 from services.bulk.audience.read import BadFile
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
-from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping
+from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping, TestSend
 from services.bulk.jobs import moved
-from services.bulk.model import CHUNK, BulkJob, Columns, Source
-from services.bulk.plans import Progress
-from services.bulk.sizes import content_bytes
+from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source, message_id
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
-from services.bulk.views import UploadView, upload_view
+from services.bulk.views import TestSendView, UploadView, upload_view
+from services.bulk.weight import MIN_RECIPIENTS_BYTES, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
 CHUNK_SECONDS = 5
 #: Clocks differ a little: a time so recently past is "now".
 JUST_NOW = timedelta(seconds=60)
 UPLOAD_KEPT = timedelta(days=30)
-#: Of the content as it is encoded; the rest of an event is for the recipients.
-LARGEST_CONTENT = 100_000
 
 
 async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
@@ -104,8 +104,7 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
     # The row bears the revision that is said of it, as after every later change.
     new = new.model_copy(update={"version": said.revision})
     ctx.stage(ctx.insert(new))
-    first = PlanAsked if source.kind == "upload" else CatchUpAsked
-    return Done(new, (said, first(job_id=job_id, part=new.progress.part)))
+    return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
 
 
 def _chunk_size(throttle: float) -> int:
@@ -201,21 +200,17 @@ async def _content(body: CreateJob, ctx: Context) -> Content:
         kinds = ", ".join(sorted(KINDS[body.channel]))
         raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
     content = await frozen(body.channel, body.content, ctx)
-    try:
-        size = content_bytes(content)
-    except ValueError:
-        raise invalid("content", "It has characters that cannot be encoded.", "INVALID_CONTENT") from None
-    if size > LARGEST_CONTENT:
-        raise invalid(
-            "content",
-            f"The content is {size:,} bytes as it is sent (escapes count); {LARGEST_CONTENT:,} can go. Shorten it or link to it.",
-            "INVALID_CONTENT",
-        )
+    room = room_bytes(content)
+    if room < MIN_RECIPIENTS_BYTES:
+        over = MIN_RECIPIENTS_BYTES - room
+        raise invalid("content", f"The content is {over:,} bytes too large for a job; shorten it or link to it.")
     return content
 
 
 def _check_variables(needed: Sequence[str], content: Content, columns: Columns) -> None:
     fixed = content.variables if isinstance(content, Template) else {}
+    # Which variables a template has, our copy says.
+    problem = CopyRefusal if isinstance(content, Template) else Problem
     known = {*columns.variables, *columns.fallbacks}
     literal = {name for name, value in fixed.items() if value and not wanted(Text(body=value))}
     missing = [name for name in needed if name not in known and name not in literal]
@@ -224,7 +219,7 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
             {"field": f"mapping.variables.{name}", "detail": "The content needs it: name a column, or give a fallback."}
             for name in missing
         ]
-        raise Problem(
+        raise problem(
             422, "VARIABLES_INCOMPLETE", "Variables of the content are not mapped", "Map every variable.", errors
         )
     given = {"variables": columns.variables, "fallbacks": columns.fallbacks}
@@ -238,4 +233,44 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
         if needed and name not in needed
     ]
     if errors:
-        raise Problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
+        raise problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
+
+
+async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
+    """One message to somebody of ours, outside of the job's counts. It is checked like every other."""
+    assert ctx.cause is not None
+    (standing,) = await people.by_contacts([body.contact_id], job.channel, ctx)
+    if standing is None or standing.deleted:
+        errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
+        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
+    message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
+    personal(job.content, body.variables)
+    said = ChunkReleased(
+        job_id=job.job_id,
+        chunk=f"t{ctx.cause.id[:8]}",
+        release=1,
+        # Whatever state the job is in.
+        revision=2**53,
+        channel=job.channel,
+        purpose=job.purpose,
+        sender=job.sender,
+        content=job.content,
+        released_at=ctx.now,
+        expires_at=ctx.now + timedelta(hours=1),
+        addressees=(
+            Addressee(
+                position=0,
+                message_id=message,
+                contact_id=body.contact_id,
+                ref=f"t.0.{message}.1",
+                variables=body.variables,
+            ),
+        ),
+    )
+    return Done(TestSendView(message_id=message), (said,))
+
+
+def refused(why: Refusal, field: str) -> Problem:
+    explained = EXPLANATIONS[why.code]
+    errors = [{"field": field, "detail": " ".join(filter(None, (why.detail, explained.do)))}]
+    return Problem(422, problem_code(why.code), explained.means, why.detail, errors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -10,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 import phonenumbers
 
@@ -21,18 +19,16 @@ from libs.messaging.words import Channel, Purpose
 from services.bulk.candidates import Reject
 from services.bulk.estimate import parts_of
 from services.bulk.marks import PENDING, SKIPPED
-from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
-from services.bulk.plans import Progress
-from services.bulk.sizes import Sizes
+from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, chunk_name, skipped_name
+from services.bulk.weight import room_bytes
 
 SAMPLES = 3
 
 
 @dataclass
 class Part:
-    """What one part came to: those to send, each with the bytes that it takes in an event, and the others."""
+    """What one part came to."""
 
-    sizes: Sizes
     sent: list[tuple[BulkRecipient, int]] = field(default_factory=list)
     skipped: list[BulkRecipient] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -52,11 +48,10 @@ def as_reject(row: BulkRecipient) -> Reject:
 def as_csv(rows: Iterable[list[object]]) -> bytes:
     out = io.StringIO()
     csv.writer(out).writerows(rows)
-    return out.getvalue().encode("utf-8", "replace")
+    return out.getvalue().encode()
 
 
 def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Iterator[BulkChunk]:
-    """As many recipients in each as may be, and as fit into the one event that carries it."""
     expires = int((ctx.now + KEPT).timestamp())
 
     def chunk(name: str, rows: Sequence[BulkRecipient], mark: str) -> BulkChunk:
@@ -72,9 +67,9 @@ def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Itera
         )
 
     held: list[BulkRecipient] = []
-    weight, number = 0, before.chunks
+    weight, number, room = 0, before.chunks, room_bytes(job.content)
     for row, cost in part.sent:
-        if held and (len(held) == job.chunk_size or weight + cost > part.sizes.room):
+        if held and (len(held) == job.chunk_size or weight + cost > room):
             yield chunk(chunk_name(number), held, PENDING)
             held, weight, number = [], 0, number + 1
         held.append(row)
@@ -87,14 +82,16 @@ def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Itera
 
 def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
     countries, zones, digest = Counter(before.countries), Counter(before.zones), before.digest
-    segments, samples = before.segments, list(before.sample_ids)
+    segments, samples = before.segments, list(before.samples)
     for row, _ in part.sent:
         digest = sha256(f"{digest}{row.recipient_id}{json.dumps(row.variables, sort_keys=True)}".encode()).hexdigest()
         countries[_country(row.address[:4], row.address)] += 1
-        if job.channel is Channel.SMS:
-            segments += parts_of(personal(job.content, row.variables))
-        if len(samples) < SAMPLES:
-            samples.append(row.recipient_id)
+        if job.channel is Channel.SMS or len(samples) < SAMPLES:
+            content = personal(job.content, row.variables)
+            segments += parts_of(content)
+            if len(samples) < SAMPLES:
+                shown = content.model_dump(mode="json", by_alias=True, exclude_none=True)
+                samples.append({"recipientId": row.recipient_id, "contactId": row.contact_id, "content": shown})
         if job.purpose is Purpose.MARKETING and len(zones) < 50:
             zones[_zone(row.address[:7], row.address)] += 1
     skipped = Counter(before.skipped) + Counter(str(row.reason) for row in part.skipped)
@@ -109,25 +106,11 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
             "countries": dict(countries),
             "zones": dict(zones),
             "digest": digest,
-            "sample_ids": tuple(samples),
+            "samples": tuple(samples),
             "capped": before.capped + part.capped,
             "outside": before.outside + part.outside,
         }
     )
-
-
-async def samples(job: BulkJob, ctx: Context) -> list[dict[str, Any]]:
-    """What the first recipients would get."""
-    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, each) for each in job.progress.sample_ids))
-    return [
-        {
-            "recipientId": row.recipient_id,
-            "contactId": row.contact_id,
-            "content": personal(job.content, row.variables).model_dump(mode="json", by_alias=True, exclude_none=True),
-        }
-        for row in rows
-        if row is not None
-    ]
 
 
 def _country(begins: str, address: str) -> str:

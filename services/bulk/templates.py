@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from libs.common.context import Context
-from libs.common.errors import Problem
+from libs.common.errors import CopyRefusal
 from libs.messaging import template_copy
 from libs.messaging.content import Content, Email, Rich, Speech, Template, Text
-from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
+from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
 from libs.messaging.personal import wanted
 from libs.messaging.templates import TemplateState
 from libs.messaging.words import Channel
@@ -28,9 +28,10 @@ async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
     if why is not None and why.code is not ErrorCode.VARIABLES_INCOMPLETE:
         explained = EXPLANATIONS[why.code]
         errors = [{"field": "content.name", "detail": " ".join(filter(None, (why.detail, explained.do)))}]
-        raise Problem(422, problem_code(why.code), explained.means, why.detail, errors)
+        problem = problem_type(why.code)
+        raise problem(422, problem_code(why.code), explained.means, why.detail, errors)
     if why is not None and state is not None and channel is Channel.WHATSAPP:
-        raise Problem(
+        raise CopyRefusal(
             422, "VARIABLES_INCOMPLETE", "The template needs parts that are missing", why.detail,
             [{"field": "content", "detail": why.detail}],
         )  # fmt: skip

@@ -16,8 +16,7 @@ from libs.messaging.words import Channel, Purpose
 from services.bulk.allowance import BudgetView
 from services.bulk.counts import Totals
 from services.bulk.marks import word_of
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns
-from services.bulk.plans import Plan
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
 from services.bulk.sources import SavedList, Upload
 
 
@@ -67,8 +66,6 @@ class PlanView(Plan):
 
     job_id: str
     state: JobState
-    samples: list[dict[str, Any]]
-    warnings: list[str] = Field(default=[])
     put_off: dict[str, int] = Field(default={})
     budget: BudgetView | None = None
 
@@ -158,8 +155,8 @@ def job_view(job: BulkJob, seen: Totals | None, now: datetime) -> JobView:
     shown = {name: getattr(job, name) for name in JobView.model_fields if name in BulkJob.model_fields}
     return JobView(
         **shown,
-        # Without a plan, what is written so far is what there is.
-        planned=sum(seen.counts.values()) if seen and job.plan is None else job.planned,
+        # While it is being planned, what is written so far is what there is.
+        planned=sum(seen.counts.values()) if seen and job.state == "planning" else job.planned,
         counts=seen.counts if seen else None,
         reasons=(seen.reasons or None) if seen else None,
         rows_read=job.progress.rows,
@@ -181,22 +178,6 @@ def _finishes(job: BulkJob, seen: Totals | None, now: datetime) -> datetime | No
     if done <= 0 or spent <= 0:
         return job.plan.finishes_at
     return now + timedelta(seconds=seen.open() / (done / spent))
-
-
-def warnings_of(plan: Plan) -> list[str]:
-    """What somebody should know before the plan is approved."""
-    behind = plan.behind
-    if behind is None:
-        return []
-    under_way = (
-        f"{behind.messages:,} messages with changes of contacts (up to 100 in each) were under way to this service"
-    )
-    if behind.late:
-        return [
-            f"{under_way} after {behind.seconds:.0f} s, when the audience was read. New contacts and consents may be "
-            "missing: make the job again when they have arrived."
-        ]
-    return [f"{under_way} when the audience was read. What was changed since the job was asked for may be missing."]
 
 
 def recipient_view(job: BulkJob, chunk: BulkChunk, row: BulkRecipient, position: int) -> RecipientView:

@@ -6,11 +6,12 @@ waiting or quarantined -> discarded. Editing changes what is sent and not where 
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from libs.common.bus.base import Letter
+from libs.common.errors import Malformed
+from libs.common.jsontext import read_json
 from libs.messaging.words import Channel
 from services.dlq_replay.model import (
     MOST_REPLAYS,
@@ -131,8 +132,8 @@ def discarded(letter: DLQMessage, by: str, why: str, now: datetime) -> DLQMessag
 def read(body: str) -> dict[str, Any]:
     """The event's wire object, or nothing."""
     try:
-        found = json.loads(body)
-    except ValueError:
+        found = read_json(body)
+    except Malformed:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -20,7 +20,7 @@ from libs.common.hosts.strict import check
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.words import Channel
 from services.inbound.channels import whatsapp
-from services.inbound.channels.fields import objects, parsed
+from services.inbound.channels.fields import bounded, objects, parsed
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 #: The page runs nothing, loads nothing, and goes nowhere but back to us; who opens it is told to nobody.
@@ -47,7 +47,10 @@ def refused(detail: str) -> Problem:
 
 
 def signed_by_meta(secret: str, body: bytes, header: str) -> bool:
-    """``X-Hub-Signature-256``: HMAC-SHA256 of the raw bytes with the app's secret, compared in constant time."""
+    """``X-Hub-Signature-256``: HMAC-SHA256 of the raw bytes with the app's secret, compared in constant time. With an empty
+    secret, which anybody could sign with, nothing is."""
+    if not secret.strip():
+        return False
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected.encode(), header.encode("utf-8", "replace"))
 
@@ -87,7 +90,7 @@ def from_meta(body: bytes) -> list[tuple[str, Event]]:
 
 
 def _unread(text: str, change: Any, reason: str) -> tuple[str, Event]:
-    details = {"reason": reason, "value": change}
+    details = {"reason": reason, "value": bounded(change)}
     key = f"notice#unread#{hashlib.sha256(text.encode()).hexdigest()}"
     return key, AccountNoticed(channel=Channel.WHATSAPP, kind="unknown", details=details)
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
-_HOST = re.compile(r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?")
+_HOST = re.compile(r"sns\.([a-z0-9-]{3,})\.amazonaws\.com(?:\.cn)?")
 _PATH = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
 #: What is signed, in this order; ``Subject`` only if it is there. All of it but the attributes.
 _SIGNED: dict[str, tuple[str, ...]] = {
@@ -86,14 +86,16 @@ def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
     return SnsMessage(kind, fields)
 
 
-def _of_sns(url: str) -> bool:
-    """An https address at SNS itself, without user, port, query or anything else that two readers could read differently."""
+def _of_sns(url: str, topic: str) -> bool:
+    """An https address at SNS itself in the region of the topic, without user, port, query or anything else that two readers could read differently."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
     plain = url == f"https://{parts.netloc}{parts.path}" and url.isascii()
-    return plain and _HOST.fullmatch(parts.netloc) is not None and _PATH.fullmatch(parts.path) is not None
+    host = _HOST.fullmatch(parts.netloc)
+    in_region = host is not None and topic.split(":")[3:4] == [host.group(1)]
+    return plain and in_region and _PATH.fullmatch(parts.path) is not None
 
 
 def _fresh(timestamp: str, now: datetime) -> bool:
@@ -129,8 +131,8 @@ class Certificates:
     async def of(self, message: SnsMessage) -> bytes:
         """Raises NotFromSns when it cannot be had, ConnectionError when that may be otherwise later."""
         url = message.fields["SigningCertURL"]
-        if not _of_sns(url):
-            raise NotFromSns("SigningCertURL is not an address of SNS")
+        if not _of_sns(url, message.topic):
+            raise NotFromSns("SigningCertURL is not an address of SNS in the topic's region")
         if url not in self._known:
             self._known[url] = await self._fetched(url)
             while len(self._known) > MOST_CERTIFICATES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.context import Context
-from libs.common.errors import Later, Problem
+from libs.common.errors import CopyRefusal, Later, Problem
 from libs.common.store.ops import When
 from libs.messaging.attached import slots
 from libs.messaging.content import Content
@@ -47,7 +47,7 @@ async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
         field = f"content.{slot.path}"
         if copy is None:
             errors = [{"field": field, "detail": "not known, or not ready (see GET /api/media/{fileId})"}]
-            raise Problem(422, "FILE_NOT_FOUND", "There is no such file, or it is not ready", "", errors)
+            raise CopyRefusal(422, "FILE_NOT_FOUND", "There is no such file, or it is not ready", "", errors)
         why = misfit(slot.channel or channel, slot.kind, copy.content_type, copy.size)
         if why is not None:
             explained = EXPLANATIONS[ErrorCode.INVALID_CONTENT]

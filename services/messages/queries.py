@@ -130,7 +130,7 @@ def _write_cursor(before: str, shown: list[str]) -> str:
 def _read_cursor(cursor: str) -> tuple[str, list[str]]:
     try:
         before, shown = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadCursor(cursor) from error
     if not isinstance(before, str) or not isinstance(shown, list) or len(cursor) > 20_000:
         raise BadCursor(cursor)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
-from libs.common.errors import Problem
+from libs.common.errors import CopyRefusal, Problem
 from libs.common.wire import Body
 from libs.messaging import template_copy
 from libs.messaging.checks import Asked, Refusal, refusal
@@ -26,7 +26,7 @@ from libs.messaging.content import (
     Template,
     Text,
 )
-from libs.messaging.errors import EXPLANATIONS, problem_code
+from libs.messaging.errors import EXPLANATIONS, problem_code, problem_type
 from libs.messaging.permission import Permission, Standing
 from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
@@ -122,7 +122,7 @@ async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Standi
     copy = await ctx.get(Permission, Permission.id_of(contact_id, channel))
     if copy is None:
         errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
-        raise Problem(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
+        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
     return copy.standing
 
 
@@ -135,7 +135,8 @@ def check(standing: Standing, asked: Asked, now: datetime) -> None:
 def refused_problem(refused: Refusal) -> Problem:
     """Why not, and what to do about it."""
     explained = EXPLANATIONS[refused.code]
-    return Problem(
+    problem = problem_type(refused.code)
+    return problem(
         422, problem_code(refused.code), explained.means, refused.detail, do=explained.do, retryable=explained.retryable
     )
 

@@ -52,4 +52,5 @@ service = Service(
     says=[MessageQueued, MessageChanged, MessageConfirmed, CancelAsked, MessageDeleted, StandingTold],
     serves=http.router,
     every=[every(overdue.SECONDS, overdue.settle_overdue)],
+    gives_up=overdue.fail_unpublishable,
 )

@@ -120,6 +120,14 @@ class Reaches(Protocol):
         sends a request at most once."""
 
 
+@runtime_checkable
+class Probes(Protocol):
+    """A channel whose provider can be asked whether it answers without sending anything."""
+
+    async def probe(self, client: Any) -> None:
+        """One harmless read through the client that ``send`` is given. Raises what the client raises."""
+
+
 async def client_of(channel: Channel, sender: str, ctx: Context) -> Any:
     """The client for ``send`` (and for handing in files) from ``sender``."""
     other = await channel.reach(sender, ctx) if isinstance(channel, Reaches) else None

@@ -1,8 +1,8 @@
 """Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
 :mod:`services.outbound.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
 
-    known? -> places -> may the job go on? -> permission, render -> slots -> may it still? -> claim -> permission once more
-           -> send, once each -> record -> say
+    known? -> places -> may the job go on? -> permission, render -> slots -> wait for the slots of a window -> may it still? -> claim
+           -> permission once more -> send, once each -> record -> say
 
 A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
 that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 from libs.common.context import Context
@@ -23,20 +21,21 @@ from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.store.ops import Store
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from libs.messaging.events.messages import MessageQueued
-from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.personal import personal
 from libs.messaging.rendering import Unfit
+from libs.messaging.words import MessageClass
 from services.outbound import steps
-from services.outbound.channel import Request, client_of
+from services.outbound.channel import client_of
 from services.outbound.chunk_ends import as_is, followed, queued, recorded, together
+from services.outbound.chunk_run import Candidate, ChunkRun, Why, by_window
 from services.outbound.gate import Gate, Pass, Visit
 from services.outbound.jobs import word
 from services.outbound.ledger import take, write
 from services.outbound.marketing import PutOff
 from services.outbound.model import Delivery, fresh
-from services.outbound.pipeline import Pipeline, Refused
+from services.outbound.pipeline import Pipeline
 from services.outbound.rates import Busy, Grid, Line
+from services.outbound.ready import Refused
 
 #: Recipients that take the same step at the same time: 25 of them share a call for claims, and for records.
 GROUP = 100
@@ -48,47 +47,6 @@ LEAD_SECONDS, LONGEST_LEAD = 0.15, 0.6
 #: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
 FULL_SECONDS = 0.02
 WORTH = 50
-
-Why = Literal["done", "paused", "cancelled", "turn", "wait"]
-
-
-@dataclass
-class _One:
-    """One recipient on the way through a group."""
-
-    who: Addressee
-    event: MessageQueued
-    row: Delivery
-    request: Request = field(default_factory=dict)
-    sender: str = ""
-    claim: Delivery | None = None
-    leave: Pass | None = None
-
-
-@dataclass
-class _Run:
-    """One handling of a chunk: what was said and what is left."""
-
-    event: ChunkReleased
-    began: datetime
-    left: list[Addressee]
-    said: list[Event] = field(default_factory=list)
-    first_at: datetime | None = None
-    not_before: datetime | None = None
-
-    def ended(self, why: Why, ctx: Context) -> ChunkEnded:
-        first = self.first_at or ctx.now
-        return ChunkEnded(
-            job_id=self.event.job_id,
-            channel=self.event.channel,
-            chunk=self.event.chunk,
-            release=self.event.release,
-            why=why,
-            unsent=tuple(sorted(who.position for who in self.left)),
-            not_before=self.not_before,
-            at=ctx.now,
-            lag=max(0.0, round((first - self.event.released_at).total_seconds(), 3)),
-        )
 
 
 class Chunks:
@@ -102,7 +60,7 @@ class Chunks:
 
     async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
         """Send what of the chunk is not known yet; say again what is."""
-        run = _Run(event, ctx.now, [])
+        run = ChunkRun(event, ctx.now, [])
         rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
         fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
         run.said += await together(followed(row, ctx) for row in rows if row is not None)
@@ -121,7 +79,7 @@ class Chunks:
         return [*run.said, run.ended("done", ctx)]
 
     @asynccontextmanager
-    async def _places(self, run: _Run, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
+    async def _places(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
         """Places at the provider for the next up to a hundred, in the order in which chunks came. They come first: what is
         made ready before a full house has to be made ready again."""
         size = await self._paced(run, ctx)
@@ -131,28 +89,32 @@ class Chunks:
             return
         gate = await self._pipeline.gates.of(sender, ctx)
         wanted, places = min(size, len(run.left)), 0
+        if not await gate.alive(ctx):
+            # One of a job goes as a probe only where nothing else can find out.
+            wanted = 1 if await gate.may_spend(MessageClass.BULK, ctx) else 0
+        spent = gate.breaker.open and bool(wanted)
         async with gate.line:
-            while wanted and not gate.breaker.open and (ctx.now - run.began).total_seconds() < TURN_SECONDS:
+            while wanted and (spent or not gate.breaker.open) and (ctx.now - run.began).total_seconds() < TURN_SECONDS:
                 places = gate.bulkhead.enter_together(wanted, WORTH)
                 if places:
                     break
                 await ctx.clock.sleep(FULL_SECONDS)
         try:
-            if gate.breaker.open:
-                # Single messages probe; a chunk comes back when there is something to hope for.
+            if gate.breaker.open and not spent:
+                # A chunk comes back when there is something to hope for.
                 run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(ctx.now.timestamp(), 0.5))
             yield places, gate
         finally:
             gate.bulkhead.leave(places)
 
-    async def _group(self, run: _Run, size: int, gate: Gate | None, ctx: Context) -> None:
+    async def _group(self, run: ChunkRun, size: int, gate: Gate | None, ctx: Context) -> None:
         """The next ``size``. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
         group, run.left = run.left[:size], run.left[size:]
-        fits: list[_One] = []
+        fits: list[Candidate] = []
         back: list[Addressee] = []
         prepared = await asyncio.gather(*(self._prepared(run, who, ctx) for who in group))
         for who, each in zip(group, prepared, strict=True):
-            if isinstance(each, _One):
+            if isinstance(each, Candidate):
                 fits.append(each)
             elif isinstance(each, datetime):
                 back.append(who)
@@ -167,10 +129,10 @@ class Chunks:
             back += await self._through_gate(run, gate, fits, ctx)
         run.left = [*back, *run.left]
 
-    async def _prepared(self, run: _Run, who: Addressee, ctx: Context) -> _One | Sequence[Event] | datetime:
+    async def _prepared(self, run: ChunkRun, who: Addressee, ctx: Context) -> Candidate | Sequence[Event] | datetime:
         """Allowed and rendered; or refused and said; or the time at which it may be."""
         event = queued(run.event, who)
-        one = _One(who, event, fresh(event, ctx.now))
+        one = Candidate(who, event, fresh(event, ctx.now))
         try:
             one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
             one.row = one.row.model_copy(update={"queued": one.event})
@@ -189,11 +151,11 @@ class Chunks:
             return await write(None, steps.refused(one.row, refused.why, ctx.now), ctx)
         return one
 
-    async def _through_gate(self, run: _Run, gate: Gate, fits: list[_One], ctx: Context) -> list[Addressee]:
+    async def _through_gate(self, run: ChunkRun, gate: Gate, fits: list[Candidate], ctx: Context) -> list[Addressee]:
         """Slots for as many as get one; the rest come back."""
         slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in fits), return_exceptions=True)
         turned_away: list[Addressee] = []
-        ready: list[_One] = []
+        ready: list[Candidate] = []
         for one, slot in zip(fits, slots, strict=True):
             if isinstance(slot, Pass):
                 one.leave = slot
@@ -202,25 +164,33 @@ class Chunks:
                 turned_away.append(one.who)
             elif slot is not None:
                 raise slot
-        if ready and await word(run.event.job_id, run.event.revision, ctx) is not None:
-            # Asked once more as late as can be: what is claimed goes out, whatever is said after that.
-            return [one.who for one in fits]
-        if ready:
-            run.first_at = run.first_at or ctx.now
-            run.said += await self._out(ready, ctx)
-        return turned_away
+        windows = await asyncio.gather(*(self._window(run, ones, ctx) for ones in by_window(ready)))
+        return [*turned_away, *(who for back in windows for who in back)]
 
-    async def _slot(self, gate: Gate, one: _One, ctx: Context) -> Pass:
+    async def _window(self, run: ChunkRun, ready: list[Candidate], ctx: Context) -> list[Addressee]:
+        """Claim those whose slots come next just before they do, so that a kill makes uncertain only what was about to go.
+        Returns who stays, because the job was stopped meanwhile: what is claimed goes out, whatever is said after that."""
+        assert ready[0].leave is not None
+        pause = ready[0].leave.at - self._lead - ctx.now.timestamp()
+        if pause > 0:
+            await ctx.clock.sleep(pause)
+        if await word(run.event.job_id, run.event.revision, ctx) is not None:
+            return [one.who for one in ready]
+        run.first_at = run.first_at or ctx.now
+        run.said += await self._out(ready, ctx)
+        return []
+
+    async def _slot(self, gate: Gate, one: Candidate, ctx: Context) -> Pass:
         units = self._pipeline.channel.units(one.request)
         visit = Visit(one.event.message_id, "", units, one.event.message_class)
-        return Pass(gate, visit, await gate.slot(visit, ctx, lead=self._lead), 0.0, False)
+        return Pass(gate, visit, await gate.slot(visit, ctx, lead=self._lead), 0.0, gate.breaker.open)
 
-    async def _out(self, ready: list[_One], ctx: Context) -> list[Event]:
+    async def _out(self, ready: list[Candidate], ctx: Context) -> list[Event]:
         """Claim, look once more, send, record."""
         client = await client_of(self._pipeline.channel, ready[0].sender, ctx)
         began = ctx.now
         said: list[Event] = []
-        mine: list[tuple[_One, Delivery]] = []
+        mine: list[tuple[Candidate, Delivery]] = []
         taken = await asyncio.gather(*(_taken(one, ctx) for one in ready), return_exceptions=True)
         failure: BaseException | None = None
         for one, elsewhere in zip(ready, taken, strict=True):
@@ -243,7 +213,7 @@ class Chunks:
             raise failure
         return said
 
-    async def _stopped(self, one: _One, ctx: Context) -> Delivery | None:
+    async def _stopped(self, one: Candidate, ctx: Context) -> Delivery | None:
         assert one.claim is not None
         try:
             await self._pipeline.permitted(one.event, ctx, lag=False)
@@ -253,7 +223,7 @@ class Chunks:
             return self._pipeline.concluded(one.claim, steps.not_begun(type(error).__name__), ctx)
         return None
 
-    async def _sent(self, one: _One, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
+    async def _sent(self, one: Candidate, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
         assert one.leave is not None
         try:
             not_now = await one.leave.ready(ctx)
@@ -263,7 +233,7 @@ class Chunks:
             return claim, self._pipeline.concluded(claim, not_now, ctx)
         return claim, await self._pipeline.call(claim, one.request, client, one.leave, ctx)
 
-    async def _paced(self, run: _Run, ctx: Context) -> int:
+    async def _paced(self, run: ChunkRun, ctx: Context) -> int:
         """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""
         rate = run.event.throttle_per_second
         if rate is None:
@@ -281,7 +251,7 @@ class Chunks:
         return size
 
 
-async def _taken(one: _One, ctx: Context) -> Sequence[Event] | None:
+async def _taken(one: Candidate, ctx: Context) -> Sequence[Event] | None:
     assert one.claim is not None
     try:
         return await take(None, one.claim, ctx)

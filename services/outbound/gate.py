@@ -4,7 +4,7 @@ is in rows (see :mod:`services.outbound.rates`), the rest is this process's own 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,13 @@ from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, AskedLimits, 
 #: Whoever finds the house full comes back within this many seconds.
 FULL_SECONDS = 2.0
 SILENT = "the provider does not answer"
+#: A process that misses so many slots in a row is too busy to send now.
+MAX_SLOTS = 4
+
+#: A harmless read of the provider, by sender: whether it answers.
+Probe = Callable[[str, Context], Awaitable[bool]]
+#: Classes of which an uncertain send is sent again (see :mod:`libs.messaging.policy`).
+RESENDABLE = frozenset({MessageClass.OTP, MessageClass.TRANSACTIONAL})
 #: The line that all senders of an account stand in, where the limit is the account's.
 ACCOUNT = "account"
 
@@ -51,20 +58,24 @@ class Pass:
         self.at = at
         self.waited = waited
 
-    async def ready(self, ctx: Context) -> NotSent | None:
-        """Wait for the moment; if it was missed (a slow store) take another one. None: go; else why not."""
-        if ctx.now.timestamp() > self.at + LATE:
-            try:
-                self.at = await self._gate.slot(self._visit, ctx, lead=0.0)
-            except Busy:
-                return NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
-        pause = self.at - ctx.now.timestamp()
-        if pause > 0:
-            await ctx.clock.sleep(pause)
-        if self._gate.breaker.open and not self._probe:
-            # It opened while this one waited; who only waits must not become uncertain as well.
-            return NotSent(SILENT)
-        return None
+    async def ready(self, ctx: Context, ahead: float = 0.0) -> NotSent | None:
+        """Wait until ``ahead`` seconds before the moment. A moment that was missed (a slow store, a process that stood still
+        while it waited) is lost: another one is taken. None: go; else why not."""
+        for _ in range(MAX_SLOTS):
+            if ctx.now.timestamp() > self.at + LATE:
+                try:
+                    self.at = await self._gate.slot(self._visit, ctx, lead=ahead)
+                except Busy:
+                    break
+            pause = self.at - ahead - ctx.now.timestamp()
+            if pause > 0:
+                await ctx.clock.sleep(pause)
+            if self._gate.breaker.open and not self._probe:
+                # It opened while this one waited; who only waits must not become uncertain as well.
+                return NotSent(SILENT)
+            if ctx.now.timestamp() <= self.at + LATE:
+                return None
+        return NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
 
     def note(self, outcome: Outcome, ctx: Context) -> None:
         """Tell the breaker. A provider that asks us to slow down is well."""
@@ -76,8 +87,12 @@ class Pass:
 class Gate:
     """The gate of one sender."""
 
-    def __init__(self, sender: str, limits: Limits, ctx: Context, before: Gate | None = None) -> None:
+    def __init__(
+        self, sender: str, limits: Limits, ctx: Context, before: Gate | None = None, probe: Probe | None = None
+    ) -> None:
         """``before`` is the gate by the limits of before: what was learnt of the provider stays."""
+        self._probe = probe
+        self._probing = asyncio.Lock()
         self.breaker: Breaker = before.breaker if before else Breaker(limits.failures)
         self.bulkhead: Bulkhead = before.bulkhead if before else Bulkhead(limits.in_flight)
         #: Where chunks stand in line for places.
@@ -118,20 +133,47 @@ class Gate:
             return await line.take(visit.units, horizon, ctx)
         return await line.take(visit.units, horizon, ctx, lead)
 
-    async def _past_breaker(self, visit: Visit, ctx: Context) -> bool:
-        """Whether it is a probe."""
-        if not self.breaker.open:
+    async def alive(self, ctx: Context) -> bool:
+        """Whether the provider may be sent to. In doubt it is asked first, by one for all: no message is spent on finding out."""
+        if not self.breaker.doubtful:
+            return True
+        if self._probe is None:
+            return not self.breaker.open
+        async with self._probing:
+            if not self.breaker.doubtful:
+                return True
+            if self.breaker.open and not await self._may_probe(ctx):
+                return False
+            answered = await self._probe(self._sender, ctx)
+            self.breaker.probed(answered, ctx.now.timestamp())
+            return answered
+
+    async def _may_probe(self, ctx: Context) -> bool:
+        """At the breaker's interval, and all workers share the probes."""
+        if not self.breaker.admits(ctx.now.timestamp()):
             return False
-        now = ctx.now.timestamp()
-        pause = self.breaker.pause(now, visit.luck(str(now)))
-        if not self.breaker.admits(now):
-            raise self._later(pause, SILENT, ctx)
         try:
-            # All workers share the probes.
             await self._probes.take(1, PROBE_SECONDS, ctx)
         except Busy:
-            raise self._later(pause, SILENT, ctx) from None
+            return False
         return True
+
+    async def may_spend(self, message_class: MessageClass, ctx: Context) -> bool:
+        """Whether a message may be the probe: only where the provider cannot be asked otherwise, and then one that may be sent
+        again, or, after a long while, any."""
+        if self._probe is not None:
+            return False
+        spendable = message_class in RESENDABLE or self.breaker.waited_long(ctx.now.timestamp())
+        return spendable and await self._may_probe(ctx)
+
+    async def _past_breaker(self, visit: Visit, ctx: Context) -> bool:
+        """Whether the message itself is the probe. Raises Later."""
+        if await self.alive(ctx):
+            return False
+        if await self.may_spend(visit.message_class, ctx):
+            return True
+        now = ctx.now.timestamp()
+        raise self._later(self.breaker.pause(now, visit.luck(str(now))), SILENT, ctx)
 
     async def _past_pair(self, visit: Visit, ctx: Context) -> None:
         if not self.limits.pair_seconds:
@@ -152,8 +194,9 @@ class Gate:
 class Gates:
     """The gates of a channel, by sender; a process has one store, a test one for each world."""
 
-    def __init__(self, channel: str, limits: Limits | AskedLimits) -> None:
+    def __init__(self, channel: str, limits: Limits | AskedLimits, probe: Probe | None = None) -> None:
         self._channel = channel
+        self._probe = probe
         self._limits = limits
         self._gates: WeakKeyDictionary[Store, dict[str, Gate]] = WeakKeyDictionary()
 
@@ -165,5 +208,5 @@ class Gates:
         key = ACCOUNT if limits.shared else sender
         known = mine.get(key)
         if known is None or known.limits != limits:
-            mine[key] = Gate(key, limits, ctx, known)
+            mine[key] = Gate(key, limits, ctx, known, self._probe)
         return mine[key]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
+from libs.common.clock import iso
 from libs.common.context import Context
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, Later
 from libs.common.event import Event
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed
@@ -14,24 +16,54 @@ from libs.messaging.permission import Permission, newest
 from libs.messaging.words import Status
 from services.outbound import steps
 from services.outbound.ledger import known, step, write
-from services.outbound.model import Delivery, fresh
+from services.outbound.model import OPEN_SHARDS, Delivery, fresh
 
+#: How long a claim may take to show in the index, and how often it is looked for again.
+SETTLING = timedelta(seconds=1)
 #: Rows that a word of the provider still changes: a send that may have gone out, and one that waits to be sent again.
 _OPEN = frozenset({Status.CLAIMED, Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
 
 
 async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence[Event]:
-    """Keep the newest; acknowledge only what has been written."""
+    """Keep the newest; acknowledge only what has been written, and only once what was claimed before it is through: the time in
+    the acknowledgement is one after which no provider accepts what the old permission allowed."""
     copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
     row = newest(copy, event.standing)
     if row is not None:
         await ctx.save(row, over=copy)
     if not event.acknowledge:
         return ()
+    if row is not None or await _claimed(event.contact_id, ctx):
+        raise Later(ctx.now + SETTLING, "what was claimed before is under way")
     applied = PermissionApplied(
         contact_id=event.contact_id, channel=event.channel, revision=event.standing.revision, at=ctx.now
     )
     return [applied]
+
+
+async def _claimed(contact_id: str, ctx: Context) -> bool:
+    """Whether a send to the contact is under way, in whatever process. A claim past its deadline is over."""
+    for shard in range(OPEN_SHARDS):
+        cursor: str | None = None
+        while True:
+            page = await ctx.query(
+                Delivery,
+                str(shard),
+                index="by-open",
+                between=(iso(ctx.now), iso(_last_deadline(ctx))),
+                limit=100,
+                cursor=cursor,
+            )
+            if any(row.contact_id == contact_id and row.status is Status.CLAIMED for row in page.items):
+                return True
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return False
+
+
+def _last_deadline(ctx: Context) -> datetime:
+    return ctx.now + timedelta(seconds=ctx.settings.claim_seconds + 1)
 
 
 async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:

@@ -76,6 +76,12 @@ async def outcome_of(
     return Unknown(f"the answer has no {answer_id}")
 
 
+def was_answered(error: Exception) -> bool:
+    """Whether the error of a harmless read is an answer of the provider: a refusal, or a word to slow down."""
+    outcome = classify(error, lambda refused: Rejected(ErrorCode.UNKNOWN, refused.code))
+    return isinstance(outcome, Rejected) or (isinstance(outcome, NotSent) and outcome.provider_code is not None)
+
+
 def by_code(
     refused: Refused, code: ErrorCode, provider_code: str | None = None, growth: float = 2.0
 ) -> Rejected | NotSent:

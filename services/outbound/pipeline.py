@@ -1,8 +1,8 @@
 """From a queued message to a recorded outcome. The claim comes last, each send is recorded, and whoever cannot claim does
 not send.
 
-    known? -> permission, template, quiet hours -> render -> cap, budget -> gate (breaker, places, pair, rate) -> claim -> permission once more
-           -> wait for the slot -> send, once -> record -> say
+    known? -> permission, template, quiet hours -> render -> cap, budget -> gate (breaker, places, pair, rate) -> wait for the slot
+           -> claim -> permission once more -> send, once -> record -> say
 
 Whatever arrives twice finds the row and follows it; see :mod:`services.outbound.steps` for the steps of a row.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import structlog
 
@@ -27,7 +26,7 @@ from libs.messaging.checks import Asked, Refusal, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
-from libs.messaging.permission import BEHIND, LOOK_AGAIN, PERHAPS_BEHIND, Permission, Standing
+from libs.messaging.permission import LOOK_AGAIN, Permission, Standing
 from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
 from libs.messaging.words import Purpose, Status
@@ -39,6 +38,7 @@ from services.outbound.channel import (
     NotSent,
     Outcome,
     Outgoing,
+    Probes,
     Request,
     Unknown,
     client_of,
@@ -49,46 +49,24 @@ from services.outbound.jobs import word
 from services.outbound.ledger import follow, record, take, write
 from services.outbound.marketing import PutOff, take_places, waits_for_morning
 from services.outbound.model import Delivery, fresh
+from services.outbound.outcomes import was_answered
 from services.outbound.portfolios import Portfolios
 from services.outbound.rates import AskedLimits, Limits
+from services.outbound.ready import MAY_LAG, Ready, Refused, behind
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_SECONDS = 3.0
+PROBE_TIMEOUT_SECONDS = 5.0
+#: How long before its slot a message is claimed: what the claim and a last look at the permission take.
+CLAIM_AHEAD_SECONDS = 0.03
 #: How long a message waits before it looks whether its job goes on.
 PAUSED = timedelta(seconds=5)
-_MAY_LAG = frozenset(
-    {
-        ErrorCode.CONTACT_ERASED,
-        ErrorCode.NO_CONSENT,
-        ErrorCode.OPTED_OUT,
-        ErrorCode.WINDOW_CLOSED,
-        ErrorCode.TEMPLATE_MISSING,
-    }
-)
-
+#: When a message that was not claimed after all comes again.
+NOT_CLAIMED = timedelta(seconds=1)
 #: Fetches what a channel's pure ``render`` needs besides (a file, a signed link) into the account. Raises Invalid.
 Prepare = Callable[[Outgoing, Account, Context], Awaitable[Account]]
 
 log = structlog.get_logger()
-
-
-class Refused(Exception):
-    """One of the checks said no."""
-
-    def __init__(self, why: Refusal) -> None:
-        super().__init__(why.code)
-        self.why = why
-
-
-class Ready(NamedTuple):
-    """A message that may go: the permission it goes by, what goes out, the provider's request, its sender; and until when the
-    contact has had enough marketing with it."""
-
-    standing: Standing
-    outgoing: Outgoing
-    request: Request
-    sender: str
-    full_until: datetime | None
 
 
 class Pipeline:
@@ -105,9 +83,18 @@ class Pipeline:
         self.channel = channel
         self._portfolios = portfolios
         self._prepare = prepare
-        self.gates = Gates(channel.name, limits)
+        self.gates = Gates(channel.name, limits, self._probe if isinstance(channel, Probes) else None)
         self._senders = senders
         self._owner = drawn_id()
+
+    async def _probe(self, sender: str, ctx: Context) -> bool:
+        assert isinstance(self.channel, Probes)
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                await self.channel.probe(await client_of(self.channel, sender, ctx))
+        except Exception as error:
+            return was_answered(error)
+        return True
 
     async def queued(self, event: MessageQueued, ctx: Context) -> Sequence[Event]:
         """A message wants to be sent: the first time it is, after that its row tells."""
@@ -147,6 +134,11 @@ class Pipeline:
             if ctx.settings.send_mode == "DRY_RUN":
                 return await write(row, steps.rehearsed(before, sender, ctx.now), ctx)
             client = await client_of(self.channel, sender, ctx)
+            # First the slot, then the claim and a last look at the permission, then the call at once: a kill makes uncertain what
+            # is under way and nothing that only waits, and an opt-out that comes in while it waits is heard.
+            not_now = await leave.ready(ctx, ahead=CLAIM_AHEAD_SECONDS)
+            if not_now is not None:
+                raise Later(ctx.now + NOT_CLAIMED, not_now.cause)
             claim = self.claim(before, event, sender, standing, leave.waited, ctx)
             # Nothing is sent before the claim, and nothing if it does not succeed.
             elsewhere = await take(row, claim, ctx)
@@ -215,7 +207,7 @@ class Pipeline:
                 return standing
             why = night
         why = why or Refusal(ErrorCode.CONTACT_ERASED)
-        if lag and why.code in _MAY_LAG and ctx.now < event.queued_at + _behind(why, standing, event):
+        if lag and why.code in MAY_LAG and ctx.now < event.queued_at + behind(why, standing, event):
             raise Later(ctx.now + LOOK_AGAIN, f"refused for now ({why.code}); the permission may not have arrived yet")
         raise Refused(why)
 
@@ -280,12 +272,3 @@ class Pipeline:
             deadline=ctx.now + timedelta(seconds=ctx.settings.claim_seconds),
             now=ctx.now,
         )
-
-
-def _behind(why: Refusal, standing: Standing | None, event: MessageQueued) -> timedelta:
-    """How long our copies may be behind what the message was accepted on: not at all, if we know the same permission."""
-    if why.code is ErrorCode.TEMPLATE_MISSING or standing is None:
-        return BEHIND
-    if event.revision is None:
-        return PERHAPS_BEHIND
-    return BEHIND if standing.revision < event.revision else timedelta()

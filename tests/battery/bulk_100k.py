@@ -5,6 +5,9 @@
 
 In the carrier's own ledger every planned recipient is accepted at most once; at each poll the counts come to the whole; at the
 end they equal the ledger's. A cancel lets only go what was under way. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
+
+Kills and pauses are spread over the progress of the job, not over time. ``--per-second`` limits the rate, so that a small job has
+enough progress left for all of them on any machine; what a job that ended early left out stands in the figure as ``not_made``.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ QUICK = {"WECARE_WINDOW_SCALE": "0.1", "WECARE_CLAIM_SECONDS": "10"}
 #: Who is killed, one at a time: who sends in bulk and counts, and who hears receipts and keeps the messages.
 WORKERS = ("workers", "workers-bulk")
 LOOK_SECONDS = 0.25
+#: Between which shares of progress kills and pauses are made.
+FIRST_SHARE, LAST_SHARE = 0.02, 0.85
+#: A share of progress that no job reaches.
+NEVER = 2.0
 #: How long nothing may move.
 PATIENCE_SECONDS = 180.0
 #: How long the counts must stand still before what is uncertain is taken to stay so.
@@ -45,11 +52,12 @@ class Ordeal:
     pauses: int
     draw: random.Random
     #: At which share of progress the job is cancelled; beyond 1: never.
-    cancel: float = 2.0
+    cancel: float = NEVER
     violations: list[str] = field(default_factory=list)
     polls: int = 0
     seconds: float = 0.0
     done: Counter[str] = field(default_factory=Counter)
+    not_made: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> dict[str, Any]:
         self.on.people(self.count)
@@ -67,12 +75,22 @@ class Ordeal:
         return self._figures(told)
 
     def _through(self, job: str) -> Any:
-        """Poll to the end, with trouble at drawn moments of progress."""
-        trouble = sorted(
-            [(self.draw.uniform(0.02, 0.9), "kill") for _ in range(self.kills)]
-            + [(self.draw.uniform(0.02, 0.9), "pause") for _ in range(self.pauses)]
-            + [(self.cancel, "cancel")]
-        )
+        """Poll to the end, with trouble at drawn shares of progress."""
+        trouble = self._drawn()
+        told = self._polled(job, trouble)
+        self.not_made.update(what for share, what in trouble if share <= 1)
+        return told
+
+    def _drawn(self) -> list[tuple[float, str]]:
+        """Shares of progress and what is done there: one draw in each of as many equal parts, so that they do not pile up."""
+        found = [(self.cancel, "cancel")]
+        for what, count in (("kill", self.kills), ("pause", self.pauses)):
+            for part in range(count):
+                share = (part + self.draw.random()) / count
+                found.append((FIRST_SHARE + share * (LAST_SHARE - FIRST_SHARE), what))
+        return sorted(found)
+
+    def _polled(self, job: str, trouble: list[tuple[float, str]]) -> Any:
         moved, before = time.monotonic(), None
         while True:
             told = self.on.job(job)
@@ -88,10 +106,15 @@ class Ordeal:
                 return told
             if time.monotonic() - moved > PATIENCE_SECONDS:
                 raise Failed(f"nothing moves any more: {told['state']}, {counts}")
-            progress = 1 - (counts["pending"] + counts["claimed"]) / self.count
-            while trouble and trouble[0][0] <= progress:
+            if trouble and trouble[0][0] <= self._progress(counts):
                 self._make(trouble.pop(0)[1], job)
-            time.sleep(LOOK_SECONDS)
+            else:
+                time.sleep(LOOK_SECONDS)
+
+    def _progress(self, counts: Any) -> float:
+        """The larger of what we count and what the carrier has accepted: our counts follow a moment later."""
+        counted = self.count - counts["pending"] - counts["claimed"]
+        return float(max(counted, self._accepted()) / self.count)
 
     def _settled(self, told: Any) -> bool:
         """Nothing is under way any more. Whose worker died between claim and call stays uncertain: bulk never sends it again
@@ -108,6 +131,9 @@ class Ordeal:
             self.on.stack.kill(process, signal.SIGKILL)
             self.on.stack.start(process)
         elif what == "pause":
+            if self.on.job(job)["state"] != "running":
+                self.not_made[what] += 1
+                return
             self._pause(job)
         else:
             self._cancel(job)
@@ -115,8 +141,6 @@ class Ordeal:
 
     def _pause(self, job: str) -> None:
         """Pause; nothing more is accepted five seconds later; resume."""
-        if self.on.job(job)["state"] != "running":
-            return
         self.on.api.call("POST", f"/api/bulk/jobs/{job}/pause", {"why": "an ordeal"})
         time.sleep(5)
         accepted = self._accepted()
@@ -159,6 +183,7 @@ class Ordeal:
             "kills": self.done["kill"],
             "pauses": self.done["pause"],
             "cancelled": bool(self.done["cancel"]),
+            "not_made": dict(self.not_made),
             "polls": self.polls,
             "seconds": round(self.seconds, 1),
             "counts": {word: n for word, n in told["counts"].items() if n},
@@ -166,9 +191,18 @@ class Ordeal:
         }
 
 
-def ordeal(recipients: int, kills: int, pauses: int, seed: int, directory: Path, cancel: float = 2.0) -> dict[str, Any]:
+def ordeal(
+    recipients: int,
+    directory: Path,
+    *,
+    kills: int,
+    pauses: int,
+    seed: int,
+    cancel: float = NEVER,
+    per_second: float = 1000,
+) -> dict[str, Any]:
     """Run it once on a stack of its own; the row for ``battery.json``."""
-    with BulkStack(directory, env=QUICK) as on:
+    with BulkStack(directory, per_second, env=QUICK) as on:
         one = Ordeal(on, recipients, kills, pauses, random.Random(seed), cancel)
         try:
             figure = one.run()
@@ -183,11 +217,13 @@ def main() -> int:
     parser.add_argument("--recipients", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pauses", type=int, default=20)
-    parser.add_argument("--cancel", type=float, default=2.0, help="at this share of progress (0 to 1) cancel the job")
+    parser.add_argument("--cancel", type=float, default=NEVER, help="at this share of progress (0 to 1) cancel the job")
+    parser.add_argument("--per-second", type=float, default=1000, help="what the WhatsApp number may send")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    more = {name: value for name, value in vars(chosen).items() if name != "recipients"}
     with tempfile.TemporaryDirectory(prefix="wecare-ordeal-") as folder:
-        row = ordeal(chosen.recipients, chosen.kills, chosen.pauses, chosen.seed, Path(folder), chosen.cancel)
+        row = ordeal(chosen.recipients, Path(folder), **more)
     print(json.dumps(row))
     return 1 if row["violations"] else 0
 

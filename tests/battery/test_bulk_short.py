@@ -8,9 +8,16 @@ import pytest
 
 from tests.battery.bulk_100k import ordeal
 
+RECIPIENTS = 1000
+#: Slow enough that each kill falls into the job: between two of them are ten seconds of sending, on any machine.
+PER_SECOND = 30
+
 
 @pytest.mark.timeout(600)
 def test_a_job_survives_killed_workers_and_pauses_without_losing_or_doubling_anybody(tmp_path: Path) -> None:
-    row = ordeal(recipients=1000, kills=3, pauses=1, seed=7, directory=tmp_path)
+    row = ordeal(RECIPIENTS, tmp_path, kills=3, pauses=1, seed=7, per_second=PER_SECOND)
     assert row["violations"] == []
-    assert row["figure"]["kills"] == 3
+    figure = row["figure"]
+    # What a job that ended early left out is said, not failed; but with no kill at all nothing would be shown.
+    assert figure["kills"] + figure["not_made"].get("kill", 0) == 3
+    assert figure["kills"] >= 1

@@ -66,9 +66,8 @@ def test_half_a_docker_is_told_from_a_whole_one(fake_docker: Fake, tmp_path: Pat
 
 
 def test_make_up_prints_that_and_no_traceback(tmp_path: Path) -> None:
-    env = {"PATH": str(tmp_path), "AWS": "localstack"}
-    code = "import pathlib, sys; from deploy.local import __main__ as m; m.MAIN = pathlib.Path(sys.argv.pop()); m.the_stack.__defaults__ = (m.MAIN,); sys.exit(m.main())"
-    argv = [sys.executable, "-c", code, "up", str(tmp_path / "main")]
+    env = {"PATH": str(tmp_path), "AWS": "localstack", "STACK_DIRECTORY": str(tmp_path / "main")}
+    argv = [sys.executable, "-m", "deploy.local", "up"]
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no `docker` here" in done.stderr

@@ -11,7 +11,8 @@ from deploy.specs.__main__ import SCHEMAS, rendered, schemas
 from libs.common.discover import ROOT, discover
 from libs.common.handled import RequestHandled
 from libs.common.hosts.routes import Api
-from libs.common.topology import Names, topology
+from libs.common.names import Names
+from libs.common.topology import topology
 
 SERVICES = discover()
 

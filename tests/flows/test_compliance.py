@@ -60,8 +60,9 @@ def test_who_stops_our_marketing_at_meta_gets_no_more_of_it_and_still_gets_their
 
 def test_marketing_stopped_is_learned_from_a_send_that_fails_with_it(on: Platform) -> None:
     phone = "+12025550192"
-    contact = on.contact(phone, "Ann Example")
+    contact = on.contact(phone, "Ann Example", opted_in=False)
     on.operator.call("PUT", f"/api/contacts/{contact}", {"zone": _zone_where_it_is(13)})
+    on.opt_in(contact, "whatsapp")  # whoever knows this knows the zone
     promo = {"kind": "template", "name": "promo", "language": "en_US", "variables": {"1": "Ann"}}
     message = on.send_when_known(contact, promo, purpose="marketing")
     on.reaches(message, "failed")
@@ -77,8 +78,9 @@ def test_marketing_stopped_is_learned_from_a_send_that_fails_with_it(on: Platfor
 
 
 def test_marketing_waits_for_the_morning(on: Platform, phone: str) -> None:
-    contact = on.contact(phone, "Ann Example")
+    contact = on.contact(phone, "Ann Example", opted_in=False)
     on.operator.call("PUT", f"/api/contacts/{contact}", {"zone": _zone_where_it_is(2)})
+    on.opt_in(contact, "whatsapp")  # whoever knows this knows the zone
     promo = {"kind": "template", "name": "promo", "language": "en_US", "variables": {"1": "Ann"}}
     message = on.send_when_known(contact, promo, purpose="marketing")
     on.reaches(message, "deferred")

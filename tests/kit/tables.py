@@ -16,6 +16,24 @@ class Person(Item):
     count: int = 0
 
 
+class Visit(Item):
+    TABLE: ClassVar[Table] = Table("visits", key="id", ttl="expiresAt")
+
+    id: str
+    count: int = 0
+    expires_at: int
+
+
+class Guest(Item):
+    """Some stay."""
+
+    TABLE: ClassVar[Table] = Table("guests", key="id", sort="at", ttl="expiresAt")
+
+    id: str
+    at: str = "now"
+    expires_at: int | None = None
+
+
 PEOPLE = Person.TABLE
 #: A table with a sort key, and an index that holds whole rows.
 NOTES = Table("notes", key="owner", sort="at", indexes=(Index("by-kind", hash="kind", sort="at", projection="ALL"),))
@@ -25,6 +43,11 @@ def fresh_tables() -> dict[str, Table]:
     """Under names that no other test has."""
     stamp = uuid4().hex[:8]
     return {f"test-{stamp}-people": PEOPLE, f"test-{stamp}-notes": NOTES}
+
+
+def expiring_tables() -> dict[str, type[Item]]:
+    stamp = uuid4().hex[:8]
+    return {f"test-{stamp}-visits": Visit, f"test-{stamp}-guests": Guest}
 
 
 async def create(aws: Aws, tables: dict[str, Table]) -> None:

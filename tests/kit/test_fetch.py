@@ -147,6 +147,11 @@ def test_an_address_of_our_own_network_is_not_public(address: str) -> None:
     assert not public(address)
 
 
+@pytest.mark.parametrize("address", ["4000::1", "e000::1", "::2", "100::1", "240.0.0.1"])
+def test_a_range_that_is_given_to_nobody_is_not_public(address: str) -> None:
+    assert not public(address)
+
+
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )

@@ -9,9 +9,9 @@ import pytest
 
 from libs.common.context import Context
 from libs.common.hosts.lambda_ import LambdaHost
+from libs.common.names import Names
 from libs.common.service import Service, on
 from libs.common.testing.world import World
-from libs.common.topology import Names
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted, Greeting
 

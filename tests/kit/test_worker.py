@@ -153,9 +153,10 @@ async def test_a_stuck_queue_leaves_room_for_the_others() -> None:
 
 async def test_what_is_still_being_handled_is_not_handed_out_again() -> None:
     async def work(name: str) -> None:
-        await asyncio.sleep(1.2 if name == "n0" else 0)
+        await asyncio.sleep(2.5 if name == "n0" else 0)
 
-    bench = Bench(work, visibility=0.3)
+    # A machine under load may be late by half of it.
+    bench = Bench(work, visibility=1)
     await bench.say(names(20))
     async with bench.working(), bench.working():
         await bench.until(lambda: not bench.left())

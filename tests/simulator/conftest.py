@@ -62,7 +62,7 @@ async def the_simulator(the_sns: FakeSns) -> AsyncIterator[Simulator]:
 @fixture(scope="session")
 async def clients(the_simulator: Simulator) -> AsyncIterator[dict[str, Any]]:
     """One client per service; the first answer comes from the client, never from a second try."""
-    config = AioConfig(retries=ONCE, read_timeout=3, connect_timeout=3)
+    config = AioConfig(retries=ONCE, read_timeout=20, connect_timeout=20)
     async with AsyncExitStack() as stack:
         found = {}
         for service in the_simulator.services:
@@ -165,7 +165,7 @@ def blocking_client(service: str, url: str, **config: Any) -> Any:
     """A boto3 client, for what has to run in a thread (the simulator lives in this one)."""
     config.setdefault("retries", ONCE)
     return SESSION.client(
-        service, region_name=demo.REGION, endpoint_url=url, config=Config(read_timeout=3, **config), **CREDENTIALS
+        service, region_name=demo.REGION, endpoint_url=url, config=Config(read_timeout=20, **config), **CREDENTIALS
     )
 
 

@@ -70,9 +70,8 @@ class Bus(Protocol):
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         """Put a body straight on one queue, past the topics: a replay concerns only the consumer that failed."""
 
-    async def backlog(self, queue: str) -> int:
-        """About how many messages the queue holds: waiting, delayed, or received and not acknowledged. A message may carry
-        many events."""
+    async def depth(self, queue: str) -> int:
+        """About how many messages the queue holds: those that can be received, are delayed, or are hidden."""
 
     async def drain(self) -> None:
         """See through whatever is still on its way out (acks, publishes)."""

@@ -17,11 +17,13 @@ Entry = dict[str, Any]
 
 
 class EntryFailed(Exception):
-    """One entry of a batch was refused, or failed too often."""
+    """One entry of a batch was refused, or failed too often. ``for_good``: the fault is the entry's own, so it would be refused
+    again."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, for_good: bool = False) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.for_good = for_good
 
 
 async def send_all(
@@ -40,7 +42,10 @@ async def send_all(
         failures = {f["Id"]: f for f in answer.get("Failed", []) if f["Code"] not in done}
         for name in waiting:
             failed.pop(name, None)
-        failed.update((name, EntryFailed(f["Code"], f.get("Message", ""))) for name, f in failures.items())
+        failed.update(
+            (name, EntryFailed(f["Code"], f.get("Message", ""), for_good=not _passing(f)))
+            for name, f in failures.items()
+        )
         waiting = {name: waiting[name] for name, f in failures.items() if _passing(f)}
         if not waiting:
             break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import gzip
 import json
 from datetime import datetime
 from typing import Any
@@ -11,9 +13,14 @@ from libs.common.bus.base import Letter, Record
 from libs.common.clock import iso
 from libs.common.errors import Malformed
 from libs.common.event import unpack
+from libs.common.jsontext import is_too_deep, read_json
 
 #: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
 UNHANDLED = "unhandled"
+#: SQS takes 262,144 bytes with the attributes; a body whose quotes are escaped once more can be larger than the record was.
+MAX_LETTER_BYTES = 250_000
+#: Of a body that does not even fit compressed, so much is kept.
+KEPT_CHARACTERS = 100_000
 _CAMEL = {"event_id": "eventId", "event_type": "eventType", "correlation_id": "correlationId", "died_at": "diedAt"}
 _KNOWN = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
 
@@ -23,9 +30,22 @@ def to_body(letter: Letter) -> str:
     fields: dict[str, Any] = {f.name: getattr(letter, f.name) for f in dataclasses.fields(letter) if f.name != "record"}
     record = letter.record
     fields["died_at"] = iso(letter.died_at) if letter.died_at else None
+    body = _written(fields, record, {"body": record.body})
+    if len(body.encode("utf-8", "replace")) > MAX_LETTER_BYTES:
+        packed = base64.b64encode(gzip.compress(record.body.encode("utf-8", "surrogatepass"), mtime=0)).decode()
+        body = _written(fields, record, {"bodyGzip": packed})
+    if len(body.encode("utf-8", "replace")) > MAX_LETTER_BYTES:
+        note = f"{fields['text']} (Only the first {KEPT_CHARACTERS} of {len(record.body)} characters are kept.)"
+        cut = record.body[:KEPT_CHARACTERS].encode("ascii", "backslashreplace").decode()[:KEPT_CHARACTERS]
+        body = _written({**fields, "text": note}, record, {"body": cut})
+    return body
+
+
+def _written(fields: dict[str, Any], record: Record, content: dict[str, str]) -> str:
+    fields = dict(fields)
     fields["record"] = {
         "id": record.id,
-        "body": record.body,
+        **content,
         "attributes": record.attributes,
         "receiveCount": record.receive_count,
         "sentAt": iso(record.sent_at) if record.sent_at else None,
@@ -38,10 +58,10 @@ def of_record(record: Record, queue: str) -> list[Letter]:
     """The letters on one message of the dead-letter queue behind ``queue``: ours as it was written, or, for what SQS moved
     there by itself, one for each event in it."""
     try:
-        told = json.loads(record.body)
+        told = read_json(record.body)
         if isinstance(told, dict) and told.get("queue") == queue and "cause" in told and "record" in told:
             return [_ours(told)]
-    except (ValueError, KeyError, TypeError):
+    except (Malformed, ValueError, KeyError, TypeError, OSError, EOFError):
         pass
     return _moved(record, queue)
 
@@ -51,7 +71,7 @@ def _ours(told: dict[str, Any]) -> Letter:
     record = Record(
         queue=told["queue"],
         id=inner["id"],
-        body=inner["body"],
+        body=_body(inner),
         attributes=inner.get("attributes") or {},
         receive_count=inner.get("receiveCount", 1),
         sent_at=_moment(inner.get("sentAt")),
@@ -67,6 +87,12 @@ def _ours(told: dict[str, Any]) -> Letter:
     )
 
 
+def _body(inner: dict[str, Any]) -> str:
+    if "bodyGzip" in inner:
+        return gzip.decompress(base64.b64decode(inner["bodyGzip"])).decode("utf-8", "surrogatepass")
+    return str(inner["body"])
+
+
 _TEXTS = ("cause", "exception", "text", "queue", "service", "handler", "build")
 
 
@@ -77,6 +103,9 @@ def _moved(record: Record, queue: str) -> list[Letter]:
         wires = []
     if len(wires) == 1 or not wires:
         return [_unhandled(record, queue, record.body, wires[0] if wires else None)]
+    if any(is_too_deep(wire) for wire in wires):
+        # What cannot be written again is kept as it came: its events are known by their ids if they come twice.
+        return [_unhandled(record, queue, record.body, None)]
     bodies = [json.dumps(wire, separators=(",", ":"), ensure_ascii=False) for wire in wires]
     return [_unhandled(record, queue, body, wire) for body, wire in zip(bodies, wires, strict=True)]
 

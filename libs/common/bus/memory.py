@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +11,26 @@ from datetime import datetime, timedelta
 
 from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
+from libs.common.bus.batches import EntryFailed
 from libs.common.clock import Clock, drawn_id, monotonic
-from libs.common.event import Envelope, pack
-from libs.common.topology import Names, Topology
+from libs.common.event import Envelope
+from libs.common.names import Names
+from libs.common.packing import pack
+from libs.common.topology import Topology
+
+#: SNS and SQS: "The minimum size is one byte, the maximum 262,144 bytes", attributes included.
+MAX_MESSAGE_BYTES = 262_144
+#: SQS, *SendMessage*: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.
+_REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def refuse(body: str, attributes: dict[str, str]) -> None:
+    """Raise what SQS answers to a message that it does not take."""
+    if _REFUSED.search(body):
+        raise EntryFailed("InvalidMessageContents", "a character outside the set that SQS takes", for_good=True)
+    size = len(body.encode()) + sum(len(f"{k}{v}String".encode()) for k, v in attributes.items())
+    if size > MAX_MESSAGE_BYTES:
+        raise EntryFailed("InvalidParameterValue", f"{size} bytes; {MAX_MESSAGE_BYTES} are possible", for_good=True)
 
 
 @dataclass
@@ -47,8 +65,11 @@ class MemoryBus:
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         for topic in dict.fromkeys(envelope.data.topic() for envelope in envelopes):
             mine = [envelope for envelope in envelopes if envelope.data.topic() == topic]
-            for attributes, body, _ in pack(mine):
-                await self.publish_raw(self._names.topic(topic), body, attributes)
+            packed, refused = pack(mine)
+            for message in packed:
+                await self.publish_raw(self._names.topic(topic), message.body, message.attributes)
+            if refused:
+                raise refused[0][1]
 
     async def publish_raw(self, topic: str, body: str, attributes: dict[str, str] | None = None) -> None:
         """Put a body on a topic as a provider would."""
@@ -94,7 +115,7 @@ class MemoryBus:
         await asyncio.sleep(0)
         self._send(queue, body, attributes, 0)
 
-    async def backlog(self, queue: str) -> int:
+    async def depth(self, queue: str) -> int:
         await asyncio.sleep(0)
         return len(self._queues[queue])
 
@@ -110,6 +131,7 @@ class MemoryBus:
         return min((m.visible_at for name in self._specs for m in self._queues[name]), default=None)
 
     def _send(self, queue: str, body: str, attributes: dict[str, str], seconds: float) -> None:
+        refuse(body, attributes)
         now = self._clock.now()
         self._queues[queue].append(_Message(drawn_id(), body, dict(attributes), now, now + timedelta(seconds=seconds)))
 

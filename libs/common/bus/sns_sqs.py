@@ -12,8 +12,9 @@ from libs.common.batcher import Batcher
 from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import Entry, send_all
-from libs.common.event import Envelope, pack
-from libs.common.topology import Names
+from libs.common.event import Envelope
+from libs.common.names import Names
+from libs.common.packing import pack
 
 #: A batch may weigh 256 KiB with its attributes.
 BATCH_BYTES = 250_000
@@ -29,13 +30,12 @@ LONGEST_DELAY = 900
 LONGEST_HIDE = 12 * 3600
 #: A message that is gone, or that another receive has taken over, needs no ack and cannot be hidden.
 GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
-_SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
-
-_BACKLOG = [
+_DEPTHS = [
     "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
 ]
+_SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
 
 
 class SnsSqsBus:
@@ -91,10 +91,10 @@ class SnsSqsBus:
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(body, attributes))
 
-    async def backlog(self, queue: str) -> int:
+    async def depth(self, queue: str) -> int:
         sqs = await self._aws.client("sqs")
-        answer = await sqs.get_queue_attributes(QueueUrl=await self._url(queue), AttributeNames=_BACKLOG)
-        return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _BACKLOG)
+        answer = await sqs.get_queue_attributes(QueueUrl=await self._url(queue), AttributeNames=_DEPTHS)
+        return sum(int(count) for count in answer.get("Attributes", {}).values())
 
     async def drain(self) -> None:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))
@@ -130,21 +130,21 @@ class SnsSqsBus:
         """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
         those whose events were in it."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
-        packed = pack(envelopes)
+        packed, refused = pack(envelopes)
 
         async def call(some: list[Entry]) -> dict[str, Any]:
             return dict(await sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=some))
 
-        entries = [_message(body, attributes, "Message") for attributes, body, _ in packed]
+        entries = [_message(each.body, each.attributes, "Message") for each in packed]
         shares = _shares(entries, _weight)
         answers = await asyncio.gather(
             *(send_all(call, [entries[n] for n in share]) for share in shares), return_exceptions=True
         )
-        became: dict[int, BaseException | None] = {}
+        became: dict[int, BaseException | None] = {id(envelope): error for envelope, error in refused}
         for share, answer in zip(shares, answers, strict=True):
             for at, n in enumerate(share):
                 result = answer if isinstance(answer, BaseException) else answer[at]
-                became.update((id(envelope), result) for envelope in packed[n][2])
+                became.update((id(envelope), result) for envelope in packed[n].events)
         return [became[id(envelope)] for envelope in envelopes]
 
     async def _url(self, queue: str) -> str:

@@ -7,23 +7,34 @@ import inspect
 import typing
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, cast
 
 import structlog
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from libs.common.auth import Caller, Verifier, unauthorized
 from libs.common.clock import drawn_id
+from libs.common.copy_wait import wait_for_copies
 from libs.common.delivery import Requester, apply_request, say_keyed
 from libs.common.errors import Problem
 from libs.common.handled import Asked, action_of, ids_in
 from libs.common.hosts.breaches import Breaches
+from libs.common.hosts.http_rules import HttpRules
 from libs.common.hosts.problems import answer_in_problems
 from libs.common.hosts.routes import Api, Heard, Route
 from libs.common.hosts.strict import StrictJson
 from libs.common.runtime import Runtime
 from libs.common.service import Service
+
+#: Where the verified caller stands in a request's scope.
+CALLER = "wecare.caller"
+#: DynamoDB takes keys of up to 2,048 bytes; ours are far shorter, and some keys hold two.
+MAX_ID_BYTES = 512
+#: What anybody may read.
+OPEN = (("GET", "/health"), ("GET", "/api/openapi.json"))
 
 log = structlog.get_logger()
 
@@ -39,9 +50,23 @@ class _Door:
 
 def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier) -> FastAPI:
     """An ASGI application that serves these services."""
-    app = FastAPI(title="WECARE", version="1", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None)
+    # A path with a slash too many is no path of ours: a redirect would lead to whatever Host the client named.
+    app = FastAPI(
+        title="WECARE",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     routes = [route for service in services if isinstance(service.serves, Api) for route in service.serves.routes]
-    app.add_middleware(StrictJson, raw={route.path: route.raw_bytes for route in routes if route.raw_bytes})
+    app.add_middleware(
+        StrictJson,
+        raw={route.path: route.raw_bytes for route in routes if route.raw_bytes},
+        guarded=[route.path for route in routes if route.role is not None],
+        admit=partial(_admit, verifier),
+    )
+    app.add_middleware(HttpRules, routes=[*((route.method, route.path) for route in routes), *OPEN])
     answer_in_problems(app)
 
     @app.get("/health", include_in_schema=False)
@@ -89,18 +114,40 @@ def _allow(door: _Door, service: Service, route: Route) -> Callable[[Request], A
     assert role is not None
 
     async def allow(request: Request) -> Caller:
-        given = request.headers.getlist("authorization")
-        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthorized("Send one Authorization header: Bearer and the access token.")
-        caller = await door.verifier.verify(token.strip())
+        if CALLER not in request.scope:
+            await _admit(door.verifier, request.scope)
+        caller: Caller = request.scope[CALLER]
         if caller.role is None or caller.role < role:
             log.warning("refused by role", actor=caller.actor, path=route.path, needs=role.name)
             await door.breaches.note(service.name, route, caller, request.path_params)
             raise Problem(403, "FORBIDDEN", f"This needs the role {role.name}")
+        _check_names(request)
         return caller
 
     return allow
+
+
+def _check_names(request: Request) -> None:
+    """Raises Problem for an id longer than any of ours, and for query parameters that the route does not have."""
+    if any(len(str(value).encode()) > MAX_ID_BYTES for value in request.path_params.values()):
+        raise Problem(404, "NOT_FOUND", "There is nothing under so long an id")
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        has = f"it has: {', '.join(sorted(known))}" if known else "it has none"
+        errors = [{"field": name[:100], "detail": f"The route has no such parameter; {has}."} for name in unknown]
+        raise Problem(
+            400, "UNKNOWN_PARAMETER", "The route has no such query parameter", f"See: {unknown[0][:100]}", errors
+        )
+
+
+async def _admit(verifier: Verifier, scope: Scope) -> None:
+    """Verify the caller's token; before anything of the body is read."""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, _, token = (given[0].decode("latin-1") if len(given) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthorized("Send one Authorization header: Bearer and the access token.")
+    scope[CALLER] = await verifier.verify(token.strip())
 
 
 def _signature(route: Route, **extra: Any) -> inspect.Signature:
@@ -117,8 +164,11 @@ def _signature(route: Route, **extra: Any) -> inspect.Signature:
 
 def _read(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(*, caller_: Caller, **given: Any) -> Any:
-        context = door.runtime.context(service, actor=caller_.actor, caller=caller_)
-        return await route.function(**given, ctx=context)
+        async def run(fresh: bool) -> Any:
+            context = door.runtime.context(service, actor=caller_.actor, caller=caller_, fresh=fresh)
+            return await route.function(**given, ctx=context)
+
+        return await wait_for_copies(door.runtime, run)
 
     call.__signature__ = _signature(route, caller_=Annotated[Caller, Depends(_allow(door, service, route))])  # type: ignore[attr-defined]
     return call
@@ -126,7 +176,9 @@ def _read(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
 
 def _write(door: _Door, service: Service, route: Route) -> Callable[..., Any]:
     async def call(*, caller_: Caller, request_: Request, key_: str | None = None, **given: Any) -> Response:
-        digest = hashlib.sha256(f"{request_.method} {request_.url.path}\n".encode() + await request_.body()).hexdigest()
+        digest = hashlib.sha256(
+            f"{request_.method} {request_.url.path}?{request_.url.query}\n".encode() + await request_.body()
+        ).hexdigest()
         asked = _asked(service, route, caller_, request_, key_)
         who = Requester(caller_.actor, key_ or drawn_id(), digest, asked)
         answer = await apply_request(door.runtime, service, route.function, given, who)

@@ -19,6 +19,10 @@ from libs.common.worker import Worker
 
 #: Open sockets (live views) must not hold up a stop for longer.
 SHUTDOWN_SECONDS = 5
+#: Of a request's line and headers together; of connections at a time, beyond which the answer is 503; of a connection between requests.
+MAX_HEADER_BYTES = 32_768
+MAX_CONNECTIONS = 2_000
+KEEP_ALIVE_SECONDS = 30
 
 
 async def serve(names: Sequence[str], port: int, health_port: int | None = None, *, work: bool = True) -> None:
@@ -31,8 +35,10 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
         app = create_app(runtime, services, verifier)
         host = host_for(ours)
         config = uvicorn.Config(
-            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
-        )
+            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS, limit_concurrency=MAX_CONNECTIONS, h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            server_header=False,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         worker = Worker(runtime, services, consumed(services, ours.prefix) if work else [])
         _survive_signals(worker.stop)

@@ -19,14 +19,16 @@ import structlog
 from libs.common.brake import Brake
 from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
-from libs.common.delivery import run_tick, sweep_outbox
+from libs.common.delivery import run_tick
 from libs.common.discover import consumed, discover
 from libs.common.log import configure
+from libs.common.names import Names
+from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, aws_runtime
 from libs.common.service import Service
 from libs.common.settings import Settings, settings
-from libs.common.topology import Names, subscriptions_of
+from libs.common.topology import schedules_of, subscriptions_of
 
 log = structlog.get_logger()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -102,12 +104,15 @@ class LambdaHost:
 
     async def tick(self, name: str) -> dict[str, Any]:
         """Do what one schedule is for, and sweep the outbox of its service. Raises what the tick raises."""
+        names = Names(self._runtime.settings.prefix)
         for service in self._services:
+            if name not in {spec.name for spec in schedules_of(names, service)}:
+                continue
+            done = 0
             for every in service.every:
-                if name == f"{self._runtime.settings.prefix}-{service.name}-{every.label()}":
+                if name == names.schedule(service.name, every.label()):
                     done = await run_tick(self._runtime, service, every)
-                    await sweep_outbox(self._runtime, service)
-                    return {"done": done}
+            return {"done": done, "swept": await sweep_outbox(self._runtime, service)}
         raise LookupError(f"no schedule {name} here")
 
 

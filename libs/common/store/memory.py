@@ -38,6 +38,10 @@ class MemoryStore:
         self._rows: dict[str, dict[tuple[str, ...], Row]] = {name: {} for name in tables}
         self._transactions: set[str] = set()
 
+    def rows(self, table: str) -> list[Row]:
+        """Every row of a table, for checks of all that is kept."""
+        return [_copy(row) for row in self._rows[table].values()]
+
     async def get(self, table: str, key: Key) -> Row | None:
         await asyncio.sleep(0)
         row = self._rows[table].get(tuple(key[name] for name in key_names(self._tables[table])))

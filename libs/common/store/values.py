@@ -107,7 +107,7 @@ def decode_cursor(query: Query, table: Table) -> Key | None:
         good = identity == _identity(query) and sorted(key) == sorted(key_names(table, query.index))
         if not good or not all(isinstance(value, str) for value in key.values()) or key[query.hash[0]] != query.hash[1]:
             raise BadCursor(query.cursor)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise BadCursor(query.cursor) from error
     return {str(name): str(value) for name, value in key.items()}
 

@@ -19,18 +19,21 @@ from libs.common.aws import Aws
 from libs.common.bus.base import Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import ManualClock
-from libs.common.delivery import run_tick, sweep_outbox
+from libs.common.delivery import run_tick
 from libs.common.event import Envelope, Event, following, root_cause
 from libs.common.hosts.api import create_app
 from libs.common.item import Item
+from libs.common.names import Names
+from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime, check_settings
 from libs.common.secrets import MemorySecrets
 from libs.common.service import Service
 from libs.common.settings import Settings
+from libs.common.store.expiring import ExpiringStore
 from libs.common.store.memory import MemoryStore
 from libs.common.testing.files import MemoryFiles
-from libs.common.topology import Names, topology
+from libs.common.topology import owned, topology
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=Item)
@@ -82,7 +85,10 @@ class World:
         self.bus = _Watched(self.topology, self.clock)
         self.bus.heard = []
         self.aws = aws or Aws()
-        self.runtime = Runtime(self.settings, self.store, self.bus, self.clock, self.aws)
+        names = Names(self.settings.prefix)
+        items = {names.table(service.name, item): item for service in self.services for item in owned(service)}
+        living = ExpiringStore(self.store, items, self.clock.now)
+        self.runtime = Runtime(self.settings, living, self.bus, self.clock, self.aws)
         self.secrets = self.runtime.secrets = MemorySecrets()
         self.files = self.runtime.files = MemoryFiles()
         self.times = times

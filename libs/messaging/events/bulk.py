@@ -100,27 +100,14 @@ class ChunkCalledBack(Event):
         return f"{self.job_id}/{self.chunk}"
 
 
-class CatchUpAsked(Event):
-    """A job's audience is to be read once what was said of contacts before is known. It goes through the queue of those
-    changes, behind them."""
-
-    TYPE = "bulk.catch-up-asked.v1"
-    ABOUT = "job_id"
-
-    job_id: str
-    part: int
-
-
 class PlanAsked(Event):
-    """The next part of a job's audience is to be read (part -1: the file itself). ``caught_up_at``: when the request came
-    through the queue of changes of contacts; None: nobody waited for that, or in vain."""
+    """The next part of a job's audience is to be read (part -1: the file itself)."""
 
     TYPE = "bulk.plan-asked.v1"
     ABOUT = "job_id"
 
     job_id: str
     part: int
-    caught_up_at: Timestamp | None = None
 
     @property
     def facet(self) -> str:

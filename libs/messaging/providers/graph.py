@@ -87,6 +87,10 @@ class Graph:
         )
         return _text(_object(_good(answer)).get("id"))
 
+    async def number(self, number: str) -> None:
+        """``GET /{phone-number-id}``: whether Meta answers."""
+        _good(await self._rest.ask("GET", self._at(VERSION, number), self._token))
+
     async def media(self, media_id: str) -> Stored:
         """``GET /{media-id}``. Raises ValueError besides."""
         found = _object(_good(await self._rest.ask("GET", self._at(VERSION, media_id), self._token)))

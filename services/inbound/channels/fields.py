@@ -9,11 +9,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from libs.common.errors import Malformed
+from libs.common.jsontext import read_json
 
 Json = dict[str, Any]
+
+#: What is kept as it came, and read by nobody here, must not make its event too large to be published.
+MAX_RAW_BYTES = 30_000
 
 #: Seconds after this would be the year 5138: the provider gave milliseconds.
 _SURELY_MILLISECONDS = 100_000_000_000
@@ -22,22 +24,12 @@ _SURELY_MILLISECONDS = 100_000_000_000
 def parsed(text: Any, where: str) -> Json:
     """The JSON object in ``text``."""
     try:
-        value = orjson.loads(text) if "\\u" not in text else _mended(text)
-    except (TypeError, ValueError, RecursionError):
-        raise Malformed(f"{where}: not JSON") from None
+        value = read_json(text) if isinstance(text, str | bytes) else text
+    except Malformed as error:
+        raise Malformed(f"{where}: {error}") from None
     if not isinstance(value, dict):
         raise Malformed(f"{where}: not a JSON object")
     return value
-
-
-def _mended(text: str) -> Any:
-    """Half an emoji, as phones cut them off, is read as a question mark: nothing after us could write it down."""
-    value = json.loads(text, parse_constant=_no_number)
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(word)
 
 
 def objects(source: Json, name: str, where: str) -> list[Json]:
@@ -92,3 +84,10 @@ def iso_moment(source: Json, name: str, where: str) -> datetime:
     except (KeyError, TypeError, ValueError):
         raise Malformed(f"{where}.{name}: missing or not a time in ISO 8601") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def bounded(value: Any) -> Any:
+    """The value as it came, or, where it is larger than :data:`MAX_RAW_BYTES`, its size and its beginning."""
+    written = json.dumps(value, ensure_ascii=False)
+    size = len(written.encode("utf-8", "replace"))
+    return value if size <= MAX_RAW_BYTES else {"cutFromBytes": size, "start": written[:1000]}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.inbound.channels.fields import Json
+from services.inbound.channels.fields import Json, bounded
 
 #: Name -> the members inside; None: whatever is inside is known, or its owner's own.
 Known = Mapping[str, "Known | None"]
@@ -42,7 +42,7 @@ def unknown(source: Any, known: Known, where: str = "") -> Json:
 
 def beside(strange: Json) -> Json:
     """The part of ``details`` that holds them."""
-    return {UNKNOWN: strange} if strange else {}
+    return {UNKNOWN: {path: bounded(value) for path, value in strange.items()}} if strange else {}
 
 
 # -- WhatsApp ------------------------------------------------------------------------------------------

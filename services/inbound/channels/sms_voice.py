@@ -13,7 +13,7 @@ from libs.common.event import Event
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, ReceiptReceived
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
 from libs.messaging.words import Channel, Status
-from services.inbound.channels.fields import Json, an_object, moment, needed, optional, parsed
+from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, optional, parsed
 from services.inbound.channels.members import SMS_VOICE_EVENT, beside, unknown
 
 Keyed = list[tuple[str, Event]]
@@ -34,7 +34,7 @@ def parse(feed: str) -> Keyed:
     context = an_object(event, "context", "message")
     channel = _asked_for(context) or carried_by
     if channel is None:
-        notice = AccountNoticed(channel=Channel.SMS, kind="unknown", details={"field": kind, "value": event})
+        notice = AccountNoticed(channel=Channel.SMS, kind="unknown", details={"field": kind, "value": bounded(event)})
         return [(f"notice#{key}", notice)]
     status, code = _meaning(kind, event)
     failed = status is Status.FAILED

@@ -20,7 +20,7 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
 from libs.messaging.words import Channel, Status
-from services.inbound.channels.fields import Json, an_object, moment, needed, objects, optional, parsed
+from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, objects, optional, parsed
 from services.inbound.channels.members import (
     WHATSAPP_CHANGE,
     WHATSAPP_ENTRY,
@@ -236,7 +236,7 @@ def _preferences(value: Json, account: str, told_apart: str, strange: Json) -> K
 
 def _notice(kind: str, field: str, value: Json, account: str, told_apart: str) -> tuple[str, Event]:
     notice = AccountNoticed(
-        channel=Channel.WHATSAPP, kind=kind, account=account, details={"field": field, "value": value}
+        channel=Channel.WHATSAPP, kind=kind, account=account, details={"field": field, "value": bounded(value)}
     )
     return f"notice#{account}#{told_apart}#{_fingerprint([field, value])}", notice
 

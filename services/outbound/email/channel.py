@@ -56,6 +56,9 @@ class EmailChannel:
             request["ConfigurationSetName"] = account.options["configurationSet"]
         return request
 
+    async def probe(self, client: Any) -> None:
+        await client.get_account()
+
     async def send(self, request: Request, client: Any) -> Outcome:
         return await outcome_of(client.send_email(**request), "MessageId", verdict)
 

@@ -48,6 +48,9 @@ class Rcs:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"The message is larger than {LARGEST} bytes.")
         return request
 
+    async def probe(self, client: Any) -> None:
+        await client.describe_phone_numbers(MaxResults=1)
+
     async def send(self, request: Request, client: Any) -> Outcome:
         return await outcome_of(client.send_rcs_message(**request), "MessageId", verdict)
 

@@ -10,4 +10,4 @@ from services.outbound.rcs.channel import Rcs
 #: AWS names no rate for an agent; what it is given stands in the setting. One message a second to one person, as by SMS.
 LIMITS = Limits(per_second=10, pair_seconds=1)
 
-service = sender(Rcs(), LIMITS, needs=[Grant(("sms-voice:SendRcsMessage",))])
+service = sender(Rcs(), LIMITS, needs=[Grant(("sms-voice:SendRcsMessage", "sms-voice:DescribePhoneNumbers"))])

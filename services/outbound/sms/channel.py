@@ -40,6 +40,9 @@ class Sms:
             return self._media(content, message, account)
         raise Invalid(ErrorCode.UNSUPPORTED, f"SMS cannot carry {content.kind}.")
 
+    async def probe(self, client: Any) -> None:
+        await client.describe_phone_numbers(MaxResults=1)
+
     async def send(self, request: Request, client: Any) -> Outcome:
         call = client.send_media_message if "MediaUrls" in request else client.send_text_message
         return await outcome_of(call(**request), "MessageId", verdict)

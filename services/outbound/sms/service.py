@@ -23,4 +23,8 @@ LIMITS = Limits(
     pair_seconds=1,
 )
 
-service = sender(Sms(), LIMITS, needs=[Grant(("sms-voice:SendTextMessage", "sms-voice:SendMediaMessage"))])
+service = sender(
+    Sms(),
+    LIMITS,
+    needs=[Grant(("sms-voice:SendTextMessage", "sms-voice:SendMediaMessage", "sms-voice:DescribePhoneNumbers"))],
+)

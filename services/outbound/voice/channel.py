@@ -36,6 +36,9 @@ class Voice:
         request = addressed(message, account, TEXT_TTL, maxPricePerMinute="MaxPricePerMinute")
         return {**request, **spoken}
 
+    async def probe(self, client: Any) -> None:
+        await client.describe_phone_numbers(MaxResults=1)
+
     async def send(self, request: Request, client: Any) -> Outcome:
         return await outcome_of(client.send_voice_message(**request), "MessageId", verdict)
 

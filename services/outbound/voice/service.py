@@ -18,7 +18,7 @@ LIMITS = Limits(per_second=20 / 60)
 service = sender(
     Voice(),
     LIMITS,
-    needs=[Grant(("sms-voice:SendVoiceMessage",))],
+    needs=[Grant(("sms-voice:SendVoiceMessage", "sms-voice:DescribePhoneNumbers"))],
     serves=http.router,
     owns=[VoiceCall],
     hears=[on(ReceiptReceived, follow_call, channel=Channel.VOICE)],

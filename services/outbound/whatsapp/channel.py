@@ -60,6 +60,9 @@ class WhatsApp:
             "metaApiVersion": account.options.get("meta_api_version", VERSION),
         }
 
+    async def probe(self, client: Any) -> None:
+        await client.list_linked_whatsapp_business_accounts(maxResults=1)
+
     async def send(self, request: Request, client: Any) -> Outcome:
         return await outcome_of(client.send_whatsapp_message(**request), "messageId", verdict)
 

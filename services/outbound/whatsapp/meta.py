@@ -1,4 +1,4 @@
-"""A number that is connected at Meta itself, asked as AWS's client is: the same two operations, arguments and answers, so that
+"""A number that is connected at Meta itself, asked as AWS's client is: the same operations, arguments and answers, so that
 one channel serves both ways and one reader (:mod:`services.outbound.outcomes`) says what became of a send."""
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ Json = dict[str, Any]
 class MetaClient:
     """The operations of ``socialmessaging`` that a sender uses. Raises what :class:`~libs.messaging.providers.graph.Graph` does."""
 
-    def __init__(self, graph: Graph, files: Files) -> None:
+    def __init__(self, sender: str, graph: Graph, files: Files) -> None:
+        self._sender = sender
         self._graph = graph
         self._files = files
 
     async def send_whatsapp_message(self, originationPhoneNumberId: str, message: bytes, metaApiVersion: str) -> Json:
         return {"messageId": await self._graph.message(originationPhoneNumberId, message, metaApiVersion)}
+
+    async def list_linked_whatsapp_business_accounts(self, maxResults: int) -> Json:
+        """Meta has no such list; the number itself is what is asked for."""
+        await self._graph.number(self._sender)
+        return {}
 
     async def post_whatsapp_message_media(self, originationPhoneNumberId: str, sourceS3File: dict[str, str]) -> Json:
         """Unlike AWS, Meta cannot read our bucket: the bytes pass through us, by their Content-Type there."""
@@ -43,4 +49,4 @@ async def client_of(sender: str, ctx: Context) -> Any | None:
     """The client for one of ``meta_numbers``; None for a number of AWS."""
     if sender not in ctx.settings.meta_numbers:
         return None
-    return MetaClient(await graph_of(ctx), ctx.files)
+    return MetaClient(sender, await graph_of(ctx), ctx.files)

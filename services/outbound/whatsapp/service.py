@@ -17,7 +17,13 @@ service = sender(
     WhatsApp(),
     LIMITS,
     needs=[
-        Grant(("social-messaging:SendWhatsAppMessage", "social-messaging:PostWhatsAppMessageMedia")),
+        Grant(
+            (
+                "social-messaging:SendWhatsAppMessage",
+                "social-messaging:PostWhatsAppMessageMedia",
+                "social-messaging:ListLinkedWhatsAppBusinessAccounts",
+            )
+        ),
         needs_token(OWNER),
     ],
     portfolios=Portfolios(),

@@ -12,8 +12,8 @@ import pytest
 
 from libs.common.aws import Aws
 from libs.common.errors import Poison
+from libs.common.names import Names
 from libs.common.settings import Settings
-from libs.common.topology import Names
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
 from services.bulk.service import service as bulk

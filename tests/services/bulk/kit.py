@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from libs.common.aws import Aws
+from libs.common.names import Names
 from libs.common.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
-from libs.common.topology import Names
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived

@@ -9,8 +9,8 @@ import pytest
 
 from libs.common.errors import Malformed
 from libs.common.hosts.lambda_ import LambdaHost
+from libs.common.names import Names
 from libs.common.testing.world import World
-from libs.common.topology import Names
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
 from services.inbound.service import service
 from tests.services.inbound.kit import DELIVERY, SAMPLES

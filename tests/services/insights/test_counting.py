@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.event import pack
+from libs.common.packing import pack
 from libs.common.receive import receive
 from libs.common.runtime import Runtime
 from libs.common.store.memory import MemoryStore
@@ -135,7 +135,7 @@ async def test_a_pack_of_a_job_is_one_transaction(insights: Insights) -> None:
     counting.transactions = -10_000
     worker = Runtime(world.settings, counting, world.bus, world.clock, world.aws)
     for events in of_job(100):
-        packs = pack([insights.envelope(event) for event in events])
+        packs, _ = pack([insights.envelope(event) for event in events])
         assert len(packs) == 1
         await world.bus.publish([insights.envelope(event) for event in events])
         for record in await world.bus.receive("wecare-test-insights-counts", 10, 0):

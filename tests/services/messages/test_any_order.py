@@ -13,8 +13,19 @@ from libs.common.testing.world import World
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.words import RANK, Status
-from services.messages.model import Message
-from tests.services.messages.story import AWS_ID, a_world, delivery, later, queued, receipt, row
+from services.messages.model import Conversation, Message
+from tests.services.messages.story import (
+    ALEX,
+    AWS_ID,
+    a_world,
+    delivery,
+    later,
+    permission,
+    queued,
+    receipt,
+    row,
+    wrote_in,
+)
 
 #: What may be reported of one message, by name.
 NAMES = ("claimed", "uncertain", "accepted", "sent", "delivered", "read", "failed", "word")
@@ -91,3 +102,16 @@ def test_all_at_once_and_twice_ends_where_one_by_one_ends(order: list[str]) -> N
     assert essence(raced) == essence(usual)
     ranks = [RANK[event.status] for event in said]
     assert len(ranks) == len(set(ranks)), "a status was said twice as news"
+
+
+async def test_somebody_who_writes_again_after_the_old_rows_expired_is_heard() -> None:
+    """DynamoDB removes expired rows within days; until then the old conversation must not stand in the way of a new one."""
+    async with a_world() as world:
+        await world.hear(permission(world), key="permission")
+        await world.hear(wrote_in(world, 1))
+        world.clock.advance(31 * 24 * 3600)
+        await world.hear(wrote_in(world, 2))
+        found = await world.row("messages", Conversation, ALEX, "whatsapp")
+        assert found is not None
+        assert found.last_message_id == "inbound-2"
+        assert world.letters() == []

@@ -46,6 +46,9 @@ class Fake:
     def render(self, message: Outgoing, account: Account) -> Request:
         return {"id": message.message_id, "to": message.to, "sender": account.sender}
 
+    async def probe(self, client: Any) -> None:
+        """The provider answers whoever only asks."""
+
     async def send(self, request: Request, client: Any) -> Outcome:
         self.asked[request["id"]] += 1
         return await self.behaviour(self, request)

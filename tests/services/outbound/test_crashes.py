@@ -13,7 +13,8 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.delivery import run_tick, sweep_outbox
+from libs.common.delivery import run_tick
+from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
 from libs.common.runtime import Runtime
 from libs.common.service import Service

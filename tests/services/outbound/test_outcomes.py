@@ -116,7 +116,7 @@ def request_of(way: str) -> dict[str, Any]:
 async def send_by_meta(url: str, token: str) -> Outcome:
     rest = Rest()
     try:
-        client = MetaClient(Graph(rest, url, token), MemoryFiles())
+        client = MetaClient("200000000000001", Graph(rest, url, token), MemoryFiles())
         return await channel_of("whatsapp").send(request_of(META), client)
     finally:
         await rest.close()

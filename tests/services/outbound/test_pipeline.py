@@ -244,6 +244,7 @@ async def test_stop_wins_over_a_deferred_message_and_is_acknowledged() -> None:
         await w.hear(permission(w.clock.now()))
         await w.hear(message(w.clock.now()))
         await w.hear(permission(w.clock.now(), 2, True, opted_out_at=w.clock.now()))
+        await w.advance(2, step=1)
         (applied,) = w.said(PermissionApplied)
         assert applied.revision == 2
         await w.advance(60, step=1)
@@ -393,3 +394,36 @@ async def test_two_workers_one_acceptance() -> None:
                 await w.advance(60, step=10)
             assert fake.accepted == {"m1": 1}
             assert (await row(one)).status is Status.SENT
+
+
+async def test_an_opt_out_is_acknowledged_only_after_what_was_claimed_before_it_is_through() -> None:
+    """The provider takes its time; the acknowledgement names a moment after its answer."""
+    fake, order = Fake(), list[str]()
+    called, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(fake: Fake, request: Request) -> Outcome:
+        called.set()
+        await answer.wait()
+        order.append("accepted")
+        return await accepts(fake, request)
+
+    fake.behaviour = slow
+    async with world(fake, times=1) as w:
+        await w.hear(permission(w.clock.now()))
+        await w.publish(message(w.clock.now()))
+        (send,) = await w.bus.receive("wecare-test-outbound-whatsapp-tx", 1, 0)
+        sending = asyncio.create_task(receive(w.runtime, w.service(NAME), send))
+        await called.wait()
+        await w.publish(permission(w.clock.now(), 2, True, opted_out_at=w.clock.now()))
+        for _ in range(5):
+            w.clock.advance(1)
+            for record in await w.bus.receive("wecare-test-outbound-whatsapp", 10, 0):
+                await receive(w.runtime, w.service(NAME), record)
+        assert not w.said(PermissionApplied)
+        answer.set()
+        await sending
+        await w.advance(5, step=1)
+        (applied,) = w.said(PermissionApplied)
+        assert order == ["accepted"]
+        assert (await row(w)).status is Status.SENT
+        assert applied.at >= (await row(w)).at

@@ -20,6 +20,7 @@ from libs.common.store.memory import MemoryStore
 from libs.messaging.words import MessageClass
 from services.outbound.breaker import Breaker, Bulkhead
 from services.outbound.chunks import LONGEST_LEAD
+from services.outbound.gate import Gate, Pass, Visit
 from services.outbound.rates import HORIZON, LATE, PACE, Busy, Grid, Limits, Line, RateLimitTracker, pair, take_pair
 
 #: Seconds of the rate runs.
@@ -241,18 +242,40 @@ async def test_pairs_are_counted_in_a_row() -> None:
     assert await take_pair("pair#s#p", limits, ctx) is None
 
 
-def test_the_breaker_lets_one_probe_through_a_second() -> None:
+def test_the_breaker_lets_at_most_one_probe_through_a_second_and_ever_fewer() -> None:
     breaker = Breaker(failures=3)
     for _ in range(3):
         assert breaker.admits(0)
         breaker.note(False, 0)
     assert breaker.open
-    through = [now / 10 for now in range(3000) if breaker.admits(now / 10)]
+    through = []
+    for tenth in range(3000):
+        if breaker.admits(tenth / 10):
+            through.append(tenth / 10)
+            breaker.probed(False, tenth / 10)
     assert busiest(through) <= 1
-    assert len(through) >= 290
+    gaps = [after - before for before, after in itertools.pairwise(through)]
+    assert gaps == sorted(gaps)
+    assert 29 <= gaps[-1] <= 31
     breaker.note(True, 300)
     assert not breaker.open
     assert breaker.admits(300)
+
+
+def test_a_probe_that_is_answered_closes_the_breaker_until_the_next_send_that_is_not() -> None:
+    breaker = Breaker(failures=3)
+    breaker.note(False, 0)
+    assert breaker.doubtful
+    assert not breaker.open
+    breaker.probed(False, 1)
+    assert breaker.open
+    breaker.probed(True, 5)
+    assert not breaker.doubtful
+    for _ in range(3):
+        breaker.note(False, 6)
+    breaker.probed(True, 7)
+    breaker.note(False, 8)
+    assert breaker.open
 
 
 def test_a_broken_run_does_not_open_it() -> None:
@@ -277,3 +300,45 @@ def test_places_are_taken_together_if_enough_are_free_to_be_worth_it_and_a_fifth
     bulkhead.leave(30)
     assert bulkhead.enter_together(10, worth=25) == 10
     assert bulkhead.enter(), "a code finds a place"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_process_that_stands_still_while_it_waits_takes_another_slot(workers: int) -> None:
+    """R34 with stalls: a slot that was slept through is lost; no second holds more than 1.02 x the limit, and 95 % are used."""
+    clock, rate = Timeline(), 80
+    store = Slow({"wecare-test-outbound-whatsapp-rates": RateLimitTracker.TABLE})
+    store.clock = clock
+    used: list[float] = []
+    stalls = itertools.cycle([0.0] * 97 + [0.3] + [0.0] * 98 + [0.7, 0.05])
+
+    class Stalling:
+        """What sleeps in this process wakes late, now and then."""
+
+        def now(self) -> datetime:
+            return clock.now()
+
+        async def sleep(self, seconds: float) -> None:
+            await clock.sleep(seconds + next(stalls))
+
+    async def send(gate: Gate, n: int, ctx: Context) -> None:
+        visit = Visit(f"{id(gate)}-{n}", "", 1, MessageClass.TRANSACTIONAL)
+        while clock.now().timestamp() < START + 12:
+            try:
+                permit = Pass(gate, visit, await gate.slot(visit, ctx), 0.0, False)
+            except Busy as busy:
+                await clock.sleep(busy.seconds)
+                continue
+            if await permit.ready(ctx) is None:
+                used.append(clock.now().timestamp())
+
+    tasks = []
+    for _ in range(workers):
+        ctx = context(Stalling(), store)
+        gate = Gate("s", Limits(per_second=rate), ctx)
+        tasks += [asyncio.create_task(send(gate, n, ctx)) for n in range(200 // workers)]
+    await clock.run(START + 12)
+    for task in tasks:
+        task.cancel()
+    assert busiest(used) <= rate * 1.02
+    steady = [at for at in used if START + 2 <= at < START + 12]
+    assert len(steady) >= 0.95 * rate * 10

@@ -46,7 +46,7 @@ async def outcome_of_sample(path: Path) -> Outcome:
     await files.put("bucket", "files/f1.png", b"bytes", "image/png")
     rest = Rest()
     async with meta_that_answers(EXPECTED[path.name]["status"], BODIES[path]) as url:
-        client, channel = MetaClient(Graph(rest, url, "token"), files), WhatsApp()
+        client, channel = MetaClient("200000000000001", Graph(rest, url, "token"), files), WhatsApp()
         if ".media." in path.name:
             outcome = await channel.hand_in("bucket", "files/f1.png", "200000000000001", client)
         else:

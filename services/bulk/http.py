@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from services.bulk.marks import WORDS
 from services.bulk.model import LISTED, BulkJob
 from services.bulk.report import members, names
 from services.bulk.sources import SavedList
-from services.bulk.sums import rejects_key
+from services.bulk.sums import rejects_key, samples
 from services.bulk.templates import category
 from services.bulk.views import (
     JobList,
@@ -113,7 +114,8 @@ async def read_plan(job_id: str, ctx: Context) -> PlanView:
     job = await jobs.existing(ctx, job_id)
     if job.plan is None:
         raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
-    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, **await waiting(job, ctx))
+    shown, put_off = await asyncio.gather(samples(job, ctx), waiting(job, ctx))
+    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, samples=shown, **put_off)
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)

@@ -70,7 +70,8 @@ class Progress(Part):
     zones: dict[str, int] = Field(default_factory=dict)
     #: Over the recipients and their variables, in order.
     digest: str = ""
-    samples: tuple[dict[str, Any], ...] = ()
+    #: The recipients that the plan shows; their messages are made when somebody looks, for a row holds 400 KB.
+    sample_ids: tuple[str, ...] = ()
     reject_parts: int = 0
     #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
     capped: int = 0
@@ -97,7 +98,6 @@ class Plan(Part):
     per_second: float
     starts_at: Timestamp
     finishes_at: Timestamp
-    samples: tuple[dict[str, Any], ...]
     made_at: Timestamp
     #: Changes of contacts that were still on their way; who they are about may be missing here, or shown as they were before.
     changes_under_way: int = 0

@@ -27,7 +27,7 @@ from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source, messa
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
 from services.bulk.views import TestSendView, UploadView, upload_view
-from services.bulk.weight import MIN_RECIPIENTS_BYTES, room_bytes
+from services.bulk.weight import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, encoded_bytes, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
 CHUNK_SECONDS = 5
@@ -103,6 +103,8 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
     new, said = moved(job, ctx)
     # The row bears the revision that is said of it, as after every later change.
     new = new.model_copy(update={"version": said.revision})
+    if encoded_bytes(new.to_row()) > MAX_JOB_BYTES:
+        raise invalid("mapping", "Content and mapping are too large together. Shorten the fallbacks or the content.")
     ctx.stage(ctx.insert(new))
     return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
 

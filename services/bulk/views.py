@@ -66,6 +66,7 @@ class PlanView(Plan):
 
     job_id: str
     state: JobState
+    samples: list[dict[str, Any]]
     put_off: dict[str, int] = Field(default={})
     budget: BudgetView | None = None
 

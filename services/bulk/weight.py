@@ -15,6 +15,8 @@ ENVELOPE_BYTES = 4_000
 RECIPIENT_BYTES = 400
 #: A content must leave room for this much of recipients.
 MIN_RECIPIENTS_BYTES = 20_000
+#: A job when it is created. What planning adds to it is small, and DynamoDB takes items of 400 KB.
+MAX_JOB_BYTES = 300_000
 #: U+FFFE and U+FFFF are six bytes as escapes instead of three (see :func:`libs.common.event.encode`).
 _NONCHARACTERS = b"\xef\xbf"
 

@@ -136,6 +136,9 @@ class BulkJob(Item):
     hold: bool = False
     progress: Progress = Field(default_factory=Progress)
     plan: Plan | None = None
+    #: Failures of the present step of planning, and requests to take it again; and what went wrong last.
+    plan_tries: int = 0
+    plan_error: str | None = None
     problem: dict[str, Any] | None = None
     approved_by: str | None = None
     approved_at: Timestamp | None = None
@@ -150,7 +153,7 @@ class BulkJob(Item):
     report: dict[str, Any] | None = None
     #: What the brakes had seen when somebody resumed: only what came after counts again.
     brake_base: dict[str, int] = Field(default_factory=dict)
-    active: str | None = ACTIVE
+    active: str | None = None
     look_at: Timestamp
     listed: str = LISTED
 

@@ -90,7 +90,7 @@ async def test_a_job_whose_planning_fails_each_time_ends_rejected_and_says_so(
 
     await on.people(range(2))
     with monkeypatch.context() as patched:
-        patched.setattr("services.bulk.handlers.plan_part", broken)
+        patched.setattr("services.bulk.planning.plan_part", broken)
         job = (await on.create(audience={"contactIds": ["contact-0", "contact-1"]}))["jobId"]
         for _ in range(30):
             await on.world.advance(60)

@@ -15,7 +15,7 @@ from libs.common.errors import Problem, invalid
 from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
-from services.bulk import bodies, jobs, requests
+from services.bulk import bodies, jobs, requests, trial_sends
 from services.bulk.allowance import waiting
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
@@ -167,7 +167,7 @@ async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
 async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[TestSendView]:
     """Send it to one contact of yours first."""
-    return await requests.send_test(await jobs.existing(ctx, job_id), body, ctx)
+    return await trial_sends.send_test(await jobs.existing(ctx, job_id), body, ctx)
 
 
 async def _to_state(job: BulkJob, state: str, why: str | None, ctx: Context) -> Done[JobView]:

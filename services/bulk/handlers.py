@@ -22,7 +22,8 @@ from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.words import Channel, Purpose
 from services.bulk import jobs, people
 from services.bulk.counts import apply, totals
-from services.bulk.marks import PENDING, RANK, STOPPED, mark_of, rises, with_mark, word_of
+from services.bulk.endings import note_stopped, without
+from services.bulk.marks import PENDING, RANK, mark_of, rises, with_mark, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
 from services.bulk.release import LOOK_EVERY, followers, next_chunks, release, top_up, why_stop
 from services.bulk.report import write_report
@@ -101,29 +102,6 @@ async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Seque
     if count and number % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
         count = 0  # the tick pauses the job and says why; until then nothing more is released
     return [*found, *await next_chunks(job, count, ctx)]
-
-
-def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
-    """These will not be sent any more."""
-    marks = chunk.marks
-    for n in positions:
-        marks = with_mark(marks, n, STOPPED)
-    return chunk.model_copy(update={"marks": marks, "state": "ended", "not_before": None})
-
-
-async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
-    """The recipients' own rows."""
-    changed = [n for n, (old, new) in enumerate(zip(before.marks, after.marks, strict=True)) if old != new]
-    change: Row = {
-        "status": "cancelled",
-        "rank": RANK[STOPPED],
-        "reason": ErrorCode.CANCELLED.value,
-        "updatedAt": iso(ctx.now),
-    }
-    ids, when = after.ids, (When("rank", "<", RANK[STOPPED]),)
-    await asyncio.gather(
-        *(ctx.write(ctx.update(BulkRecipient, job.job_id, ids[n], set=change, when=when)) for n in changed)
-    )
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:

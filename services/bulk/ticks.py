@@ -15,7 +15,7 @@ from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
 from services.bulk import jobs, planning
 from services.bulk.counts import Totals, apply, totals
-from services.bulk.handlers import note_stopped, without
+from services.bulk.endings import note_stopped, without
 from services.bulk.marks import FAILED, PENDING, WAITS, with_mark
 from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
 from services.bulk.release import OVERDUE, top_up, why_stop

@@ -10,10 +10,13 @@ from libs.common.packing import MAX_EVENT_BYTES
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
+from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.personal import personal
 
 #: The envelope, and what a release says besides its content and its recipients.
 ENVELOPE_BYTES = 4_000
+#: The envelope alone.
+WIRE_BYTES = 1_500
 #: What a recipient weighs besides the variables: names of members, ids, reference, position.
 RECIPIENT_BYTES = 400
 #: A content must leave room for this much of recipients.
@@ -38,6 +41,11 @@ def recipient_bytes(contact_id: str, variables: Mapping[str, str]) -> int:
 
 def content_bytes(content: Content) -> int:
     return encoded_bytes(content.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def event_bytes(event: ChunkReleased) -> int:
+    """The event as it is published, with room for the largest envelope."""
+    return encoded_bytes(event.model_dump(mode="json", by_alias=True, exclude_none=True)) + WIRE_BYTES
 
 
 def room_bytes(content: Content) -> int:

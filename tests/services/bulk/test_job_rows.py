@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import orjson
+import pytest
 
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Standing
 from libs.messaging.words import Channel
+from services.bulk import sums
 from services.bulk.model import BulkJob
 from tests.services.bulk.kit import TEXT, Platform, phone
 
@@ -97,3 +99,27 @@ async def test_a_test_send_whose_values_do_not_fit_is_refused_with_its_field(on:
         assert answer.status_code == 422, answer.text
         assert answer.json()["errors"][0]["field"].startswith("variables")
     assert not on.world.said(ChunkReleased)
+
+
+async def test_a_chunk_that_no_event_can_carry_ends_visibly_and_its_job_with_it(
+    on: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a build planned it that weighed less exactly."""
+    await on.people(range(60))
+    names = [f"v{n}" for n in range(20)]
+    lines = ["Phone," + ",".join(names), *(phone(n) + ("," + "v" * 400) * 20 for n in range(60))]
+    upload = await on.upload("\n".join(lines).encode())
+    with monkeypatch.context() as older:
+        older.setattr(sums, "room_bytes", lambda content: 10**9)
+        mapping = {"address": "Phone", "variables": {name: name for name in names}}
+        job = (await on.create(audience={"uploadId": upload}, mapping=mapping))["jobId"]
+    await on.approve(job)
+    told = await on.run(job)
+    # So many failures pause a job by themselves.
+    assert (told["state"], told["counts"]["failed"], told["reasons"]) == ("paused", 60, {"invalid_content": 60})
+    assert (await on.api.post(f"/api/bulk/jobs/{job}/resume")).status_code == 200
+    assert (await on.run(job))["state"] == "finished"
+    assert not on.world.said(ChunkReleased)
+    (one, *_) = await on.recipients(job, status="failed")
+    assert (one["reason"], "bytes" in one["detail"]) == ("invalid_content", True)
+    assert not await on.world.tick("bulk", "audit")

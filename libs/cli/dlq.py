@@ -28,7 +28,7 @@ State = Annotated[str, typer.Option(help="waiting, replaying, replayed, quaranti
 Queue = Annotated[str | None, typer.Option(help="the queue it died on, e.g. messages or outbound-whatsapp-tx")]
 Type = Annotated[str | None, typer.Option("--type", help="event type, e.g. messages.queued.v1")]
 Channel = Annotated[str | None, typer.Option(help="whatsapp, sms, email, voice or rcs")]
-Cause = Annotated[str | None, typer.Option(help="malformed, version, rejected, exhausted or unhandled")]
+Cause = Annotated[str | None, typer.Option(help="malformed, version, rejected, exhausted, unhandled or unpublishable")]
 Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="died within 90s, 15m, 2h, 3d")]
 Older = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="died before that")]
 Text = Annotated[str | None, typer.Option(help="words in the event, the error or an id")]

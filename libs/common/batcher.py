@@ -9,10 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+
+@dataclass(eq=False, slots=True)
+class _Asked(Generic[A, R]):
+    thing: A
+    future: asyncio.Future[R]
+    key: Hashable
+    weight: int
 
 
 class Batcher(Generic[A, R]):
@@ -42,22 +51,25 @@ class Batcher(Generic[A, R]):
         self._key = key
         self._weight = weight
         self._heaviest = heaviest
-        self._ready: list[tuple[A, asyncio.Future[R]]] = []
+        self._ready: list[_Asked[A, R]] = []
         #: A key is here while a thing of its own is ready or on its way; those behind it wait in line.
-        self._lines: dict[Hashable, deque[tuple[A, asyncio.Future[R]]]] = {}
+        self._lines: dict[Hashable, deque[_Asked[A, R]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     async def do(self, thing: A) -> R:
         """Have it done; returns its own result or raises its own error."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        key = self._key(thing) if self._key else None
-        if key is not None and key in self._lines:
-            self._lines[key].append((thing, future))
+        # Weighed here, so that a thing that cannot be weighed fails alone, and not the others at each attempt to send.
+        asked = _Asked(
+            thing, future, self._key(thing) if self._key else None, self._weight(thing) if self._weight else 0
+        )
+        if asked.key is not None and asked.key in self._lines:
+            self._lines[asked.key].append(asked)
         else:
-            if key is not None:
-                self._lines[key] = deque()
-            self._ready.append((thing, future))
+            if asked.key is not None:
+                self._lines[asked.key] = deque()
+            self._ready.append(asked)
             self._pulse()
         return await future
 
@@ -84,19 +96,18 @@ class Batcher(Generic[A, R]):
 
     def _start(self) -> None:
         """Send one batch of what is ready; a thing whose caller has gone is dropped."""
-        batch: list[tuple[A, asyncio.Future[R]]] = []
-        rest: list[tuple[A, asyncio.Future[R]]] = []
-        gone: list[A] = []
+        batch: list[_Asked[A, R]] = []
+        rest: list[_Asked[A, R]] = []
+        gone: list[_Asked[A, R]] = []
         load = 0
-        for thing, future in self._ready:
-            cost = self._weight(thing) if self._weight else 0
-            if future.cancelled():
-                gone.append(thing)
-            elif len(batch) >= self._most or (batch and self._heaviest and load + cost > self._heaviest):
-                rest.append((thing, future))
+        for asked in self._ready:
+            if asked.future.cancelled():
+                gone.append(asked)
+            elif len(batch) >= self._most or (batch and self._heaviest and load + asked.weight > self._heaviest):
+                rest.append(asked)
             else:
-                load += cost
-                batch.append((thing, future))
+                load += asked.weight
+                batch.append(asked)
         self._ready = rest
         self._release(gone)
         if batch:
@@ -109,33 +120,31 @@ class Batcher(Generic[A, R]):
         if self._at_once and self._ready and len(self._running) < self._at_once:
             self._flush()  # they have waited long enough
 
-    def _release(self, things: Iterable[A]) -> None:
+    def _release(self, done: Iterable[_Asked[A, R]]) -> None:
         """Let the next in line of each key come forward."""
-        if self._key is None:
-            return
-        for key in map(self._key, things):
+        for key in (asked.key for asked in done if asked.key is not None):
             line = self._lines.get(key)
-            while line and line[0][1].cancelled():
+            while line and line[0].future.cancelled():
                 line.popleft()
             if line:
                 self._ready.append(line.popleft())
             else:
                 self._lines.pop(key, None)
 
-    async def _run(self, batch: list[tuple[A, asyncio.Future[R]]]) -> None:
+    async def _run(self, batch: list[_Asked[A, R]]) -> None:
         results: Sequence[R | BaseException]
         try:
-            results = await self._send([thing for thing, _ in batch])
+            results = await self._send([asked.thing for asked in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(results)} results for {len(batch)} things")
         except BaseException as error:
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
+        for asked, result in zip(batch, results, strict=True):
+            if asked.future.done():
                 continue
             if isinstance(result, BaseException):
-                future.set_exception(result)
+                asked.future.set_exception(result)
             else:
-                future.set_result(result)
-        self._release(thing for thing, _ in batch)
+                asked.future.set_result(result)
+        self._release(batch)
         self._pulse()

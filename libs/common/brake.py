@@ -15,7 +15,8 @@ class Brake:
     """Pure: fed with outcomes and the time in seconds. On after ``limit`` failures among the last ``window`` outcomes."""
 
     def __init__(self, window: int = WINDOW, limit: int = LIMIT) -> None:
-        self._outcomes: deque[bool] = deque(maxlen=window)
+        #: Which record, and whether it went well.
+        self._outcomes: deque[tuple[str, bool]] = deque(maxlen=window)
         self._limit = limit
         self._pause = 0.0
         self._probe_at = 0.0
@@ -30,19 +31,29 @@ class Brake:
         """What brought it on, or keeps it on, in names and numbers; empty while it is off."""
         if not self.on:
             return ""
-        return f"{self._outcomes.count(False)} of the last {len(self._outcomes)} failed, lately with {self._fault or 'a fault'}"
+        return f"{self._failures} of the last {len(self._outcomes)} failed, lately with {self._fault or 'a fault'}"
 
-    def note(self, good: int, bad: int, now: float, fault: str = "") -> None:
+    @property
+    def _failures(self) -> int:
+        return sum(1 for _, good in self._outcomes if not good)
+
+    def note(self, good: int, bad: int, now: float, fault: str = "", record: str = "") -> None:
         """Of one record, so many events went through, and so many failed for a reason nobody foresaw, ``fault`` (an exception
-        by name); a record of more events than the window holds counts in proportion. What was still running when the brake
-        came on and fails too does not lengthen the pause; a record that went through for the most part releases it."""
+        by name); a record of more events than the window holds counts in proportion. A ``record`` (its id) that fails again
+        replaces what it counted before: a few bad records that are retried do not stop a quiet queue. What was still running
+        when the brake came on and fails too does not lengthen the pause; a record that went through for the most part
+        releases it."""
         self._fault = fault or self._fault
         if bad <= good and self.on:
             self._outcomes.clear()
             self._pause = 0.0
+        if bad and record and any(known == record for known, _ in self._outcomes):
+            left = [outcome for outcome in self._outcomes if outcome[0] != record]
+            self._outcomes.clear()
+            self._outcomes.extend(left)
         share = min(1.0, (self._outcomes.maxlen or 1) / max(1, good + bad))
-        self._outcomes.extend([True] * int(good * share) + [False] * round(bad * share))
-        if not self.on and self._outcomes.count(False) >= self._limit:
+        self._outcomes.extend([(record, True)] * int(good * share) + [(record, False)] * round(bad * share))
+        if not self.on and self._failures >= self._limit:
             self._pause = FIRST_PAUSE
             self._probe_at = now + self._pause
         elif self.on and now >= self._probe_at:

@@ -27,6 +27,7 @@ from libs.common.outbox import commit, entry_of, publish_outbox
 from libs.common.packing import Unpublishable
 from libs.common.runtime import Runtime
 from libs.common.service import Every, Feed, Handler, On, Service, Step
+from libs.common.store.ops import RowRefused
 
 #: How often a handler is run again on fresh rows before the event goes back to its queue.
 TRIES = 6
@@ -114,10 +115,10 @@ async def _step(runtime: Runtime, service: Service, name: str, step: Step) -> bo
     said = _stamp(context, cause, step.said)
     try:
         entry = entry_of(context, f"{name}#{step.key}", said, pending=True)
-    except Unpublishable as error:
-        log.error("a tick says what nobody could hear; it is dropped", tick=name, step=step.key, why=describe(error))
-        return False
-    if not await commit(context, entry, step.writes):
+        if not await commit(context, entry, step.writes):
+            return False
+    except (Unpublishable, RowRefused) as error:
+        log.error("a step can never be stored or published; left out", tick=name, step=step.key, why=describe(error))
         return False
     await publish_outbox(runtime, context, entry, said)
     return True
@@ -150,6 +151,8 @@ async def _apply(
             done: Done[Any] = await handler(**request, ctx=context)
         except Conflict:
             continue
+        except RowRefused as error:
+            raise too_large(request, error) from None
         said = _stamp(context, cause, done.said)
         # In the same ledger row: who did it cannot be lost where what was done is kept, nor be told of what was not.
         said += _stamp(context, cause, [who.asked.handled(done, said, service.name, context.now)])
@@ -158,9 +161,10 @@ async def _apply(
         )
         try:
             entry = entry_of(context, key, said, pending=True, fingerprint=who.fingerprint, answer=answer)
-        except Unpublishable as error:
+            committed = await commit(context, entry)
+        except (Unpublishable, RowRefused) as error:
             raise too_large(request, error) from None
-        if await commit(context, entry):
+        if committed:
             await publish_outbox(runtime, context, entry, said)
             return answer
     raise Problem(409, "CONFLICT", "Others are changing the same thing; try again")

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.clock import derived_id, iso
 from libs.common.errors import Malformed, UnknownVersion
-from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep
+from libs.common.jsontext import MAX_JSON_DEPTH, MAX_NAME_CHARACTERS, is_too_deep, name_in
 
 
 class Event(BaseModel):
@@ -151,11 +151,12 @@ class Envelope:
         event_class = _registry.get(wire["type"])
         if event_class is None:
             raise UnknownVersion(f"no event {wire['type']} in this build")
+        _check_members(wire)
         try:
             return Envelope(
                 id=wire["id"],
                 source=wire["source"],
-                time=datetime.fromisoformat(wire["time"]),
+                time=_aware(wire["time"]),
                 data=event_class.model_validate(wire["data"]),
                 correlation_id=wire.get("correlationid") or wire["id"],
                 causation_id=wire.get("causationid"),
@@ -167,6 +168,22 @@ class Envelope:
             raise Malformed(f"{wire['type']}: {where}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise Malformed(f"{wire['type']}: {type(error).__name__} {error}") from None
+
+
+def _check_members(wire: dict[str, Any]) -> None:
+    """Ids are keys of rows, and what others are derived from. Raises :class:`Malformed`."""
+    if name_in(wire, "id") is None:
+        raise Malformed(f"{wire['type']}: id is missing, or no text of at most {MAX_NAME_CHARACTERS} characters")
+    for name in ("source", "correlationid", "causationid", "actor", "traceparent"):
+        if not isinstance(wire.get(name, ""), str | None):
+            raise Malformed(f"{wire['type']}: {name} is no text")
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return moment
 
 
 def root_cause(*key: str, actor: str = "system", traceparent: str | None = None) -> Cause:

@@ -112,7 +112,8 @@ class Fetcher:
             if _blocked(error):
                 raise Refused("the address is not a public one") from None
             raise Unreachable(type(error).__name__) from None
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, ValueError):
+            # ValueError: a host name that the internet's rules for names do not allow (UnicodeError), a port that is no number.
             raise Refused("not an address") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(type(error).__name__) from None

@@ -10,10 +10,14 @@ from pydantic import BaseModel
 
 from libs.common.errors import Problem
 from libs.common.packing import Unpublishable
+from libs.common.store.ops import RowRefused
+
+#: A path says where to look; what is nested deeper is not spelled out.
+MAX_PATH_PARTS = 4
 
 
-def too_large(request: Mapping[str, Any], error: Unpublishable) -> Problem:
-    """The refusal of a request whose events cannot be published; names the heaviest field."""
+def too_large(request: Mapping[str, Any], error: Unpublishable | RowRefused) -> Problem:
+    """The refusal of a request whose events cannot be published or whose rows cannot be stored; names the heaviest field."""
     named = {"field": heaviest_field(request), "detail": error.why}
     if error.bytes:
         return Problem(
@@ -27,7 +31,7 @@ def heaviest_field(request: Mapping[str, Any]) -> str:
     path: list[str] = []
     value: Any = {name: part for name, part in request.items() if name != "ctx"}
     top = True
-    while children := _children(value):
+    while len(path) < MAX_PATH_PARTS and (children := _children(value)):
         sizes = {name: _size(child) for name, child in children.items()}
         name = max(sizes, key=lambda each: sizes[each])
         if not top and sizes[name] * 2 < sum(sizes.values()):

@@ -78,9 +78,3 @@ class Item(BaseModel):
     def has_expired(cls, row: Row, now: datetime) -> bool:
         """DynamoDB deletes up to 48 h late, so whoever reads must look at the time."""
         return bool(cls.TABLE.ttl) and row.get(cls.TABLE.ttl or "", now.timestamp() + 1) <= now.timestamp()
-
-    @classmethod
-    def always_expires(cls) -> bool:
-        """Whether every row has a time to live."""
-        fields = {to_camel(name): field for name, field in cls.model_fields.items()}
-        return cls.TABLE.ttl in fields and fields[cls.TABLE.ttl].annotation is int

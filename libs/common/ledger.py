@@ -18,10 +18,13 @@ LEDGER_DAYS = 30
 #: How often the outbox of each service is swept, and how long a row waits before it counts as left behind.
 OUTBOX_SECONDS = 15
 OUTBOX_LABEL = "outbox"
+#: The longest that a row waits for its next attempt, however often it has failed.
+MAX_RETRY_SECONDS = 300
 
 
 class LedgerEntry(Item):
-    """``id`` is ``handler#event-id`` or ``http#actor#idempotency-key``."""
+    """``id`` is ``handler#event-id`` or ``http#actor#idempotency-key``. ``at`` is when it was written; each attempt of the sweep
+    that fails (``attempts``) moves it to when the row was due next."""
 
     TABLE: ClassVar[Table] = Table(
         "ledger", key="id", indexes=(Index("by-pending", hash="pending", sort="at"),), ttl="expiresAt"
@@ -33,4 +36,5 @@ class LedgerEntry(Item):
     fingerprint: str | None = None
     answer: dict[str, Any] | None = None
     pending: str | None = None
+    attempts: int = 0
     expires_at: int

@@ -30,13 +30,17 @@ HIDDEN = frozenset(
         "token",
     ]
 )
+#: Each takes time in proportion to the text, whatever it is: a run of characters is tried from its start only, and never again
+#: in part.
 _PATTERNS = (
-    (re.compile(r"(?i)\bbearer\s+[\w.~+/=-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
-    (re.compile(r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    (re.compile(r"(?i)\bbearer\s++[\w.~+/=-]+|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]++\.[\w-]++\.[\w-]*"), "[token]"),
+    (re.compile(r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"), "[email]"),
     (re.compile(r"\+\d[\d ().-]{5,18}\d|(?<![\w.-])\d{10,15}(?![\w-])"), "[phone]"),
-    (re.compile(r"input_value=.*?, input_type="), "input_value=[hidden], input_type="),
+    (re.compile(r"input_value=.{0,1000}?, input_type="), "input_value=[hidden], input_type="),
 )
 _LONGEST = 500
+#: Characters of a text times secrets to look for in it: what takes longer is not described.
+MAX_COMPARISONS = 10_000_000
 
 #: What the running task works on (queue, event, correlation); every line tells it. A variable of our own rather than
 #: structlog's: this is set for each event, and read only when there is something to say.
@@ -69,18 +73,23 @@ def secrets_in(data: Any) -> Iterator[str]:
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """What an exception says, redacted and cut short. Never fails: what cannot be described is named by its type."""
     try:
-        text = str(error)
-        for secret in secrets:
+        text, hidden = str(error), set(secrets)
+        if len(text) * len(hidden) > MAX_COMPARISONS:
+            return f"{type(error).__name__} (too long to be described)"
+        for secret in sorted(hidden, key=len, reverse=True):
             text = text.replace(secret, "[hidden]")
-        # Cut before the patterns, whose time grows with the text, and after the secrets, which must be whole to be found.
+        # Cut after the secrets, which must be whole to be found.
         return redact(text[: 8 * _LONGEST])[:_LONGEST]
     except Exception:
         return f"{type(error).__name__} (it cannot be described)"
 
 
 def where(error: BaseException) -> list[str]:
-    """The innermost frames of a traceback, without any values."""
-    return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-6:]]
+    """The innermost frames of a traceback, without any values. Never fails."""
+    try:
+        return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__, limit=-6)]
+    except Exception:
+        return []
 
 
 def configure(level: str = "INFO") -> None:

@@ -16,9 +16,10 @@ from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import EntryFailed
 from libs.common.clock import drawn_id, iso
 from libs.common.context import Context
-from libs.common.errors import Malformed, UnknownVersion
+from libs.common.errors import Malformed, Poison, UnknownVersion
 from libs.common.event import Envelope, following
-from libs.common.ledger import LEDGER_DAYS, OUTBOX_SECONDS, LedgerEntry
+from libs.common.jsontext import sendable
+from libs.common.ledger import LEDGER_DAYS, MAX_RETRY_SECONDS, OUTBOX_SECONDS, LedgerEntry
 from libs.common.log import describe
 from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode
 from libs.common.runtime import Runtime
@@ -31,6 +32,12 @@ OUTBOX_SHARDS = 4
 #: DynamoDB: an item has at most 409,600 bytes with its attribute names.
 MAX_ROW_BYTES = 400_000
 PAGE_ROWS = 100
+#: Of an event that is too large for a dead letter, fields of so many bytes are kept.
+MAX_KEPT_BYTES = 250
+#: The cause of a dead letter that is an event of the outbox which no topic takes, and the attribute that tells it from events
+#: that its service hears: a replay brings it to its topic.
+UNPUBLISHABLE = "unpublishable"
+OUTBOX_MARK = "outbox"
 
 log = structlog.get_logger()
 
@@ -106,45 +113,52 @@ async def sweep_outbox(runtime: Runtime, service: Service) -> int:
     each process of a service that keeps a ledger, on Lambda by a schedule; publishing twice is harmless, the ids are the same.
     A row that cannot be published does not hold up those behind it."""
     context = runtime.context(service)
+    return sum(await asyncio.gather(*(_sweep_shard(runtime, context, str(shard)) for shard in range(OUTBOX_SHARDS))))
+
+
+async def _sweep_shard(runtime: Runtime, context: Context, shard: str) -> int:
     before = iso(context.now - timedelta(seconds=OUTBOX_SECONDS))
-    swept = 0
-    for shard in range(OUTBOX_SHARDS):
-        cursor = None
-        while True:
-            page = await context.query(
-                LedgerEntry, str(shard), index="by-pending", between=("0", before), limit=PAGE_ROWS, cursor=cursor
-            )
-            swept += sum(await asyncio.gather(*(_sweep(runtime, context, entry) for entry in page.items)))
-            cursor = page.cursor
-            if cursor is None:
-                break
-    return swept
+    swept, cursor = 0, None
+    while True:
+        page = await context.query(
+            LedgerEntry, shard, index="by-pending", between=("0", before), limit=PAGE_ROWS, cursor=cursor
+        )
+        swept += sum(await asyncio.gather(*(_sweep(runtime, context, entry) for entry in page.items)))
+        cursor = page.cursor
+        if cursor is None:
+            return swept
 
 
 async def _sweep(runtime: Runtime, context: Context, entry: LedgerEntry) -> bool:
     """Whether the row is done with: published, or set aside as a dead letter because it is refused for good."""
     try:
         said = [Envelope.from_wire(wire) for wire in entry.said]
-    except (Malformed, UnknownVersion) as error:
-        # Another build's event: that build, or a later one, publishes it.
-        log.error("an event of the outbox cannot be read by this build", entry=entry.id, why=describe(error))
-        return False
-    results = await asyncio.gather(*(runtime.bus.publish([each]) for each in said), return_exceptions=True)
-    passing = [each for each in results if isinstance(each, BaseException) and not _for_good(each)]
-    if passing:
-        log.warning("not published; the next sweep will do it", entry=entry.id, error=type(passing[0]).__name__)
-        return False
-    try:
+        results = await asyncio.gather(*(runtime.bus.publish([each]) for each in said), return_exceptions=True)
+        if passing := [each for each in results if isinstance(each, BaseException) and not _for_good(each)]:
+            raise passing[0]
         for envelope, result in zip(said, results, strict=True):
             if isinstance(result, BaseException):
                 await _set_aside(runtime, context, envelope, result)
         await _done(context, entry)
     except Exception as error:
-        log.error(
-            "not set aside; the next sweep will do it", entry=entry.id, error=type(error).__name__, why=describe(error)
-        )
+        # An event of another build is for that build, or a later one, to publish.
+        unread = isinstance(error, Malformed | UnknownVersion)
+        told = log.error if unread else log.warning
+        told("not published; a later sweep will do it", entry=entry.id, error=type(error).__name__, why=describe(error))
+        await _put_off(context, entry)
         return False
     return True
+
+
+async def _put_off(context: Context, entry: LedgerEntry) -> None:
+    """Sweeps pass the row by for a time that doubles with each failure, and is never much longer than it has waited already."""
+    seconds = min(MAX_RETRY_SECONDS, OUTBOX_SECONDS * 2 ** min(entry.attempts, 10))
+    due = context.now + timedelta(seconds=seconds - OUTBOX_SECONDS)
+    row = {"at": iso(due), "attempts": entry.attempts + 1}
+    try:
+        await context.write(context.update(LedgerEntry, entry.id, set=row, when=(When("pending", "present"),)))
+    except Exception as error:
+        log.warning("not put off; the next sweep tries it again", entry=entry.id, error=type(error).__name__)
 
 
 def _for_good(error: BaseException) -> bool:
@@ -152,7 +166,7 @@ def _for_good(error: BaseException) -> bool:
 
 
 async def _set_aside(runtime: Runtime, context: Context, envelope: Envelope, error: BaseException) -> None:
-    """A dead letter of the service itself, and whatever the service makes of it."""
+    """A dead letter behind the queue of the service itself, and whatever the service makes of it."""
     service = context.service
     log.error(
         "refused for good; it is a dead letter now", event_id=envelope.id, event_type=envelope.type, why=describe(error)
@@ -163,15 +177,17 @@ async def _set_aside(runtime: Runtime, context: Context, envelope: Envelope, err
         said = following(cause, facts, source=service.name, now=context.now)
         if said:
             await runtime.bus.publish(said)
-    lanes = service.lanes()
-    if not lanes:
-        return
-    queue = context.names.queue(service.name, lanes[0])
-    record = Record(queue, envelope.id, orjson.dumps(envelope.to_wire(), default=str).decode(), envelope.attributes())
+    queue = context.names.queue(service.name)
+    attributes = {**envelope.attributes(), OUTBOX_MARK: "refused"}
+    body, text = _body(envelope), describe(error)
+    if len(body) > MAX_EVENT_BYTES:
+        body = _body(envelope, MAX_KEPT_BYTES)
+        text += f" Only its short fields are kept here; {service.name} keeps the whole in its ledger for {LEDGER_DAYS} days."
+    record = Record(queue, envelope.id, body, attributes)
     letter = Letter(
-        cause="unpublishable",
+        cause=UNPUBLISHABLE,
         exception=type(error).__name__,
-        text=describe(error),
+        text=text,
         queue=queue,
         service=service.name,
         handler="outbox",
@@ -183,3 +199,20 @@ async def _set_aside(runtime: Runtime, context: Context, envelope: Envelope, err
         died_at=context.now,
     )
     await runtime.bus.bury(record, letter)
+
+
+def _body(envelope: Envelope, most: int = MAX_ROW_BYTES) -> str:
+    """The event, without the fields that are larger than ``most`` bytes each."""
+    wire = envelope.to_wire()
+    wire["subject"] = wire["subject"][:most]
+    wire["data"] = {
+        name: value for name, value in wire["data"].items() if len(orjson.dumps(value, default=str)) <= most
+    }
+    return sendable(orjson.dumps(wire, default=str).decode())
+
+
+async def publish_replayed(runtime: Runtime, service: Service, envelope: Envelope) -> None:
+    """Publish an event of the outbox that was set aside and is replayed. Raises what the bus raises."""
+    if type(envelope.data) not in service.facts():
+        raise Poison(f"{service.name} does not say {envelope.type}")
+    await runtime.bus.publish([envelope])

@@ -9,7 +9,7 @@ import orjson
 
 from libs.common.errors import Poison
 from libs.common.event import Envelope
-from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep
+from libs.common.jsontext import MAX_JSON_DEPTH, is_too_deep, sendable
 
 BATCH_EVENTS = 100
 #: The largest event, and the largest batch of them, encoded. SNS and SQS take 262,144 bytes a message with its attributes; the
@@ -26,10 +26,8 @@ class Unpublishable(Poison):
         self.bytes = bytes
 
 
-#: SQS refuses a message with one of these two characters (*SendMessage*, "A message can include only XML, JSON, and unformatted
-#: text"); all others outside its set are escaped by JSON anyway. U+FFFE and U+FFFF share their first two bytes.
+#: U+FFFE and U+FFFF share their first two bytes.
 _NONCHARACTERS = b"\xef\xbf"
-_ESCAPED = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
 
 
 def encode(envelope: Envelope) -> str:
@@ -42,7 +40,7 @@ def encode(envelope: Envelope) -> str:
         raise Unpublishable(kind, f"it cannot be written as JSON ({error})") from None
     text = encoded.decode()
     if _NONCHARACTERS in encoded:
-        text = text.translate(_ESCAPED)
+        text = sendable(text)
         encoded = text.encode()
     if len(encoded) > MAX_EVENT_BYTES:
         raise Unpublishable(kind, f"it is {len(encoded)} bytes; {MAX_EVENT_BYTES} are possible", len(encoded))

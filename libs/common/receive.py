@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
@@ -18,8 +17,10 @@ from libs.common.delivery import deliver, deliver_feed
 from libs.common.errors import Later, Malformed
 from libs.common.event import Envelope, unpack
 from libs.common.graves import receive_letter
+from libs.common.jsontext import names_in, write_json
 from libs.common.log import about, describe, secrets_in, where
 from libs.common.names import Names
+from libs.common.outbox import OUTBOX_MARK, publish_replayed
 from libs.common.retry import Bury, Hide, Plan, Renew, plan
 from libs.common.runtime import Runtime
 from libs.common.service import Feed, On, Service
@@ -44,15 +45,9 @@ class _Part:
         if self.alone:
             return self.record.body
         try:
-            return json.dumps(self.wire, separators=(",", ":"), ensure_ascii=False)
+            return write_json(self.wire)
         except (RecursionError, ValueError):
             return self.record.body
-
-    def known(self) -> dict[str, str]:
-        """What can be told about an event even if it could not be read."""
-        wire = self.wire if isinstance(self.wire, dict) else {}
-        names = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
-        return {name: wire[key] for name, key in names.items() if isinstance(wire.get(key), str)}
 
 
 async def receive(runtime: Runtime, service: Service, record: Record, brake: Brake | None = None) -> bool:
@@ -64,13 +59,11 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
             return await receive_letter(runtime, service, record)
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
-        wrong = sum(1 for part in failed if not isinstance(part.error, Later))
+        # Malformed input says nothing of the consumer: whoever sends it must not be able to stop a queue.
+        wrong = sum(1 for part in failed if not isinstance(part.error, Later | Malformed))
         braked = brake is not None and brake.on
         if brake and (wrong or len(failed) < len(parts)):
-            # A record that is tried again says nothing new of the consumer, unless it is a probe: few bad records do not
-            # stop a quiet queue by being retried.
-            counted = wrong if record.receive_count == 1 or brake.on else 0
-            brake.note(len(parts) - len(failed), counted, monotonic(), _fault(failed))
+            brake.note(len(parts) - len(failed), wrong, monotonic(), _fault(failed), record.id)
             # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
             # as any: it may be a pack of poison among good ones.
             braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)
@@ -81,7 +74,7 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
 
 def _fault(failed: list[_Part]) -> str:
     """What went wrong last, by name."""
-    faults = [part for part in failed if part.error is not None and not isinstance(part.error, Later)]
+    faults = [part for part in failed if not isinstance(part.error, Later | Malformed)]
     return f"{type(faults[-1].error).__name__} in {faults[-1].handler or 'reading it'}" if faults else ""
 
 
@@ -108,6 +101,9 @@ async def _dispatch(runtime: Runtime, service: Service, lane: str, part: _Part) 
         envelope = Envelope.from_wire(part.wire)
     except Exception as error:
         part.error = error
+        return
+    if OUTBOX_MARK in part.record.attributes:
+        await _try(part, publish_replayed(runtime, service, envelope), OUTBOX_MARK)
         return
     attributes = envelope.attributes()
     heard = [on for on in service.hears if on.lane == lane and envelope.type == on.event.TYPE]
@@ -143,8 +139,13 @@ async def _settle(runtime: Runtime, service: Service, record: Record, failed: li
     plans: list[tuple[_Part, Exception, Plan]] = []
     for part in failed:
         if part.error is not None:
-            plans.append((part, part.error, plan(part.error, record.receive_count, now, drawn, most, braked)))
-            _tell(*plans[-1])
+            error = part.error
+            try:
+                what = plan(error, record.receive_count, now, drawn, most, braked)
+            except Exception as fault:  # a Later without a time zone, say: a fault of the handler like any other
+                error, what = fault, plan(fault, record.receive_count, now, drawn, most, braked)
+            plans.append((part, error, what))
+            _tell(part, error, what)
     waits = [what.seconds for _, _, what in plans if isinstance(what, Hide | Renew)]
     if any(isinstance(what, Hide) for _, _, what in plans):
         # The whole record comes back, so nothing else is done about it now: burying or renewing a part of it would be
@@ -172,7 +173,7 @@ def _tell(part: _Part, error: Exception, what: Plan) -> None:
         error=type(error).__name__,
         why=describe(error, secrets_in(part.wire)),
         where=where(error),
-        **part.known(),
+        **names_in(part.wire),
     )
 
 
@@ -187,7 +188,7 @@ def _letter(runtime: Runtime, service: Service, part: _Part, error: Exception, c
         build=runtime.settings.build,
         record=replace(part.record, body=part.body()),
         died_at=runtime.clock.now(),
-        **part.known(),
+        **names_in(part.wire),
     )
 
 

@@ -7,7 +7,6 @@ idempotent methods, and only on a connection that turned out to be closed). Time
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ import aiohttp
 from yarl import URL
 
 from libs.common import aws
+from libs.common.errors import Malformed
+from libs.common.jsontext import read_json
 
 #: An answer in JSON is short.
 MOST_JSON = 1024 * 1024
@@ -56,8 +57,11 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Raises ValueError."""
-        return json.loads(self.body)
+        """Raises ValueError, for what is nested too deep as well."""
+        try:
+            return read_json(self.body)
+        except Malformed as error:
+            raise ValueError(str(error)) from None
 
 
 class Rest:

@@ -151,8 +151,9 @@ class Service:
     counts: Callable[[Event], None] | None = None
 
     def lanes(self) -> list[str]:
-        """The lanes of its queues: ``""`` is the service's own queue."""
-        return sorted({on.lane for on in self.hears})
+        """The lanes of its queues: ``""`` is the service's own queue. Whoever keeps a ledger has that one, even if it hears
+        nothing: dead letters of its outbox lie behind it and are replayed to it."""
+        return sorted({on.lane for on in self.hears} | ({""} if self.uses_ledger() else set()))
 
     def facts(self) -> list[type[Event]]:
         """All that is said in its name: what it declares, and what the kit says of requests to it."""

@@ -35,6 +35,12 @@ def slots(content: Content) -> list[Slot]:
     return []
 
 
+def private_addresses(content: Content) -> list[str]:
+    """Paths of files that name a bucket. Inside the platform they may; who writes to the API names a file of ours by its id, so
+    that it has been looked at, or a public address."""
+    return [slot.path for slot in slots(content) if not slot.file.file_id and (slot.file.url or "").startswith("s3://")]
+
+
 def _of_rich(content: Rich) -> list[Slot]:
     found = [_slot("fileUrl", content.file_id, content.file_url)]
     found += [_slot(f"cards.{n}.mediaUrl", card.media_file_id, card.media_url) for n, card in enumerate(content.cards)]

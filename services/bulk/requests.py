@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem, invalid
+from libs.messaging.attached import private_addresses
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.personal import wanted
@@ -199,6 +200,8 @@ async def _content(body: CreateJob, ctx: Context) -> Content:
         kinds = ", ".join(sorted(KINDS[body.channel]))
         raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
     content = await frozen(body.channel, body.content, ctx)
+    if private := private_addresses(content):
+        raise invalid(f"content.{private[0]}", "Name a file of ours by its id, or an https address.")
     room = room_bytes(content)
     if room < MIN_RECIPIENTS_BYTES:
         over = MIN_RECIPIENTS_BYTES - room

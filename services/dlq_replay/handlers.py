@@ -10,6 +10,7 @@ from libs.common.clock import iso
 from libs.common.context import Context
 from libs.common.errors import Conflict
 from libs.common.event import Event
+from libs.common.jsontext import MAX_NAME_CHARACTERS
 from libs.common.store.ops import Update, When
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import LetterDecided, LetterKept
@@ -56,7 +57,7 @@ async def keep_letter(letter: Letter, ctx: Context) -> Sequence[Event]:
 async def _known(letter: Letter, ctx: Context) -> DLQMessage | None:
     """The letter that this one is a further death of: named by the replay's mark, or by event and queue."""
     mark = letter.record.attributes.get("letter", "")
-    known = await ctx.get(DLQMessage, mark) if mark else None
+    known = await ctx.get(DLQMessage, mark) if 0 < len(mark) <= MAX_NAME_CHARACTERS else None
     if known is not None and (known.queue, known.event_id) == (letter.queue, letter.event_id):
         return known
     return await ctx.get(DLQMessage, letter_id(letter.queue, letter.event_id, letter.record.body))

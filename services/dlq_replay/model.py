@@ -45,13 +45,15 @@ class State(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why."""
+    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why; ``unpublishable``: it was accepted,
+    and no topic takes it."""
 
     MALFORMED = "malformed"
     VERSION = "version"
     REJECTED = "rejected"
     EXHAUSTED = "exhausted"
     UNHANDLED = "unhandled"
+    UNPUBLISHABLE = "unpublishable"
 
 
 class Death(Part):
@@ -172,8 +174,8 @@ class Slot(Part):
 
 
 def plain(part: str | None) -> str:
-    """As it can stand in a slot: what could not be read may be called anything."""
-    return (part or "").replace("#", "_")[:120]
+    """As it can stand in a slot, whose bytes an index limits (1,024): what could not be read may be called anything."""
+    return (part or "").replace("#", "_").encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
 
 
 def place_of(state: State, shard: int) -> str:

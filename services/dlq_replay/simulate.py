@@ -15,6 +15,7 @@ from typing import Protocol
 from libs.common.context import Context
 from libs.common.errors import Malformed, UnknownVersion
 from libs.common.event import Envelope, Event
+from libs.common.outbox import OUTBOX_MARK
 from libs.common.wire import View
 from libs.messaging import events, template_copy
 from libs.messaging.checks import Asked, Refusal, refusal
@@ -100,8 +101,8 @@ async def foresee(letter: DLQMessage, ctx: Context) -> Foreseen:
 
 
 async def _of_its_kind(event: Event, letter: DLQMessage, ctx: Context, say: _Say) -> Foreseen | None:
-    # What SQS moved by itself names no service, but its queue does.
-    senders = letter.queue.startswith(f"{ctx.settings.prefix}-outbound-")
+    # What SQS moved by itself names no service, but its queue does. An event of an outbox goes to its topic, and on to senders.
+    senders = letter.queue.startswith(f"{ctx.settings.prefix}-outbound-") or OUTBOX_MARK in letter.attributes
     match event:
         case PermissionChanged():
             return await _permission(event, ctx, say)

@@ -11,7 +11,7 @@ from typing import Any
 
 from libs.common.bus.base import Letter
 from libs.common.errors import Malformed
-from libs.common.jsontext import read_json
+from libs.common.jsontext import name_in, read_json
 from libs.messaging.words import Channel
 from services.dlq_replay.model import (
     MOST_REPLAYS,
@@ -43,7 +43,7 @@ def death_of(letter: Letter, death_id: str, now: datetime) -> Death:
         build=letter.build,
         receives=letter.record.receive_count,
         first_received_at=letter.record.first_received_at,
-        decision=int(replay) if replay.isdecimal() else 0,
+        decision=int(replay) if replay.isdecimal() and len(replay) < 10 else 0,
     )
 
 
@@ -51,7 +51,7 @@ def first_death(letter: Letter, death: Death, now: datetime) -> DLQMessage:
     """A letter that was not known yet."""
     wire = read(letter.record.body)
     data = _object(wire, "data")
-    channel = letter.record.attributes.get("channel") or _text(data, "channel") or _channel_in(letter.queue)
+    channel = letter.record.attributes.get("channel") or name_in(data, "channel") or _channel_in(letter.queue)
     made = DLQMessage(
         dlq_message_id=letter_id(letter.queue, letter.event_id, letter.record.body),
         queue=letter.queue,
@@ -64,10 +64,10 @@ def first_death(letter: Letter, death: Death, now: datetime) -> DLQMessage:
         event_id=letter.event_id,
         event_type=letter.event_type,
         correlation_id=letter.correlation_id,
-        traceparent=_text(wire, "traceparent"),
+        traceparent=name_in(wire, "traceparent"),
         channel=channel,
-        message_id=_text(data, "messageId"),
-        contact_id=_text(data, "contactId"),
+        message_id=name_in(data, "messageId"),
+        contact_id=name_in(data, "contactId"),
         body=letter.record.body,
         attributes={name: value for name, value in letter.record.attributes.items() if name not in MARKS},
         first_died_at=death.at,
@@ -141,11 +141,6 @@ def read(body: str) -> dict[str, Any]:
 def _object(found: dict[str, Any], name: str) -> dict[str, Any]:
     value = found.get(name)
     return value if isinstance(value, dict) else {}
-
-
-def _text(found: dict[str, Any], name: str) -> str | None:
-    value = found.get(name)
-    return value if isinstance(value, str) and value else None
 
 
 def _channel_in(queue: str) -> str | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from libs.common.context import Context
-from libs.common.errors import CopyRefusal, Later, Problem
+from libs.common.errors import CopyRefusal, Later, Problem, invalid
 from libs.common.store.ops import When
-from libs.messaging.attached import slots
+from libs.messaging.attached import private_addresses, slots
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
 from libs.messaging.events.media import MediaStored
@@ -40,6 +40,8 @@ async def note_file(event: MediaStored, ctx: Context) -> None:
 
 async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
     """Every file of ours that the content names is there and is one that the channel carries. Raises Problem, naming it."""
+    if private := private_addresses(content):
+        raise invalid(f"content.{private[0]}", "Name a file of ours by its id, or an https address.")
     for slot in slots(content):
         if not slot.file.file_id:
             continue

@@ -10,7 +10,7 @@ from libs.common.event import Event
 from libs.common.service import Step
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
-from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.messages import CancelAsked, MessageQueued
 from libs.messaging.words import RANK, Status
 from services.messages.fold import Report, change, follows
 from services.messages.model import OPEN_SHARDS, Message, Moment
@@ -40,17 +40,33 @@ async def settle_overdue(ctx: Context) -> AsyncIterator[Step]:
 
 async def fail_unpublishable(event: Event, ctx: Context) -> list[Event]:
     """A message whose ``messages.queued`` no topic takes reaches no sender, now or later: it has failed."""
-    message = await ctx.get(Message, event.message_id) if isinstance(event, MessageQueued) else None
+    if not isinstance(event, MessageQueued):
+        return []
+    message = await ctx.get(Message, event.message_id)
     if message is None:
         return []
     moment = Moment(
         what=Status.FAILED, at=ctx.now, source="auditor", cause=message.message_id, code=ErrorCode.INVALID_CONTENT
     )
     new = change(message, Report(Status.FAILED, moment))
-    written = await ctx.write(ctx.update(Message, message.message_id, set=new.set, remove=new.remove, when=new.when))
+    when = (*new.when, When("rank", "<=", RANK[Status.QUEUED]))
+    written = await ctx.write(ctx.update(Message, message.message_id, set=new.set, remove=new.remove, when=when))
+    failed: Moment | None = new.moment
     if not written:
         # Another sweep was first, or the sender knows it after all.
         now = await ctx.get(Message, message.message_id)
-        known = now.steps.get(moment.slot()) if now else None
-        return follows(message, known) if known and known.cause == moment.cause else []
-    return follows(message, new.moment)
+        failed = now.steps.get(moment.slot()) if now else None
+    if failed is None or failed.cause != moment.cause:
+        return []
+    return [*follows(message, failed), _cancel(event, ctx)]
+
+
+def _cancel(event: MessageQueued, ctx: Context) -> CancelAsked:
+    """A message that is shown as failed must stay unsent, also if its dead letter is edited and replayed."""
+    return CancelAsked(
+        message_id=event.message_id,
+        contact_id=event.contact_id,
+        channel=event.channel,
+        message_class=event.message_class,
+        at=ctx.now,
+    )

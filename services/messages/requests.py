@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
-from libs.common.errors import CopyRefusal, Problem
+from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.common.wire import Body
 from libs.messaging import template_copy
 from libs.messaging.checks import Asked, Refusal, refusal
@@ -26,7 +27,7 @@ from libs.messaging.content import (
     Template,
     Text,
 )
-from libs.messaging.errors import EXPLANATIONS, problem_code, problem_type
+from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
 from libs.messaging.permission import Permission, Standing
 from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
@@ -36,6 +37,9 @@ from services.messages.files import check_files
 from services.messages.handlers import cause_id
 from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
+
+#: What would end a header line, or make it unreadable.
+_LINE_BREAK = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
 
 Sendable = Annotated[
     Text | Media | Template | Location | Contacts | Reaction | Interactive | Email | Speech | Rich,
@@ -59,6 +63,8 @@ class SendMessage(Body):
 
 async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     """Accept a message, or say why not. Its id derives from the request's key, so that a repeat is the same message."""
+    _check_sender(body, ctx)
+    _check_headers(body.content)
     standing = await standing_of(ctx, body.contact_id, body.channel)
     message_class = body.message_class or _usual_class(body)
     send_by = time_to_live_ends(ctx, message_class, body.channel, body.ttl_seconds)
@@ -82,6 +88,32 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         template=template_used(template),
     )
     return Done(message_view(message), tuple(said))
+
+
+def _check_sender(body: SendMessage, ctx: Context) -> None:
+    """Raises Problem for an identity that may not send; where none is set, any may."""
+    allowed = ctx.settings.may_send(body.channel)
+    if body.sender is not None and allowed and body.sender not in allowed:
+        explained = EXPLANATIONS[ErrorCode.SENDER_NOT_ALLOWED]
+        raise Problem(
+            422, problem_code(ErrorCode.SENDER_NOT_ALLOWED), explained.means, explained.do,
+            [{"field": "sender", "detail": f"One of: {', '.join(allowed)}."}],
+        )  # fmt: skip
+
+
+def _check_headers(content: Content) -> None:
+    """Raises Problem for a line break in what becomes a header of a mail."""
+    if not isinstance(content, Email):
+        return
+    headers = {
+        "subject": content.subject,
+        **{f"headers.{name}": f"{name}{value}" for name, value in content.headers.items()},
+    }
+    broken = next((name for name, value in headers.items() if _LINE_BREAK.search(value)), None)
+    if broken is not None:
+        raise invalid(
+            f"content.{broken}"[:200], "A header has one line: remove the line breaks and control characters."
+        )
 
 
 async def worded(ctx: Context, channel: Channel, content: Content, template: TemplateState | None) -> Content:

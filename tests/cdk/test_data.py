@@ -110,7 +110,7 @@ def test_each_subscription_is_there_once_raw_and_with_its_filter(made: Synthesis
 
 
 def test_a_queue_takes_from_its_topics_alone_and_from_nobody_without_tls(made: Synthesised) -> None:
-    sources: dict[str, set[str]] = {spec.dlq: set() for spec in made.plan.topology.queues}
+    sources: dict[str, set[str]] = {name: set() for spec in made.plan.topology.queues for name in (spec.name, spec.dlq)}
     for sub in made.plan.topology.subscriptions:
         sources.setdefault(sub.queue, set()).add(arn("sns", sub.topic))
     ids = {made.id_of("AWS::SQS::Queue", QueueName=name): name for name in sources}

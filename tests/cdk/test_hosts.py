@@ -91,7 +91,7 @@ def test_every_queue_has_one_ecs_service(on_ecs: Synthesised) -> None:
 def test_who_ticks_works_for_all_but_some_queues(on_ecs: Synthesised) -> None:
     """A worker for certain queues only leaves what is done every so often to the others (libs/common/hosts/worker.py)."""
     ticking = Counter(command[1] for command in commands(on_ecs) if not {"--http", "--queues"} & set(command))
-    assert all(ticking[service.name] == 1 for service in on_ecs.plan.services if service.every)
+    assert all(ticking[service.name] == 1 for service in on_ecs.plan.services if service.uses_ledger())
 
 
 def test_every_route_is_led_to_the_tasks_of_its_service(on_ecs: Synthesised) -> None:

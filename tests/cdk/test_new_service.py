@@ -53,7 +53,8 @@ KETTLES = Service(
 #: Member of a declaration -> what becomes of it. A new member must be thought about here, and then rendered.
 RENDERED = {
     "name": "names", "owns": "tables", "hears": "queues, subscriptions", "says": "topics", "serves": "routes", "every": "schedules",
-    "needs": "buckets, secrets, grants", "feeds": "topics, queues", "hears_letters": "mappings", "checks": "-", "counts": "-",
+    "needs": "buckets, secrets, grants", "feeds": "topics, queues", "hears_letters": "mappings", "gives_up": "-",
+    "checks": "-", "counts": "-",
 }  # fmt: skip
 PARTS = {
     "prefix", "tables", "topics", "queues", "subscriptions", "buckets", "secrets", "schedules", "grants", "letter_queues"

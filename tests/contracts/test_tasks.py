@@ -33,7 +33,7 @@ def test_a_task_works_for_the_queues_that_its_command_makes_it_work_for() -> Non
 
 def test_what_is_done_every_so_often_is_done_by_one_task() -> None:
     ticking = Counter(task.service.name for task in TASKS if task.ticks)
-    assert ticking == Counter(service.name for service in PLAN.services if service.every)
+    assert ticking == Counter(service.name for service in PLAN.services if service.uses_ledger())
     assert not any("--queues" in task.command for task in TASKS if task.ticks)
 
 

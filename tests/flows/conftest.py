@@ -62,7 +62,7 @@ def _complaints(stack: Stack, name: str) -> list[str]:
 
 
 #: Of the numbers that belong to nobody those without a special fate at the simulated carriers.
-_NUMBERS = [f"+1{area}5550{n}" for area in (202, 206, 212) for n in range(110, 180)]
+_NUMBERS = [f"+1{area}5550{n}" for area in (202, 206, 212) for n in range(120, 180)]  # not those of the README
 _unused: dict[Stack, Iterator[str]] = {}
 
 

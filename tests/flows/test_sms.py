@@ -6,6 +6,7 @@ import pytest
 
 from deploy.smoke.client import Failed, until
 from deploy.smoke.platform import Platform
+from libs.simulator.socialmessaging.seeds import PNG
 
 SEND = {"service": "pinpoint-sms-voice-v2", "operation": "SendTextMessage"}
 TEXT = {"kind": "text", "body": "Your parcel is here."}
@@ -30,8 +31,13 @@ def test_a_text_goes_out_once_and_ends_delivered(on: Platform, phone: str) -> No
 
 def test_a_picture_goes_out_as_mms(on: Platform, phone: str) -> None:
     contact = on.contact(phone, "Ann Example", channel="sms")
-    file = {"url": "s3://example-media-bucket/photo.jpg", "contentType": "image/jpeg"}
-    message = sms(on, contact, {"kind": "media", "mediaType": "image", "file": file, "caption": "Look"})
+    # Somebody's bucket is refused; a file of ours goes by its id.
+    content = {"kind": "media", "mediaType": "image", "caption": "Look"}
+    elsewhere = {**content, "file": {"url": "s3://example-media-bucket/photo.jpg", "contentType": "image/jpeg"}}
+    body = {"contactId": contact, "channel": "sms", "content": elsewhere}
+    assert on.operator.call("POST", "/api/messages", body, expect=422)["errors"][0]["field"] == "content.file"
+    file_id = on.upload(PNG, "image/png", "photo.png", channel="sms")
+    message = sms(on, contact, {**content, "file": {"fileId": file_id}})
     on.reaches(message, "delivered")
     assert [accepted["kind"] for accepted in on.accepted(message_id=message)] == ["mms"]
 

@@ -13,6 +13,7 @@ import pytest
 
 from libs.common.bus.base import Bus, Letter, Record
 from libs.common.event import Envelope, following, root_cause
+from libs.common.packing import Unpublishable
 from libs.common.topology import Topology, topology
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted
@@ -86,6 +87,26 @@ class BusExam:
         assert sorted(len(names_in(record)) for record in found) == [50, 100, 100]
         assert sorted(name for record in found for name in names_in(record)) == sorted(names)
         assert all(names_in(r) == sorted(names_in(r), key=lambda n: int(n[1:])) for r in found)
+
+    async def test_of_twenty_callers_whose_events_travel_together_one_that_cannot_be_written_fails_alone(
+        self, sitting: Sitting
+    ) -> None:
+        deep = greetings("deep")[0]
+        nested: object = 1
+        for _ in range(300):
+            nested = [nested]
+        object.__setattr__(deep.data, "name", nested)
+        good = greetings(*(f"n{n}" for n in range(18)))
+        said = [*good[:9], greetings("half a pair \ud83d")[0], deep, *good[9:]]
+        results = await asyncio.gather(*(sitting.bus.publish([each]) for each in said), return_exceptions=True)
+        assert [type(each) for each in results if each is not None] == [Unpublishable, Unpublishable]
+        assert results[9] is not None
+        assert results[10] is not None
+        found: list[str] = []
+        async with asyncio.timeout(SOON):
+            while len(found) < len(good):
+                found += [name for r in await sitting.bus.receive(sitting.queue, 10, SOON) for name in names_in(r)]
+        assert sorted(found) == sorted(f"n{n}" for n in range(18))
 
     async def test_publishing_nothing_is_fine(self, sitting: Sitting) -> None:
         await sitting.bus.publish([])
@@ -182,6 +203,23 @@ class BusExam:
         assert await sitting.nothing()
         (dead,) = await sitting.bus.receive(f"{sitting.queue}-dlq", 10, SOON)
         assert dead.body == record.body
+
+    async def test_characters_that_no_queue_takes_travel_as_escapes(self, sitting: Sitting) -> None:
+        name = "\ufffe \uffff \x01"
+        await sitting.bus.publish(greetings(name))
+        record = await sitting.one()
+        raw = json.dumps(json.loads(record.body), ensure_ascii=False)
+        assert "\ufffe" in raw
+        letter = Letter("rejected", "Poison", "never", record.queue, "toy", "count", "b1", replace(record, body=raw))
+        await sitting.bus.bury(record, letter)
+        await sitting.bus.renew(record, raw, 0)
+        await sitting.bus.send(sitting.queue, raw, {})
+        (dead,) = await sitting.bus.receive(f"{sitting.queue}-dlq", 10, SOON)
+        assert json.loads(json.loads(dead.body)["record"]["body"])["data"]["name"] == name
+        found: list[Record] = []
+        while len(found) < 2:
+            found += await sitting.bus.receive(sitting.queue, 10, SOON)
+        assert [names_in(each) for each in found] == [[name], [name]]
 
     async def test_a_feed_brings_what_the_provider_said_as_it_was_said(self, sitting: Sitting) -> None:
         await sitting.publish_raw(f"{sitting.topology.prefix}-feed-toy", "hi dan, é")

@@ -81,3 +81,63 @@ class ExpiryExam:
     async def test_of_two_who_insert_over_an_expired_row_one_succeeds(self, old: Expiry) -> None:
         rows = [Insert(old.visits, {"id": "ada", "count": n, "expiresAt": FUTURE}) for n in range(5)]
         assert sum(map(bool, await asyncio.gather(*map(old.store.write, rows)))) == 1
+
+    async def test_an_update_changes_no_row_that_has_expired_even_if_its_conditions_hold(self, old: Expiry) -> None:
+        """Of items that need not expire, too."""
+        for when in ((), (When("expiresAt", "=", PAST),), (When("expiresAt", "<", FUTURE),)):
+            refused = await old.store.write(Update(old.guests, {"id": "ada", "at": "now"}, {"n": 1}, when=when))
+            assert (refused.ok, refused.row) == (False, None)
+            with pytest.raises(TransactionConflict):
+                await old.store.transact([Update(old.guests, {"id": "ada", "at": "now"}, {"n": 1}, when=when)], "t4")
+        assert await old.bare.get(old.guests, {"id": "ada", "at": "now"}) == {
+            "id": "ada",
+            "at": "now",
+            "expiresAt": PAST,
+        }
+
+    async def test_a_row_without_a_time_to_live_is_changed_and_seen_by_conditions(self, old: Expiry) -> None:
+        key = {"id": "eve", "at": "now"}
+        for table in (old.guests, old.visits):
+            assert await old.store.write(Insert(table, {**key, "count": 0}))
+        for table, name in ((old.guests, key), (old.visits, {"id": "eve"})):
+            assert await old.store.write(Update(table, name, {"count": 1}, when=(When("count", "=", 0),)))
+            refused = await old.store.write(Update(table, name, {"count": 2}, when=(When("count", "=", 0),)))
+            assert (refused.ok, refused.row) == (False, {**key, "count": 1})
+        await old.store.transact(
+            [Update(old.guests, key, {"count": 2}), Check(old.visits, {"id": "eve"}, (When("count", "=", 1),))], "t5"
+        )
+        assert await old.store.get(old.guests, key) == {**key, "count": 2}
+        with pytest.raises(TransactionConflict) as refusal:
+            await old.store.transact(
+                [Check(old.guests, key), Check(old.visits, {"id": "eve"}, (When("count", "=", 2),))], "t6"
+            )
+        assert refusal.value.failed == [1]
+
+    async def test_a_row_that_never_was_and_one_that_has_expired_are_both_missing_for_a_check(
+        self, old: Expiry
+    ) -> None:
+        for id in ("ada", "nobody"):
+            missing = Check(old.visits, {"id": id}, (When("id", "missing"),))
+            await old.store.transact([missing, Put(old.guests, {"id": id, "at": "checked"})], f"t7{id}")
+            assert await old.store.get(old.guests, {"id": id, "at": "checked"}) is not None
+            for when in ((When("count", "missing"), When("id", "present")), (When("count", "=", 7),)):
+                with pytest.raises(TransactionConflict):
+                    await old.store.transact([Check(old.visits, {"id": id}, when)], f"t8{id}")
+        await old.store.write(Insert(old.visits, {"id": "bob", "count": 1, "expiresAt": FUTURE}))
+        with pytest.raises(TransactionConflict):
+            await old.store.transact([Check(old.visits, {"id": "bob"}, (When("id", "missing"),))], "t9")
+
+    async def test_a_transaction_deletes_an_expired_row_whatever_its_conditions(self, old: Expiry) -> None:
+        await old.store.transact(
+            [
+                Delete(old.visits, {"id": "ada"}, (When("count", "=", 1),)),
+                Insert(old.guests, {"id": "bob", "at": "now"}),
+            ],
+            "t10",
+        )
+        assert await old.store.get(old.guests, {"id": "bob", "at": "now"}) is not None
+
+    async def test_an_insert_over_an_expired_row_keeps_nothing_of_it(self, old: Expiry) -> None:
+        await old.bare.write(Put(old.visits, {"id": "cy", "count": 7, "city": "Rome", "expiresAt": PAST}))
+        assert await old.store.write(Insert(old.visits, {"id": "cy", "expiresAt": FUTURE}))
+        assert await old.bare.get(old.visits, {"id": "cy"}) == {"id": "cy", "expiresAt": FUTURE}

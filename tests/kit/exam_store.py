@@ -1,6 +1,7 @@
 """The exam that every store sits. A subclass says ``sitting``: the store and the names of its two tables (``tables.py``)."""
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from libs.common.store.ops import (
     Insert,
     Put,
     Query,
+    RowRefused,
     Store,
     TransactionConflict,
     Update,
@@ -43,6 +45,8 @@ class Sitting:
 
 
 ADA = {"id": "ada"}
+#: One level more than DynamoDB takes.
+NESTED: dict[str, Any] = functools.reduce(lambda inner, _: {"in": inner}, range(31), {"in": "x"})
 AWKWARD = {
     "id": "ada", "text": "it's \"quoted\" ✓", "empty": "", "yes": True, "no": False, "whole": 10**15, "negative": -7,
     "part": 0.1, "tiny": 1e-9, "nothing": None, "list": [1, "two", None, [3.5]], "map": {"a'b\"c": {"deep": []}},
@@ -77,6 +81,32 @@ class StoreExam:
         with pytest.raises(ValueError, match="nan"):
             await sitting.store.write(Put(sitting.people, {"id": "ada", "part": float("nan")}))
         assert await sitting.person("ada") is None
+
+    @pytest.mark.parametrize("more", [{"text": "é" * 205_000}, {"deep": NESTED}], ids=["too large", "too deep"])
+    async def test_a_row_that_no_table_takes_is_refused_by_name_and_alone(
+        self, sitting: Sitting, more: dict[str, Any]
+    ) -> None:
+        await sitting.add(id="ada", n=1)
+        tried = [
+            sitting.store.write(Insert(sitting.people, {"id": "bob", **more})),
+            sitting.store.write(Put(sitting.people, {"id": "cy", **more})),
+            sitting.store.write(Update(sitting.people, {"id": "ada"}, {"n": 2, **more})),
+            sitting.store.transact(
+                [Update(sitting.people, {"id": "ada"}, {"n": 3}), Insert(sitting.people, {"id": "dan", **more})],
+                "token",
+            ),
+        ]
+        fine = sitting.store.write(Insert(sitting.people, {"id": "eve"}))
+        *refused, good = await asyncio.gather(*tried, fine, return_exceptions=True)
+        assert [type(each) for each in refused] == [RowRefused] * 4
+        assert good
+        assert await sitting.person("ada") == {"id": "ada", "n": 1}
+        assert [await sitting.person(id) for id in ("bob", "cy", "dan")] == [None] * 3
+
+    async def test_the_largest_and_the_deepest_row_are_kept(self, sitting: Sitting) -> None:
+        assert await sitting.store.write(Insert(sitting.people, {"id": "ada", "text": "x" * 409_000}))
+        assert await sitting.store.write(Insert(sitting.people, {"id": "bob", "deep": NESTED["in"]}))
+        assert await sitting.person("bob") == {"id": "bob", "deep": NESTED["in"]}
 
     async def test_an_insert_onto_an_existing_key_is_refused_and_shows_the_row_that_stands_there(
         self, sitting: Sitting

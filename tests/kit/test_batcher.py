@@ -198,3 +198,18 @@ async def test_while_enough_calls_are_under_way_only_full_ones_join_them_and_the
     wire.gate.set()
     assert await asyncio.gather(first, *others) == list("ABCDEF")
     assert wire.calls[2:] == [["e", "f"]]
+
+
+async def test_a_thing_that_cannot_be_weighed_fails_alone_and_at_once() -> None:
+    wire = Wire()
+
+    def weigh(thing: str) -> int:
+        return len(thing.encode())
+
+    batcher = Batcher(wire.send, most=20, weight=weigh, heaviest=100)
+    things = [*"abcdefghi", "half a pair \ud83d", *"jklmnopqrs"]
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*(batcher.do(each) for each in things), return_exceptions=True)
+    assert isinstance(answers.pop(9), UnicodeEncodeError)
+    assert answers == list("ABCDEFGHIJKLMNOPQRS")
+    assert len(wire.calls) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ import pytest
 
 from deploy.local import resources
 from libs.common.aws import Aws
-from libs.common.bus.batches import ENTRY_ATTEMPTS
+from libs.common.bus.batches import ENTRY_ATTEMPTS, EntryFailed, send_all
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
@@ -173,3 +174,37 @@ async def test_heavy_events_are_spread_over_requests(emulator: dict[str, str]) -
         names = [f"{i}" + "x" * 90_000 for i in range(6)]
         await sitting.bus.publish(greetings(*names))
         assert await take_all(sitting, 6) == sorted(names)
+
+
+async def test_a_message_that_sns_refuses_for_its_content_takes_no_neighbour_along(emulator: dict[str, str]) -> None:
+    refused = [Rule("error", operation="PublishBatch", contains="unwanted", status=400, code="InvalidParameter")]
+    async with FaultProxy(emulator["AWS_ENDPOINT_URL"], refused) as proxy, sit(emulator, proxy.url) as sitting:
+        names = ["ann", "unwanted", *(f"n{i}" for i in range(150)), "z" * 90_000]
+        publishing = (sitting.bus.publish(greetings(name)) for name in names)
+        results: list[Any] = list(await asyncio.gather(*publishing, return_exceptions=True))
+        bad = results.pop(1)
+        assert isinstance(bad, EntryFailed)
+        assert bad.for_good
+        assert results == [None] * (len(names) - 1)
+        assert await take_all(sitting, len(results)) == sorted(name for name in names if name != "unwanted")
+
+
+@pytest.mark.parametrize("code", ["AuthorizationError", "KMSDisabled", "NotFound"])
+async def test_a_refusal_that_is_not_the_messages_own_fault_is_not_for_good(code: str) -> None:
+    async def call(entries: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"Failed": [{"Id": entry["Id"], "Code": entry["Message"], "SenderFault": True} for entry in entries]}
+
+    ours, its_own = await send_all(call, [{"Message": code}, {"Message": "InvalidParameter"}])
+    assert isinstance(ours, EntryFailed)
+    assert isinstance(its_own, EntryFailed)
+    assert (ours.for_good, its_own.for_good) == (False, True)
+
+
+@pytest.mark.skipif("WECARE_TEST_AWS_URL" in os.environ, reason="of the embedded AWS only")
+async def test_the_embedded_aws_refuses_the_characters_that_sqs_refuses(emulator: dict[str, str]) -> None:
+    async with sit(emulator) as sitting:
+        with pytest.raises(Exception, match="InvalidParameter"):
+            await sitting.publish_raw(f"{sitting.topology.prefix}-feed-toy", "hi \uffff")
+        sqs = _client(emulator["AWS_ENDPOINT_URL"], "sqs")
+        with pytest.raises(Exception, match="InvalidMessageContents"):
+            sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=sitting.queue)["QueueUrl"], MessageBody="\ufffe")

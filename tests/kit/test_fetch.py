@@ -313,3 +313,17 @@ async def test_a_certificate_that_we_do_not_know_is_not_trusted(tls: Tls) -> Non
         with pytest.raises(Unreachable):
             await strict.get(f"https://files.example.com:{server.port}/", 100)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://{'a' * 64}.example.com/",
+        "https://[::1",
+        "https://a..b/",
+        "https://example.com:x/",
+    ],
+)
+async def test_a_name_that_no_host_can_have_is_refused(url: str) -> None:
+    with pytest.raises(Refused):
+        await Fetcher(lambda address: True).get(url, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import structlog
@@ -22,6 +23,8 @@ from libs.common.log import about, configure, describe, redact, secrets_in
         ("from Ann.O'Neil+x@mail.example.com:", "from Ann.O'[email]:"),
         ("Authorization: Bearer abc.DEF-123_~+/=", "Authorization: [token]"),
         ("token eyJhbGciOi.eyJzdWIi.c2ln", "token [token]"),
+        ("key x-eyJhbGciOi.eyJzdWIi.c2ln, eyJ-eyJ.", "key [token], eyJ-eyJ."),
+        ("a@b@mail.example.com a.b@c", "a@[email] a.b@c"),
         ("12 of 300 in 4500 ms", "12 of 300 in 4500 ms"),
         ("5f2b3ab8-6f0d-5d0e-9a53-123456789012", "5f2b3ab8-6f0d-5d0e-9a53-123456789012"),
         ("2026-01-15T12:00:00.000Z", "2026-01-15T12:00:00.000Z"),
@@ -40,6 +43,25 @@ def test_an_exception_may_not_quote_what_stands_under_a_hidden_name() -> None:
     wire = {"id": "e1", "data": {"body": "meet me at noon", "parts": [{"text": "alone"}], "name": "kept"}}
     error = RuntimeError("cannot store 'meet me at noon' or alone of kept e1")
     assert describe(error, secrets_in(wire)) == "cannot store '[hidden]' or [hidden] of kept e1"
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "eyJ-", "eyJ.", "bearer ", "input_value=", "+1", "1 ", "a.b@", "a@b."])
+def test_masking_takes_time_in_proportion_to_the_text(part: str) -> None:
+    """A stranger chooses the text: of this length, trying each start anew would take minutes."""
+    text, begun = part * (100_000 // len(part)), time.process_time()
+    redact(text)
+    assert time.process_time() - begun < 2
+
+
+def test_an_exception_that_quotes_many_secrets_at_length_is_not_described() -> None:
+    error = RuntimeError(" ".join(f"secret {n}" for n in range(20_000)))
+    begun = time.process_time()
+    assert describe(error, [f"secret {n}" for n in range(20_000)]) == "RuntimeError (too long to be described)"
+    assert time.process_time() - begun < 2
+
+
+def test_a_secret_that_holds_another_is_hidden_whole() -> None:
+    assert describe(RuntimeError("about ann and annabel"), ["ann", "annabel"]) == "about [hidden] and [hidden]"
 
 
 def test_a_validation_error_does_not_quote_its_input() -> None:

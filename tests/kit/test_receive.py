@@ -239,6 +239,31 @@ async def test_while_nearly_everything_fails_nothing_is_buried(bench: Bench) -> 
     assert len(bench.letters()) == LIMIT - 1
 
 
+async def test_malformed_input_never_brakes_a_queue_alone_or_in_batches(bench: Bench) -> None:
+    brake = Brake()
+    broken = Greeted(name="x").model_dump() | {"name": 5}
+    typed = {"type": Greeted.TYPE, "id": "1", "source": "s", "time": "2026-01-15T12:00:00Z", "data": broken}
+    for body in ("", "{}", "null", "[" * 500, json.dumps(typed), json.dumps([typed] * 60), json.dumps([[]] * 60)):
+        for _ in range(2 * LIMIT):
+            put(bench, body)
+            await bench.handle(brake=brake)
+            assert not brake.on
+    assert bench.left() == []
+    assert {letter["cause"] for letter in bench.letters()} == {"malformed"}
+
+
+async def test_retries_of_many_records_brake_a_process_that_never_saw_them_before(bench: Bench) -> None:
+    for n in range(LIMIT):
+        await bench.say(Greeted(name=f"n{n}", trouble="broken"))
+    for _ in range(3):
+        brake = Brake()
+        while records := await bench.bus.receive(bench.queue, 10, 0):
+            for record in records:
+                await receive(bench.runtime, bench.service, record, brake)
+        assert brake.on
+        bench.clock.advance(400)
+
+
 async def test_later_and_a_minority_of_failures_say_nothing_about_us(bench: Bench) -> None:
     brake = Brake()
     for n in range(2 * LIMIT):

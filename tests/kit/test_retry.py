@@ -73,6 +73,15 @@ def test_it_brakes_after_so_many_failures_and_no_earlier() -> None:
     assert WINDOW > LIMIT
 
 
+def test_a_record_that_fails_again_and_again_counts_once() -> None:
+    brake = Brake()
+    for n in range(50 * LIMIT):
+        brake.note(0, 1, float(n), record=f"r{n % (LIMIT - 1)}")
+        assert not brake.on
+    brake.note(0, 1, 0, record="another")
+    assert brake.on
+
+
 def test_old_failures_are_forgotten() -> None:
     brake = Brake()
     for good in [False] * (LIMIT - 1) + [True] * WINDOW + [False] * (LIMIT - 1):

@@ -10,11 +10,13 @@ from botocore.exceptions import ClientError
 from libs.common.aws import Aws
 from libs.common.store import ops
 from libs.common.store.dynamodb import DynamoStore
-from libs.common.store.ops import Check, Delete, Insert, Put, Query, Update, When
+from libs.common.store.expiring import ExpiringStore
+from libs.common.store.ops import Check, Delete, Insert, Put, Query, TransactionConflict, Update, When
 from libs.common.store.persist import ATTEMPTS
 from libs.common.testing.faultproxy import FaultProxy, Rule
+from tests.kit.exam_expiry import FUTURE, NOW, PAST
 from tests.kit.exam_store import Sitting, add_one, fill, pages
-from tests.kit.tables import Person, create, fresh_tables
+from tests.kit.tables import Person, Visit, create, fresh_tables
 
 Open = Callable[..., Awaitable[tuple[Sitting, FaultProxy]]]
 WRITES = "BatchExecuteStatement"
@@ -206,3 +208,45 @@ async def test_what_cannot_be_written_or_read_does_not_take_its_company_with_it(
     assert [type(each).__name__ for each in results] == ["Written", "TypeError", "ClientError"]
     reads = await asyncio.gather(*(sitting.person(id) for id in ("good", "", "none")), return_exceptions=True)
     assert [reads[0], type(reads[1]), reads[2]] == [{"id": "good"}, ClientError, None]
+
+
+def expiring(sitting: Sitting) -> ExpiringStore:
+    """The people's rows have a time to live here."""
+    return ExpiringStore(sitting.store, {sitting.people: Visit}, lambda: NOW)
+
+
+async def test_expired_rows_give_way_once_while_a_third_of_the_answers_is_lost(through: Open) -> None:
+    (one, proxy), (two, _) = await through(Rule("lost", probability=0.3), seed=1), await through()
+    await asyncio.gather(
+        *(two.store.write(Put(two.people, {"id": str(n), "by": "nobody", "expiresAt": PAST})) for n in range(40))
+    )
+
+    async def insert(sitting: Sitting, by: str, n: int) -> bool:
+        row = {"id": str(n), "by": by, "expiresAt": FUTURE}
+        if n % 2:
+            return bool(await expiring(sitting).write(Insert(sitting.people, row)))
+        try:
+            await expiring(sitting).transact([Insert(sitting.people, row)], f"{by}{n}")
+        except TransactionConflict:
+            return False
+        return True
+
+    mine = await asyncio.gather(*(insert(one, "one", n) for n in range(40)))
+    others = await asyncio.gather(*(insert(two, "two", n) for n in range(40)))
+    assert all(mine)
+    assert not any(others)
+    assert [row and row["by"] for row in await asyncio.gather(*(two.person(str(n)) for n in range(40)))] == ["one"] * 40
+    assert proxy.faults["lost", WRITES] > 0
+    assert proxy.faults["lost", "TransactWriteItems"] > 0
+
+
+async def test_where_nothing_has_expired_a_time_to_live_costs_no_call(through: Open) -> None:
+    sitting, proxy = await through()
+    store, row = expiring(sitting), {"id": "ada", "count": 0, "expiresAt": FUTURE}
+    assert await store.write(Insert(sitting.people, row))
+    assert await store.write(Update(sitting.people, {"id": "ada"}, {"count": 1}, when=(When("count", "=", 0),)))
+    await store.transact([Update(sitting.people, {"id": "ada"}, {"count": 2}, when=(When("count", "=", 1),))], "token")
+    assert await store.get(sitting.people, {"id": "ada"}) == {**row, "count": 2}
+    assert proxy.calls == {
+        ("dynamodb", WRITES): 2, ("dynamodb", "TransactWriteItems"): 1, ("dynamodb", "BatchGetItem"): 1,
+    }  # fmt: skip

@@ -7,6 +7,7 @@ import asyncio
 import httpx
 import pytest
 
+from libs.common.ledger import LEDGER_DAYS
 from libs.common.testing.world import World
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted, Greeting
@@ -81,6 +82,15 @@ async def test_a_used_key_for_another_request_is_refused(world: World) -> None:
     await http.post("/api/toys", json={"name": "gil"}, headers={"Idempotency-Key": "k1"})
     answer = await http.post("/api/toys", json={"name": "hal"}, headers={"Idempotency-Key": "k1"})
     assert (answer.status_code, answer.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_key_may_be_used_for_another_request_once_its_ledger_row_has_expired(world: World) -> None:
+    http = world.http()
+    await http.post("/api/toys", json={"name": "gil"}, headers={"Idempotency-Key": "k1"})
+    world.clock.advance((LEDGER_DAYS + 1) * 24 * 3600)
+    answer = await http.post("/api/toys", json={"name": "hal"}, headers={"Idempotency-Key": "k1"})
+    assert answer.status_code == 201
+    assert (await world.row("toy", Greeting, "hal")).count == 1
 
 
 async def test_requests_that_race_all_count(world: World) -> None:

@@ -7,9 +7,23 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 ENTRY_ATTEMPTS = 6
 LONGEST_WAIT = 2.0
 _TRANSIENT = ("Throttl", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "Timeout")
+
+#: Codes that are the message's own fault (its size, its characters, its attributes). Whatever else is refused (a missing right, a
+#: disabled key, a topic that is gone) is mended without changing the message, and then it is taken.
+_CONTENT = frozenset(
+    {
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "ParameterValueInvalid",
+        "InvalidMessageContents",
+        "BatchRequestTooLong",
+    }
+)
 
 _draw = random.SystemRandom().random
 
@@ -17,22 +31,41 @@ Entry = dict[str, Any]
 
 
 class EntryFailed(Exception):
-    """One entry of a batch was refused, or failed too often. ``for_good``: the fault is the entry's own, so it would be refused
-    again."""
+    """One entry of a batch was refused, or failed too often."""
 
-    def __init__(self, code: str, message: str, *, for_good: bool = False) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
-        self.for_good = for_good
+
+    @property
+    def for_good(self) -> bool:
+        """Whether the fault is the entry's own, so that it would be refused each time."""
+        return _is_of_content(self.code)
 
 
 async def send_all(
     call: Callable[[list[Entry]], Awaitable[dict[str, Any]]],
     entries: Sequence[Entry],
     done: frozenset[str] = frozenset(),
+) -> list[BaseException | None]:
+    """Send one batch; entries that failed for a passing reason are sent again with full jitter. Returns for each entry
+    None or its error; codes in ``done`` count as success. A call that is refused for the content of an entry is made again
+    with each entry alone. Raises what the whole call raises otherwise."""
+    try:
+        return list(await _send(call, entries, done))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if not _is_of_content(code):
+            raise
+        if len(entries) == 1:
+            return [EntryFailed(code, error.response["Error"].get("Message", ""))]
+    alone = await asyncio.gather(*(send_all(call, [entry], done) for entry in entries), return_exceptions=True)
+    return [each if isinstance(each, BaseException) else each[0] for each in alone]
+
+
+async def _send(
+    call: Callable[[list[Entry]], Awaitable[dict[str, Any]]], entries: Sequence[Entry], done: frozenset[str]
 ) -> list[EntryFailed | None]:
-    """Send one batch; entries that failed for a passing reason are sent again with full jitter. Answers for each entry
-    None or what became of it; codes in ``done`` count as success. Raises what the whole call raises."""
     waiting = {str(n): {**entry, "Id": str(n)} for n, entry in enumerate(entries)}
     failed: dict[str, EntryFailed] = {}
     for attempt in range(ENTRY_ATTEMPTS):
@@ -42,10 +75,7 @@ async def send_all(
         failures = {f["Id"]: f for f in answer.get("Failed", []) if f["Code"] not in done}
         for name in waiting:
             failed.pop(name, None)
-        failed.update(
-            (name, EntryFailed(f["Code"], f.get("Message", ""), for_good=not _passing(f)))
-            for name, f in failures.items()
-        )
+        failed.update((name, EntryFailed(f["Code"], f.get("Message", ""))) for name, f in failures.items())
         waiting = {name: waiting[name] for name, f in failures.items() if _passing(f)}
         if not waiting:
             break
@@ -54,3 +84,8 @@ async def send_all(
 
 def _passing(failure: dict[str, Any]) -> bool:
     return not failure.get("SenderFault") or any(word in failure["Code"] for word in _TRANSIENT)
+
+
+def _is_of_content(code: str) -> bool:
+    """SQS writes ``AWS.SimpleQueueService.BatchRequestTooLong``; the suffix differs between protocols."""
+    return code.rpartition(".")[2].removesuffix("Exception") in _CONTENT

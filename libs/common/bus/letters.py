@@ -5,24 +5,27 @@ from __future__ import annotations
 import base64
 import dataclasses
 import gzip
-import json
+import io
 from datetime import datetime
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from libs.common.bus.base import Letter, Record
 from libs.common.clock import iso
 from libs.common.errors import Malformed
 from libs.common.event import unpack
-from libs.common.jsontext import is_too_deep, read_json
+from libs.common.jsontext import is_too_deep, names_in, read_json, write_json
 
 #: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
 UNHANDLED = "unhandled"
 #: SQS takes 262,144 bytes with the attributes; a body whose quotes are escaped once more can be larger than the record was.
 MAX_LETTER_BYTES = 250_000
+#: What SQS takes since 2025.
+MAX_RECORD_BYTES = 1024 * 1024
 #: Of a body that does not even fit compressed, so much is kept.
 KEPT_CHARACTERS = 100_000
 _CAMEL = {"event_id": "eventId", "event_type": "eventType", "correlation_id": "correlationId", "died_at": "diedAt"}
-_KNOWN = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
 
 
 def to_body(letter: Letter) -> str:
@@ -51,7 +54,7 @@ def _written(fields: dict[str, Any], record: Record, content: dict[str, str]) ->
         "sentAt": iso(record.sent_at) if record.sent_at else None,
         "firstReceivedAt": iso(record.first_received_at) if record.first_received_at else None,
     }
-    return json.dumps({_CAMEL.get(k, k): v for k, v in fields.items() if v is not None}, ensure_ascii=False)
+    return write_json({_CAMEL.get(k, k): v for k, v in fields.items() if v is not None})
 
 
 def of_record(record: Record, queue: str) -> list[Letter]:
@@ -61,38 +64,51 @@ def of_record(record: Record, queue: str) -> list[Letter]:
         told = read_json(record.body)
         if isinstance(told, dict) and told.get("queue") == queue and "cause" in told and "record" in told:
             return [_ours(told)]
-    except (Malformed, ValueError, KeyError, TypeError, OSError, EOFError):
+    except Exception:  # noqa: S110 - whatever cannot be read as ours is kept as it came
         pass
     return _moved(record, queue)
 
 
 def _ours(told: dict[str, Any]) -> Letter:
+    """Raises what of_record catches, for what only looks like one of ours."""
     inner = told["record"]
-    record = Record(
-        queue=told["queue"],
-        id=inner["id"],
-        body=_body(inner),
-        attributes=inner.get("attributes") or {},
-        receive_count=inner.get("receiveCount", 1),
-        sent_at=_moment(inner.get("sentAt")),
-        first_received_at=_moment(inner.get("firstReceivedAt")),
-    )
-    return Letter(
-        **{name: told.get(name) or "" for name in _TEXTS},
-        record=record,
-        event_id=told.get("eventId"),
-        event_type=told.get("eventType"),
-        correlation_id=told.get("correlationId"),
-        died_at=_moment(told.get("diedAt")),
+    record = {
+        "queue": told["queue"],
+        "id": inner["id"],
+        "body": _body(inner),
+        "attributes": inner.get("attributes") or {},
+        "receive_count": inner.get("receiveCount", 1),
+        "sent_at": _moment(inner.get("sentAt")),
+        "first_received_at": _moment(inner.get("firstReceivedAt")),
+    }
+    return _LETTER.validate_python(
+        {
+            **{name: told.get(name) or "" for name in _TEXTS},
+            "record": record,
+            "event_id": told.get("eventId"),
+            "event_type": told.get("eventType"),
+            "correlation_id": told.get("correlationId"),
+            "died_at": _moment(told.get("diedAt")),
+        }
     )
 
 
-def _body(inner: dict[str, Any]) -> str:
+def _body(inner: dict[str, Any]) -> Any:
     if "bodyGzip" in inner:
-        return gzip.decompress(base64.b64decode(inner["bodyGzip"])).decode("utf-8", "surrogatepass")
-    return str(inner["body"])
+        return _unpacked(base64.b64decode(inner["bodyGzip"])).decode("utf-8", "surrogatepass")
+    return inner["body"]
 
 
+def _unpacked(data: bytes) -> bytes:
+    """No more than a record can have: what is small when compressed can be of any size."""
+    with gzip.open(io.BytesIO(data)) as file:
+        found = file.read(MAX_RECORD_BYTES + 1)
+    if len(found) > MAX_RECORD_BYTES:
+        raise ValueError("larger than any record")
+    return found
+
+
+_LETTER = TypeAdapter(Letter)
 _TEXTS = ("cause", "exception", "text", "queue", "service", "handler", "build")
 
 
@@ -106,12 +122,10 @@ def _moved(record: Record, queue: str) -> list[Letter]:
     if any(is_too_deep(wire) for wire in wires):
         # What cannot be written again is kept as it came: its events are known by their ids if they come twice.
         return [_unhandled(record, queue, record.body, None)]
-    bodies = [json.dumps(wire, separators=(",", ":"), ensure_ascii=False) for wire in wires]
-    return [_unhandled(record, queue, body, wire) for body, wire in zip(bodies, wires, strict=True)]
+    return [_unhandled(record, queue, write_json(wire), wire) for wire in wires]
 
 
 def _unhandled(record: Record, queue: str, body: str, wire: Any) -> Letter:
-    known = wire if isinstance(wire, dict) else {}
     return Letter(
         cause=UNHANDLED,
         exception="",
@@ -122,9 +136,12 @@ def _unhandled(record: Record, queue: str, body: str, wire: Any) -> Letter:
         build="",
         record=dataclasses.replace(record, queue=queue, body=body, handle=""),
         died_at=record.first_received_at,
-        **{name: known[key] for name, key in _KNOWN.items() if isinstance(known.get(key), str)},
+        **names_in(wire),
     )
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    moment = datetime.fromisoformat(text) if text else None
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return moment

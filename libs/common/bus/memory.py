@@ -14,6 +14,7 @@ from libs.common.bus.base import Letter, Record
 from libs.common.bus.batches import EntryFailed
 from libs.common.clock import Clock, drawn_id, monotonic
 from libs.common.event import Envelope
+from libs.common.jsontext import sendable
 from libs.common.names import Names
 from libs.common.packing import pack
 from libs.common.topology import Topology
@@ -27,10 +28,10 @@ _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def refuse(body: str, attributes: dict[str, str]) -> None:
     """Raise what SQS answers to a message that it does not take."""
     if _REFUSED.search(body):
-        raise EntryFailed("InvalidMessageContents", "a character outside the set that SQS takes", for_good=True)
+        raise EntryFailed("InvalidMessageContents", "a character outside the set that SQS takes")
     size = len(body.encode()) + sum(len(f"{k}{v}String".encode()) for k, v in attributes.items())
     if size > MAX_MESSAGE_BYTES:
-        raise EntryFailed("InvalidParameterValue", f"{size} bytes; {MAX_MESSAGE_BYTES} are possible", for_good=True)
+        raise EntryFailed("InvalidParameterValue", f"{size} bytes; {MAX_MESSAGE_BYTES} are possible")
 
 
 @dataclass
@@ -104,16 +105,16 @@ class MemoryBus:
         await asyncio.sleep(0)
         # Tests hand each delivery over twice; were a copy of what is gone renewed as well, Laters would breed.
         if self._held(record):
-            self._send(record.queue, body, record.attributes, min(seconds, 900))
+            self._send(record.queue, sendable(body), record.attributes, min(seconds, 900))
             await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
         await asyncio.sleep(0)
-        self._send(self._specs[record.queue].dlq, letters.to_body(letter), record.attributes, 0)
+        self._send(self._specs[record.queue].dlq, sendable(letters.to_body(letter)), record.attributes, 0)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await asyncio.sleep(0)
-        self._send(queue, body, attributes, 0)
+        self._send(queue, sendable(body), attributes, 0)
 
     async def depth(self, queue: str) -> int:
         await asyncio.sleep(0)

@@ -11,8 +11,9 @@ from libs.common.aws import Aws
 from libs.common.batcher import Batcher
 from libs.common.bus import letters
 from libs.common.bus.base import Letter, Record
-from libs.common.bus.batches import Entry, send_all
+from libs.common.bus.batches import Entry, EntryFailed, send_all
 from libs.common.event import Envelope
+from libs.common.jsontext import sendable
 from libs.common.names import Names
 from libs.common.packing import pack
 
@@ -80,16 +81,16 @@ class SnsSqsBus:
         await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER).do(entry)
 
     async def renew(self, record: Record, body: str, seconds: float) -> None:
-        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(body, record.attributes)}
+        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(sendable(body), record.attributes)}
         await self._batcher("send_message_batch", record.queue, SEND_LINGER).do(entry)
         await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
-        entry = _message(letters.to_body(letter), record.attributes)
+        entry = _message(sendable(letters.to_body(letter)), record.attributes)
         await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER).do(entry)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(body, attributes))
+        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(sendable(body), attributes))
 
     async def depth(self, queue: str) -> int:
         sqs = await self._aws.client("sqs")
@@ -128,7 +129,7 @@ class SnsSqsBus:
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
         """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
-        those whose events were in it."""
+        those whose events were in it. A message that is refused for good is taken apart first."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
         packed, refused = pack(envelopes)
 
@@ -140,11 +141,16 @@ class SnsSqsBus:
         answers = await asyncio.gather(
             *(send_all(call, [entries[n] for n in share]) for share in shares), return_exceptions=True
         )
+        apart: list[Envelope] = []
         became: dict[int, BaseException | None] = {id(envelope): error for envelope, error in refused}
         for share, answer in zip(shares, answers, strict=True):
             for at, n in enumerate(share):
                 result = answer if isinstance(answer, BaseException) else answer[at]
                 became.update((id(envelope), result) for envelope in packed[n].events)
+                if isinstance(result, EntryFailed) and result.for_good and len(packed[n].events) > 1:
+                    apart.extend(packed[n].events)
+        alone = await asyncio.gather(*(self._publish(topic, [envelope]) for envelope in apart))
+        became.update((id(envelope), each[0]) for envelope, each in zip(apart, alone, strict=True))
         return [became[id(envelope)] for envelope in envelopes]
 
     async def _url(self, queue: str) -> str:

@@ -20,7 +20,7 @@ from libs.common.item import Key, Row, Table
 from libs.common.store import values
 from libs.common.store.ops import Op, Put, Query, Rows, TransactionConflict, Write, Written
 from libs.common.store.partiql import bears, query_request, transact_item
-from libs.common.store.persist import Unavailable, is_transient, may_pass, persist
+from libs.common.store.persist import Unavailable, is_transient, may_pass, persist, refusal
 from libs.common.store.values import Attributes, from_attributes, key_names
 from libs.common.store.writes import Pending, Writer
 
@@ -116,7 +116,7 @@ class DynamoStore:
                 await self._call("transact_write_items", TransactItems=items, ClientRequestToken=request_token)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "TransactionCanceledException":
-                    raise
+                    raise refusal(error) from error
                 cancelled += 1
                 self._judge(error, nonce)
 
@@ -136,7 +136,7 @@ class DynamoStore:
             raise TransactionConflict(failed) from error
         if all(is_transient(reason["Code"]) for reason in reasons if reason.get("Code", "None") != "None"):
             raise _Met from error
-        raise error
+        raise refusal(error) from error
 
     async def query(self, query: Query) -> Rows:
         table = self._tables[query.table]

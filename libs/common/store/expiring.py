@@ -3,10 +3,10 @@ would block inserts and answer reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from libs.common.item import Item, Key, Row
 from libs.common.store.ops import (
@@ -28,6 +28,8 @@ from libs.common.store.values import key_of
 #: An expired row is removed and the write tried again; each time another writer may have been quicker.
 MAX_TRIES = 3
 
+AnyOp = TypeVar("AnyOp", bound=Op)
+
 
 class ExpiringStore:
     """``items`` are the items by the physical name of their table; ``now`` tells the time."""
@@ -36,10 +38,6 @@ class ExpiringStore:
         self._store = store
         self._items = items
         self._now = now
-        #: Table -> its time-to-live attribute, where every row has it.
-        self._always = {
-            name: item.TABLE.ttl for name, item in items.items() if item.TABLE.ttl and item.always_expires()
-        }
 
     async def get(self, table: str, key: Key) -> Row | None:
         row = await self._store.get(table, key)
@@ -54,14 +52,20 @@ class ExpiringStore:
         guarded = self._guarded(op)
         for _ in range(MAX_TRIES):
             written = await self._store.write(guarded)
-            if written or written.row is None or not self._expired(op.table, written.row):
+            if written or written.row is None:
                 return written
-            if not isinstance(op, Insert):
-                return Written(isinstance(op, Delete))
-            await self._remove(op, written.row)
+            if self._expired(op.table, written.row):
+                if not isinstance(op, Insert):
+                    return Written(isinstance(op, Delete))
+                await self._remove(op, written.row)
+            elif (other := self._for_ever(op, guarded, written.row)) is not None:
+                guarded = other
+            else:
+                return written
         return written
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
+        """As the store below. The token is that of one call: a repeat in another second is judged by its conditions."""
         guarded = [self._guarded(op) for op in ops]
         for n in range(MAX_TRIES):
             try:
@@ -69,40 +73,62 @@ class ExpiringStore:
                 return
             except TransactionConflict as conflict:
                 # A transaction that met another one is the caller's to repeat; so is one that a living row refused.
-                cleared = [await self._cleared(ops[at]) for at in conflict.failed]
+                cleared = [await self._cleared(ops[at], at, guarded) for at in conflict.failed]
                 if n + 1 == MAX_TRIES or not cleared or not all(cleared):
                     raise
 
-    async def _cleared(self, op: Op) -> bool:
-        """Whether an expired row refused the insert; if so it is gone now."""
-        item = self._items.get(op.table)
-        if not isinstance(op, Insert) or item is None or item.TABLE.ttl is None:
+    async def _cleared(self, op: Op, at: int, guarded: list[Op]) -> bool:
+        """Whether another attempt can succeed: an expired row stood in the way and is gone now, or the row never expires and
+        ``guarded[at]`` now says so."""
+        table = self._items[op.table].TABLE if op.table in self._items else None
+        if table is None or table.ttl is None:
             return False
-        row = await self._store.get(op.table, key_of(op, item.TABLE))
+        row = await self._store.get(op.table, key_of(op, table))
         if row is None:
-            return True
-        if not self._expired(op.table, row):
-            return False
-        await self._remove(op, row)
-        return True
+            return _allows_absence(op)
+        if self._expired(op.table, row):
+            if _allows_absence(op):
+                await self._remove(op, row)
+            return _allows_absence(op)
+        other = self._for_ever(op, guarded[at], row)
+        if other is not None:
+            guarded[at] = other
+        return other is not None
 
-    async def _remove(self, op: Insert, row: Row) -> None:
+    async def _remove(self, op: Op, row: Row) -> None:
         """Delete the expired row, unless somebody has replaced it."""
         table = self._items[op.table].TABLE
         assert table.ttl is not None
         await self._store.write(Delete(op.table, key_of(op, table), (When(table.ttl, "=", row[table.ttl]),)))
 
-    def _guarded(self, op: Any) -> Any:
-        """An update of an expired row is refused, as one of an absent row is."""
-        ttl = self._always.get(op.table)
-        if ttl is None or not isinstance(op, Update | Check) or _tests(op.when, ttl):
+    def _guarded(self, op: AnyOp) -> AnyOp:
+        """What needs the row is refused if the row has expired, as if it were absent."""
+        item = self._items.get(op.table)
+        if item is None or item.TABLE.ttl is None or not isinstance(op, Update | Check) or _allows_absence(op):
             return op
-        return replace(op, when=(*op.when, When(ttl, ">", int(self._now().timestamp()))))
+        return _and(op, When(item.TABLE.ttl, ">", int(self._now().timestamp())))
+
+    def _for_ever(self, op: AnyOp, guarded: Op, row: Row) -> AnyOp | None:
+        """The operation for a row that has no time to live; None if it was such already or the row has one. (Conditions know no
+        "or", so the rare rows cost another attempt.)"""
+        ttl = self._items[op.table].TABLE.ttl if op.table in self._items else None
+        if ttl is None or row.get(ttl) is not None or not isinstance(op, Update | Check) or guarded == op:
+            return None
+        other = _and(op, When(ttl, "missing"))
+        return None if guarded == other else other
 
     def _expired(self, table: str, row: Row) -> bool:
         item = self._items.get(table)
         return item is not None and item.has_expired(row, self._now())
 
 
-def _tests(when: Iterable[When], attribute: str) -> bool:
-    return any(each.attribute == attribute for each in when)
+def _and(op: AnyOp, when: When) -> AnyOp:
+    assert isinstance(op, Update | Check)
+    return replace(op, when=(*op.when, when))
+
+
+def _allows_absence(op: Op) -> bool:
+    """Whether the operation goes through where no row is."""
+    if isinstance(op, Check):
+        return bool(op.when) and all(each.operator == "missing" for each in op.when)
+    return not isinstance(op, Update)

@@ -52,7 +52,7 @@ class MemoryStore:
         row = self._standing(op)
         if not _allows(op, row):
             return Written(False, None if row is None else _copy(row))
-        self._apply(op, row)
+        self._keep(op, _after(op, row))
         return Written(True)
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
@@ -65,8 +65,9 @@ class MemoryStore:
         failed = [n for n, (op, row) in enumerate(zip(ops, rows, strict=True)) if not _allows(op, row)]
         if failed:
             raise TransactionConflict(failed)
-        for op, row in zip(ops, rows, strict=True):
-            self._apply(op, row)
+        changed = [(op, _after(op, row)) for op, row in zip(ops, rows, strict=True)]
+        for op, after in changed:
+            self._keep(op, after)
         self._transactions.add(cause)
 
     async def query(self, query: Query) -> Rows:
@@ -97,12 +98,9 @@ class MemoryStore:
     def _standing(self, op: Op) -> Row | None:
         return self._rows[op.table].get(self._place(op))
 
-    def _apply(self, op: Op, row: Row | None) -> None:
-        if isinstance(op, Insert | Put):
-            self._rows[op.table][self._place(op)] = _copy(op.row)
-        elif isinstance(op, Update):
-            kept = {name: value for name, value in (row or {}).items() if name not in op.remove}
-            self._rows[op.table][self._place(op)] = kept | _copy(op.set)
+    def _keep(self, op: Op, after: Row | None) -> None:
+        if after is not None:
+            self._rows[op.table][self._place(op)] = after
         elif isinstance(op, Delete):
             self._rows[op.table].pop(self._place(op), None)
 
@@ -110,6 +108,18 @@ class MemoryStore:
 def _copy(row: Row) -> Row:
     """Out and in by way of DynamoDB's own form, so that what it could not hold is refused here too."""
     return from_attributes(to_attributes(row))
+
+
+def _after(op: Op, row: Row | None) -> Row | None:
+    """The row that a write leaves; None: none, or it is as it was. Raises RowRefused."""
+    if isinstance(op, Insert | Put):
+        after = _copy(op.row)
+    elif isinstance(op, Update):
+        after = {name: value for name, value in (row or {}).items() if name not in op.remove} | _copy(op.set)
+    else:
+        return None
+    values.check_row(after)
+    return after
 
 
 def _allows(op: Op, row: Row | None) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from libs.common.errors import Poison
 from libs.common.item import Item, Key, Row
 
 Operator = Literal["=", "<>", "<", "<=", ">", ">=", "missing", "present"]
@@ -122,12 +123,23 @@ class Rows:
     cursor: str | None = None
 
 
+class RowRefused(Poison):
+    """A row that no table takes, however often it is tried. ``bytes`` is at least its size, 0 if it is not too large but nested
+    too deeply."""
+
+    def __init__(self, why: str, bytes: int = 0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.bytes = bytes
+
+
 class BadCursor(ValueError):
     """The cursor was not made by this query."""
 
 
 class Store(Protocol):
-    """The contract. Table names are physical; an index with projection KEYS_ONLY yields rows of key attributes."""
+    """The contract. Table names are physical; an index with projection KEYS_ONLY yields rows of key attributes. A write that
+    would leave a row too large or nested too deeply raises RowRefused, and nothing is written."""
 
     async def get(self, table: str, key: Key) -> Row | None:
         """One row, strongly consistent."""

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
+from libs.common.store.values import too_deep_row, too_large_row
+
 #: Codes of requests, statements and cancelled transactions that say "not now"; the suffix differs between them.
 TRANSIENT = {
     "InternalServer", "InternalFailure", "LimitExceeded", "ProvisionedThroughputExceeded", "RequestLimitExceeded",
@@ -33,6 +35,15 @@ def may_pass(error: BaseException) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or is_transient(error.response["Error"]["Code"])
     return isinstance(error, Unavailable | HTTPClientError | HttpError | ResponseParserError | TimeoutError)
+
+
+def refusal(error: ClientError) -> Exception:
+    """RowRefused where DynamoDB refuses the row itself, else the error as it is."""
+    reasons = error.response.get("CancellationReasons", [])
+    told = " ".join(str(each.get("Message", "")) for each in (error.response["Error"], *reasons))
+    if "Item size" in told:
+        return too_large_row()
+    return too_deep_row() if "Nesting Levels" in told else error
 
 
 async def persist(step: Callable[[], Awaitable[None]]) -> None:

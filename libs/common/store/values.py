@@ -9,13 +9,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from libs.common.item import Key, Row, Table
-from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query, Update
+from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query, RowRefused, Update
 
 Attributes = dict[str, dict[str, Any]]
 #: The stores' own attributes, never shown: marks of the last writes (``partiql.mark``).
 HIDDEN = "_w"
 MOST_IN_TRANSACTION = 100
+#: DynamoDB, "Quotas": an item has 400 KB with its attribute names, and 32 levels.
+MAX_ROW_BYTES = 400 * 1024
+MAX_ROW_LEVELS = 32
 
 
 def to_attributes(row: Row) -> Attributes:
@@ -65,6 +70,39 @@ def _number(value: int | float) -> str:
 def _whole(value: float) -> int | float:
     """One spelling for a number: 2.0 is written and read as 2."""
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+def check_row(row: Row) -> None:
+    """Raises RowRefused for a row that DynamoDB would not take."""
+    encoded = orjson.dumps(row)
+    # JSON is larger than what DynamoDB counts, and every level opens a bracket.
+    if len(encoded) > MAX_ROW_BYTES // 2 or encoded.count(b"{") + encoded.count(b"[") >= MAX_ROW_LEVELS:
+        size = sum(len(name.encode()) + _size(value, 1) for name, value in row.items())
+        if size > MAX_ROW_BYTES:
+            raise too_large_row(size)
+
+
+def _size(value: Any, level: int) -> int:
+    """DynamoDB, "Item sizes and formats". Raises RowRefused."""
+    if level > MAX_ROW_LEVELS:
+        raise too_deep_row()
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list | tuple):
+        return 3 + sum(1 + _size(each, level + 1) for each in value)
+    if isinstance(value, dict):
+        return 3 + sum(1 + len(name.encode()) + _size(each, level + 1) for name, each in value.items())
+    if isinstance(value, bool) or value is None:
+        return 1
+    return len(_number(value)) // 2 + 2
+
+
+def too_large_row(size: int = MAX_ROW_BYTES + 1) -> RowRefused:
+    return RowRefused(f"a row of it has more than the {MAX_ROW_BYTES} bytes that are possible", size)
+
+
+def too_deep_row() -> RowRefused:
+    return RowRefused(f"a row of it is nested deeper than the {MAX_ROW_LEVELS} levels that are possible")
 
 
 def key_of(op: Op, table: Table) -> Key:

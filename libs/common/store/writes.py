@@ -13,7 +13,7 @@ from libs.common.clock import drawn_id
 from libs.common.item import Key, Table
 from libs.common.store.ops import Delete, Insert, Put, Write, Written
 from libs.common.store.partiql import bears, statement
-from libs.common.store.persist import Unavailable, is_transient, may_pass, persist
+from libs.common.store.persist import Unavailable, is_transient, may_pass, persist, refusal
 from libs.common.store.values import Attributes, from_attributes, key_of, to_attributes
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -91,7 +91,7 @@ class Writer:
             if may_pass(error):
                 raise
             if len(some) == 1:
-                some[0].outcome = error
+                some[0].outcome = refusal(error) if isinstance(error, ClientError) else error
             else:
                 for each in some:
                     await self._together(send, [each])
@@ -116,7 +116,7 @@ class Writer:
                 each.outcome = Written(True)
             elif error["Code"] not in ("ConditionalCheckFailed", "DuplicateItem"):
                 if not is_transient(error["Code"]):
-                    each.outcome = ClientError({"Error": error}, "BatchExecuteStatement")
+                    each.outcome = refusal(ClientError({"Error": error}, "BatchExecuteStatement"))
             elif "Item" in error:
                 each.refused(error["Item"])
             else:

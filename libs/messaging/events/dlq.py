@@ -18,7 +18,7 @@ class LetterKept(Event):
     #: The queue that it died on, as it is called in AWS.
     queue: str
     service: str
-    #: ``malformed``, ``version``, ``rejected``, ``exhausted`` or ``unhandled``.
+    #: ``malformed``, ``version``, ``rejected``, ``exhausted``, ``unhandled`` or ``unpublishable``.
     cause: str
     event_id: str | None = None
     event_type: str | None = None

@@ -6,7 +6,6 @@ as it came (:class:`~libs.common.rest.Answered` for an answer that is no 2xx, wi
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -150,7 +149,7 @@ def _error(answer: Answer) -> tuple[str, str]:
 
 
 def _object(answer: Answer) -> dict[str, Any]:
-    found = json.loads(answer.body)
+    found = answer.json()
     if not isinstance(found, dict):
         raise ValueError("the answer is no object")
     return found

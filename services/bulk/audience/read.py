@@ -19,14 +19,16 @@ from typing import Any
 
 import openpyxl
 from charset_normalizer import from_bytes
-from openpyxl.utils.exceptions import InvalidFileException
 
 HEAD = 65536
 DELIMITERS = ",;\t|"
 LONGEST_CELL = 32_768
 MOST_COLUMNS = 200
-#: What an XLSX may come to once unpacked: a sheet of a million rows with ten columns.
-LARGEST_UNPACKED = 1 << 30
+#: What an XLSX may come to once unpacked, and its table of strings, which is held in memory as a whole.
+MAX_UNPACKED_BYTES, MAX_STRINGS_BYTES = 400_000_000, 25_000_000
+_STRINGS = "xl/sharedStrings.xml"
+#: How files of older Excels begin, and newer ones that have a password.
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _ADDRESS = re.compile(r"\s*(\+?[\d\s()./-]{7,}|[^@\s]+@[^@\s]+\.[^@\s]+)\s*")
 
@@ -57,6 +59,11 @@ def read(path: Path) -> tuple[list[str], Iterator[Row]]:
     """The names of the columns, and the rows. Raises BadFile, also while rows are taken."""
     if not path.stat().st_size:
         raise BadFile("The file is empty. Export it again with a header row and one person a row.")
+    with path.open("rb") as file:
+        if file.read(len(_OLE)) == _OLE:
+            raise BadFile(
+                "It is an Excel file with a password, or of an old kind (.xls). Save it as XLSX without one, or CSV."
+            )
     rows = _sheet(path) if is_xlsx(path) else _csv(path)
     rows = (row for row in rows if any(cell.strip() for cell in row.cells))
     first = next(rows, None)
@@ -165,17 +172,31 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _sheet(path: Path) -> Iterator[Row]:
+    """The first sheet that has cells. Whatever a broken file makes the library raise, it is a broken file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_UNPACKED:
-                raise BadFile("It is too large once unpacked. Save it as CSV (UTF-8).")
+        _check_unpacked(path)
         # Opened by us: openpyxl judges a path by its name.
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            for number, values in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
+            if not book.worksheets:
+                raise BadFile("It has no sheet with cells. Put the people on the first sheet.")
+            sheet = book.worksheets[0]
+            # How large the file says that the sheet is need not be true.
+            sheet.reset_dimensions()
+            for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
                 yield Row(number, [_text(value) for value in values])
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
+    except (BadFile, MemoryError):
+        raise
+    except Exception as error:
         raise BadFile(f"It is no XLSX that can be read ({type(error).__name__}). Save it as CSV (UTF-8).") from None
+
+
+def _check_unpacked(path: Path) -> None:
+    """Raises BadFile for a file that would fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if sum(sizes.values()) > MAX_UNPACKED_BYTES or sizes.get(_STRINGS, 0) > MAX_STRINGS_BYTES:
+        raise BadFile("It is too large once unpacked. Save it as CSV (UTF-8).")
 
 
 def _text(value: Any) -> str:

@@ -7,8 +7,9 @@ as ``raw``, never an error that would lose the message.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.message import EmailMessage, Message
+from email.policy import EmailPolicy
 from typing import Any
 
 from libs.messaging.content import EMAIL_BYTES, Content, Email, File, Raw
@@ -22,6 +23,21 @@ MOST_PARTS = 500
 NO_SUBJECT = "(no subject)"
 #: Tell an answering machine and a list from a person.
 _TOLD = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
+
+
+#: The library takes time that grows with the square of some headers; no honest one is nearly as long.
+MAX_HEADER_CHARACTERS = 4_000
+
+
+class _Bounded(EmailPolicy):
+    """Headers are cut before they are taken apart."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_HEADER_CHARACTERS]
+
+
+_POLICY = _Bounded()
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class Mime:
 def read(raw: bytes) -> Mime:
     """What is in these bytes. Raises nothing."""
     try:
-        message = message_from_bytes(raw, policy=policy.default)
+        message = message_from_bytes(raw, policy=_POLICY)
         assert isinstance(message, EmailMessage)
         headers = _headers(message)
         content, details = _content(message, headers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 
 from libs.common.ledger import LedgerEntry
-from libs.messaging.events.messages import MessageQueued
+from libs.messaging.events.messages import CancelAsked, MessageQueued
 from libs.messaging.words import Status
 from tests.services.messages.story import a_world, asked, permission, queued, row, statuses_said
 
@@ -25,6 +26,12 @@ BIG = "y" * 150_000
             "content.components.0.text",
         ),
         ({"kind": "contacts", "contacts": [{"name": BIG + BIG}]}, "content.contacts.0.name"),
+        # 190 KB and no escapes fit an event; its ledger row, with the answer, does not fit a table.
+        ({"kind": "contacts", "contacts": [{"name": "y" * 199_000}]}, "content.contacts.0.name"),
+        (
+            {"kind": "template", "name": "t", "components": [functools.reduce(lambda a, _: {"a": a}, range(30), {})]},
+            "content.components.0.a",
+        ),
     ],
 )
 async def test_a_message_too_large_for_its_event_is_refused_with_its_largest_field_named(
@@ -64,6 +71,8 @@ async def test_a_message_accepted_by_an_older_build_and_too_large_to_publish_end
         assert (await row(world, message_id)).status is Status.FAILED
         assert (await row(world, message_id)).error_code == "invalid_content"
         assert statuses_said(world) == ["queued", "failed"]
+        # Its dead letter may be edited and replayed: the message must stay what it is shown as.
+        assert [said.message_id for said in world.said(CancelAsked)] == [message_id]
         (letter,) = world.letters()
         assert letter["cause"] == "unpublishable"
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from libs.common.rest import Rest
 from libs.common.testing.files import MemoryFiles
 from libs.messaging.providers.graph import Graph
-from services.outbound.channel import Accepted, NotSent, Outcome, Rejected
+from services.outbound.channel import Accepted, NotSent, Outcome, Rejected, Unknown
 from services.outbound.whatsapp.channel import WhatsApp
 from services.outbound.whatsapp.meta import MetaClient
 from tests.services.outbound.test_cases import META
@@ -81,3 +81,14 @@ async def test_the_table_of_what_each_sample_became() -> None:
         said = as_json(await outcome_of_sample(path))
         word = " ".join(str(said[name]) for name in ("code", "providerCode", "providerId") if name in said)
         print(f"{path.stem:62} {said['becomes']:28} {word}")
+
+
+@pytest.mark.parametrize(("status", "becomes"), [(200, Unknown), (400, Rejected)])
+async def test_an_answer_that_is_nested_without_end_is_one_that_cannot_be_read(
+    status: int, becomes: type[Outcome]
+) -> None:
+    rest = Rest()
+    async with meta_that_answers(status, b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}") as url:
+        client = MetaClient("200000000000001", Graph(rest, url, "token"), MemoryFiles())
+        assert type(await WhatsApp().send(request_of(META), client)) is becomes
+        await rest.close()

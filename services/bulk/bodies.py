@@ -11,6 +11,7 @@ from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
 from libs.messaging.words import Channel, Purpose
 
 MOST_CONTACTS = 10_000
+Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 #: The kinds of content that each channel carries in bulk.
 KINDS: dict[Channel, frozenset[str]] = {
@@ -43,7 +44,7 @@ class Audience(Body):
     """Exactly one of them."""
 
     upload_id: str | None = Field(default=None, max_length=100)
-    contact_ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
+    contact_ids: list[Id] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
     list_id: str | None = Field(default=None, max_length=100)
     filter: ContactFilter | None = None
 
@@ -91,8 +92,8 @@ class CreateJob(Body):
 class TestSend(Body):
     """One message of the job to one contact, with these values."""
 
-    contact_id: str = Field(min_length=1, max_length=100)
-    variables: dict[str, str] = Field(default_factory=dict)
+    contact_id: Id
+    variables: dict[str, str] = Field(default_factory=dict, max_length=100)
 
 
 class Approve(Body):

@@ -110,7 +110,6 @@ def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) 
         per_second=rate,
         starts_at=starts,
         finishes_at=finishes,
-        samples=progress.samples,
         made_at=now,
         changes_under_way=progress.behind,
     )

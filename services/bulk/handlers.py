@@ -4,42 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from libs.common.clock import iso
 from libs.common.context import Context
-from libs.common.errors import Later
 from libs.common.event import Event
 from libs.common.item import Row
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
-from libs.messaging.events.bulk import JobChanged, PlanAsked, ReportAsked
+from libs.messaging.events.bulk import JobChanged, ReportAsked
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.words import Channel, Purpose
 from services.bulk import jobs, people
-from services.bulk.audience.parts import split
-from services.bulk.audience.read import BadFile
 from services.bulk.counts import apply, totals
-from services.bulk.estimate import plan
-from services.bulk.marks import PENDING, RANK, STOPPED, mark_of, rises, with_mark, word_of
+from services.bulk.endings import note_stopped, without
+from services.bulk.marks import PENDING, RANK, mark_of, rises, with_mark, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
-from services.bulk.plan import is_over, plan_part
 from services.bulk.release import LOOK_EVERY, followers, next_chunks, release, top_up, why_stop
 from services.bulk.report import write_report
-from services.bulk.sources import Upload
-from services.bulk.templates import category
-
-#: The lane that brings changes of contacts.
-PEOPLE = "people"
-#: So long a plan waits for them, looking again after each pause.
-MAX_CATCHING_UP = timedelta(minutes=2)
-CATCHING_UP_PAUSE = timedelta(seconds=1)
 
 log = structlog.get_logger()
 
@@ -62,64 +49,6 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
         if row is not None and row.sent_at is not None:
             mine = OptOut(job_id=job.job_id, recipient_id=recipient_id, at=ctx.now, expires_at=row.expires_at)
             await ctx.write(ctx.insert(mine))
-
-
-# -- planning --------------------------------------------------------------------------------------
-
-
-async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
-    """Read the file, or plan the next part of the audience. By ledger: the step and what follows are one."""
-    job = await ctx.get(BulkJob, event.job_id)
-    if job is None or job.state != "planning" or job.progress.part != event.part:
-        return ()
-    try:
-        if event.part < 0:
-            return await _read_file(job, ctx)
-        if event.part == 0:
-            job = await _caught_up(job, ctx)
-        progress = await plan_part(job, ctx)
-    except BadFile as bad:
-        problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad),
-                   "errors": [{"field": "audience.uploadId", "detail": str(bad)}]}  # fmt: skip
-        news, said = jobs.moved(job, ctx, "rejected", problem=problem, why=str(bad))
-        ctx.stage(ctx.replace(news))
-        return (said,)
-    if not is_over(job, progress):
-        ctx.stage(ctx.replace(job.model_copy(update={"progress": progress, "updated_at": ctx.now})))
-        return (PlanAsked(job_id=job.job_id, part=progress.part),)
-    done = job.model_copy(update={"progress": progress})
-    done = done.model_copy(
-        update={"plan": plan(done, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
-    )
-    news, said = jobs.moved(done, ctx, "planned")
-    if jobs.may_start_alone(done):
-        news, said = jobs.started(done, ctx)
-    ctx.stage(ctx.replace(news))
-    return (said,)
-
-
-async def _caught_up(job: BulkJob, ctx: Context) -> BulkJob:
-    """The job, once all changes of contacts that were on their way to us have arrived: whoever records consents and then creates
-    a job finds them in its plan. Raises Later; after a while the plan says how many are still missing instead."""
-    behind = await ctx.waiting(PEOPLE)
-    if behind and ctx.now < job.created_at + MAX_CATCHING_UP:
-        raise Later(ctx.now + CATCHING_UP_PAUSE, f"{behind} changes of contacts are on their way")
-    return job.model_copy(update={"progress": job.progress.model_copy(update={"behind": behind})})
-
-
-async def _read_file(job: BulkJob, ctx: Context) -> Sequence[Event]:
-    source = job.source
-    upload = await ctx.get(Upload, source.upload_id) if source.upload_id else None
-    if upload is None:
-        raise BadFile("The upload is gone. Upload the file again.")
-    if upload.parts is None:
-        columns, rows, parts = await split(upload, ctx)
-        upload = upload.model_copy(update={"columns": tuple(columns), "rows": rows, "parts": parts})
-        ctx.stage(ctx.replace(upload))
-    source = source.model_copy(update={"prefix": upload.prefix, "parts": upload.parts})
-    progress = job.progress.model_copy(update={"part": 0})
-    ctx.stage(ctx.replace(job.model_copy(update={"source": source, "progress": progress, "updated_at": ctx.now})))
-    return (PlanAsked(job_id=job.job_id, part=0),)
 
 
 # -- the run ---------------------------------------------------------------------------------------
@@ -173,29 +102,6 @@ async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Seque
     if count and number % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
         count = 0  # the tick pauses the job and says why; until then nothing more is released
     return [*found, *await next_chunks(job, count, ctx)]
-
-
-def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
-    """These will not be sent any more."""
-    marks = chunk.marks
-    for n in positions:
-        marks = with_mark(marks, n, STOPPED)
-    return chunk.model_copy(update={"marks": marks, "state": "ended", "not_before": None})
-
-
-async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
-    """The recipients' own rows."""
-    changed = [n for n, (old, new) in enumerate(zip(before.marks, after.marks, strict=True)) if old != new]
-    change: Row = {
-        "status": "cancelled",
-        "rank": RANK[STOPPED],
-        "reason": ErrorCode.CANCELLED.value,
-        "updatedAt": iso(ctx.now),
-    }
-    ids, when = after.ids, (When("rank", "<", RANK[STOPPED]),)
-    await asyncio.gather(
-        *(ctx.write(ctx.update(BulkRecipient, job.job_id, ids[n], set=change, when=when)) for n in changed)
-    )
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from libs.common.errors import Problem, invalid
 from libs.common.hosts.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
-from services.bulk import bodies, jobs, requests
+from services.bulk import bodies, jobs, requests, trial_sends
 from services.bulk.allowance import waiting
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
@@ -24,7 +25,7 @@ from services.bulk.marks import WORDS
 from services.bulk.model import LISTED, BulkJob
 from services.bulk.report import members, names
 from services.bulk.sources import SavedList
-from services.bulk.sums import rejects_key
+from services.bulk.sums import rejects_key, samples
 from services.bulk.templates import category
 from services.bulk.views import (
     JobList,
@@ -113,7 +114,8 @@ async def read_plan(job_id: str, ctx: Context) -> PlanView:
     job = await jobs.existing(ctx, job_id)
     if job.plan is None:
         raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
-    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, **await waiting(job, ctx))
+    shown, put_off = await asyncio.gather(samples(job, ctx), waiting(job, ctx))
+    return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, samples=shown, **put_off)
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)
@@ -165,7 +167,7 @@ async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
 async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[TestSendView]:
     """Send it to one contact of yours first."""
-    return await requests.send_test(await jobs.existing(ctx, job_id), body, ctx)
+    return await trial_sends.send_test(await jobs.existing(ctx, job_id), body, ctx)
 
 
 async def _to_state(job: BulkJob, state: str, why: str | None, ctx: Context) -> Done[JobView]:

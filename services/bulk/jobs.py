@@ -42,12 +42,9 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
     return news, said
 
 
-def unplannable(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Planning fails each time it is tried; the dead letters of ``bulk`` say with what."""
-    why = f"part {job.progress.part + 1} of the audience could not be planned"
-    problem = {"code": "PLANNING_FAILED", "title": "The job could not be planned", "detail":
-               f"{why}. Look at the dead letters of bulk, correct what they name, and create the job again.", "errors": []}  # fmt: skip
-    return moved(job, ctx, "rejected", problem=problem, why=why)
+def rejected(job: BulkJob, problem: dict[str, Any], ctx: Context) -> tuple[BulkJob, JobChanged]:
+    """No plan can be made. What was planned so far is stopped by the tick, so that no recipient is left pending."""
+    return moved(job, ctx, "rejected", problem=problem, why=problem["detail"], active=ACTIVE, look_at=ctx.now)
 
 
 def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:

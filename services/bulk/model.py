@@ -70,7 +70,8 @@ class Progress(Part):
     zones: dict[str, int] = Field(default_factory=dict)
     #: Over the recipients and their variables, in order.
     digest: str = ""
-    samples: tuple[dict[str, Any], ...] = ()
+    #: The recipients that the plan shows; their messages are made when somebody looks, for a row holds 400 KB.
+    sample_ids: tuple[str, ...] = ()
     reject_parts: int = 0
     #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
     capped: int = 0
@@ -97,7 +98,6 @@ class Plan(Part):
     per_second: float
     starts_at: Timestamp
     finishes_at: Timestamp
-    samples: tuple[dict[str, Any], ...]
     made_at: Timestamp
     #: Changes of contacts that were still on their way; who they are about may be missing here, or shown as they were before.
     changes_under_way: int = 0
@@ -136,6 +136,9 @@ class BulkJob(Item):
     hold: bool = False
     progress: Progress = Field(default_factory=Progress)
     plan: Plan | None = None
+    #: Failures of the present step of planning, and requests to take it again; and what went wrong last.
+    plan_tries: int = 0
+    plan_error: str | None = None
     problem: dict[str, Any] | None = None
     approved_by: str | None = None
     approved_at: Timestamp | None = None
@@ -150,7 +153,7 @@ class BulkJob(Item):
     report: dict[str, Any] | None = None
     #: What the brakes had seen when somebody resumed: only what came after counts again.
     brake_base: dict[str, int] = Field(default_factory=dict)
-    active: str | None = ACTIVE
+    active: str | None = None
     look_at: Timestamp
     listed: str = LISTED
 

@@ -31,7 +31,7 @@ from services.bulk.marks import PENDING, RANK, SKIPPED
 from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
 from services.bulk.sources import Upload
 from services.bulk.sums import Part, as_csv, as_reject, chunks_of, rejects_key, summed
-from services.bulk.weight import recipient_bytes, room_bytes
+from services.bulk.weight import recipient_bytes, unfit
 
 #: Recipients that are looked up and written at the same time.
 SLICE = 500
@@ -176,14 +176,16 @@ async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> 
 
 def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:
     values, missing = values_of(one, job)
-    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values) or _too_heavy(one, job, values)
+    too_large = unfit(job.content, one.contact_id, values)
+    refused = decided(one, job, values, missing, ctx.now) or _unfit(job.content, values) or too_large
     return BulkRecipient(
         job_id=job.job_id,
         recipient_id=BulkRecipient.id_of(job.channel, one.address),
         contact_id=one.contact_id,
         address=one.address,
         row=one.row,
-        variables=values,
+        # Values that are too large to be sent, or cannot be encoded, are not kept either.
+        variables={} if too_large else values,
         status="skipped" if refused else "pending",
         rank=RANK[SKIPPED] if refused else RANK[PENDING],
         reason=refused.code if refused else None,
@@ -199,16 +201,6 @@ def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
     except Unfit as unfit:
         return unfit.refusal
     return None
-
-
-def _too_heavy(one: Candidate, job: BulkJob, values: dict[str, str]) -> Refusal | None:
-    """Whoever does not even fit alone into the event of a chunk cannot be sent to."""
-    size, room = recipient_bytes(one.contact_id, values), room_bytes(job.content)
-    if size <= room:
-        return None
-    return Refusal(
-        ErrorCode.VARIABLES_INCOMPLETE, f"The values come to {size} bytes; {room} can go beside this content."
-    )
 
 
 async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: Context) -> Progress:

@@ -13,12 +13,15 @@ from datetime import timedelta
 
 from libs.common.context import Context
 from libs.common.errors import Conflict
+from libs.common.packing import MAX_EVENT_BYTES
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from services.bulk.brakes import opt_outs_allowed, pulled
 from services.bulk.counts import Totals, apply
+from services.bulk.endings import refuse_for_good
 from services.bulk.marks import PENDING
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
+from services.bulk.weight import event_bytes
 
 #: Chunks before the sender that a run begins with, and has at least.
 FEWEST = 4
@@ -64,7 +67,14 @@ async def release(
     folded = await apply(job.job_id, name, fold, ctx)
     if folded is None or not folded.changed:
         return None
-    return await released(job, folded.after, ctx, only)
+    said = await released(job, folded.after, ctx, only)
+    size = event_bytes(said)
+    if size > MAX_EVENT_BYTES:
+        # Chunks are cut so that this cannot be; one of an older build would be refused by the bus for ever.
+        why = f"The chunk would be an event of {size:,} bytes; {MAX_EVENT_BYTES:,} can go."
+        await refuse_for_good(job, name, [who.position for who in said.addressees], why, ctx)
+        return None
+    return said
 
 
 async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[int] | None = None) -> ChunkReleased:

@@ -88,7 +88,7 @@ async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
     summary: dict[str, Any] = {
         "jobId": job.job_id, "name": job.name, "channel": job.channel, "state": job.state, "final": final,
         "asOf": iso(ctx.now), "recipients": job.planned, "counts": seen.counts, "reasons": seen.reasons,
-        "plan": job.plan.model_dump(mode="json", by_alias=True, exclude={"samples"}) if job.plan else None,
+        "plan": job.plan.model_dump(mode="json", by_alias=True) if job.plan else None,
         "startedAt": iso(job.started_at) if job.started_at else None,
         "finishedAt": iso(job.finished_at) if job.finished_at else None,
         "csvBytes": size, "drift": len(found),

@@ -11,24 +11,21 @@ from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.messaging.attached import private_addresses
-from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template, Text
-from libs.messaging.errors import EXPLANATIONS, problem_code
-from libs.messaging.events.bulk import Addressee, ChunkReleased, PlanAsked
-from libs.messaging.personal import personal, wanted
+from libs.messaging.events.bulk import PlanAsked
+from libs.messaging.personal import wanted
 from libs.messaging.words import Channel
-from services.bulk import people
 from services.bulk.audience.columns import address_column, problems
 from services.bulk.audience.parts import PART_ROWS, Shape, looked_into, part_key
 from services.bulk.audience.read import BadFile
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
-from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping, TestSend
+from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping
 from services.bulk.jobs import moved
-from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source, message_id
+from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
-from services.bulk.views import TestSendView, UploadView, upload_view
-from services.bulk.weight import MIN_RECIPIENTS_BYTES, room_bytes
+from services.bulk.views import UploadView, upload_view
+from services.bulk.weight import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, encoded_bytes, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
 CHUNK_SECONDS = 5
@@ -104,6 +101,8 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
     new, said = moved(job, ctx)
     # The row bears the revision that is said of it, as after every later change.
     new = new.model_copy(update={"version": said.revision})
+    if encoded_bytes(new.to_row()) > MAX_JOB_BYTES:
+        raise invalid("mapping", "Content and mapping are too large together. Shorten the fallbacks or the content.")
     ctx.stage(ctx.insert(new))
     return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
 
@@ -237,43 +236,3 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
     ]
     if errors:
         raise problem(422, "MAPPING_WRONG", "The mapping names variables that the content has not", "", errors)
-
-
-async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
-    """One message to somebody of ours, outside of the job's counts. It is checked like every other."""
-    assert ctx.cause is not None
-    (standing,) = await people.by_contacts([body.contact_id], job.channel, ctx)
-    if standing is None or standing.deleted:
-        errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
-        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
-    message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
-    personal(job.content, body.variables)
-    said = ChunkReleased(
-        job_id=job.job_id,
-        chunk=f"t{ctx.cause.id[:8]}",
-        release=1,
-        # Whatever state the job is in.
-        revision=2**53,
-        channel=job.channel,
-        purpose=job.purpose,
-        sender=job.sender,
-        content=job.content,
-        released_at=ctx.now,
-        expires_at=ctx.now + timedelta(hours=1),
-        addressees=(
-            Addressee(
-                position=0,
-                message_id=message,
-                contact_id=body.contact_id,
-                ref=f"t.0.{message}.1",
-                variables=body.variables,
-            ),
-        ),
-    )
-    return Done(TestSendView(message_id=message), (said,))
-
-
-def refused(why: Refusal, field: str) -> Problem:
-    explained = EXPLANATIONS[why.code]
-    errors = [{"field": field, "detail": " ".join(filter(None, (why.detail, explained.do)))}]
-    return Problem(422, problem_code(why.code), explained.means, why.detail, errors)

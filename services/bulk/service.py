@@ -21,7 +21,7 @@ from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.words import MessageClass
-from services.bulk import allowance, handlers, http, ticks
+from services.bulk import allowance, handlers, http, planning, ticks
 from services.bulk.allowance import BudgetCopy, CapCopy
 from services.bulk.audience.storage import BUCKET
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
@@ -43,9 +43,9 @@ service = Service(
         *setting_copy.hears(),
         # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
-        on(PermissionChanged, handlers.keep_permission, lane="people"),
-        on(CapReached, allowance.keep_cap, lane="people"),
-        on(PlanAsked, handlers.plan_next, lane="plan", ledger=True),
+        on(PermissionChanged, handlers.keep_permission, lane=planning.PEOPLE),
+        on(CapReached, allowance.keep_cap, lane=planning.PEOPLE),
+        on(PlanAsked, planning.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
         # A job begins where it was planned, not behind the chunks of those that run.
         on(JobChanged, handlers.job_changed, lane="plan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 import phonenumbers
 
@@ -82,16 +84,14 @@ def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Itera
 
 def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
     countries, zones, digest = Counter(before.countries), Counter(before.zones), before.digest
-    segments, samples = before.segments, list(before.samples)
+    segments, samples = before.segments, list(before.sample_ids)
     for row, _ in part.sent:
         digest = sha256(f"{digest}{row.recipient_id}{json.dumps(row.variables, sort_keys=True)}".encode()).hexdigest()
         countries[_country(row.address[:4], row.address)] += 1
-        if job.channel is Channel.SMS or len(samples) < SAMPLES:
-            content = personal(job.content, row.variables)
-            segments += parts_of(content)
-            if len(samples) < SAMPLES:
-                shown = content.model_dump(mode="json", by_alias=True, exclude_none=True)
-                samples.append({"recipientId": row.recipient_id, "contactId": row.contact_id, "content": shown})
+        if job.channel is Channel.SMS:
+            segments += parts_of(personal(job.content, row.variables))
+        if len(samples) < SAMPLES:
+            samples.append(row.recipient_id)
         if job.purpose is Purpose.MARKETING and len(zones) < 50:
             zones[_zone(row.address[:7], row.address)] += 1
     skipped = Counter(before.skipped) + Counter(str(row.reason) for row in part.skipped)
@@ -106,11 +106,25 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
             "countries": dict(countries),
             "zones": dict(zones),
             "digest": digest,
-            "samples": tuple(samples),
+            "sample_ids": tuple(samples),
             "capped": before.capped + part.capped,
             "outside": before.outside + part.outside,
         }
     )
+
+
+async def samples(job: BulkJob, ctx: Context) -> list[dict[str, Any]]:
+    """What the first recipients would get."""
+    rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, each) for each in job.progress.sample_ids))
+    return [
+        {
+            "recipientId": row.recipient_id,
+            "contactId": row.contact_id,
+            "content": personal(job.content, row.variables).model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        for row in rows
+        if row is not None
+    ]
 
 
 def _country(begins: str, address: str) -> str:

@@ -13,9 +13,9 @@ from libs.common.spread import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
-from services.bulk import jobs
+from services.bulk import jobs, planning
 from services.bulk.counts import Totals, apply, totals
-from services.bulk.handlers import note_stopped, without
+from services.bulk.endings import note_stopped, without
 from services.bulk.marks import FAILED, PENDING, WAITS, with_mark
 from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
 from services.bulk.release import OVERDUE, top_up, why_stop
@@ -29,8 +29,8 @@ MOST_CHUNKS = 100
 AUDITED = 10
 #: Planning of which nothing was heard for so long is asked for again.
 PLANNING_OVERDUE = timedelta(seconds=120)
-#: Planning that has not moved on for so long is given up: what fails each time is no passing fault.
-PLANNING_GIVEN_UP = timedelta(minutes=20)
+#: After so many tries, about as many minutes, the job is rejected.
+MAX_PLAN_TRIES = 10
 
 
 async def look_after(ctx: Context) -> AsyncIterator[Step]:
@@ -50,12 +50,11 @@ async def look_after(ctx: Context) -> AsyncIterator[Step]:
 
 async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
     if job.state == "planning":
-        if job.updated_at + PLANNING_GIVEN_UP < ctx.now:
-            yield _step(job, jobs.unplannable(job, ctx), ctx)
-        elif job.updated_at + PLANNING_OVERDUE < ctx.now:
-            minute = int(ctx.now.timestamp() // 60)
-            asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
-            yield Step(f"{job.job_id}#plan#{job.progress.part}#{minute}", said=(asked,))
+        async for step in _planning(job, ctx):
+            yield step
+    elif job.state == "rejected":
+        async for step in _rejected(job, ctx):
+            yield step
     elif job.state == "scheduled":
         if job.start_at is None or job.start_at <= ctx.now:
             yield _step(job, jobs.moved(job, ctx, "running", started_at=ctx.now), ctx)
@@ -63,6 +62,29 @@ async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
         seen = await totals(job, ctx)
         async for step in {"running": _running, "cancelling": _cancelling}.get(job.state, _settling)(job, seen, ctx):
             yield step
+
+
+async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+    """A step of which nothing comes is asked for again, a few times. Tries are counted rather than time: a platform that was down
+    for an hour has not tried."""
+    if job.updated_at + PLANNING_OVERDUE >= ctx.now:
+        return
+    if job.plan_tries >= MAX_PLAN_TRIES:
+        yield _step(job, jobs.rejected(job, planning.failed(job), ctx), ctx)
+        return
+    minute = int(ctx.now.timestamp() // 60)
+    news = job.model_copy(update={"plan_tries": job.plan_tries + 1})
+    asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
+    yield Step(f"{job.job_id}#plan#{job.progress.part}#{minute}", (ctx.replace(news),), (asked,))
+
+
+async def _rejected(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+    """What was planned before it turned out that the rest cannot be."""
+    seen = await totals(job, ctx)
+    await _stop_waiting(job, seen, ctx)
+    if not seen.open():
+        news = job.model_copy(update={"active": None, "updated_at": ctx.now})
+        yield Step(f"{job.job_id}#{job.version}#put-away", (ctx.replace(news),))
 
 
 async def _cancelling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:

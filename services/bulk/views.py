@@ -66,6 +66,7 @@ class PlanView(Plan):
 
     job_id: str
     state: JobState
+    samples: list[dict[str, Any]]
     put_off: dict[str, int] = Field(default={})
     budget: BudgetView | None = None
 
@@ -155,8 +156,8 @@ def job_view(job: BulkJob, seen: Totals | None, now: datetime) -> JobView:
     shown = {name: getattr(job, name) for name in JobView.model_fields if name in BulkJob.model_fields}
     return JobView(
         **shown,
-        # While it is being planned, what is written so far is what there is.
-        planned=sum(seen.counts.values()) if seen and job.state == "planning" else job.planned,
+        # Without a plan, what is written so far is what there is.
+        planned=sum(seen.counts.values()) if seen and job.plan is None else job.planned,
         counts=seen.counts if seen else None,
         reasons=(seen.reasons or None) if seen else None,
         rows_read=job.progress.rows,

@@ -144,6 +144,20 @@ class BusExam:
         await sitting.bus.ack(current)
         assert await sitting.left(sitting.queue) == 0
 
+    async def test_the_depth_counts_what_waits_and_what_is_received_until_it_is_acknowledged(
+        self, sitting: Sitting
+    ) -> None:
+        assert await sitting.bus.depth(sitting.queue) == 0
+        await sitting.bus.publish(greetings("ann"))
+        record = await sitting.one()
+        assert await sitting.bus.depth(sitting.queue) == 1
+        await sitting.bus.renew(record, record.body, 900)
+        assert await sitting.bus.depth(sitting.queue) == 1
+        await sitting.bus.send(sitting.queue, record.body, record.attributes)
+        assert await sitting.bus.depth(sitting.queue) == 2
+        await sitting.bus.ack(await sitting.one())
+        assert await sitting.bus.depth(sitting.queue) == 1
+
     async def test_what_is_shown_can_be_had_at_once(self, sitting: Sitting) -> None:
         await sitting.bus.publish(greetings("ann"))
         await sitting.bus.hide(await sitting.one(), 0)

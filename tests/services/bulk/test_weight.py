@@ -90,7 +90,7 @@ async def test_a_job_whose_planning_fails_each_time_ends_rejected_and_says_so(
 
     await on.people(range(2))
     with monkeypatch.context() as patched:
-        patched.setattr("services.bulk.handlers.plan_part", broken)
+        patched.setattr("services.bulk.planning.plan_part", broken)
         job = (await on.create(audience={"contactIds": ["contact-0", "contact-1"]}))["jobId"]
         for _ in range(30):
             await on.world.advance(60)
@@ -116,6 +116,22 @@ async def test_a_plan_waits_for_changes_of_contacts_that_are_on_their_way(on: Pl
     await on.world.advance(40, step=1)
     plan = (await on.api.get(f"/api/bulk/jobs/{job}/plan")).json()
     assert (plan["toSend"], plan["changesUnderWay"]) == (3, 0)
+
+
+async def test_ten_thousand_contacts_and_a_job_planned_at_once_nobody_is_dropped(on: Platform) -> None:
+    count = 10_000
+    said = []
+    for n in range(count):
+        facts = {"address": f"+1{200 + n // 100}555{100 + n % 100:04d}", "opted_in": True}
+        standing = Standing(contact_id=f"contact-{n}", channel=Channel.WHATSAPP, revision=1, **facts)
+        said.append(PermissionChanged(contact_id=standing.contact_id, channel=Channel.WHATSAPP, standing=standing))
+    await on.world.publish(*said)
+    named = await on.create(audience={"contactIds": [f"contact-{n}" for n in range(count)]}, hold=True)
+    found = await on.create(audience={"filter": {}}, hold=True)
+    await on.world.advance(20, step=1)
+    for job in (named, found):
+        plan = (await on.api.get(f"/api/bulk/jobs/{job['jobId']}/plan")).json()
+        assert (plan["toSend"], plan["skipped"], plan["rejected"], plan["changesUnderWay"]) == (count, {}, {}, 0)
 
 
 async def test_a_plan_that_can_wait_no_longer_says_how_many_changes_are_missing(on: Platform) -> None:

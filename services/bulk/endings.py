@@ -1,0 +1,60 @@
+"""Recipients of a chunk that end here, without a sender: stopped with their job, or impossible to hand over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from libs.common.clock import iso
+from libs.common.context import Context
+from libs.common.item import Row
+from libs.common.store.ops import When
+from libs.messaging.errors import ErrorCode
+from services.bulk.counts import apply
+from services.bulk.marks import FAILED, PENDING, RANK, STOPPED, with_mark, word_of
+from services.bulk.model import BulkChunk, BulkJob, BulkRecipient
+
+log = structlog.get_logger()
+
+
+def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
+    """These will not be sent any more."""
+    return _marked(chunk, positions, STOPPED)
+
+
+def _marked(chunk: BulkChunk, positions: Sequence[int], mark: str) -> BulkChunk:
+    marks = chunk.marks
+    for n in positions:
+        marks = with_mark(marks, n, mark)
+    return chunk.model_copy(update={"marks": marks, "state": "ended", "not_before": None})
+
+
+async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
+    """The recipients' own rows, of those that were stopped."""
+    await _note(job, before, after, STOPPED, {"reason": ErrorCode.CANCELLED.value}, ctx)
+
+
+async def refuse_for_good(job: BulkJob, name: str, positions: Sequence[int], detail: str, ctx: Context) -> None:
+    """A chunk that no sender can be given ends here: these recipients failed, and say why. Nothing of them was sent."""
+    log.error("a chunk cannot be released", job=job.job_id, chunk=name, recipients=len(positions), why=detail)
+
+    def fold(chunk: BulkChunk) -> BulkChunk:
+        mine = [n for n in positions if chunk.marks[n] == PENDING]
+        reasons = {**chunk.reasons, **{str(n): ErrorCode.INVALID_CONTENT.value for n in mine}}
+        return _marked(chunk, mine, FAILED).model_copy(update={"reasons": reasons})
+
+    folded = await apply(job.job_id, name, fold, ctx)
+    if folded is not None and folded.changed:
+        why: Row = {"reason": ErrorCode.INVALID_CONTENT.value, "detail": detail}
+        await _note(job, folded.before, folded.after, FAILED, why, ctx)
+
+
+async def _note(job: BulkJob, before: BulkChunk, after: BulkChunk, mark: str, why: Row, ctx: Context) -> None:
+    changed = [n for n, (old, new) in enumerate(zip(before.marks, after.marks, strict=True)) if old != new]
+    change: Row = {"status": word_of(mark, True), "rank": RANK[mark], "updatedAt": iso(ctx.now), **why}
+    ids, when = after.ids, (When("rank", "<", RANK[mark]),)
+    await asyncio.gather(
+        *(ctx.write(ctx.update(BulkRecipient, job.job_id, ids[n], set=change, when=when)) for n in changed)
+    )

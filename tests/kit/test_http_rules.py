@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from time import process_time
+from typing import ClassVar
 
 import httpx
 import pytest
 
+from libs.common.auth import Role
+from libs.common.aws import Aws
+from libs.common.clock import FIRST_MOMENT, LAST_MOMENT, iso
+from libs.common.context import Context, Done
 from libs.common.errors import Problem
+from libs.common.hosts.routes import Api
 from libs.common.hosts.strict import check
+from libs.common.item import Item, Table
+from libs.common.service import Service
+from libs.common.store.ops import BadCursor, Query
+from libs.common.store.values import decode_cursor
 from libs.common.testing.world import World
 from tests.kit import toy
 
@@ -62,12 +74,61 @@ async def test_a_body_that_is_no_json_is_refused_by_its_type(http: httpx.AsyncCl
     assert answer.status_code == 415
 
 
+class Asked(Item):
+    TABLE: ClassVar[Table] = Table("asked", key="id")
+
+    id: str
+
+
+queried = Api()
+
+
+@queried.write("POST", "/api/asked", role=Role.OPERATOR)
+async def ask(ctx: Context, colour: str = "red") -> Done[Asked]:
+    """A write whose query says what is asked."""
+    return Done(Asked(id=colour))
+
+
 async def test_a_key_used_with_another_query_is_another_request() -> None:
-    async with World([toy.service]) as world:
-        http = world.http()
-        assert (await http.post("/api/toys", json={"name": "a"}, headers={"Idempotency-Key": "k"})).status_code == 201
-        again = await http.post("/api/toys", json={"name": "b"}, headers={"Idempotency-Key": "k"})
-        assert again.json()["code"] == "IDEMPOTENCY_KEY_REUSED"
+    async with World([Service("asking", owns=[Asked], serves=queried)]) as world:
+        http, headers = world.http(), {"Idempotency-Key": "k"}
+        first = await http.post("/api/asked", params={"colour": "red"}, headers=headers)
+        again = await http.post("/api/asked", params={"colour": "red"}, headers=headers)
+        other = await http.post("/api/asked", params={"colour": "blue"}, headers=headers)
+        assert (first.status_code, again.json()) == (200, first.json())
+        assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_connection_is_closed_after_a_body_that_was_not_read(http: httpx.AsyncClient) -> None:
+    refused = [
+        await http.post("/api/toys", json={}, headers={"Authorization": "Bearer nobody"}),
+        await http.post("/api/toys", content="name=ann", headers={"Content-Type": "text/plain"}),
+        await http.post("/api/toys", content=b"x" * 1_100_000),
+    ]
+    assert [answer.status_code for answer in refused] == [401, 415, 413]
+    assert {answer.headers["connection"] for answer in refused} == {"close"}
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_the_edges_of_the_calendar_are_written_down(moment: str) -> None:
+    assert iso(datetime.fromisoformat(moment)) in (FIRST_MOMENT, LAST_MOMENT)
+
+
+async def test_a_cursor_nested_without_end_belongs_to_no_list() -> None:
+    cursor = base64.b64encode(b"[" * 3000).decode()
+    with pytest.raises(BadCursor):
+        decode_cursor(Query("toys", ("name", "x"), cursor=cursor), toy.Greeting.TABLE)
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_either_name_of_the_region_is_enough(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, "eu-central-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    async with Aws(environment=keys) as aws:
+        assert (await aws.client("sqs")).meta.region_name == "eu-central-1"
 
 
 @pytest.mark.parametrize("token", [None, "", "nobody"])

@@ -55,10 +55,10 @@ class StrictJson:
                     raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, as application/json")
                 check(body)
         except TimeoutError:
-            await problem_response(_TOO_SLOW)(scope, receive, send)
+            await _refuse(_TOO_SLOW, scope, receive, send)
             return
         except Problem as problem:
-            await problem_response(problem)(scope, receive, send)
+            await _refuse(problem, scope, receive, send)
             return
 
         sent = False
@@ -71,6 +71,13 @@ class StrictJson:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, send)
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer and hang up: what is left of the body is not waited for, or a client that sends it slowly holds the connection."""
+    answer = problem_response(problem)
+    answer.headers["Connection"] = "close"
+    await answer(scope, receive, send)
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

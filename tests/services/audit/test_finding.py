@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -172,3 +173,13 @@ async def test_no_cell_of_an_export_is_run_as_a_formula(record: Record) -> None:
 async def test_a_bad_request_for_an_export_is_named(record: Record, body: dict[str, Any], field: str) -> None:
     answer = await record.admin.post("/api/audit/exports", json=body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+async def test_an_export_is_narrowed_by_time(record: Record) -> None:
+    await record.greets("ann")
+    await record.links()
+    now = record.world.clock.now()
+    for since, rows in ((now - timedelta(hours=1), 1), (now + timedelta(hours=1), 0)):
+        body = {"since": since.isoformat(), "until": "9999-12-31T23:59:59-12:00"}
+        answer = await record.admin.post("/api/audit/exports", json=body)
+        assert (answer.status_code, answer.json().get("rows")) == (201, rows), answer.text

@@ -15,6 +15,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived
+from services.inbound.doors import signed_by_meta
 from tests.services.inbound.kit import META, SAMPLES
 
 
@@ -132,3 +133,11 @@ async def test_meta_comes_again_when_nothing_durable_was_said(world: World, monk
         assert answer.status_code == 500
     assert (await meta(world)).status_code == 200
     assert len(world.said(MessageReceived)) == 1
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+def test_with_an_empty_secret_nothing_is_signed(secret: str) -> None:
+    """Anybody could sign with it."""
+    header = "sha256=" + hmac.new(secret.encode(), b"{}", hashlib.sha256).hexdigest()
+    assert not signed_by_meta(secret, b"{}", header)
+    assert signed_by_meta("s", b"{}", "sha256=" + hmac.new(b"s", b"{}", hashlib.sha256).hexdigest())

@@ -88,6 +88,8 @@ async def test_a_signature_is_of_the_version_that_it_says(world: World, name: st
         "https://xsns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem",
         "https://sns.amazonaws.com/SimpleNotificationService-1.pem",
         "https://169.254.169.254/SimpleNotificationService-1.pem",
+        # SNS's own, but of another region than the topic's.
+        "https://sns.eu-west-3.amazonaws.com/SimpleNotificationService-1.pem",
         "file:///SimpleNotificationService-1.pem",
         "https://[::1]/SimpleNotificationService-1.pem",
         "https://[",

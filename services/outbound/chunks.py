@@ -164,8 +164,15 @@ class Chunks:
                 turned_away.append(one.who)
             elif slot is not None:
                 raise slot
-        windows = await asyncio.gather(*(self._window(run, ones, ctx) for ones in by_window(ready)))
-        return [*turned_away, *(who for back in windows for who in back)]
+        windows = await asyncio.gather(
+            *(self._window(run, ones, ctx) for ones in by_window(ready)), return_exceptions=True
+        )
+        # All of them are over before one that failed gives the chunk back: its places are let go of then.
+        for back in windows:
+            if isinstance(back, BaseException):
+                raise back
+            turned_away += back
+        return turned_away
 
     async def _window(self, run: ChunkRun, ready: list[Candidate], ctx: Context) -> list[Addressee]:
         """Claim those whose slots come next just before they do, so that a kill makes uncertain only what was about to go.

@@ -38,7 +38,7 @@ def tasks_of(plan: Plan, service: Service) -> Iterator[Task]:
     worker = ("libs.common.run", service.name, "--health-port", str(HEALTH_PORT))
     left = [queue for queue in queues if not any(queue in group for group in apart.values())]
     groups = {group: names for group, names in apart.items() if names}
-    ticks = bool(service.every) or service.uses_ledger()
+    ticks = service.uses_ledger()
     if left or ticks:
         others = [queue for names in groups.values() for queue in names]
         command = (*worker, "--but-queues", *others) if others else worker

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -53,18 +55,21 @@ def _no_number(word: str) -> None:
 
 
 def is_too_deep(value: Any, limit: int = MAX_JSON_DEPTH) -> bool:
-    """Whether it is nested deeper than ``limit`` levels. Goes level by level, without recursion."""
+    """Whether it is nested deeper than ``limit`` levels."""
+    return next(islice(levels(value), limit, None), None) is not None
+
+
+def levels(value: Any) -> Iterator[list[Any]]:
+    """Its objects and arrays, level by level, without recursion."""
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        if not level:
-            return False
+    while level:
+        yield level
         level = [
             child
             for each in level
             for child in (each.values() if isinstance(each, dict) else each)
             if isinstance(child, dict | list)
         ]
-    return bool(level)
 
 
 def write_json(value: Any) -> str:

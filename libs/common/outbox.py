@@ -29,8 +29,8 @@ from libs.common.store.ops import Op, TransactionConflict, When
 
 #: The outbox is spread over so many index keys, that none sees too many writes.
 OUTBOX_SHARDS = 4
-#: DynamoDB: an item has at most 409,600 bytes with its attribute names.
-MAX_ROW_BYTES = 400_000
+#: What is said and answered, as JSON: the ledger's row has more members, and an item at most :data:`~libs.common.store.values.MAX_ROW_BYTES`.
+MAX_ENTRY_BYTES = 400_000
 PAGE_ROWS = 100
 #: Of an event that is too large for a dead letter, fields of so many bytes are kept.
 MAX_KEPT_BYTES = 250
@@ -69,14 +69,14 @@ def _check(entry: LedgerEntry, said: Sequence[Envelope]) -> None:
     try:
         size = len(orjson.dumps([entry.said, entry.answer]))
     except (TypeError, ValueError, RecursionError):
-        size = MAX_ROW_BYTES
+        size = MAX_ENTRY_BYTES
     if size <= MAX_EVENT_BYTES // 2:
         # Even with every character escaped no event of it is too large.
         return
     for envelope in said:
         encode(envelope)
-    if size >= MAX_ROW_BYTES:
-        raise Unpublishable("ledger", f"it is {size} bytes with its answer; {MAX_ROW_BYTES} are possible", size)
+    if size >= MAX_ENTRY_BYTES:
+        raise Unpublishable("ledger", f"it is {size} bytes with its answer; {MAX_ENTRY_BYTES} are possible", size)
 
 
 async def commit(context: Context, entry: LedgerEntry, writes: Sequence[Op] | None = None) -> bool:
@@ -201,7 +201,7 @@ async def _set_aside(runtime: Runtime, context: Context, envelope: Envelope, err
     await runtime.bus.bury(record, letter)
 
 
-def _body(envelope: Envelope, most: int = MAX_ROW_BYTES) -> str:
+def _body(envelope: Envelope, most: int = MAX_ENTRY_BYTES) -> str:
     """The event, without the fields that are larger than ``most`` bytes each."""
     wire = envelope.to_wire()
     wire["subject"] = wire["subject"][:most]

@@ -60,10 +60,10 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
         # Malformed input says nothing of the consumer: whoever sends it must not be able to stop a queue.
-        wrong = sum(1 for part in failed if not isinstance(part.error, Later | Malformed))
+        faults = [part for part in failed if not isinstance(part.error, Later | Malformed)]
         braked = brake is not None and brake.on
-        if brake and (wrong or len(failed) < len(parts)):
-            brake.note(len(parts) - len(failed), wrong, monotonic(), _fault(failed), record.id)
+        if brake and (faults or len(failed) < len(parts)):
+            brake.note(len(parts) - len(failed), len(faults), monotonic(), _named(faults), record.id)
             # A record that brings the brake on all by itself is not buried for that either, until it has failed as often
             # as any: it may be a pack of poison among good ones.
             braked = brake.on and (braked or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts)
@@ -72,9 +72,8 @@ async def receive(runtime: Runtime, service: Service, record: Record, brake: Bra
         about.reset(token)
 
 
-def _fault(failed: list[_Part]) -> str:
+def _named(faults: list[_Part]) -> str:
     """What went wrong last, by name."""
-    faults = [part for part in failed if not isinstance(part.error, Later | Malformed)]
     return f"{type(faults[-1].error).__name__} in {faults[-1].handler or 'reading it'}" if faults else ""
 
 

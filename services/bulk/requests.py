@@ -10,6 +10,7 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem, invalid
+from libs.common.packing import encoded_bytes
 from libs.messaging.attached import private_addresses
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
@@ -25,7 +26,7 @@ from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
 from services.bulk.views import UploadView, upload_view
-from services.bulk.weight import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, encoded_bytes, room_bytes
+from services.bulk.weight import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
 CHUNK_SECONDS = 5

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import orjson
-
-from libs.common.packing import MAX_EVENT_BYTES
+from libs.common.packing import MAX_EVENT_BYTES, encoded_bytes
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
@@ -25,14 +23,6 @@ MIN_RECIPIENTS_BYTES = 20_000
 MAX_JOB_BYTES = 300_000
 #: One byte of a value becomes at most six: JSON writes a control character so, HTML a quotation mark.
 MAX_GROWTH = 6
-#: U+FFFE and U+FFFF are six bytes as escapes instead of three (see :func:`libs.common.event.encode`).
-_NONCHARACTERS = b"\xef\xbf"
-
-
-def encoded_bytes(value: object) -> int:
-    """The most that a JSON value comes to in an event."""
-    encoded = orjson.dumps(value)
-    return len(encoded) + 3 * encoded.count(_NONCHARACTERS)
 
 
 def recipient_bytes(contact_id: str, variables: Mapping[str, str]) -> int:

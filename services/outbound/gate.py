@@ -15,7 +15,8 @@ from libs.common.errors import Later
 from libs.common.spread import luck_of, shard_for
 from libs.common.store.ops import Store
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import MessageClass
+from libs.messaging.policy import policy
+from libs.messaging.words import Channel, MessageClass
 from services.outbound.breaker import PROBE_SECONDS, Breaker, Bulkhead
 from services.outbound.channel import Accepted, NotSent, Outcome, Rejected
 from services.outbound.rates import HORIZON, LATE, PACE, PATIENCE, AskedLimits, Busy, Grid, Limits, Line, take_pair
@@ -29,7 +30,7 @@ MAX_SLOTS = 4
 #: A harmless read of the provider, by sender: whether it answers.
 Probe = Callable[[str, Context], Awaitable[bool]]
 #: Classes of which an uncertain send is sent again (see :mod:`libs.messaging.policy`).
-RESENDABLE = frozenset({MessageClass.OTP, MessageClass.TRANSACTIONAL})
+RESENDABLE = frozenset(each for each in MessageClass if any(policy(each, channel).resends for channel in Channel))
 #: The line that all senders of an account stand in, where the limit is the account's.
 ACCOUNT = "account"
 

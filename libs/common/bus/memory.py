@@ -110,7 +110,7 @@ class MemoryBus:
 
     async def bury(self, record: Record, letter: Letter) -> None:
         await asyncio.sleep(0)
-        self._send(self._specs[record.queue].dlq, sendable(letters.to_body(letter)), record.attributes, 0)
+        self._send(self._specs[record.queue].dlq, letters.to_body(letter), record.attributes, 0)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await asyncio.sleep(0)

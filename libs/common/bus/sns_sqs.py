@@ -86,7 +86,7 @@ class SnsSqsBus:
         await self.ack(record)
 
     async def bury(self, record: Record, letter: Letter) -> None:
-        entry = _message(sendable(letters.to_body(letter)), record.attributes)
+        entry = _message(letters.to_body(letter), record.attributes)
         await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER).do(entry)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.errors import Problem
 from libs.common.hosts.problems import problem_response
-from libs.common.jsontext import is_too_deep
+from libs.common.jsontext import is_too_deep, levels
 
 #: More than any message or form of ours; files go to S3 by presigned URL.
 LIMIT_BYTES = 1024 * 1024
@@ -123,15 +123,4 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*+(:?)', re.DOTALL)
 
 def _members(value: Any) -> int:
     """How many members all objects in it have together."""
-    count, level = 0, [value]
-    while level:
-        objects = [each for each in level if isinstance(each, dict)]
-        count += sum(map(len, objects))
-        level = [
-            child
-            for each in level
-            if isinstance(each, dict | list)
-            for child in (each.values() if isinstance(each, dict) else each)
-            if isinstance(child, dict | list)
-        ]
-    return count
+    return sum(len(each) for level in levels(value) for each in level if isinstance(each, dict))

@@ -1,8 +1,8 @@
 # One image, many roles: the workers of a service, its HTTP routes, the carrier simulator, provisioning. What is said
 # after `docker run IMAGE` is a Python module and its arguments, for example
 #
-#     libs.common.run contacts --health-port 8081
-#     libs.common.run --all --http 8080 --no-worker
+#     libs.common.hosts.run contacts --health-port 8081
+#     libs.common.hosts.run --all --http 8080 --no-worker
 #     libs.simulator --host 0.0.0.0
 #
 # The target `emulator` is a second image, for local use only: the embedded AWS, which plays Cognito beside LocalStack.
@@ -42,7 +42,7 @@ STOPSIGNAL SIGTERM
 
 FROM run AS emulator
 COPY --from=emulator-parts /opt/venv /opt/venv
-COPY deploy/local/emulator.py deploy/containers/healthy.py /app/
+COPY deploy/local/emulator.py deploy/containers/health_check.py /app/
 USER 10001:10001
 ENTRYPOINT ["python", "/app/emulator.py"]
 
@@ -54,6 +54,6 @@ ARG BUILD=""
 ENV WECARE_BUILD=$BUILD
 USER 10001:10001
 # The workers' one; who serves something else says so (docker-compose.localstack.yml).
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-I", "/app/deploy/containers/healthy.py", "8081/"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-I", "/app/deploy/containers/health_check.py", "8081/"]
 ENTRYPOINT ["python", "-m"]
-CMD ["libs.common.run", "--all", "--health-port", "8081"]
+CMD ["libs.common.hosts.run", "--all", "--health-port", "8081"]

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = (
     "tests/*/samples", "tests/services/*/samples",
-    "services/inbound/channels/cases/*", "services/outbound/*/cases/*", "services/media/cases",
+    "services/inbound/channels/cases/*", "services/outbound/channels/*/cases/*", "services/media/cases",
 )  # fmt: skip
 SAMPLES = {
     str(path): path.stem

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from libs.common.discover import ROOT
+from libs.common.declare.discover import ROOT
 
 
 def main() -> None:

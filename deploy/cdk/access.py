@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from deploy.cdk.plan import Plan
-from libs.common.service import Service
+from libs.common.declare.service import Service
 
 #: What is looked up (``kind:name`` of a grant) -> the part of an ARN behind the partition.
 _PATTERNS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aws_cdk import App, Stack
 
-from deploy.cdk import containers, dashboard, door, functions, messaging, people, storage, watch
+from deploy.cdk import alarms, containers, dashboard, functions, http_api, messaging, storage, user_pool
 from deploy.cdk.plan import Plan
 
 
@@ -20,26 +20,26 @@ def build(plan: Plan, out: Path, code: Path | None = None) -> App:
     spoken = _stack(app, plan, "messaging", "topics, queues and subscriptions")
     messaging.render(spoken, plan)
     signing_in = _stack(app, plan, "people", "sign-in")
-    known = people.render(signing_in, plan)
+    known = user_pool.render(signing_in, plan)
     hosts = _stack(app, plan, plan.hosts, "the services")
     for before in (owned, spoken, signing_in):
         hosts.add_stack_dependency(before)
     rates = _hosts(hosts, plan, known, code)
     watching = _stack(app, plan, "watch", "alarms and the dashboard")
     watching.add_stack_dependency(hosts)
-    watch.render(watching, plan, rates)
+    alarms.render(watching, plan, rates)
     dashboard.render(watching, plan, rates)
     return app
 
 
-def _hosts(scope: Stack, plan: Plan, known: people.People, code: Path | None) -> list[watch.Rate]:
+def _hosts(scope: Stack, plan: Plan, known: user_pool.People, code: Path | None) -> list[alarms.Rate]:
     """Render what runs the services; returns where their errors are counted."""
     if plan.hosts == "ecs":
         return containers.rates(containers.render(scope, plan, known))
     if code is None:
         raise ValueError("functions need their code")
     made = functions.render(scope, plan, known, str(code))
-    door.render(scope, plan, made)
+    http_api.render(scope, plan, made)
     return functions.rates(made, plan)
 
 

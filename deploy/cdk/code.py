@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from libs.common.discover import ROOT
+from libs.common.declare.discover import ROOT
 
 #: What `make function` fills.
 DEPENDENCIES = ROOT / ".local" / "cdk" / "dependencies"

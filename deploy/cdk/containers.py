@@ -15,12 +15,12 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from deploy.cdk import access, network
+from deploy.cdk.alarms import Rate
 from deploy.cdk.network import Network
-from deploy.cdk.people import People
 from deploy.cdk.plan import Plan
 from deploy.cdk.tasks import HEALTH_PORT, HTTP_PORT, Task, rules, tasks_of
-from deploy.cdk.watch import Rate
-from libs.common.discover import ROOT
+from deploy.cdk.user_pool import People
+from libs.common.declare.discover import ROOT
 
 CPU, MEMORY = "256", "512"
 LOG_DAYS = 30
@@ -51,8 +51,8 @@ def render(scope: Construct, plan: Plan, people: People) -> Made:
     for service in plan.services:
         taken = access.role(scope, plan, service, people.pool_arn)
         for task in tasks[service.name]:
-            told = _definition(scope, plan, task, image.image_uri, taken, starter, groups[service.name], people)
-            made = _service(scope, plan, task, cluster, told, net, targets)
+            reported = _definition(scope, plan, task, image.image_uri, taken, starter, groups[service.name], people)
+            made = _service(scope, plan, task, cluster, reported, net, targets)
             for rule in listening if task.http else []:
                 made.add_resource_dependency(rule)
     return Made(net.balancer, targets)
@@ -102,16 +102,16 @@ def _starter(scope: Construct, plan: Plan, repository: str, groups: Sequence[log
 def _definition(
     scope: Construct, plan: Plan, task: Task, image: str, taken: iam.CfnRole, starter: iam.CfnRole, log: logs.CfnLogGroup, people: People
 ) -> ecs.CfnTaskDefinition:  # fmt: skip
-    told = {**plan.variables(), **people.variables(), "AWS_REGION": Aws.REGION, "AWS_DEFAULT_REGION": Aws.REGION}
+    reported = {**plan.variables(), **people.variables(), "AWS_REGION": Aws.REGION, "AWS_DEFAULT_REGION": Aws.REGION}
     asked = f"{HTTP_PORT}/health" if task.http else f"{HEALTH_PORT}/"
     container = ecs.CfnTaskDefinition.ContainerDefinitionProperty(
         name=task.name,
         image=image,
         command=list(task.command),
-        environment=[ecs.CfnTaskDefinition.KeyValuePairProperty(name=k, value=v) for k, v in sorted(told.items())],
+        environment=[ecs.CfnTaskDefinition.KeyValuePairProperty(name=k, value=v) for k, v in sorted(reported.items())],
         essential=True,
         health_check=ecs.CfnTaskDefinition.HealthCheckProperty(
-            command=["CMD", "python", "-I", "/app/deploy/containers/healthy.py", asked],
+            command=["CMD", "python", "-I", "/app/deploy/containers/health_check.py", asked],
             interval=10,
             timeout=5,
             start_period=60,
@@ -145,7 +145,7 @@ def _definition(
 
 
 def _service(
-    scope: Construct, plan: Plan, task: Task, cluster: ecs.CfnCluster, told: ecs.CfnTaskDefinition, net: Network, targets: dict[str, Any]
+    scope: Construct, plan: Plan, task: Task, cluster: ecs.CfnCluster, reported: ecs.CfnTaskDefinition, net: Network, targets: dict[str, Any]
 ) -> ecs.CfnService:  # fmt: skip
     serving = ecs.CfnService.LoadBalancerProperty(
         container_name=task.name, container_port=HTTP_PORT, target_group_arn=targets[task.service.name].ref
@@ -155,7 +155,7 @@ def _service(
         f"service-{task.name}",
         service_name=task.name,
         cluster=cluster.ref,
-        task_definition=told.ref,
+        task_definition=reported.ref,
         launch_type="FARGATE",
         desired_count=2 if plan.keep and task.http else 1,
         load_balancers=[serving] if serving else None,

@@ -9,11 +9,11 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from deploy.cdk.alarms import COUNTED, Rate
 from deploy.cdk.plan import Plan
-from deploy.cdk.watch import COUNTED, Rate
-from libs.common.metrics import NAMESPACE
-from libs.messaging.words import Channel
-from services.insights.counts import TOLD, metric_of
+from libs.common.observe.metrics import NAMESPACE
+from libs.messaging.vocabulary import Channel
+from services.insights.counts import COUNTED_STATUSES, metric_of
 
 _WIDE, _HIGH = 12, 6
 _SENDER = "outbound-"
@@ -41,8 +41,10 @@ def _widgets(plan: Plan, rates: list[Rate]) -> Iterator[dict[str, Any]]:
         done = [_of_queue("NumberOfMessagesDeleted", q.name, plan) for q in queues if q.service == channel and q.lane]
         yield {"title": f"{channel}: messages settled, by lane", "stat": "Sum", "metrics": done}
     for channel in Channel:
-        told = [[NAMESPACE, metric_of(word), "channel", channel.value, {"label": word}] for word in TOLD]
-        yield {"title": f"{channel}: messages by what became of them", "stat": "Sum", "metrics": told}
+        reported = [
+            [NAMESPACE, metric_of(word), "channel", channel.value, {"label": word}] for word in COUNTED_STATUSES
+        ]
+        yield {"title": f"{channel}: messages by what became of them", "stat": "Sum", "metrics": reported}
     letters = [_of_queue("ApproximateNumberOfMessagesVisible", queue.dlq, plan) for queue in queues]
     yield {"title": "On dead-letter queues", "stat": "Maximum", "metrics": letters}
     oldest = [_of_queue("ApproximateAgeOfOldestMessage", queue.name, plan) for queue in queues]

@@ -17,12 +17,12 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from deploy.cdk import access
-from deploy.cdk.people import People
+from deploy.cdk.alarms import Rate
 from deploy.cdk.plan import Plan
-from deploy.cdk.watch import Rate
+from deploy.cdk.user_pool import People
 from deploy.local.processes import BULK
-from libs.common.service import Service
-from libs.common.topology import VISIBILITY_SECONDS
+from libs.common.declare.service import Service
+from libs.common.declare.topology import VISIBILITY_SECONDS
 
 #: Role of a function -> where it begins.
 HANDLERS = {
@@ -33,10 +33,10 @@ HANDLERS = {
 #: HTTP APIs wait for 30 s; a queue's messages must stay hidden for as long as a function may take (AWS refuses less).
 #: What ticks find to do may take longer, but not longer than until the next run of the most frequent.
 SECONDS = {"http": 29, "queues": VISIBILITY_SECONDS, "ticks": 60}
-MEMORY = 512
+MEMORY_MB = 512
 LOG_DAYS = 30
 #: Functions that work for a bulk lane at once, so that a job of a hundred thousand leaves room for codes.
-BULK_AT_ONCE = 20
+MAX_BULK_CONCURRENCY = 20
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _function(
     name = function_name(plan, service, role)
     group = logs.CfnLogGroup(scope, f"log-{name}", log_group_name=f"/aws/lambda/{name}", retention_in_days=LOG_DAYS)
     group.apply_removal_policy(RemovalPolicy.RETAIN if plan.keep else RemovalPolicy.DESTROY)
-    told = {**plan.variables(), **people.variables(), "WECARE_SERVICES": service.name}
+    reported = {**plan.variables(), **people.variables(), "WECARE_SERVICES": service.name}
     function = lambda_.CfnFunction(
         scope,
         f"function-{name}",
@@ -107,10 +107,10 @@ def _function(
         handler=HANDLERS[role],
         runtime="python3.13",
         architectures=["arm64"],
-        memory_size=MEMORY,
+        memory_size=MEMORY_MB,
         timeout=SECONDS[role],
         role=taken.attr_arn,
-        environment=lambda_.CfnFunction.EnvironmentProperty(variables=told),
+        environment=lambda_.CfnFunction.EnvironmentProperty(variables=reported),
         logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=group.log_group_name),
     )
     # By name alone CloudFormation would not know; and Lambda would make a group of its own first.
@@ -129,7 +129,7 @@ def _mappings(scope: Construct, plan: Plan, function: Function) -> None:
             function_name=function.made.ref,
             batch_size=10,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=BULK_AT_ONCE)
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=MAX_BULK_CONCURRENCY)
             if bulky
             else None,
         )

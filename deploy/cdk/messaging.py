@@ -10,7 +10,7 @@ from constructs import Construct
 from deploy.cdk.access import document, named
 from deploy.cdk.plan import Plan
 from deploy.cdk.storage import kept, tls_only
-from libs.common.topology import QueueSpec, TopicSpec
+from libs.common.declare.topology import QueueSpec, TopicSpec
 
 
 def render(scope: Construct, plan: Plan) -> None:

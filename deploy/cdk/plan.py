@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from libs.common.discover import discover
-from libs.common.names import Names
-from libs.common.service import Service
+from libs.common.declare.discover import discover
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
+from libs.common.declare.topology import QueueSpec, TableSpec, Topology, queues_of, topology
 from libs.common.settings import read
-from libs.common.topology import QueueSpec, TableSpec, Topology, queues_of, topology
 
 Hosts = Literal["lambda", "ecs"]
 #: Stages whose data outlive their stacks.
@@ -58,7 +58,7 @@ class Plan:
 
     def queues(self, service: Service) -> list[QueueSpec]:
         """Those that a service consumes, the dead letters that it hears among them."""
-        letters = [spec for spec in self.topology.letter_queues if spec.service == service.name]
+        letters = [spec for spec in self.topology.dead_letter_queues if spec.service == service.name]
         return [*queues_of(self.names, service), *letters]
 
 

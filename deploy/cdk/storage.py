@@ -12,7 +12,7 @@ from constructs import Construct
 
 from deploy.cdk.access import document, named
 from deploy.cdk.plan import Plan
-from libs.common.topology import TableSpec
+from libs.common.declare.topology import TableSpec
 
 
 def render(scope: Construct, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 #: CloudFormation refuses a stack with more.
-MOST = 500
+MAX_RESOURCES = 500
 
 
 def templates(out: Path) -> dict[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def lines(out: Path) -> Iterator[str]:
     for stack, template in sorted(found.items()):
         kinds = Counter(resource["Type"] for resource in template.get("Resources", {}).values())
         every += kinds
-        yield f"{stack}: {kinds.total()} resources of at most {MOST}"
+        yield f"{stack}: {kinds.total()} resources of at most {MAX_RESOURCES}"
         for kind, number in sorted(kinds.items()):
             yield f"  {number:4}  {kind}"
     yield f"{len(found)} stacks, {every.total()} resources, in {out}"

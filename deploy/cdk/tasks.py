@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 
 from deploy.cdk.plan import Plan
 from deploy.local.processes import BULK, OTP
-from libs.common.service import Service
+from libs.common.declare.service import Service
 
 HEALTH_PORT = 8081
 HTTP_PORT = 8080
 #: Lane group -> the queues that belong to it, wherever they are; as the processes of `make up` share them.
 LANES = {"bulk": BULK, "otp": OTP}
 #: Values that the conditions of one rule of a load balancer may have is five.
-PATHS_A_RULE = 4
+MAX_PATHS_PER_RULE = 4
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Task:
 
 def tasks_of(plan: Plan, service: Service) -> Iterator[Task]:
     queues = [spec.name.removeprefix(f"{plan.prefix}-") for spec in plan.queues(service)]
-    own = {spec.name.removeprefix(f"{plan.prefix}-") for spec in plan.queues(service) if not spec.letters_of}
+    own = {spec.name.removeprefix(f"{plan.prefix}-") for spec in plan.queues(service) if not spec.source_queue}
     apart = {group: [q for q in queues if q in own and _is_in(q, group)] for group in LANES}
-    worker = ("libs.common.run", service.name, "--health-port", str(HEALTH_PORT))
+    worker = ("libs.common.hosts.run", service.name, "--health-port", str(HEALTH_PORT))
     left = [queue for queue in queues if not any(queue in group for group in apart.values())]
     groups = {group: names for group, names in apart.items() if names}
     ticks = service.uses_ledger()
@@ -46,7 +46,7 @@ def tasks_of(plan: Plan, service: Service) -> Iterator[Task]:
     for group, names in groups.items():
         yield Task(f"{service.name}-{group}", service, (*worker, "--queues", *names), tuple(names))
     if getattr(service.serves, "routes", ()):
-        command = ("libs.common.run", service.name, "--http", str(HTTP_PORT), "--no-worker")
+        command = ("libs.common.hosts.run", service.name, "--http", str(HTTP_PORT), "--no-worker")
         yield Task(f"{service.name}-api", service, command, http=True)
 
 
@@ -73,5 +73,7 @@ def rules(services: Sequence[Service]) -> list[tuple[Service, list[str]]]:
             if whose.setdefault(begin, service.name) != service.name:
                 raise ValueError(f"{service.name} and {whose[begin]} both serve {begin}: no rule can tell them apart")
         patterns = [pattern for begin in begins for pattern in (begin, f"{begin}/*")]
-        found += [(service, patterns[at : at + PATHS_A_RULE]) for at in range(0, len(patterns), PATHS_A_RULE)]
+        found += [
+            (service, patterns[at : at + MAX_PATHS_PER_RULE]) for at in range(0, len(patterns), MAX_PATHS_PER_RULE)
+        ]
     return found

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from deploy.local import environment
 from deploy.local.processes import DEFAULT_PORTS
-from libs.common.discover import ROOT
-from libs.common.service import Service
+from libs.common.declare.discover import ROOT
+from libs.common.declare.service import Service
 
 FILE = ROOT / "docker-compose.localstack.yml"
 #: Part of every resource's name there; any but `local` listens to other containers.
@@ -42,7 +42,7 @@ def variables() -> dict[str, str]:
 
 def command(service: Service) -> list[str]:
     """How the worker of a service is started in the image."""
-    return ["deploy.containers.provisioned", "libs.common.run", service.name, "--health-port", "8081"]
+    return ["deploy.containers.run_provisioned", "libs.common.hosts.run", service.name, "--health-port", "8081"]
 
 
 def rendered(services: Sequence[Service]) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from localstack_client.session import Session
 
-from deploy.containers.provisioned import FILE
+from deploy.containers.run_provisioned import FILE
 from deploy.local import environment
 from deploy.local.provision import everything
 from deploy.local.supervisor import write_json

@@ -17,11 +17,11 @@ from deploy.local.process import Process
 from deploy.local.provision import everything
 from deploy.local.stack import Provision, Stack
 from deploy.local.supervisor import ROOT, BadRequest, write_json
-from libs.common.discover import discover
+from libs.common.declare.discover import discover
 
 _ELSE = "; without Docker there is AWS=localstack-host, and without LocalStack AWS=embedded"
 #: Long enough to fetch LocalStack's image and to build ours, the first time.
-_UP_SECONDS = 1800
+_START_TIMEOUT_SECONDS = 1800
 #: Containers that are no worker of a service, and the port that each answers on.
 _OTHERS = {"localstack": "aws", "cognito": "cognito", "simulator": "simulator", "api": "api"}
 
@@ -40,8 +40,8 @@ class Containers(Stack):
         self._workers = [service.name for service in discover()]
         self._settings = dict(env or {})
         rows = [Process(name, (), port=_OTHERS.get(name)) for name in (*_OTHERS, *self._workers)]
-        told = self._settings | {"WECARE_STAGE": compose.STAGE}
-        super().__init__(directory, aws="localstack", ports=ports, env=told, processes=rows, provision=provision)
+        reported = self._settings | {"WECARE_STAGE": compose.STAGE}
+        super().__init__(directory, aws="localstack", ports=ports, env=reported, processes=rows, provision=provision)
 
     # -- all of them -------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ class Containers(Stack):
         before = self.running()
         write_json(self._override, {"services": {name: {"environment": self._settings} for name in self._ours()}})
         try:
-            self._run("up", "--build", "--detach", "--wait", "--wait-timeout", str(_UP_SECONDS), shown=True)
+            self._run("up", "--build", "--detach", "--wait", "--wait-timeout", str(_START_TIMEOUT_SECONDS), shown=True)
             if self._provision:
                 # It finds what the container `provision` made, and learns the same.
                 write_json(self.directory / "config.json", self._provision(self))

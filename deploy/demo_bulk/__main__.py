@@ -18,8 +18,8 @@ from deploy.demo_bulk.platform import LAST, BulkStack, is_send
 from deploy.smoke.client import Failed, require
 
 #: How often the job is looked at (s), and for how long nothing may move.
-LOOK_SECONDS = 0.25
-PATIENCE_SECONDS = 120.0
+POLL_SECONDS = 0.25
+TIMEOUT_SECONDS = 120.0
 
 
 def main() -> int:
@@ -54,12 +54,12 @@ def run(on: BulkStack, count: int, read: bool, console: Console) -> dict[str, An
     job = on.create(upload)
     plan = on.planned(job)
     planning = time.monotonic() - began
-    _tell(plan, planning, console)
+    _print_progress(plan, planning, console)
     require(plan["toSend"] == count, f"{plan['toSend']} of {count} can be written to")
     cpu = on.cpu()
     on.approve(job, plan["hash"])
     started = time.monotonic()
-    told, sent_after = _follow(on, job, count, read, console)
+    reported, sent_after = _follow(on, job, count, read, console)
     took = time.monotonic() - started
     used = on.calls() - calls
     summary = on.simulator.get("/control/ledger/summary")
@@ -75,7 +75,7 @@ def run(on: BulkStack, count: int, read: bool, console: Console) -> dict[str, An
         "end_to_end_per_second": round(count / (planning + took), 1),
         "calls_per_recipient": round(sum(n for name, n in used.items() if not is_send(name)) / count, 3),
         "sends_per_recipient": round(sum(n for name, n in used.items() if is_send(name)) / count, 3),
-        "counts": told["counts"],
+        "counts": reported["counts"],
         "cpu_s": {name: round(after - cpu.get(name, 0), 1) for name, after in on.cpu().items()},
         "memory_mib": on.memory(),
     }
@@ -104,9 +104,9 @@ def _follow(on: BulkStack, job: str, count: int, read: bool, console: Console) -
         words = ("sent", "delivered", "read") if read else ("sent", "delivered")
         bars = {word: progress.add_task(word, total=count) for word in words}
         while True:
-            told = on.job(job)
-            counts = told["counts"]
-            require(sum(counts.values()) == told["planned"], f"the counts do not come to the whole: {counts}")
+            reported = on.job(job)
+            counts = reported["counts"]
+            require(sum(counts.values()) == reported["planned"], f"the counts do not come to the whole: {counts}")
             reached = {"read": counts["read"]}
             reached["delivered"] = reached["read"] + counts["delivered"]
             reached["sent"] = reached["delivered"] + counts["sent"]
@@ -114,15 +114,17 @@ def _follow(on: BulkStack, job: str, count: int, read: bool, console: Console) -
                 progress.update(bar, completed=reached[word])
             if sent_after is None and not counts["pending"] and not counts["claimed"]:
                 sent_after = time.monotonic() - started
-            if sum(counts[word] for word in last) == told["planned"]:
-                return told, sent_after or time.monotonic() - started
+            if sum(counts[word] for word in last) == reported["planned"]:
+                return reported, sent_after or time.monotonic() - started
             if counts != before:
                 before, moved = counts, time.monotonic()
-            require(time.monotonic() - moved < PATIENCE_SECONDS, f"nothing moves any more: {told['state']}, {counts}")
-            time.sleep(LOOK_SECONDS)
+            require(
+                time.monotonic() - moved < TIMEOUT_SECONDS, f"nothing moves any more: {reported['state']}, {counts}"
+            )
+            time.sleep(POLL_SECONDS)
 
 
-def _tell(plan: Any, seconds: float, console: Console) -> None:
+def _print_progress(plan: Any, seconds: float, console: Console) -> None:
     cost = plan["cost"]
     console.print(
         f"planned in {seconds:.1f} s: {plan['toSend']:,} of {plan['rows']:,} rows, skipped {plan['skipped'] or 0}, "

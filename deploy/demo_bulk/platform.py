@@ -13,18 +13,18 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.demo_bulk import people
+from deploy.demo_bulk import recipients
 from deploy.local.environment import REGION
 from deploy.local.process import Process
 from deploy.local.provision import everything
 from deploy.local.stack import Stack
 from deploy.smoke.client import Http, until
 from deploy.smoke.platform import TEMPLATE
-from libs.common.names import Names
+from libs.common.declare.names import Names
 
 PREFIX = "wecare-local"
-WORDS = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
-SIGN_IN_SECONDS = 300.0
+STATUS_NAMES = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
+SIGN_IN_TIMEOUT_SECONDS = 300.0
 #: Every recipient has come to an end by then, if the simulator's people read what they get.
 LAST = ("read", "failed", "skipped", "cancelled")
 
@@ -87,7 +87,7 @@ class BulkStack:
         """Let every service know so many people who said yes, and wait until each has taken note."""
         account = self.stack.client("sts").get_caller_identity()["Account"]
         topic = f"arn:aws:sns:{REGION}:{account}:{Names(PREFIX).topic('contacts')}"
-        people.publish(self.stack.client("sns"), topic, count)
+        recipients.publish(self.stack.client("sns"), topic, count)
         names = Names(PREFIX)
         queues = [names.queue("bulk", "people"), names.queue("outbound-whatsapp"), names.queue("messages")]
         until("everybody to be known", lambda: not any(map(self.depth, queues)), 600)
@@ -101,7 +101,7 @@ class BulkStack:
 
     def upload(self, count: int) -> str:
         """A file of the first so many people."""
-        return self.upload_text("\n".join(people.csv(count)))
+        return self.upload_text("\n".join(recipients.csv(count)))
 
     def upload_text(self, text: str) -> str:
         body = text.encode()
@@ -118,7 +118,7 @@ class BulkStack:
         return str(self.api.call("POST", "/api/bulk/jobs", body, expect=202, key=key)["jobId"])
 
     def job(self, job_id: str) -> Any:
-        if time.monotonic() - self._signed_in > SIGN_IN_SECONDS:
+        if time.monotonic() - self._signed_in > SIGN_IN_TIMEOUT_SECONDS:
             self.sign_in()
         return self.api.get(f"/api/bulk/jobs/{job_id}")
 
@@ -135,8 +135,8 @@ class BulkStack:
         found: Counter[str] = Counter()
         for name, row in self.stack.rows.items():
             if name.startswith("workers") and row.port:
-                told = httpx.get(f"http://127.0.0.1:{self.stack.ports[row.port]}/", trust_env=False).json()
-                found.update(told["calls"])
+                reported = httpx.get(f"http://127.0.0.1:{self.stack.ports[row.port]}/", trust_env=False).json()
+                found.update(reported["calls"])
         return found
 
     def cpu(self) -> dict[str, float]:

@@ -135,7 +135,7 @@ def main() -> int:
             command.add_argument("--no-follow", action="store_true", help="print and end")
             command.add_argument("--lines", type=int, default=20, help="how many of each to begin with")
     options = parser.parse_args()
-    # So that `up`, when it is told to end half-way, stops what it has started.
+    # So that `up`, when it is reported to end half-way, stops what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return int(options.function(options))

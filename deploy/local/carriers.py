@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.local import ses, sms_voice
-from libs.common.names import Names
-from libs.common.topology import Topology
+from libs.common.declare.names import Names
+from libs.common.declare.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], account: str, region: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The embedded AWS: MiniStack on the loopback interface, with two faults of its Cognito mended.
+"""The embedded AWS: MiniStack on the loopback interface, with two faults of its Cognito fixed.
 
 Runs inside `.venv-emulator`, never inside the development environment:
 

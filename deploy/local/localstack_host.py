@@ -127,10 +127,10 @@ def _java_home() -> Path | None:
     java = str(Path(home) / "bin" / "java") if home else "java"
     try:
         asked = [java, "-XshowSettings:properties", "-version"]
-        told = subprocess.run(asked, capture_output=True, text=True, check=False).stderr
+        reported = subprocess.run(asked, capture_output=True, text=True, check=False).stderr
     except OSError:
         return None
-    found = dict(re.findall(r"^\s+(java\.home|java\.specification\.version) = (.+)$", told, re.MULTILINE))
+    found = dict(re.findall(r"^\s+(java\.home|java\.specification\.version) = (.+)$", reported, re.MULTILINE))
     version = found.get("java.specification.version", "0")
     return Path(found["java.home"]) if version.isdigit() and int(version) >= 17 else None
 

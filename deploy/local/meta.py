@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from libs.common.names import Names
-from libs.common.topology import Topology
+from libs.common.declare.names import Names
+from libs.common.declare.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], api_url: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-_LOG_LIMIT = 20_000_000  # bytes, then the log is moved aside once
+_MAX_LOG_BYTES = 20_000_000  # bytes, then the log is moved aside once
 _TAG_VARIABLE = "WECARE_PROCESS"  # in the environment of what we start, and of what that starts: whose it is
 GRACE_SECONDS = 10.0
 _children: dict[int, "subprocess.Popen[bytes]"] = {}  # only to reap what this very process started
@@ -92,7 +92,7 @@ def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], stack: Path
     Raises OSError (with the program's name) when the program cannot be run.
     """
     log, tag = stack / "logs" / f"{row.name}.log", f"{stack}/{row.name}"
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     with open(log, "ab") as out:
         offset = out.tell()
@@ -106,7 +106,7 @@ def spawn(row: Process, argv: Sequence[str], env: Mapping[str, str], stack: Path
             start_new_session=True,
         )
     _children[child.pid] = child
-    mark = mark_of(child.pid) or "ended at once"
+    mark = start_mark_of(child.pid) or "ended at once"
     return Record(row.name, child.pid, mark, tag, digest, str(log), offset, time.time(), row.grace_seconds)
 
 
@@ -118,7 +118,7 @@ def _child_environment(own: Mapping[str, str]) -> dict[str, str]:
 
 def is_alive(record: Record) -> bool:
     """True while the very process that was started runs (a zombie does not)."""
-    return mark_of(record.pid) == record.mark
+    return start_mark_of(record.pid) == record.mark
 
 
 def send(record: Record, number: signal.Signals) -> bool:
@@ -156,7 +156,7 @@ def _end(record: Record, number: signal.Signals, seconds: float) -> bool:
     return True
 
 
-def mark_of(pid: int) -> str | None:
+def start_mark_of(pid: int) -> str | None:
     """When the process started, in words only good for comparing; None when there is none (or only a zombie)."""
     if (child := _children.get(pid)) and child.poll() is not None:
         _children.pop(pid, None)

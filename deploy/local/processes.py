@@ -15,11 +15,16 @@ DEFAULT_PORTS = {
 BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan", "insights-counts")
 OTP = ("*-otp",)
 #: The AWS here answers one request at a time: those who bring many stand in its line with a few.
-FEW = {"WECARE_STORE_CONNECTIONS": "3"}
+FEW_CONNECTIONS = {"WECARE_STORE_CONNECTIONS": "3"}
 
 
-#: For the embedded AWS: what it holds is written here when it is told to stop, and read when it starts.
-KEPT = {"PERSIST_STATE": "1", "STATE_DIR": "{stack}/kept/state", "S3_PERSIST": "1", "S3_DATA_DIR": "{stack}/kept/s3"}
+#: For the embedded AWS: what it holds is written here when it is reported to stop, and read when it starts.
+PERSISTENCE_VARIABLES = {
+    "PERSIST_STATE": "1",
+    "STATE_DIR": "{stack}/kept/state",
+    "S3_PERSIST": "1",
+    "S3_DATA_DIR": "{stack}/kept/s3",
+}
 
 
 def _embedded(name: str, services: str = "") -> Process:
@@ -62,7 +67,7 @@ SIMULATOR = Process(
 #: The HTTP routes of every service; their queues are left to the workers, so that either can be killed alone.
 API = Process(
     "api",
-    ("{python}", "-m", "libs.common.run", "--all", "--http", "{api}", "--no-worker"),
+    ("{python}", "-m", "libs.common.hosts.run", "--all", "--http", "{api}", "--no-worker"),
     port="api",
     health="/health",
     watches=("libs/common", "libs/messaging", "services"),
@@ -73,7 +78,7 @@ def _workers(name: str, *queues: str, env: Mapping[str, str] | None = None) -> P
     port = name.replace("-", "_")
     return Process(
         name,
-        ("{python}", "-m", "libs.common.run", "--all", "--health-port", f"{{{port}}}", *queues),
+        ("{python}", "-m", "libs.common.hosts.run", "--all", "--health-port", f"{{{port}}}", *queues),
         port=port,
         health="/",
         watches=("libs/common", "libs/messaging", "services"),
@@ -82,8 +87,8 @@ def _workers(name: str, *queues: str, env: Mapping[str, str] | None = None) -> P
     )
 
 
-WORKERS = _workers("workers", "--but-queues", *BULK, *OTP, env=FEW)
-WORKERS_BULK = _workers("workers-bulk", "--queues", *BULK, env=FEW)
+WORKERS = _workers("workers", "--but-queues", *BULK, *OTP, env=FEW_CONNECTIONS)
+WORKERS_BULK = _workers("workers-bulk", "--queues", *BULK, env=FEW_CONNECTIONS)
 WORKERS_OTP = _workers("workers-otp", "--queues", *OTP)
 
 #: Kind of AWS -> the processes that play it. (`localstack` is containers: deploy/containers/stack.py.)
@@ -99,5 +104,9 @@ def table(aws: str = "embedded", *, keep: bool = False) -> list[Process]:
         raise BadRequest(f"AWS={aws} keeps nothing: KEEP=1 goes with AWS=embedded alone")
     if aws not in CLOUDS:
         raise BadRequest(f"AWS={aws} is not known; choose one of: {', '.join([*CLOUDS, 'localstack'])}")
-    cloud = [replace(row, env={**row.env, **KEPT}, grace_seconds=60.0) for row in CLOUDS[aws]] if keep else CLOUDS[aws]
+    cloud = (
+        [replace(row, env={**row.env, **PERSISTENCE_VARIABLES}, grace_seconds=60.0) for row in CLOUDS[aws]]
+        if keep
+        else CLOUDS[aws]
+    )
     return [*cloud, SIMULATOR, API, WORKERS, WORKERS_BULK, WORKERS_OTP]

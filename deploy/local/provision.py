@@ -4,10 +4,10 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
 from deploy.local import carriers, cognito, environment, meta, resources
-from libs.common.discover import discover
-from libs.common.service import Service
+from libs.common.declare.discover import discover
+from libs.common.declare.service import Service
+from libs.common.declare.topology import topology
 from libs.common.settings import read
-from libs.common.topology import topology
 
 
 class Place(Protocol):

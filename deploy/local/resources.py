@@ -1,4 +1,4 @@
-"""The AWS resources of a topology, made by boto3. Each function can run again: it makes what is missing and mends
+"""The AWS resources of a topology, made by boto3. Each function can run again: it makes what is missing and fixes
 what differs.
 
 Schedules are not made here: locally the worker host ticks by itself, and neither emulator fires them in time.
@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from libs.common.topology import QueueSpec, SubscriptionSpec, TableSpec, Topology
+from libs.common.declare.topology import QueueSpec, SubscriptionSpec, TableSpec, Topology
 
 Client = Callable[[str], Any]
 
@@ -149,7 +149,7 @@ def _allow(principal: dict[str, Any], action: str, resource: str, condition: dic
 def _subscriptions(
     specs: Iterable[SubscriptionSpec], topics: dict[str, str], queues: dict[str, tuple[str, str]], sns: Any
 ) -> None:
-    """Subscribe, mend filters, and remove what our topics deliver to our queues without being declared."""
+    """Subscribe, fix filters, and remove what our topics deliver to our queues without being declared."""
     ours = {arn for _, arn in queues.values()}
     found = {
         (item["TopicArn"], item["Endpoint"]): item["SubscriptionArn"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from libs.common.names import Names
-from libs.common.topology import Topology
+from libs.common.declare.names import Names
+from libs.common.declare.topology import Topology
 
 EVENTS = [
     *("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK"),

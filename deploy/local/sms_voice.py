@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from libs.common.names import Names
-from libs.common.topology import Topology
+from libs.common.declare.names import Names
+from libs.common.declare.topology import Topology
 
 #: ``ALL`` is SMS, MMS and voice; RCS has to be named.
 EVENTS = ["ALL", "RCS_ALL"]

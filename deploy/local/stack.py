@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from deploy.local import cognito, environment, logs
-from deploy.local.lifeline import Lifeline
+from deploy.local.parent_watch import ParentWatch
 from deploy.local.process import Process
-from deploy.local.processes import DEFAULT_PORTS, KEPT, table
+from deploy.local.processes import DEFAULT_PORTS, PERSISTENCE_VARIABLES, table
 from deploy.local.provision import everything
 from deploy.local.supervisor import BadRequest, Supervisor, read_json, write_json
 
@@ -46,7 +46,7 @@ class Stack(Supervisor):
         self.aws = aws
         self._extra = dict(env or {})
         self._provision = provision
-        self._lifeline: Lifeline | None = None
+        self._parent_watch: ParentWatch | None = None
         self._clients: dict[str, Any] = {}
         super().__init__(directory, [row for row in rows if only is None or row.name in only], ports)
 
@@ -58,7 +58,7 @@ class Stack(Supervisor):
     @property
     def keeps(self) -> bool:
         """Whether what is in AWS is kept when the stack stops, and found again (`make up KEEP=1`)."""
-        return "aws" in self.rows and KEPT.keys() <= self.rows["aws"].env.keys()
+        return "aws" in self.rows and PERSISTENCE_VARIABLES.keys() <= self.rows["aws"].env.keys()
 
     @property
     def cognito_url(self) -> str:
@@ -146,16 +146,16 @@ class Stack(Supervisor):
 
     def __enter__(self) -> Self:
         # Should this process be killed, the lifeline stops the stack in its place.
-        self._lifeline = Lifeline(self.directory)
+        self._parent_watch = ParentWatch(self.directory)
         try:
             return self.up()
         except BaseException:
-            self._lifeline.close()
+            self._parent_watch.close()
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
-        if self._lifeline:
-            self._lifeline.close()
+        if self._parent_watch:
+            self._parent_watch.close()

@@ -21,7 +21,7 @@ from deploy.local.process import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How long a process that is started anew waits for its port.
-PORT_SECONDS = 20.0
+PORT_TIMEOUT_SECONDS = 20.0
 
 
 class BadRequest(ValueError):
@@ -97,7 +97,7 @@ class Supervisor:
             return record
         self.stop(name)
         if row.port:
-            self._have_port(name, row.port, PORT_SECONDS if record else 0)
+            self._have_port(name, row.port, PORT_TIMEOUT_SECONDS if record else 0)
         try:
             record = process.spawn(row, argv, env, self.directory, ROOT, digest)
         except OSError as error:

@@ -14,7 +14,7 @@ from rich.console import Console
 from deploy.containers.stack import a_stack
 from deploy.smoke.client import Failed
 from deploy.smoke.platform import Platform
-from deploy.smoke.story import Story
+from deploy.smoke.scenario import Scenario
 
 #: Short claims, so that the story of the killed worker need not wait for half a minute.
 QUICK = {"WECARE_WINDOW_SCALE": "0.1"}
@@ -35,7 +35,7 @@ def main() -> int:
             with a_stack(Path(folder), aws=aws, env=QUICK) as stack:
                 say(f"the platform is up (AWS={aws}) after {time.monotonic() - begun:.1f} s")
                 with Platform(stack) as platform:
-                    story = Story(platform, say)
+                    story = Scenario(platform, say)
                     try:
                         story.tell()
                         result = {"smoke": "ok", "aws": aws, **story.facts}

@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 #: How long something may take to come true; far above what it takes, for the machine may be busy.
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 class Failed(Exception):
@@ -56,7 +56,7 @@ class Http:
         return self.call("GET", path, **query)
 
 
-def until(what: str, look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+def until(what: str, look: Callable[[], Any], seconds: float = TIMEOUT_SECONDS) -> Any:
     """Look until it is true (not falsy) and return it. Raises Failed with what was seen last."""
     end = time.monotonic() + seconds
     seen: Any = None

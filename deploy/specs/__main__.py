@@ -12,8 +12,8 @@ from typing import Any
 
 from deploy.containers import compose
 from deploy.specs import asyncapi, tables
-from libs.common.discover import ROOT, discover
-from libs.common.service import Service
+from libs.common.declare.discover import ROOT, discover
+from libs.common.declare.service import Service
 
 PREFIX = "wecare-stage"
 SCHEMAS = ROOT / "libs/messaging/events/schemas"
@@ -21,7 +21,7 @@ SCHEMAS = ROOT / "libs/messaging/events/schemas"
 
 def openapi(services: Sequence[Service]) -> dict[str, Any]:
     """The OpenAPI document of all routes; no store, bus or network is needed for it."""
-    from libs.common.hosts.api import create_app
+    from libs.common.hosts.http.api import create_app
 
     nothing: Any = None
     document: dict[str, Any] = create_app(nothing, services, nothing).openapi()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from libs.common.event import Event
-from libs.common.names import Names
-from libs.common.service import Service
+from libs.common.declare.event import Event
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
 
 
 def envelope(event: type[Event]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from libs.common.handled import action_of
-from libs.common.hosts.routes import Api
-from libs.common.names import Names
-from libs.common.service import Service
-from libs.common.topology import owned, topology
+from libs.common.declare.names import Names
+from libs.common.declare.request_events import action_of
+from libs.common.declare.service import Service
+from libs.common.declare.topology import owned, topology
+from libs.common.hosts.http.routes import Api
 
 BEGIN, END = "<!-- generated: do not edit below -->", "<!-- end of generated -->"
 

@@ -67,15 +67,15 @@ class Api:
 def refused(answer: httpx.Response) -> NoReturn:
     """Say what a problem document says."""
     try:
-        told = answer.json()
-        told = told if isinstance(told, dict) else {}
+        problem = answer.json()
+        problem = problem if isinstance(problem, dict) else {}
     except ValueError:
-        told = {}
-    lines = [f"{told.get('code', answer.status_code)}: {told.get('title', answer.reason_phrase)}"]
-    wrong = [f"  {each.get('field')}: {each.get('detail')}" for each in told.get("errors", [])]
+        problem = {}
+    lines = [f"{problem.get('code', answer.status_code)}: {problem.get('title', answer.reason_phrase)}"]
+    wrong = [f"  {each.get('field')}: {each.get('detail')}" for each in problem.get("errors", [])]
     # Of fields that are wrong the detail says no more than the list; to somebody who has not logged in it speaks of headers.
-    plain = (told.get("code") == "VALIDATION_FAILED" and wrong) or "Authorization" not in answer.request.headers
-    lines += [str(told[name]) for name in ("detail", "do") if told.get(name) and not (plain and name == "detail")]
+    plain = (problem.get("code") == "VALIDATION_FAILED" and wrong) or "Authorization" not in answer.request.headers
+    lines += [str(problem[name]) for name in ("detail", "do") if problem.get(name) and not (plain and name == "detail")]
     lines += wrong
     if answer.status_code == 401:
         lines.append("Log in with `wecare login`, or set WECARE_TOKEN to an access token.")

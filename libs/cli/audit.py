@@ -39,9 +39,9 @@ def list_entries(
     items: list[dict[str, Any]] = []
     cursor = None
     while len(items) < limit:
-        told = api.get("/api/audit", **wanted, limit=min(100, limit - len(items)), cursor=cursor)
-        items += told["items"]
-        cursor = told.get("cursor")
+        answer = api.get("/api/audit", **wanted, limit=min(100, limit - len(items)), cursor=cursor)
+        items += answer["items"]
+        cursor = answer.get("cursor")
         if cursor is None:
             break
     if as_json_:
@@ -84,13 +84,13 @@ def export(
         "until": back(older),
     }
     made = api.post("/api/audit/exports", wanted)
-    told = api.get(f"/api/audit/exports/{made['exportId']}")
+    answer = api.get(f"/api/audit/exports/{made['exportId']}")
     if as_json_:
-        as_json(told)
+        as_json(answer)
         return
-    whole = "" if told["complete"] else "; there are more, narrow the time"
-    say(f"{told['rows']} entries{whole}. Fetch them within five minutes:")
-    typer.echo(told["url"])
+    whole = "" if answer["complete"] else "; there are more, narrow the time"
+    say(f"{answer['rows']} entries{whole}. Fetch them within five minutes:")
+    typer.echo(answer["url"])
 
 
 @app.command("verify")
@@ -124,11 +124,11 @@ _WHERE = (("chain", "chain"), ("block", "block"), ("entry no.", "position"), ("l
 
 def _verified(api: Api, day: str) -> dict[str, Any]:
     """All parts of a day as one."""
-    told: dict[str, Any] = api.get("/api/audit/verify", day=day)
-    whole = dict(told)
-    while told["ok"] and told.get("cursor"):
-        told = api.get("/api/audit/verify", day=day, cursor=told["cursor"])
-        sums = {name: whole[name] + told[name] for name in ("entries", "listed", "waiting", "late")}
-        whole = {**whole, **told, **sums}
+    answer: dict[str, Any] = api.get("/api/audit/verify", day=day)
+    whole = dict(answer)
+    while answer["ok"] and answer.get("cursor"):
+        answer = api.get("/api/audit/verify", day=day, cursor=answer["cursor"])
+        sums = {name: whole[name] + answer[name] for name in ("entries", "listed", "waiting", "late")}
+        whole = {**whole, **answer, **sums}
     whole.pop("cursor", None)
     return whole

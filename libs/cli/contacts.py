@@ -23,13 +23,13 @@ def list_contacts(
     """List contacts, newest first, or find some."""
     api: Api = ctx.obj
     limit = min(limit, 200)
-    told = api.get("/api/contacts/search", q=search, limit=limit) if search else api.get("/api/contacts", limit=limit)
+    answer = api.get("/api/contacts/search", q=search, limit=limit) if search else api.get("/api/contacts", limit=limit)
     if as_json_:
-        as_json(told)
+        as_json(answer)
         return
     rows = [
         (each["contactId"], each.get("name"), each.get("phone"), each.get("email"), _channels(each))
-        for each in told["items"]
+        for each in answer["items"]
     ]
     table("", ("contact", "name", "phone", "e-mail", "opted in to"), rows)
 
@@ -48,8 +48,8 @@ def create(
 ) -> None:
     """Make a contact; nobody is opted in by that."""
     api: Api = ctx.obj
-    told = api.post("/api/contacts", {"name": name, "phone": phone, "email": email})
-    as_json(told) if as_json_ else say(f"Contact {told['contactId']} is there, opted in to nothing.")
+    answer = api.post("/api/contacts", {"name": name, "phone": phone, "email": email})
+    as_json(answer) if as_json_ else say(f"Contact {answer['contactId']} is there, opted in to nothing.")
 
 
 @app.command("consent")
@@ -65,5 +65,5 @@ def consent(
     """Record an opt-in or opt-out with its evidence."""
     api: Api = ctx.obj
     body = {"optedIn": opted_in, "how": how, "words": words}
-    told = api.put(f"/api/contacts/{contact}/consents/{channel}", body)
-    as_json(told) if as_json_ else say(f"Contact {contact} is opted in to: {_channels(told)}.")
+    answer = api.put(f"/api/contacts/{contact}/consents/{channel}", body)
+    as_json(answer) if as_json_ else say(f"Contact {contact} is opted in to: {_channels(answer)}.")

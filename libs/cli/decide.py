@@ -16,8 +16,8 @@ from libs.cli.dlq import (
     NONE_FITS,
     Cause,
     Channel,
+    DeadLetter,
     Json,
-    Letter,
     Limit,
     Newer,
     Older,
@@ -29,8 +29,8 @@ from libs.cli.dlq import (
 )
 from libs.cli.show import as_json, out, say, table
 
-#: Different reasons that are shown of one outcome, and letters that are shown one by one.
-MOST_REASONS, MOST_SHOWN = 3, 30
+#: Different reasons that are shown of one outcome, and dead letters that are shown one by one.
+MAX_REASONS, MAX_SHOWN = 3, 30
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="ids of letters; none: use the filters")]
 Needed = Annotated[str, typer.Option("--why", help="the reason; it goes on record")]
@@ -57,45 +57,45 @@ def simulate(
     cause: Cause = None, newer: Newer = None, older: Older = None, text: Text = None, limit: Limit = 100,
     as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Tell what would happen if letters were replayed now. Changes nothing."""
+    """Tell what would happen if dead letters were replayed now. Changes nothing."""
     api: Api = ctx.obj
     selection = _selection(ids, filters_of(queue, type_, channel, cause, newer, older, text), limit)
-    told = api.post("/api/dlq/simulate", selection)
+    answer = api.post("/api/dlq/simulate", selection)
     if as_json_:
-        as_json(told)
+        as_json(answer)
         return
-    show_outcomes(told)
-    items = told["items"][:MOST_SHOWN]
+    show_outcomes(answer)
+    items = answer["items"][:MAX_SHOWN]
     if items:
         out.print()
         rows = [(each["dlqMessageId"], each["outcome"], each["detail"]) for each in items]
         table("", ("letter", "outcome", "why"), rows, cut="why")
-    if told["total"] > len(items):
-        say(f"… and {told['total'] - len(items)} more (--json shows up to 200).", "dim")
+    if answer["total"] > len(items):
+        say(f"… and {answer['total'] - len(items)} more (--json shows up to 200).", "dim")
 
 
-def show_outcomes(told: dict[str, Any]) -> None:
+def show_outcomes(answer: dict[str, Any]) -> None:
     """The sums, with what stands behind each."""
-    if not told["total"]:
+    if not answer["total"]:
         say(NONE_FITS.format(state="waiting"))
         return
     details: dict[str, dict[str, None]] = {}
-    for each in told["items"]:
+    for each in answer["items"]:
         details.setdefault(each["outcome"], {})[each["detail"]] = None
-    codes = Counter(told["refusals"])
+    codes = Counter(answer["refusals"])
     refused = ", ".join(f"{code} {count}" for code, count in codes.most_common())
     rows = [
         (outcome, count, _why(list(details.get(outcome, ())), refused if outcome == "refused" else ""))
-        for outcome, count in sorted(told["outcomes"].items(), key=lambda each: -each[1])
+        for outcome, count in sorted(answer["outcomes"].items(), key=lambda each: -each[1])
     ]
-    table(f"If {told['total']} letter(s) were replayed now", ("outcome", "letters", "why"), rows)
+    table(f"If {answer['total']} letter(s) were replayed now", ("outcome", "letters", "why"), rows)
 
 
 def _why(details: list[str], codes: str) -> str:
     shown = [codes] if codes else []
-    shown += details[: MOST_REASONS if len(details) <= MOST_REASONS else MOST_REASONS - 1]
-    if len(details) > MOST_REASONS:
-        shown.append(f"… and {len(details) - MOST_REASONS + 1} other reasons")
+    shown += details[: MAX_REASONS if len(details) <= MAX_REASONS else MAX_REASONS - 1]
+    if len(details) > MAX_REASONS:
+        shown.append(f"… and {len(details) - MAX_REASONS + 1} other reasons")
     return "\n".join(shown)
 
 
@@ -106,7 +106,7 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="take quarantined letters along (by id, with --why)")] = False,
     yes: Yes = False, wait: Annotated[bool, typer.Option(help="follow it until it is done")] = True, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Replay letters to the queues they died on, those that died first before the others. Simulates first, and asks.
+    """Replay dead letters to the queues they died on, those that died first before the others. Simulates first, and asks.
 
     By ids, or by filters:
 
@@ -118,9 +118,9 @@ def replay(
     selection = _selection(ids, filters_of(queue, type_, channel, cause, newer, older, text), limit)
     if not yes:
         _somebody(as_json_)
-        told = api.post("/api/dlq/simulate", selection)
-        show_outcomes(told)
-        if not told["total"] or not typer.confirm(f"Replay {told['total']} letter(s) at {rate:g} a second?"):
+        answer = api.post("/api/dlq/simulate", selection)
+        show_outcomes(answer)
+        if not answer["total"] or not typer.confirm(f"Replay {answer['total']} letter(s) at {rate:g} a second?"):
             raise typer.Exit(1)
     job = api.post("/api/dlq/replay", {**selection, "rate": rate, "why": why, "force": force})
     if wait:
@@ -132,7 +132,7 @@ def replay(
 
 
 def edit(
-    ctx: typer.Context, letter: Letter, why: Needed,
+    ctx: typer.Context, letter: DeadLetter, why: Needed,
     data: Annotated[str | None, typer.Option(metavar="FILE", help="JSON of the event's data; `-`: standard input; none: your editor")] = None,
     as_json_: Json = False,
 ) -> None:  # fmt: skip
@@ -144,12 +144,12 @@ def edit(
     """
     api: Api = ctx.obj
     if data is not None:
-        told = _put(api, letter, sys.stdin.read() if data == "-" else _file(data), why)
+        answer = _put(api, letter, sys.stdin.read() if data == "-" else _file(data), why)
     else:
         known = api.get(f"/api/dlq/{letter}")
         event = known.get("editedEvent") or known.get("event") or fail("This is no event, so it cannot be edited.")
-        told = _by_hand(api, letter, json.dumps(event.get("data"), indent=2, ensure_ascii=False), why)
-    as_json(told) if as_json_ else say(f"Letter {letter} is edited; `wecare dlq replay {letter}` sends it.", "green")
+        answer = _by_hand(api, letter, json.dumps(event.get("data"), indent=2, ensure_ascii=False), why)
+    as_json(answer) if as_json_ else say(f"Letter {letter} is edited; `wecare dlq replay {letter}` sends it.", "green")
 
 
 def _by_hand(api: Api, letter: str, text: str, why: str) -> Any:
@@ -185,14 +185,14 @@ def discard(
     ctx: typer.Context, ids: Annotated[list[str], typer.Argument(metavar="LETTER", help="ids of letters")], why: Needed,
     yes: Yes = False, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Decide that letters are not replayed (ADMIN). Their records stay for seven days."""
+    """Decide that dead letters are not replayed (ADMIN). Their records stay for seven days."""
     if not yes:
         _somebody(as_json_)
         if not typer.confirm(f"Discard {len(ids)} letter(s)?"):
             raise typer.Exit(1)
     api: Api = ctx.obj
-    told = api.post("/api/dlq/discard", {"ids": ids, "why": why})
-    as_json(told) if as_json_ else say(f"{len(told['items'])} letter(s) discarded.", "green")
+    answer = api.post("/api/dlq/discard", {"ids": ids, "why": why})
+    as_json(answer) if as_json_ else say(f"{len(answer['items'])} letter(s) discarded.", "green")
 
 
 def _somebody(for_programs: bool) -> None:

@@ -23,7 +23,7 @@ What a service could not handle is kept here until somebody decides about it. Us
 """
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
 
-Letter = Annotated[str, typer.Argument(metavar="LETTER", help="id of a letter")]
+DeadLetter = Annotated[str, typer.Argument(metavar="LETTER", help="id of a letter")]
 State = Annotated[str, typer.Option(help="waiting, replaying, replayed, quarantined or discarded")]
 Queue = Annotated[str | None, typer.Option(help="the queue it died on, e.g. messages or outbound-whatsapp-tx")]
 Type = Annotated[str | None, typer.Option("--type", help="event type, e.g. messages.queued.v1")]
@@ -33,7 +33,7 @@ Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="
 Older = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="died before that")]
 Text = Annotated[str | None, typer.Option(help="words in the event, the error or an id")]
 Limit = Annotated[int, typer.Option(min=1, help="at most so many")]
-#: Columns of a terminal that take a letter in one line.
+#: Columns of a terminal that take a dead letter in one line.
 WIDE = 120
 #: What somebody sees who looks and finds nothing.
 NONE_FITS = "No {state} letters fit."
@@ -112,15 +112,15 @@ def groups(
     ctx: typer.Context, queue: Queue = None, type_: Type = None, channel: Channel = None, cause: Cause = None,
     newer: Newer = None, older: Older = None, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Count waiting letters by cause and type, and tell the depth of each queue."""
+    """Count waiting dead letters by cause and type, and tell the depth of each queue."""
     api: Api = ctx.obj
-    told = api.get("/api/dlq/groups", **filters_of(queue, type_, channel, cause, newer, older, None))
-    as_json(told) if as_json_ else show_groups(told)
+    answer = api.get("/api/dlq/groups", **filters_of(queue, type_, channel, cause, newer, older, None))
+    as_json(answer) if as_json_ else show_groups(answer)
 
 
-def show_groups(told: dict[str, Any]) -> None:
-    more = "" if told["complete"] else " or more"
-    if not told["groups"] and not told["queues"]:
+def show_groups(answer: dict[str, Any]) -> None:
+    more = "" if answer["complete"] else " or more"
+    if not answer["groups"] and not answer["queues"]:
         say("No dead letters wait.", "green")
         return
     groups = [
@@ -128,55 +128,55 @@ def show_groups(told: dict[str, Any]) -> None:
             each["cause"], _type(each), each["count"], ago(each["oldestAt"]), ago(each["newestAt"]),
             ", ".join(sorted(map(_bare, each["queues"]))),
         )
-        for each in told["groups"]
+        for each in answer["groups"]
     ]  # fmt: skip
-    title = f"{told['total']}{more} letters wait"
+    title = f"{answer['total']}{more} letters wait"
     table(title, ("cause", "type", "letters", "oldest", "newest", "queues"), groups) if groups else say(title, "bold")
     out.print()
     depths = [
         (_bare(each["queue"]), each["waiting"], each["quarantined"] or "", "ALARM" if each["alarm"] else "")
-        for each in told["queues"]
+        for each in answer["queues"]
     ]
     table("All that is open", ("queue", "waiting", "quarantined", ""), depths)
-    if alarms := [_bare(each["queue"]) for each in told["queues"] if each["alarm"]]:
+    if alarms := [_bare(each["queue"]) for each in answer["queues"] if each["alarm"]]:
         say(f"Too many letters are open: {', '.join(alarms)}.", "bold red")
 
 
 @app.command("show")
-def show(ctx: typer.Context, letter: Letter, as_json_: Json = False) -> None:
-    """Show one letter in full: what died, every attempt, every decision, where its message stands."""
+def show(ctx: typer.Context, letter: DeadLetter, as_json_: Json = False) -> None:
+    """Show one dead letter in full: what died, every attempt, every decision, where its message stands."""
     api: Api = ctx.obj
-    told = api.get(f"/api/dlq/{letter}")
+    answer = api.get(f"/api/dlq/{letter}")
     if as_json_:
-        as_json(told)
+        as_json(answer)
         return
     facts = [
-        ("letter", told["dlqMessageId"]), ("state", told["state"]), ("queue", told["queue"]), ("cause", told["cause"]),
-        ("error", " ".join(filter(None, (told["exception"], told["text"])))), ("handler", f"{told['service']} {told['handler']}".strip()),
-        ("build", told["build"]), ("type", told.get("eventType")), ("event", told.get("eventId")),
-        ("correlation", told.get("correlationId")), ("trace", told.get("traceparent")), ("contact", told.get("contactId")),
+        ("letter", answer["dlqMessageId"]), ("state", answer["state"]), ("queue", answer["queue"]), ("cause", answer["cause"]),
+        ("error", " ".join(filter(None, (answer["exception"], answer["text"])))), ("handler", f"{answer['service']} {answer['handler']}".strip()),
+        ("build", answer["build"]), ("type", answer.get("eventType")), ("event", answer.get("eventId")),
+        ("correlation", answer.get("correlationId")), ("trace", answer.get("traceparent")), ("contact", answer.get("contactId")),
     ]  # fmt: skip
-    if message := told.get("message"):
-        # Where it stands now its own service knows; the letter knows what was said to it.
+    if message := answer.get("message"):
+        # Where it stands now its own service knows; the dead letter knows what was said to it.
         now = api.find(message["href"]) or message
         facts.append(
             ("message", f"{message['messageId']}: {now.get('status', 'not known')}; wecare why {message['messageId']}")
         )
     table("", ("", ""), [(name, value) for name, value in facts if value])
     out.print()
-    story = [(each["at"], _attempt(each)) for each in told["attempts"]]
-    story += [
+    timeline = [(each["at"], _attempt(each)) for each in answer["attempts"]]
+    timeline += [
         (each["at"], f"{each['what']} by {each['by']}" + (f": {each['why']}" if each["why"] else ""))
-        for each in told["history"]
+        for each in answer["history"]
     ]
-    table("What happened", ("when", ""), [(when(at), text) for at, text in sorted(story)])
+    table("What happened", ("when", ""), [(when(at), text) for at, text in sorted(timeline)])
     out.print()
     say("What died", "bold")
-    say(_written(told.get("event")) or told.get("body", ""))
-    if told.get("editedEvent"):
+    say(_written(answer.get("event")) or answer.get("body", ""))
+    if answer.get("editedEvent"):
         out.print()
         say("What a replay sends", "bold")
-        say(_written(told["editedEvent"]))
+        say(_written(answer["editedEvent"]))
 
 
 def _written(event: dict[str, Any] | None) -> str:
@@ -185,8 +185,6 @@ def _written(event: dict[str, Any] | None) -> str:
 
 def _attempt(each: dict[str, Any]) -> str:
     of = f"died of replay {each['replay']}" if each.get("replay") else "died"
-    told = " ".join(filter(None, (each["exception"], each["text"])))
+    error = " ".join(filter(None, (each["exception"], each["text"])))
     since = f" since {when(each['firstReceivedAt'])}" if each.get("firstReceivedAt") else ""
-    return (
-        f"{of}: {each['cause']}, received {each['receives']} time(s){since}, build {each['build'] or 'unknown'}; {told}"
-    )
+    return f"{of}: {each['cause']}, received {each['receives']} time(s){since}, build {each['build'] or 'unknown'}; {error}"

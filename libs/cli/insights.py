@@ -22,18 +22,18 @@ Channel = Annotated[str | None, typer.Option(help="whatsapp, sms, email, voice o
 def insights(ctx: typer.Context, channel: Channel = None, as_json_: Json = False) -> None:
     """Show today beside yesterday at the same time, the last hours, and what wants attention. Days are UTC."""
     api: Api = ctx.obj
-    told = api.get("/api/insights/overview")
+    answer = api.get("/api/insights/overview")
     # First, so that a channel that there is not is refused.
-    hours = _sent_by_hour(api, channel, told["at"])
-    shown = [each for each in told["channels"] if channel in (None, each["channel"])]
+    hours = _sent_by_hour(api, channel, answer["at"])
+    shown = [each for each in answer["channels"] if channel in (None, each["channel"])]
     if as_json_:
-        as_json({**told, "channels": shown})
+        as_json({**answer, "channels": shown})
         return
     rows = [_row(each, hours[each["channel"]]) for each in shown]
     columns = (
         "channel", "sent", "yesterday", "delivered", "", "failed", "lately", "uncertain", "received", f"sent in {HOURS} h",
     )  # fmt: skip
-    table(f"{told['day']}, until {when(told['at'])[11:]} UTC", columns, rows)
+    table(f"{answer['day']}, until {when(answer['at'])[11:]} UTC", columns, rows)
     for each in shown:
         for error in each["errors"]:
             about = f"{error['means']} {error['action']}"
@@ -43,7 +43,7 @@ def insights(ctx: typer.Context, channel: Channel = None, as_json_: Json = False
         if rate["raised"]:
             now = f"{rate['failed']} of {rate['tried']} in {rate['minutes']} minutes"
             say(f"ALARM {each['channel']}: too many messages fail ({now}), since {when(rate['since'])}", "bold red")
-    for each in told["letters"]:
+    for each in answer["letters"]:
         count = each["waiting"] + each["quarantined"]
         say(f"ALARM {each['queue']}: {count} dead letters, since {when(each['since'])}", "bold red")
 
@@ -84,8 +84,8 @@ def _bar(share: float | None) -> str:
 
 def sparkline(counts: list[int]) -> str:
     """One character for each; a space for none."""
-    most = max(counts, default=0)
-    return "".join(BARS[max(0, -(-n * len(BARS) // most) - 1)] if n > 0 else " " for n in counts)
+    maximum = max(counts, default=0)
+    return "".join(BARS[max(0, -(-n * len(BARS) // maximum) - 1)] if n > 0 else " " for n in counts)
 
 
 def _sent_by_hour(api: Api, channel: str | None, at: str) -> dict[str, list[int]]:

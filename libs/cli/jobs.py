@@ -26,10 +26,10 @@ def add_to(app: typer.Typer) -> None:
 def list_jobs(ctx: typer.Context, as_json_: Json = False) -> None:
     """List replay jobs, newest first."""
     api: Api = ctx.obj
-    told = api.get("/api/dlq/jobs")
+    answer = api.get("/api/dlq/jobs")
     if as_json_:
-        as_json(told)
-    elif not told["items"]:
+        as_json(answer)
+    elif not answer["items"]:
         say("Nothing was replayed yet.")
     else:
         rows = [
@@ -37,7 +37,7 @@ def list_jobs(ctx: typer.Context, as_json_: Json = False) -> None:
                 each["jobId"], each["state"], f"{each['position']}/{each['total']}", each["sent"], each["skipped"],
                 f"{each['rate']:g}/s", ago(each["createdAt"]), each["by"], each["why"],
             )
-            for each in told["items"]
+            for each in answer["items"]
         ]  # fmt: skip
         table("", ("job", "state", "done", "sent", "left out", "rate", "asked", "by", "why"), rows)
 
@@ -59,8 +59,8 @@ def cancel(ctx: typer.Context, job: Job, why: Why = "") -> None:
 
 def _move(ctx: typer.Context, job: str, move: str, why: str) -> None:
     api: Api = ctx.obj
-    told = api.post(f"/api/dlq/jobs/{job}/{move}", {"why": why})
-    say(f"Job {job} is {told['state']}.")
+    answer = api.post(f"/api/dlq/jobs/{job}/{move}", {"why": why})
+    say(f"Job {job} is {answer['state']}.")
 
 
 def watch(
@@ -77,10 +77,10 @@ def watch(
     looks = 0
     try:
         while True:
-            told = api.get("/api/dlq/groups")
+            answer = api.get("/api/dlq/groups")
             if out.is_terminal:
                 out.clear()
-            show_groups(told)
+            show_groups(answer)
             if out.is_terminal:
                 say(f"Looked at {local_time()}, every {every:g} s; Ctrl-C ends it.", "dim")
             looks += 1

@@ -40,9 +40,9 @@ def send(
     if template is not None:
         content = {"kind": "template", "name": template, "language": language, "variables": variables}
     api: Api = ctx.obj
-    told = api.post("/api/messages", {"contactId": contact, "channel": channel, "content": content}, key)
-    as_json(told) if as_json_ else say(
-        f"Message {told['messageId']} is {told['status']}: wecare why {told['messageId']}"
+    answer = api.post("/api/messages", {"contactId": contact, "channel": channel, "content": content}, key)
+    as_json(answer) if as_json_ else say(
+        f"Message {answer['messageId']} is {answer['status']}: wecare why {answer['messageId']}"
     )
 
 
@@ -57,16 +57,16 @@ def list_messages(
 ) -> None:
     """List messages, newest first."""
     api: Api = ctx.obj
-    told = api.get("/api/messages", contactId=contact, channel=channel, status=status, limit=min(limit, 100))
+    answer = api.get("/api/messages", contactId=contact, channel=channel, status=status, limit=min(limit, 100))
     if as_json_:
-        as_json(told)
+        as_json(answer)
         return
     rows = [
         (
             each["messageId"], ago(each["createdAt"]), each["channel"], each["direction"], each["status"], each.get("errorCode"),
             short((each.get("content") or {}).get("body") or (each.get("content") or {}).get("name"), 40),
         )
-        for each in told["items"]
+        for each in answer["items"]
     ]  # fmt: skip
     table("", ("message", "made", "channel", "", "status", "error", "content"), rows)
 
@@ -85,5 +85,5 @@ def cancel(ctx: typer.Context, message: Message) -> None:
 
 def _decide(ctx: typer.Context, message: str, what: str) -> None:
     api: Api = ctx.obj
-    told = api.post(f"/api/messages/{message}/{what}", {})
-    say(f"Asked to {what} message {message}; it is {told['status']} for now: wecare why {message}")
+    answer = api.post(f"/api/messages/{message}/{what}", {})
+    say(f"Asked to {what} message {message}; it is {answer['status']} for now: wecare why {message}")

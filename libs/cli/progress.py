@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from libs.cli.api import Api
 from libs.cli.show import errors, say
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 RESTING = ("done", "cancelled", "paused")
 
 
@@ -28,7 +28,7 @@ def follow(api: Api, job: dict[str, Any], quiet: bool = False) -> dict[str, Any]
                 bar.update(task, completed=job["position"], description=job["state"], note=_note(job))
                 if job["state"] in RESTING:
                     return job
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
                 job = api.get(path)
         except KeyboardInterrupt:
             bar.stop()

@@ -22,7 +22,7 @@ if not out.is_terminal and "COLUMNS" not in os.environ:
 errors = Console(stderr=True)
 
 #: Between two columns; and what a column that is cut keeps at least.
-GAP, LEAST_ROOM = 2, 20
+GAP, MIN_COLUMN_WIDTH = 2, 20
 #: Columns of ids.
 IDS = frozenset({"letter", "job", "message", "contact", "entry"})
 COLOURS = {
@@ -54,7 +54,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], cut
     cells = [[cell(each) for each in row] for row in rows]
     widths = [max([cell_len(name), *(row[n].cell_len for row in cells)]) for n, name in enumerate(columns)]
     if cut is not None:
-        room = max(LEAST_ROOM, out.width - sum(widths[:-1]) - GAP * (len(columns) - 1))
+        room = max(MIN_COLUMN_WIDTH, out.width - sum(widths[:-1]) - GAP * (len(columns) - 1))
         for row in cells:
             row[-1].truncate(room, overflow="ellipsis")
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns), padding=(0, GAP, 0, 0))

@@ -30,17 +30,17 @@ def why(
 ) -> None:
     """Tell the whole story of a message: consent, window, waiting, attempts, the provider's words, and what to do."""
     api: Api = ctx.obj
-    told = api.get(f"/api/messages/{message}/timeline")
+    timeline = api.get(f"/api/messages/{message}/timeline")
     if as_json_:
-        as_json(told)
+        as_json(timeline)
         return
     head = api.get(f"/api/messages/{message}")
     by = f", asked for by {head['createdBy']}" if head.get("createdBy") else ""
-    say(f"Message {message} ({head['channel']} {head['direction']}{by}) is {told['status']}.", "bold")
+    say(f"Message {message} ({head['channel']} {head['direction']}{by}) is {timeline['status']}.", "bold")
     out.print()
-    table("", ("when", "what", "who", ""), [_line(step) for step in told["steps"]])
+    table("", ("when", "what", "who", ""), [_line(step) for step in timeline["steps"]])
     out.print()
-    say(f"Next: {_next(told)}", "bold")
+    say(f"Next: {_next(timeline)}", "bold")
 
 
 def _line(step: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -57,8 +57,8 @@ def _line(step: dict[str, Any]) -> tuple[str, str, str, str]:
     return when(step["at"]), step["what"] + attempt, step.get("actor") or step["source"], "\n".join(says)
 
 
-def _next(told: dict[str, Any]) -> str:
-    advice = [step["do"] for step in told["steps"] if step.get("do")]
-    if told["status"] in ("failed", "suppressed", "expired") and advice:
+def _next(timeline: dict[str, Any]) -> str:
+    advice = [step["do"] for step in timeline["steps"] if step.get("do")]
+    if timeline["status"] in ("failed", "suppressed", "expired") and advice:
         return str(advice[-1])
-    return NEXT.get(told["status"], "Nothing.").format(id=told["messageId"])
+    return NEXT.get(timeline["status"], "Nothing.").format(id=timeline["messageId"])

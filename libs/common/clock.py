@@ -1,4 +1,4 @@
-"""The one door for time and for ids that are drawn rather than derived.
+"""The only access for time and for ids that are drawn rather than derived.
 
 Everything else asks a :class:`Clock`, so that a test can move time by hand and a
 rerun of the same story meets the same instants.
@@ -87,7 +87,7 @@ def derived_id(*parts: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def drawn_id() -> str:
+def random_id() -> str:
     """A new id that nothing else can derive (claims, writes): 32 hexadecimal digits."""
     return os.urandom(16).hex()
 

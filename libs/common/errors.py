@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 class Malformed(Exception):
-    """The bytes are not what they should be; no retry will mend them. Dead-lettered, cause ``malformed``."""
+    """The bytes are not what they should be; no retry will fix them. Dead-lettered, cause ``malformed``."""
 
 
 class UnknownVersion(Exception):
@@ -17,7 +17,7 @@ class Poison(Exception):
     """A well-formed event that can never be applied. Dead-lettered at once, cause ``rejected``."""
 
 
-class Later(Exception):
+class RetryLater(Exception):
     """Not now, and nobody is at fault: bring the event back at ``until`` (an attempt is not spent)."""
 
     def __init__(self, until: datetime, why: str) -> None:

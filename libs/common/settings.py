@@ -1,4 +1,4 @@
-"""The one door for settings: the environment, read once, checked, by name ``WECARE_…``.
+"""The only access for settings: the environment, read once, checked, by name ``WECARE_…``.
 
 AWS itself is known only by botocore's own variables (``AWS_REGION``, ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``).
 """

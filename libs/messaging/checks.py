@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from libs.messaging.content import Template
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel, Purpose
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: Meta's business-scoped user id (``CC.`` and up to 128 alphanumerics), for users without a phone number.
@@ -23,7 +23,7 @@ EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Z
 
 
 #: The answer to STOP or HELP needs no consent, but a message that it answers.
-ANSWER_WITHIN = timedelta(minutes=15)
+AUTO_REPLY_WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SendFacts:
     """What a send asks for."""
 
     channel: Channel
@@ -59,33 +59,37 @@ def address_valid(channel: Channel, address: str | None) -> bool:
     return E164.fullmatch(address) is not None
 
 
-def refusal(standing: Standing | None, asked: Asked, now: datetime) -> Refusal | None:
+def refusal(permission: Permission | None, facts: SendFacts, now: datetime) -> Refusal | None:
     """The first reason not to send, or None."""
-    if standing is None or standing.deleted:
+    if permission is None or permission.deleted:
         return Refusal(ErrorCode.CONTACT_ERASED)
-    if not address_valid(asked.channel, standing.address):
+    if not address_valid(facts.channel, permission.address):
         return Refusal(ErrorCode.INVALID_RECIPIENT)
-    unwanted = _unwanted(standing, asked, now)
+    unwanted = _consent_refusal(permission, facts, now)
     if unwanted is not None:
         return unwanted
-    if standing.suppressed:
-        return Refusal(ErrorCode.SUPPRESSED, f"({standing.suppressed})")
-    if asked.channel is Channel.WHATSAPP and not isinstance(asked.content, Template) and not standing.window_open(now):
+    if permission.suppressed:
+        return Refusal(ErrorCode.SUPPRESSED, f"({permission.suppressed})")
+    if (
+        facts.channel is Channel.WHATSAPP
+        and not isinstance(facts.content, Template)
+        and not permission.window_open(now)
+    ):
         return Refusal(ErrorCode.WINDOW_CLOSED)
-    if asked.expires_at is not None and asked.expires_at <= now:
+    if facts.expires_at is not None and facts.expires_at <= now:
         return Refusal(ErrorCode.EXPIRED)
     return None
 
 
-def _unwanted(standing: Standing, asked: Asked, now: datetime) -> Refusal | None:
-    if asked.purpose is Purpose.COMPLIANCE:
-        if standing.last_inbound_at is None or now > standing.last_inbound_at + ANSWER_WITHIN:
+def _consent_refusal(permission: Permission, facts: SendFacts, now: datetime) -> Refusal | None:
+    if facts.purpose is Purpose.COMPLIANCE:
+        if permission.last_inbound_at is None or now > permission.last_inbound_at + AUTO_REPLY_WINDOW:
             return Refusal(ErrorCode.NO_CONSENT, "Such an answer goes only to somebody who has just written.")
         return None
-    if standing.opted_out_at is not None:
+    if permission.opted_out_at is not None:
         return Refusal(ErrorCode.OPTED_OUT)
-    if not standing.opted_in:
+    if not permission.opted_in:
         return Refusal(ErrorCode.NO_CONSENT)
-    if standing.purposes and asked.purpose.value not in standing.purposes:
-        return Refusal(ErrorCode.NO_CONSENT, f"The consent does not cover {asked.purpose.value}.")
+    if permission.purposes and facts.purpose.value not in permission.purposes:
+        return Refusal(ErrorCode.NO_CONSENT, f"The consent does not cover {facts.purpose.value}.")
     return None

@@ -14,10 +14,10 @@ import structlog
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from libs.common.settings import Settings
-from libs.messaging.optout import Wish, clash
-from libs.messaging.quiet import Hours
+from libs.messaging.optout import Intent, clash
+from libs.messaging.quiet_hours import Hours
 
-MOST_WORDS, LONGEST_WORD = 100, 40
+MAX_KEYWORDS, MAX_KEYWORD_LENGTH = 100, 40
 
 log = structlog.get_logger()
 
@@ -89,16 +89,16 @@ class Setting:
 
 
 def _words(words: tuple[str, ...]) -> None:
-    if len(words) > MOST_WORDS or any(len(word) > LONGEST_WORD for word in words):
-        raise ValueError(f"Up to {MOST_WORDS} words of up to {LONGEST_WORD} characters.")
+    if len(words) > MAX_KEYWORDS or any(len(word) > MAX_KEYWORD_LENGTH for word in words):
+        raise ValueError(f"Up to {MAX_KEYWORDS} words of up to {MAX_KEYWORD_LENGTH} characters.")
 
 
-def _apart(wish: Wish) -> Callable[[tuple[str, ...], Settings], None]:
+def _apart(intent: Intent) -> Callable[[tuple[str, ...], Settings], None]:
     """One word cannot ask for two things."""
 
     def check(words: tuple[str, ...], others: Settings) -> None:
-        if told := clash(wish, words, others):
-            raise ValueError(f"{told}.")
+        if conflict := clash(intent, words, others):
+            raise ValueError(f"{conflict}.")
 
     return check
 
@@ -123,9 +123,9 @@ CATALOGUE: Mapping[str, Setting] = {
     for setting in (
         Setting("business_name", "Who we are, in the answers to STOP, START and HELP."),
         Setting("help_contact", "How to reach us, in the answer to HELP."),
-        Setting("opt_out_words", f"Opting out. {_WORDS}", "words", _words, _apart(Wish.OPT_OUT)),
-        Setting("opt_in_words", f"Coming back. {_WORDS}", "words", _words, _apart(Wish.OPT_IN)),
-        Setting("help_words", f"Asking for help. {_WORDS}", "words", _words, _apart(Wish.HELP)),
+        Setting("opt_out_words", f"Opting out. {_WORDS}", "words", _words, _apart(Intent.OPT_OUT)),
+        Setting("opt_in_words", f"Coming back. {_WORDS}", "words", _words, _apart(Intent.OPT_IN)),
+        Setting("help_words", f"Asking for help. {_WORDS}", "words", _words, _apart(Intent.HELP)),
         Setting("marketing_hours", "When marketing may reach people, by their own clocks.", "HH:MM-HH:MM", _hours),
         Setting(
             "marketing_daily_cap",

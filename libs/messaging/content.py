@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 #: Of an e-mail's text and HTML together, in UTF-8; an event on SNS has 256 KiB with everything.
-EMAIL_BYTES = 120_000
+MAX_EMAIL_BYTES = 120_000
 
 
 class Part(BaseModel):
@@ -119,8 +119,8 @@ class Email(Part):
     def _fits_an_event(self) -> Self:
         """A message travels in an event, and no event takes more."""
         size = sum(len(part.encode("utf-8", "replace")) for part in (self.text or "", self.html or ""))
-        if size > EMAIL_BYTES:
-            raise ValueError(f"text and html are {size} bytes together; {EMAIL_BYTES} are possible")
+        if size > MAX_EMAIL_BYTES:
+            raise ValueError(f"text and html are {size} bytes together; {MAX_EMAIL_BYTES} are possible")
         return self
 
 

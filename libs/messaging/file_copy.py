@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from libs.common.context import Context
-from libs.common.item import Item, Table
+from libs.common.handle.context import Context
+from libs.common.store.item import Item, Table
 from libs.messaging.events.media import MediaDeleted, MediaStored
 
 

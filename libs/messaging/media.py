@@ -11,14 +11,14 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 KB = 1024
 MB = 1024 * KB
 #: The largest file of any channel.
-MOST_BYTES = 100 * MB
+MAX_FILE_BYTES = 100 * MB
 #: So many first bytes tell the type: a document's parts are named somewhat inside its container.
-HEAD_BYTES = 8 * KB
+SNIFFED_BYTES = 8 * KB
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -67,14 +67,14 @@ def bare(content_type: str | None) -> str:
 
 def settle(declared: str | None, head: bytes) -> str | None:
     """The type of a file that begins with ``head``. ``declared`` only decides within a family; None: nothing we know."""
-    found = _sniff(head)
+    found = _detect_type(head)
     if found not in FAMILIES:
         return found
     family = FAMILIES[found]
     return (bare(declared) if bare(declared) in family else family[0]) or None
 
 
-def _sniff(head: bytes) -> str | None:
+def _detect_type(head: bytes) -> str | None:
     for at, sign, found in _SIGNS:
         if head.startswith(sign, at) and (found != "image/webp" or head.startswith(b"RIFF")):
             return found
@@ -109,11 +109,11 @@ class Limit:
 
     kind: str
     types: frozenset[str]
-    most: int
+    maximum: int
 
 
-def _limit(kind: str, most: int, *types: str) -> Limit:
-    return Limit(kind, frozenset(types), most)
+def _limit(kind: str, maximum: int, *types: str) -> Limit:
+    return Limit(kind, frozenset(types), maximum)
 
 
 _SOUND = ("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg")
@@ -172,7 +172,7 @@ LIMITS: dict[Channel, tuple[Limit, ...]] = {
 }
 
 
-def misfit(channel: Channel, kind: str | None, content_type: str, size: int) -> str | None:
+def unsupported_reason(channel: Channel, kind: str | None, content_type: str, size: int) -> str | None:
     """Why the channel does not carry such a file (as ``kind``: image, video, audio, document, sticker; None: as whatever it
     is), in words for people; None if it does."""
     limits = LIMITS[channel]
@@ -184,12 +184,12 @@ def misfit(channel: Channel, kind: str | None, content_type: str, size: int) -> 
         as_kind = f" as {kind}" if kind and named != list(limits) else ""
         taken = ", ".join(sorted({each for limit in named for each in limit.types}))
         return f"{channel} does not take {content_type}{as_kind}; it takes {taken}."
-    most = max(limit.most for limit in fitting)
-    if size > most:
-        return f"{size} bytes are more than the {most} that {channel} takes of {content_type}."
+    maximum = max(limit.maximum for limit in fitting)
+    if size > maximum:
+        return f"{size} bytes are more than the {maximum} that {channel} takes of {content_type}."
     return None
 
 
 def fits(content_type: str, size: int) -> tuple[Channel, ...]:
     """The channels that carry such a file in some form."""
-    return tuple(channel for channel in Channel if misfit(channel, None, content_type, size) is None)
+    return tuple(channel for channel in Channel if unsupported_reason(channel, None, content_type, size) is None)

@@ -14,8 +14,8 @@ from functools import lru_cache
 from libs.common.settings import Settings
 
 
-class Wish(StrEnum):
-    """``WECARE_<WISH>_WORDS`` holds more words for it."""
+class Intent(StrEnum):
+    """``WECARE_<WISH>_STOP_REASONS`` holds more words for it."""
 
     OPT_OUT = "opt_out"
     OPT_IN = "opt_in"
@@ -73,61 +73,61 @@ def _trimmed(text: str) -> str:
     return text[written[0] : end]
 
 
-_SHIPPED: tuple[tuple[Wish, Iterable[str]], ...] = (
-    (Wish.OPT_OUT, [*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)]),
-    (Wish.OPT_IN, OPT_IN),
-    (Wish.HELP, HELP),
+_SHIPPED: tuple[tuple[Intent, Iterable[str]], ...] = (
+    (Intent.OPT_OUT, [*OPT_OUT, *(keyword for keywords in LOCAL_OPT_OUT.values() for keyword in keywords)]),
+    (Intent.OPT_IN, OPT_IN),
+    (Intent.HELP, HELP),
 )
 
 
-def words_of(settings: Settings) -> Mapping[str, Wish]:
+def keywords_of(settings: Settings) -> Mapping[str, Intent]:
     """What each word asks for, normalised: the words above, which stay, and those of the settings. Raises ValueError, naming
     the setting, for one that asks for two things or has no letter in it."""
     given = _given(settings)
     # Of two that say the same the later is named.
-    for wish, words in reversed(given.items()):
-        if told := clash(wish, words, settings):
-            raise ValueError(f"WECARE_{wish.upper()}_WORDS: {told}")
+    for intent, keywords in reversed(given.items()):
+        if conflict := clash(intent, keywords, settings):
+            raise ValueError(f"WECARE_{intent.upper()}_WORDS: {conflict}")
     return _words(*given.values())
 
 
-def words_in_force(settings: Settings) -> Mapping[str, Wish]:
+def keywords_in_force(settings: Settings) -> Mapping[str, Intent]:
     """The same while the settings may change one after the other: of two meanings of a word the first counts, and opting out is
     before the others."""
     return _words(*_given(settings).values())
 
 
-def clash(wish: Wish, words: Iterable[str], settings: Settings) -> str | None:
-    """What is wrong with more ``words`` for a wish, beside those of the settings for the others."""
-    others = {each: () if each is wish else given for each, given in _given(settings).items()}
+def clash(intent: Intent, keywords: Iterable[str], settings: Settings) -> str | None:
+    """What is wrong with more ``keywords`` for a wish, beside those of the settings for the others."""
+    others = {each: () if each is intent else given for each, given in _given(settings).items()}
     known = _words(*others.values())
-    for word in words:
-        said = normalise(word)
-        if not said:
-            return f"{word!r} has no letter or digit"
-        if known.get(said, wish) is not wish:
-            return f"{word!r} is a word of {known[said].upper()} already, and can be of one only"
+    for keyword in keywords:
+        normalised = normalise(keyword)
+        if not normalised:
+            return f"{keyword!r} has no letter or digit"
+        if known.get(normalised, intent) is not intent:
+            return f"{keyword!r} is a word of {known[normalised].upper()} already, and can be of one only"
     return None
 
 
-def _given(settings: Settings) -> dict[Wish, tuple[str, ...]]:
+def _given(settings: Settings) -> dict[Intent, tuple[str, ...]]:
     return {
-        Wish.OPT_OUT: settings.opt_out_words,
-        Wish.OPT_IN: settings.opt_in_words,
-        Wish.HELP: settings.help_words,
+        Intent.OPT_OUT: settings.opt_out_words,
+        Intent.OPT_IN: settings.opt_in_words,
+        Intent.HELP: settings.help_words,
     }
 
 
 @lru_cache(maxsize=64)
-def _words(*more: tuple[str, ...]) -> Mapping[str, Wish]:
-    found = {normalise(word): asked for asked, words in _SHIPPED for word in words}
-    for given, asked in zip(more, Wish, strict=True):
-        for word in given:
-            found.setdefault(normalise(word), asked)
+def _words(*more: tuple[str, ...]) -> Mapping[str, Intent]:
+    found = {normalise(keyword): meaning for meaning, keywords in _SHIPPED for keyword in keywords}
+    for given, meaning in zip(more, Intent, strict=True):
+        for keyword in given:
+            found.setdefault(normalise(keyword), meaning)
     found.pop("", None)
     return found
 
 
-def wish(text: str, words: Mapping[str, Wish]) -> Wish | None:
-    """What the whole message asks for, if it is one of the ``words`` (:func:`words_of`)."""
-    return words.get(normalise(text))
+def intent_of(text: str, keywords: Mapping[str, Intent]) -> Intent | None:
+    """What the whole message asks for, if it is one of the ``keywords`` (:func:`keywords_of`)."""
+    return keywords.get(normalise(text))

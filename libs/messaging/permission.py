@@ -10,21 +10,21 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp
-from libs.common.item import Index, Item, Table
-from libs.messaging.words import Channel
+from libs.common.store.item import Index, Item, Table
+from libs.messaging.vocabulary import Channel
 
 #: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
-WINDOW = timedelta(hours=24)
+SERVICE_WINDOW = timedelta(hours=24)
 #: What a killed worker had taken comes again after its visibility time (30 s); twice that, and time to be handled. So long may a
 #: service's copy of something be behind what a message was accepted on.
-BEHIND = timedelta(seconds=75)
+MAX_COPY_LAG = timedelta(seconds=75)
 #: The same where nothing says that there is news on the way.
-PERHAPS_BEHIND = timedelta(seconds=10)
+SHORT_COPY_LAG = timedelta(seconds=10)
 #: How often what waits for such news is looked at again.
-LOOK_AGAIN = timedelta(seconds=2)
+RECHECK_INTERVAL = timedelta(seconds=2)
 
 
-class Standing(BaseModel):
+class Permission(BaseModel):
     """The facts. ``revision`` only grows; the newer one wins."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
@@ -50,28 +50,30 @@ class Standing(BaseModel):
 
     def window_open(self, now: datetime) -> bool:
         """Whether WhatsApp takes free-form messages now."""
-        return self.last_inbound_at is not None and now < self.last_inbound_at + WINDOW
+        return self.last_inbound_at is not None and now < self.last_inbound_at + SERVICE_WINDOW
 
 
-class Permission(Item):
-    """A service's own copy of a :class:`Standing`: ``contactId#channel`` -> the newest seen."""
+class PermissionCopy(Item):
+    """A service's own copy of a :class:`Permission`: ``contactId#channel`` -> the newest seen."""
 
     TABLE: ClassVar[Table] = Table("permission", key="id", indexes=(Index("by-address", hash="address"),))
 
     id: str
     address: str | None = None
-    standing: Standing
+    standing: Permission
 
     @staticmethod
     def id_of(contact_id: str, channel: str) -> str:
         return f"{contact_id}#{channel}"
 
 
-def newest(copy: Permission | None, standing: Standing) -> Permission | None:
-    """The row to write when ``standing`` is heard, or None if it is no news."""
-    if copy is not None and copy.standing.revision >= standing.revision:
+def newest(copy: PermissionCopy | None, permission: Permission) -> PermissionCopy | None:
+    """The row to write when ``permission`` is heard, or None if it is no news."""
+    if copy is not None and copy.standing.revision >= permission.revision:
         return None
-    row = Permission(
-        id=Permission.id_of(standing.contact_id, standing.channel), address=standing.address, standing=standing
+    row = PermissionCopy(
+        id=PermissionCopy.id_of(permission.contact_id, permission.channel),
+        address=permission.address,
+        standing=permission,
     )
     return row.model_copy(update={"version": copy.version}) if copy is not None else row

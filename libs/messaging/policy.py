@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from libs.messaging.words import Channel, MessageClass
+from libs.messaging.vocabulary import Channel, MessageClass
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class ClassPolicy:
 
 
 _DAY = timedelta(hours=24)
-_SHORT = timedelta(seconds=60)
-_LONG = timedelta(minutes=5)
+_SHORT_WAIT = timedelta(seconds=60)
+_LONG_WAIT = timedelta(minutes=5)
 
 
 def policy(message_class: MessageClass, channel: Channel) -> ClassPolicy:
@@ -34,8 +34,8 @@ def policy(message_class: MessageClass, channel: Channel) -> ClassPolicy:
     if message_class is MessageClass.OTP:
         return ClassPolicy(1, timedelta(seconds=5), timedelta(seconds=300), timedelta(seconds=300))
     if message_class is MessageClass.TRANSACTIONAL:
-        window = _LONG if channel in (Channel.SMS, Channel.RCS) else _SHORT
+        window = _LONG_WAIT if channel in (Channel.SMS, Channel.RCS) else _SHORT_WAIT
         return ClassPolicy(1, window, window * 2, _DAY)
     if message_class is MessageClass.REPLY:
-        return ClassPolicy(0, _SHORT, _SHORT, _DAY)
+        return ClassPolicy(0, _SHORT_WAIT, _SHORT_WAIT, _DAY)
     return ClassPolicy(0, timedelta(hours=72), timedelta(hours=72), timedelta(hours=72))

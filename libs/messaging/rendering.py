@@ -15,7 +15,7 @@ from libs.messaging.checks import Refusal
 from libs.messaging.content import Email, Rich, Speech, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.templates import TemplateState
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]{1,64})\s*\}\}")
 #: Anything that looks as if a variable was meant.

@@ -10,17 +10,17 @@ from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
-from libs.common.context import Context
-from libs.common.event import Event
-from libs.common.item import Item, Table
-from libs.common.service import On, on
+from libs.common.declare.event import Event
+from libs.common.declare.service import On, on
+from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.common.store.item import Item, Table
 from libs.common.store.ops import Store
 from libs.messaging.configuration import applied
 from libs.messaging.events.settings import SettingChanged, SettingTold
 
 #: Every message asks for them; other processes hear of a change this much later.
-KEPT = timedelta(seconds=2)
+CACHE_TTL = timedelta(seconds=2)
 _ALL = "all"
 
 _seen: WeakKeyDictionary[Store, dict[str, tuple[datetime, Settings]]] = WeakKeyDictionary()
@@ -65,8 +65,8 @@ async def in_force(ctx: Context) -> Settings:
         return found[1]
     if found is not None:
         # While one asks, the others go on with what they had.
-        seen[table] = (ctx.now + KEPT, found[1])
+        seen[table] = (ctx.now + CACHE_TTL, found[1])
     copy = await ctx.get(SettingsCopy, _ALL)
     settings = applied(ctx.settings, copy.values) if copy else ctx.settings
-    seen[table] = (ctx.now + KEPT, settings)
+    seen[table] = (ctx.now + CACHE_TTL, settings)
     return settings

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
-from libs.common.context import Context
-from libs.common.event import Event
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
 from libs.common.store.ops import Store
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template
@@ -21,10 +21,10 @@ from libs.messaging.templates import (
     template_id_of,
     template_refusal,
 )
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 #: A job of a hundred thousand asks for the same template as often; other processes hear of a change this much later.
-KEPT = timedelta(seconds=2)
+CACHE_TTL = timedelta(seconds=2)
 
 _seen: WeakKeyDictionary[Store, dict[str, tuple[datetime, TemplateCopy | None]]] = WeakKeyDictionary()
 
@@ -80,7 +80,7 @@ async def _copy(template_id: str, ctx: Context) -> TemplateCopy | None:
     if found is None or ctx.now >= found[0] or ctx.fresh:
         if len(seen) > 1000:
             seen.clear()
-        found = seen[template_id] = (ctx.now + KEPT, await ctx.get(TemplateCopy, template_id))
+        found = seen[template_id] = (ctx.now + CACHE_TTL, await ctx.get(TemplateCopy, template_id))
     return found[1]
 
 

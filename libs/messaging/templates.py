@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp
-from libs.common.item import Item, Table
+from libs.common.store.item import Item, Table
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Template
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 
 
 class TemplateStatus(StrEnum):
@@ -118,11 +118,11 @@ def template_refusal(state: TemplateState | None, content: Template, *, listed: 
         return Refusal(ErrorCode.TEMPLATE_REJECTED, f"{named} is {state.status}{because}.")
     if state.variables is None:
         return None
-    problems = [*_text_misfits(state, content), *_part_misfits(state, content)]
+    problems = [*_text_problems(state, content), *_part_problems(state, content)]
     return Refusal(ErrorCode.VARIABLES_INCOMPLETE, " ".join(problems)) if problems else None
 
 
-def _text_misfits(state: TemplateState, content: Template) -> list[str]:
+def _text_problems(state: TemplateState, content: Template) -> list[str]:
     wanted = state.variables or ()
     body = _component(content, "body")
     if body is not None:
@@ -134,7 +134,7 @@ def _text_misfits(state: TemplateState, content: Template) -> list[str]:
     return [*found, *([f"Not part of it: {', '.join(sorted(extra))}."] if extra else [])]
 
 
-def _part_misfits(state: TemplateState, content: Template) -> list[str]:
+def _part_problems(state: TemplateState, content: Template) -> list[str]:
     """WhatsApp's header and buttons, which take parameters of their own."""
     if state.channel is not Channel.WHATSAPP:
         return []

@@ -13,13 +13,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from dataclasses import dataclass
 
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
-#: The secret of this name belongs to the service ``inbound``, which has the door; the sender of e-mail shares it.
+#: The secret of this name belongs to the service ``inbound``, which has the entry point; the sender of e-mail shares it.
 SECRET = "unsubscribe-keys"  # noqa: S105 - its name
 OWNER = "inbound"
 #: What a link is made of: no longer path is looked at.
-LONGEST = 600
+MAX_TOKEN_LENGTH = 600
 _PURPOSE = b"unsubscribe.v1\n"
 _BETWEEN = "\x1f"
 
@@ -42,7 +42,7 @@ def token(secret: str, of: Subscription) -> str:
 def read(secret: str, text: str) -> Subscription | None:
     """What the token stands for, or None if it is not one of ours."""
     head, _, tail = text.partition(".")
-    if len(text) > LONGEST or not text.isascii():
+    if len(text) > MAX_TOKEN_LENGTH or not text.isascii():
         return None
     try:
         fields, mac = _bytes(head), _bytes(tail)
@@ -56,7 +56,7 @@ def read(secret: str, text: str) -> Subscription | None:
 
 
 def link(public_url: str, secret: str, of: Subscription) -> str:
-    """The address of our door for it; opening it shows a page, posting to it unsubscribes."""
+    """The address of our entry point for it; opening it shows a page, posting to it unsubscribes."""
     return f"{public_url.rstrip('/')}/u/{token(secret, of)}"
 
 

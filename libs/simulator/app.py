@@ -12,8 +12,8 @@ from libs.simulator.control.email import EmailControl
 from libs.simulator.control.sms import SmsControl
 from libs.simulator.control.whatsapp import WhatsAppControl
 from libs.simulator.core import Core, Service, Settings
-from libs.simulator.mishaps import Mishaps
-from libs.simulator.server import MAX_BODY, Front
+from libs.simulator.fault_injection import FaultInjector
+from libs.simulator.server import MAX_BODY_BYTES, Front
 from libs.simulator.sesv2.service import Ses
 from libs.simulator.sms_voice.service import SmsVoice
 from libs.simulator.socialmessaging.graph import Graph
@@ -39,15 +39,15 @@ class Simulator:
         self.url = ""
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=MAX_BODY)
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         Control(self.core, self.services).add_to(app.router)
         WhatsAppControl(Inbound(self.core, self.whatsapp.account, self.whatsapp.templates)).add_to(app.router)
         SmsControl(self.sms).add_to(app.router)
         self.email_control.add_to(app.router)
         app.router.add_route("*", "/control{path:.*}", route(no_such_route))
-        mishaps = Mishaps(self.core)
-        Graph(self.core, self.whatsapp.account, self.whatsapp.sender, mishaps).add_to(app.router)
-        app.router.add_route("*", "/{path:.*}", Front(self.core, self.services, mishaps).handle)
+        fault_injector = FaultInjector(self.core)
+        Graph(self.core, self.whatsapp.account, self.whatsapp.sender, fault_injector).add_to(app.router)
+        app.router.add_route("*", "/{path:.*}", Front(self.core, self.services, fault_injector).handle)
         return app
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:

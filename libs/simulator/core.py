@@ -15,7 +15,7 @@ from libs.simulator.behaviour import Behaviour
 from libs.simulator.clock import Clock
 from libs.simulator.emitter import Emitter
 from libs.simulator.errors import ProviderError
-from libs.simulator.fates import Dice
+from libs.simulator.event_timing import SeededRandom
 from libs.simulator.faults import Faults
 from libs.simulator.ledger import Ledger
 from libs.simulator.model import Invalid
@@ -91,12 +91,12 @@ class Core:
         self.outcomes: dict[tuple[str, str], list[str]] = {}
         """(service, recipient) -> event names that replace the usual course of an accepted message."""
         self.stopping = asyncio.Event()
-        self.noise = Dice(self.seed, "noise")
+        self.noise = SeededRandom(self.seed, "noise")
 
-    def dice(self, service: str, message_id: str | None, to: str) -> Dice:
+    def dice(self, service: str, message_id: str | None, to: str) -> SeededRandom:
         """The random numbers of the next acceptance of this message."""
         nth = self.ledger.accepted(message_id, to)
-        return Dice(self.seed, f"{service}|{message_id or to}|{nth}")
+        return SeededRandom(self.seed, f"{service}|{message_id or to}|{nth}")
 
     def reset(self, everything: bool) -> None:
         """Forget messages, events to come, faults, rates and changed behaviour; with `everything` the clock too."""

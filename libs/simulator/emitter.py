@@ -14,7 +14,7 @@ from libs.simulator.publisher import Publisher
 BURST = 200
 """Events that leave before requests get their turn again."""
 
-FLUSH_S = 600.0
+FLUSH_SECONDS = 600.0
 """A carrier that restarts does not forget receipts, but nor does it make up those of the day after tomorrow."""
 
 Render = Callable[[], str]
@@ -61,8 +61,8 @@ class Emitter:
             await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Publish what is due within FLUSH_S, without waiting for its time; what lies further ahead is dropped."""
-        horizon = self.clock.now() + FLUSH_S
+        """Publish what is due within FLUSH_SECONDS, without waiting for its time; what lies further ahead is dropped."""
+        horizon = self.clock.now() + FLUSH_SECONDS
         while self.release(horizon, BURST):  # noqa: ASYNC110 - yields, waits for nothing
             await asyncio.sleep(0)
 

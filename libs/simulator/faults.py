@@ -68,8 +68,8 @@ class Faults:
         self.rules: list[Fault] = []
         self.ids = itertools.count(1)
 
-    def add(self, wish: dict[str, Any]) -> Fault:
-        rule = Fault(f"f{next(self.ids)}", **_checked(wish))
+    def add(self, intent: dict[str, Any]) -> Fault:
+        rule = Fault(f"f{next(self.ids)}", **_checked(intent))
         self.rules.append(rule)
         return rule
 
@@ -110,23 +110,23 @@ def _number(name: str, value: Any, high: float) -> float:
     return float(value)
 
 
-def _checked(wish: dict[str, Any]) -> dict[str, Any]:
+def _checked(intent: dict[str, Any]) -> dict[str, Any]:
     known = set(Fault.__dataclass_fields__) - {"id", "hits"}
-    for name in wish:
+    for name in intent:
         if name not in known:
             raise ControlError(name, f"is not a member of a fault; known are {', '.join(sorted(known))}")
-    if wish.get("fault") not in KINDS:
+    if intent.get("fault") not in KINDS:
         raise ControlError("fault", f"must be one of {', '.join(sorted(KINDS))}")
-    checked: dict[str, Any] = {"fault": wish["fault"]}
+    checked: dict[str, Any] = {"fault": intent["fault"]}
     for name in ("service", "operation", "to", "code", "message", "reason"):
-        checked[name] = _text(name, wish.get(name))
+        checked[name] = _text(name, intent.get(name))
     if checked["service"] not in (None, *SERVICES, GRAPH):
         raise ControlError("service", f"must be one of {', '.join((*SERVICES, GRAPH))}, * or null")
     if checked["fault"] == "error" and not checked["code"]:
         raise ControlError("code", "is required for the fault error, such as AccessDeniedException")
-    checked["times"] = _count("times", wish.get("times"))
-    checked["skip"] = _count("skip", wish.get("skip")) or 0
-    checked["probability"] = _number("probability", wish.get("probability", 1.0), 1)
-    seconds = wish.get("seconds")
+    checked["times"] = _count("times", intent.get("times"))
+    checked["skip"] = _count("skip", intent.get("skip")) or 0
+    checked["probability"] = _number("probability", intent.get("probability", 1.0), 1)
+    seconds = intent.get("seconds")
     checked["seconds"] = None if seconds is None else _number("seconds", seconds, 3600)
     return checked

@@ -12,15 +12,15 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from libs.simulator.aws import session
-from libs.simulator.forms import encode_body
+from libs.simulator.form_encoding import encode_body
 from libs.simulator.webhooks import Webhooks, is_webhook
 
 log = structlog.get_logger("simulator.publisher")
 
-BATCH = 10
-BATCH_BYTES = 256 * 1024
+MAX_BATCH_EVENTS = 10
+MAX_BATCH_BYTES = 256 * 1024
 PERMANENT = frozenset({"NotFound", "NotFoundException", "InvalidParameter", "AuthorizationError", "InvalidTopic"})
-"""SNS errors that no retry mends: the event is dropped and counted, as AWS drops it."""
+"""SNS errors that no retry fixes: the event is dropped and counted, as AWS drops it."""
 
 
 class Publisher:
@@ -48,7 +48,7 @@ class Publisher:
     @property
     def waiting(self) -> int:
         """Events handed over and not yet taken by SNS."""
-        return sum(map(len, self.queues.values())) + len(self.tasks) * BATCH
+        return sum(map(len, self.queues.values())) + len(self.tasks) * MAX_BATCH_EVENTS
 
     def put(self, topic: str, message: str) -> None:
         if self.endpoint is None and not is_webhook(topic):
@@ -80,9 +80,9 @@ class Publisher:
     def _batch(queue: deque[str]) -> list[str]:
         batch = [queue.popleft()]
         size = len(batch[0].encode())
-        while queue and len(batch) < BATCH:
+        while queue and len(batch) < MAX_BATCH_EVENTS:
             size += len(queue[0].encode())
-            if size > BATCH_BYTES:
+            if size > MAX_BATCH_BYTES:
                 break
             batch.append(queue.popleft())
         return batch

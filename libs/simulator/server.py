@@ -12,22 +12,22 @@ from aiohttp import web
 
 from libs.simulator.core import Core, Service
 from libs.simulator.errors import ProviderError
-from libs.simulator.mishaps import Call, Mishaps
+from libs.simulator.fault_injection import Call, FaultInjector
 from libs.simulator.model import Invalid, Operation, ServiceModel, service_model
 from libs.simulator.shapes import Problem
 
 JSON_10 = "application/x-amz-json-1.0"
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 """SES takes 40 MB of MIME, which is 54 MB in base64."""
 
 
 class Front:
     """Serves every path that is neither the control API nor Meta's."""
 
-    def __init__(self, core: Core, services: Mapping[str, Service], mishaps: Mishaps) -> None:
+    def __init__(self, core: Core, services: Mapping[str, Service], fault_injector: FaultInjector) -> None:
         self.core = core
         self.services = services
-        self.mishaps = mishaps
+        self.fault_injector = fault_injector
         self.models = {name: service_model(name) for name in services}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -46,7 +46,7 @@ class Front:
             refusal=partial(refusal, model, request_id),
             headers={"x-amzn-RequestId": request_id},
         )  # fmt: skip
-        return await self.mishaps.carry_out(request, call)
+        return await self.fault_injector.carry_out(request, call)
 
     def _service(self, request: web.Request) -> tuple[ServiceModel, Service]:
         """JSON 1.0 is known by its target header, SES by its path; the rest is WhatsApp."""

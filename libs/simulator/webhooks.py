@@ -10,7 +10,7 @@ import structlog
 
 log = structlog.get_logger("simulator.publisher")
 
-TIMEOUT_S = 15
+TIMEOUT_SECONDS = 15
 
 
 def is_webhook(place: str) -> bool:
@@ -28,7 +28,7 @@ class Webhooks:
     async def post(self, url: str, message: str) -> bool:
         """Whether it was taken."""
         if self.session is None:
-            self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+            self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         body = message.encode()
         mac = hmac.new(self.secrets.get(url, "").encode(), body, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={mac}"}

@@ -8,29 +8,29 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.service import Bucket, Step
-from services.audit.links import MOST_IN_BLOCK, linked, section
+from libs.common.declare.service import Bucket, TickAction
+from libs.common.handle.context import Context
+from services.audit.links import MAX_IN_BLOCK, linked, section
 from services.audit.model import SHARDS, Anchor, AuditHead, AuditLog
 
 #: How often waiting entries are linked, and how often somebody looks whether the hour has its anchor. Much less than an hour:
 #: a process may not live that long.
-SECONDS, ANCHOR_SECONDS = 2, 300
+LINK_SECONDS, ANCHOR_SECONDS = 2, 300
 #: Blocks of each shard that one turn makes; there is another turn soon.
-MOST_BLOCKS = 20
+MAX_BLOCKS = 20
 ANCHORS = Bucket("anchors", days=200)
-LARGEST_ANCHOR = 10_000
+MAX_ANCHOR_BYTES = 10_000
 
 
-async def link_entries(ctx: Context) -> AsyncIterator[Step]:
+async def link_entries(ctx: Context) -> AsyncIterator[TickAction]:
     """A block of up to ninety entries is one transaction, on the condition that the head stands where it was read: of two
     processes one makes the block, and the other finds the next one to make."""
-    turns = [shard for shard in SHARDS for _ in range(MOST_BLOCKS)]
+    turns = [shard for shard in SHARDS for _ in range(MAX_BLOCKS)]
     done: set[str] = set()
     for shard in turns:
         if shard in done:
             continue
-        page = await ctx.query(AuditLog, shard, index="by-waiting", limit=MOST_IN_BLOCK)
+        page = await ctx.query(AuditLog, shard, index="by-waiting", limit=MAX_IN_BLOCK)
         # The index is a little behind; the rows are not.
         waiting = [entry for entry in page.items if entry.waiting is not None]
         if page.cursor is None:
@@ -39,7 +39,7 @@ async def link_entries(ctx: Context) -> AsyncIterator[Step]:
             yield await _block(ctx, shard, waiting)
 
 
-async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> Step:
+async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> TickAction:
     newest = await ctx.query(AuditHead, shard, limit=1, newest_first=True)
     latest = newest.items[0] if newest.items else None
     before = section(latest, shard, ctx.now)
@@ -49,10 +49,10 @@ async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> Step:
     if latest is not None and latest.day != before.day:
         # Its version moves on: whoever read it before, by a clock that is behind, cannot add to it any more.
         sections.append(ctx.replace(latest))
-    return Step(f"{block.chain}#{block.number}", (*sections, ctx.insert(block), *writes))
+    return TickAction(f"{block.chain}#{block.number}", (*sections, ctx.insert(block), *writes))
 
 
-async def anchor_heads(ctx: Context) -> AsyncIterator[Step]:
+async def anchor_heads(ctx: Context) -> AsyncIterator[TickAction]:
     """Where today's sections stand and where yesterday's ended, as objects in S3: another store, under rights of its own. Each
     hour has its object, which goes beyond that of the hour before."""
     for moment in (ctx.now - timedelta(days=1), ctx.now):
@@ -60,11 +60,13 @@ async def anchor_heads(ctx: Context) -> AsyncIterator[Step]:
         bucket, key = ctx.bucket(ANCHORS.name), f"{day}/{hour}.json"
         found = await heads(ctx, day)
         if found and await ctx.files.stat(bucket, key) is None:
-            told = {head.shard: Anchor.Head(blocks=head.blocks, entries=head.entries, hash=head.hash) for head in found}
-            anchor = Anchor(day=day, at=ctx.now, heads=told).model_dump(mode="json", by_alias=True)
+            by_shard = {
+                head.shard: Anchor.Head(blocks=head.blocks, entries=head.entries, hash=head.hash) for head in found
+            }
+            anchor = Anchor(day=day, at=ctx.now, heads=by_shard).model_dump(mode="json", by_alias=True)
             data = json.dumps(anchor, sort_keys=True).encode()
             await ctx.files.put(bucket, key, data, "application/json")
-            yield Step(f"{day}#{hour}")
+            yield TickAction(f"{day}#{hour}")
 
 
 async def heads(ctx: Context, day: str) -> list[AuditHead]:
@@ -75,6 +77,6 @@ async def heads(ctx: Context, day: str) -> list[AuditHead]:
 async def last_anchor(ctx: Context, day: str) -> Anchor | None:
     """The newest of a day. Raises ValidationError or TooBig for one that is no longer an anchor."""
     bucket = ctx.bucket(ANCHORS.name)
-    keys = await ctx.files.keys(bucket, f"{day}/", most=100)
-    data = await ctx.files.read(bucket, max(keys), LARGEST_ANCHOR) if keys else None
+    keys = await ctx.files.keys(bucket, f"{day}/", maximum=100)
+    data = await ctx.files.read(bucket, max(keys), MAX_ANCHOR_BYTES) if keys else None
     return Anchor.model_validate_json(data) if data else None

@@ -6,19 +6,19 @@ import json
 from datetime import timedelta
 
 from libs.common.clock import Timestamp, derived_id
-from libs.common.context import Context, Done
+from libs.common.declare.service import Bucket
+from libs.common.declare.wire import Body, View
 from libs.common.errors import Problem, invalid
-from libs.common.service import Bucket
-from libs.common.wire import Body, View
+from libs.common.handle.context import Context, Done
 from libs.messaging.exports import as_csv
-from services.audit.find import Filter, list_entries
 from services.audit.model import AuditExport, AuditLog, Kind
+from services.audit.queries import Filter, list_entries
 
 #: More than these want a narrower time.
-MOST_ROWS = 5000
-PAGE = 100
+MAX_ROWS = 5000
+PAGE_ROWS = 100
 URL_SECONDS = 300
-KEPT = timedelta(days=1)
+RETENTION = timedelta(days=1)
 EXPORTS = Bucket("exports", days=1)
 COLUMNS = (
     "at", "kind", "actor", "role", "needs", "action", "resource", "method", "route", "parameters", "before", "after", "facts",
@@ -55,8 +55,8 @@ async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
     entries: list[AuditLog] = []
     cursor: str | None = None
     wanted = Filter(**dict(body))
-    while len(entries) < MOST_ROWS:
-        page = await list_entries(ctx, wanted, PAGE, cursor)
+    while len(entries) < MAX_ROWS:
+        page = await list_entries(ctx, wanted, PAGE_ROWS, cursor)
         entries += page.items
         cursor = page.cursor
         if cursor is None:
@@ -66,7 +66,7 @@ async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
         rows=len(entries),
         complete=cursor is None,
         created_at=ctx.now,
-        expires_at=int((ctx.now + KEPT).timestamp()),
+        expires_at=int((ctx.now + RETENTION).timestamp()),
     )
     # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
     data = as_csv(COLUMNS, map(_cells, entries))

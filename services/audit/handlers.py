@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import derived_id, iso
-from libs.common.context import Context
-from libs.common.event import Cause
-from libs.common.handled import RequestHandled, RequestRefused
-from libs.common.log import redact
+from libs.common.declare.event import Cause
+from libs.common.declare.request_events import RequestHandled, RequestRefused
+from libs.common.handle.context import Context
+from libs.common.observe.log import redact
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
@@ -84,21 +84,21 @@ async def user_removed(event: UserRemoved, ctx: Context) -> None:
 
 async def _fact(ctx: Context, action: str, resource: str, at: datetime, after: dict[str, Any]) -> None:
     # A reason is somebody's words.
-    told = {
+    entry_facts = {
         name: redact(value) if isinstance(value, str) else value for name, value in after.items() if value is not None
     }
     service, actor = action.partition(".")[0], _cause(ctx).actor
     if actor.startswith("user:"):
         # Somebody's request began the story, and did not ask for this: the correlation id leads to it.
         actor = f"system:{service}"
-    facts = {"service": service, "action": action, "resource": resource, "after": told}
+    facts = {"service": service, "action": action, "resource": resource, "after": entry_facts}
     await _keep(ctx, "fact", at, _cause(ctx).id, actor=actor, **facts)
 
 
 async def _keep(ctx: Context, kind: Kind, at: datetime, log_id: str, **facts: Any) -> None:
     cause = _cause(ctx)
-    told = {"actor": cause.actor, "correlation_id": cause.correlation_id, **facts}
-    await ctx.write(ctx.insert(AuditLog.of(log_id, at, kind=kind, **told)))
+    entry_facts = {"actor": cause.actor, "correlation_id": cause.correlation_id, **facts}
+    await ctx.write(ctx.insert(AuditLog.of(log_id, at, kind=kind, **entry_facts)))
 
 
 def _cause(ctx: Context) -> Cause:

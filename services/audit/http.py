@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp, iso
-from libs.common.context import Context, Done
+from libs.common.declare.request_events import Fact
+from libs.common.declare.wire import View
 from libs.common.errors import invalid
-from libs.common.handled import Fact
-from libs.common.hosts.routes import Api
-from libs.common.wire import View
-from services.audit import exports, find, verify
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from services.audit import exports, queries, verify
 from services.audit.exports import AskExport, ExportView
-from services.audit.find import Filter
 from services.audit.model import Kind, is_kept
+from services.audit.queries import Filter
 from services.audit.verify import Verified
 
 router = Api()
@@ -77,7 +77,7 @@ async def list_entries(
     if since and until and since > until:
         raise invalid("until", "It is before since.")
     wanted = Filter(actor, action, resource, kind, since, until)
-    page = await find.list_entries(ctx, wanted, limit, cursor)
+    page = await queries.list_entries(ctx, wanted, limit, cursor)
     return EntryPage(items=[EntryView.model_validate(entry) for entry in page.items], cursor=page.cursor)
 
 
@@ -108,4 +108,4 @@ async def read_export(export_id: str, ctx: Context) -> ExportView:
 @router.read("GET", "/api/audit/{log_id}", role=Role.ADMIN)
 async def read_entry(log_id: str, ctx: Context) -> EntryView:
     """One entry."""
-    return EntryView.model_validate(await find.entry_by_id(ctx, log_id))
+    return EntryView.model_validate(await queries.entry_by_id(ctx, log_id))

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from libs.common.clock import iso
-from libs.common.item import Row
+from libs.common.store.item import Row
 from services.audit.model import AuditBlock, AuditHead, AuditLog, Linked, kept_until
 
 #: A transaction takes a hundred operations; up to four are the block, the heads and the step's own row.
-MOST_IN_BLOCK = 90
+MAX_IN_BLOCK = 90
 #: What the first section of a chain follows.
 NOTHING = "0" * 64
 #: Not part of a link: the link itself, and the count of the store.

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from libs.common.clock import Timestamp, iso
-from libs.common.handled import Fact
-from libs.common.item import Index, Item, Table
-from libs.common.spread import shard_for
-from libs.common.wire import Part
+from libs.common.declare.request_events import Fact
+from libs.common.declare.wire import Part
+from libs.common.stable_hash import shard_for
+from libs.common.store.item import Index, Item, Table
 
-KEPT = timedelta(days=180)
+RETENTION = timedelta(days=180)
 #: A table's key may take 200 writes a second; so may each chain. More shards later are fine: a chain ends, others begin.
 SHARDS = ("0", "1", "2", "3")
 
@@ -79,7 +79,7 @@ class AuditLog(Item):
         """An entry that waits to be linked."""
         shard = SHARDS[shard_for(log_id, len(SHARDS))]
         place = f"{iso(at)}#{log_id}"
-        expires_at = int((at + KEPT).timestamp())
+        expires_at = int((at + RETENTION).timestamp())
         return AuditLog(
             log_id=log_id, at=at, shard=shard, place=place, waiting=shard, expires_at=expires_at, **facts
         )  # fmt: skip
@@ -178,7 +178,7 @@ def end_of(day: str) -> datetime:
 
 def kept_until(day: str) -> int:
     """A section goes as a whole, or what is still there of it would look broken."""
-    return int((end_of(day) + KEPT).timestamp())
+    return int((end_of(day) + RETENTION).timestamp())
 
 
 def is_kept(day: str, now: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from libs.common.handled import RequestHandled, RequestRefused
-from libs.common.service import Service, every, on
+from libs.common.declare.request_events import RequestHandled, RequestRefused
+from libs.common.declare.service import Service, every, on
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
@@ -26,6 +26,6 @@ service = Service(
         on(UserRemoved, handlers.user_removed),
     ],
     serves=http.router,
-    every=[every(chains.SECONDS, chains.link_entries), every(chains.ANCHOR_SECONDS, chains.anchor_heads)],
+    every=[every(chains.LINK_SECONDS, chains.link_entries), every(chains.ANCHOR_SECONDS, chains.anchor_heads)],
     needs=[chains.ANCHORS, exports.EXPORTS],
 )

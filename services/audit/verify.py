@@ -8,19 +8,19 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from libs.common.aws.files import TooBig
 from libs.common.clock import Timestamp, iso
-from libs.common.context import Context
-from libs.common.files import TooBig
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context
 from libs.common.store.ops import BadCursor
-from libs.common.wire import View
+from services.audit.chain_walk import Break, Broken, Walk
 from services.audit.chains import last_anchor
 from services.audit.model import SHARDS, Anchor, AuditBlock, AuditLog, chain_of, end_of
-from services.audit.walk import Break, Broken, Walk
 
 #: What one call looks through; its answer says where the next goes on.
-BLOCKS, LISTED = 20, 500
+MAX_BLOCKS, MAX_LISTED = 20, 500
 #: An entry that waits for longer shows that nobody links.
-LATE = timedelta(minutes=10)
+MAX_LINK_DELAY = timedelta(minutes=10)
 
 
 class Verified(View):
@@ -42,20 +42,20 @@ async def verify(ctx: Context, day: str, cursor: str | None) -> Verified:
     """One part of the work for a day: chains first, shard by shard, then the list. The last part has no cursor, nor has one that
     found something. Raises BadCursor."""
     phase, shard, at = _read(cursor)
-    told = Verified(day=day)
+    result = Verified(day=day)
     try:
         anchor = await _anchor(ctx, day)
-        told.anchored = anchor.at if anchor else None
+        result.anchored = anchor.at if anchor else None
         if phase == "walk":
-            done = await _walk(ctx, day, shard, anchor, int(at or 0), told)
+            done = await _walk(ctx, day, shard, anchor, int(at or 0), result)
             more = str(done) if done else None
         else:
-            more = await _list(ctx, day, shard, at or None, told)
+            more = await _list(ctx, day, shard, at or None, result)
     except Break as found:
-        told.ok, told.broken = False, found.broken
-        return told
-    told.cursor = f"{phase}.{shard}.{more}" if more else _next(phase, shard)
-    return told
+        result.ok, result.broken = False, found.broken
+        return result
+    result.cursor = f"{phase}.{shard}.{more}" if more else _next(phase, shard)
+    return result
 
 
 def _read(cursor: str | None) -> tuple[str, str, str]:
@@ -80,19 +80,19 @@ async def _anchor(ctx: Context, day: str) -> Anchor | None:
         raise Break(day, "anchor_changed", "The newest anchor of the day is none any more.") from None
 
 
-async def _walk(ctx: Context, day: str, shard: str, anchor: Anchor | None, done: int, told: Verified) -> int:
+async def _walk(ctx: Context, day: str, shard: str, anchor: Anchor | None, done: int, result: Verified) -> int:
     walk = Walk(ctx, day, shard, anchor.heads.get(shard) if anchor else None)
     try:
-        return await walk.part(done, BLOCKS)
+        return await walk.part(done, MAX_BLOCKS)
     finally:
-        told.entries = walk.entries
+        result.entries = walk.entries
 
 
-async def _list(ctx: Context, day: str, shard: str, cursor: str | None, told: Verified) -> str | None:
+async def _list(ctx: Context, day: str, shard: str, cursor: str | None, result: Verified) -> str | None:
     """Whatever the list shows of the day is in a block, or waits to be."""
     between = (f"{day}T", iso(end_of(day)))
     try:
-        page = await ctx.query(AuditLog, shard, index="by-shard", between=between, limit=LISTED, cursor=cursor)
+        page = await ctx.query(AuditLog, shard, index="by-shard", between=between, limit=MAX_LISTED, cursor=cursor)
     except ValidationError:
         raise Break(chain_of(day, shard), "entry_inserted", "A row is listed that is no entry.") from None
     linked = await _linked(ctx, {(entry.chain, entry.block) for entry in page.items if entry.chain and entry.block})
@@ -102,9 +102,9 @@ async def _list(ctx: Context, day: str, shard: str, cursor: str | None, told: Ve
         if entry.waiting is None:
             detail = "An entry is listed that was never linked."
             raise Break(entry.chain or chain_of(day, shard), "entry_inserted", detail, log_id=entry.log_id)
-        told.waiting += 1
-        told.late += entry.at < ctx.now - LATE
-    told.listed += len(page.items)
+        result.waiting += 1
+        result.late += entry.at < ctx.now - MAX_LINK_DELAY
+    result.listed += len(page.items)
     return page.cursor
 
 

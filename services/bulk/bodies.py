@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from libs.common.wire import Body
+from libs.common.declare.wire import Body
 from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 
-MOST_CONTACTS = 10_000
+MAX_CONTACTS = 10_000
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 #: The kinds of content that each channel carries in bulk.
@@ -44,7 +44,7 @@ class Audience(Body):
     """Exactly one of them."""
 
     upload_id: str | None = Field(default=None, max_length=100)
-    contact_ids: list[Id] | None = Field(default=None, min_length=1, max_length=MOST_CONTACTS)
+    contact_ids: list[Id] | None = Field(default=None, min_length=1, max_length=MAX_CONTACTS)
     list_id: str | None = Field(default=None, max_length=100)
     filter: ContactFilter | None = None
 

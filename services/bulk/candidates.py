@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from libs.messaging.addresses import to_e164
-from libs.messaging.checks import Asked, Refusal, address_valid, refusal
+from libs.messaging.checks import Refusal, SendFacts, address_valid, refusal
 from libs.messaging.errors import ErrorCode
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
 from services.bulk.model import BulkJob, Columns
 
-LONGEST_VALUE = 1024
+MAX_VALUE_LENGTH = 1024
 _DAMAGED = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
 
 
@@ -36,7 +36,7 @@ class Candidate:
     address: str
     contact_id: str = ""
     cells: Mapping[str, str] = field(default_factory=dict)
-    standing: Standing | None = None
+    standing: Permission | None = None
 
 
 def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: BulkJob) -> Candidate | Reject:
@@ -91,12 +91,12 @@ def decided(
     if one.standing is None:
         return Refusal(ErrorCode.NO_CONSENT, "No contact has this address.")
     expires = job.end_at
-    refused = refusal(one.standing, Asked(job.channel, job.purpose, job.content, expires), now)
+    refused = refusal(one.standing, SendFacts(job.channel, job.purpose, job.content, expires), now)
     if refused is not None:
         return refused
     if missing:
         return Refusal(ErrorCode.VARIABLES_INCOMPLETE, f"Empty: {', '.join(missing)}.")
     longest = max((len(value) for value in values.values()), default=0)
-    if longest > LONGEST_VALUE:
-        return Refusal(ErrorCode.VARIABLES_INCOMPLETE, f"A value has {longest} characters; {LONGEST_VALUE} can go.")
+    if longest > MAX_VALUE_LENGTH:
+        return Refusal(ErrorCode.VARIABLES_INCOMPLETE, f"A value has {longest} characters; {MAX_VALUE_LENGTH} can go.")
     return None

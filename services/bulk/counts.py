@@ -13,21 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from libs.common.batcher import Batcher
-from libs.common.context import Context
+from libs.common.aws.batcher import Batcher
 from libs.common.errors import Conflict
-from libs.common.recent import Recent
-from libs.common.store.own import OfStore
-from services.bulk.marks import WORDS, from_line
+from libs.common.handle.context import Context
+from libs.common.lru import LruCache
+from libs.common.store.per_store import PerStore
 from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
+from services.bulk.status_string import STATUS_NAMES, from_line
 
 #: How long the first report waits for company (s), and how many go together. What a run waits for does not linger.
-LINGER = 0.25
-AT_ONCE = 0.004
-MOST = 2000
-TRIES = 12
+LINGER_SECONDS = 0.25
+URGENT_LINGER_SECONDS = 0.004
+MAX_BATCH_CHANGES = 2000
+MAX_TRIES = 12
 #: Rows that a process remembers.
-REMEMBERED = 500
+MAX_CACHED_ROWS = 500
 
 #: What a chunk becomes; the same chunk if there is nothing to change. Pure: it may be asked more than once.
 Fold = Callable[[BulkChunk], BulkChunk]
@@ -54,14 +54,18 @@ class Folded:
 
 
 @dataclass
-class _Desk:
+class _StoreBatchers:
     """Where the changes of one process's store come together; a row is in one hand at a time."""
 
-    now: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=AT_ONCE))
-    soon: Batcher[_Change, Folded | None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER))
+    now: Batcher[_Change, Folded | None] = field(
+        default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_CHANGES, linger=URGENT_LINGER_SECONDS)
+    )
+    soon: Batcher[_Change, Folded | None] = field(
+        default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_CHANGES, linger=LINGER_SECONDS)
+    )
     #: Rows as we wrote them last.
-    rows: Recent[tuple[str, str], BulkChunk] = field(default_factory=lambda: Recent(REMEMBERED))
-    tallies: Recent[tuple[str, str], BulkTally] = field(default_factory=lambda: Recent(REMEMBERED))
+    rows: LruCache[tuple[str, str], BulkChunk] = field(default_factory=lambda: LruCache(MAX_CACHED_ROWS))
+    tallies: LruCache[tuple[str, str], BulkTally] = field(default_factory=lambda: LruCache(MAX_CACHED_ROWS))
     locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def lock(self, job_id: str, row: str) -> asyncio.Lock:
@@ -71,14 +75,14 @@ class _Desk:
         return lock
 
 
-_desks = OfStore(_Desk)
+_batchers_of = PerStore(_StoreBatchers)
 
 
-async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, hurry: bool = True) -> Folded | None:
-    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``hurry`` False lets the change
+async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, urgent: bool = True) -> Folded | None:
+    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``urgent`` False lets the change
     wait for others."""
-    desk = _desks.of(ctx.store)
-    return await (desk.now if hurry else desk.soon).do(_Change(ctx, job_id, chunk, fold))
+    batchers = _batchers_of.of(ctx.store)
+    return await (batchers.now if urgent else batchers.soon).do(_Change(ctx, job_id, chunk, fold))
 
 
 async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | None]:
@@ -91,18 +95,18 @@ async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | Non
     results = dict(zip(keys, done, strict=True))
     tallies: dict[tuple[str, str], dict[str, BulkChunk]] = defaultdict(dict)
     for (job_id, chunk), result in results.items():
-        if isinstance(result, _Done):
+        if isinstance(result, _Applied):
             tallies[job_id, group_of(chunk)][chunk] = result.row
     groups = list(tallies)
-    told = await asyncio.gather(*(tally(*group, tallies[group], ctx) for group in groups), return_exceptions=True)
-    failed = {group: error for group, error in zip(groups, told, strict=True) if isinstance(error, BaseException)}
+    tallied = await asyncio.gather(*(tally(*group, tallies[group], ctx) for group in groups), return_exceptions=True)
+    failed = {group: error for group, error in zip(groups, tallied, strict=True) if isinstance(error, BaseException)}
     answers: list[Folded | BaseException | None] = []
     taken: Counter[tuple[str, str]] = Counter()
     for change in changes:
         key = (change.job_id, change.chunk)
         result = results[key]
         place, taken[key] = taken[key], taken[key] + 1
-        if isinstance(result, _Done):
+        if isinstance(result, _Applied):
             answers.append(failed.get((change.job_id, group_of(change.chunk))) or result.folded[place])
         else:
             answers.append(result)
@@ -110,27 +114,27 @@ async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | Non
 
 
 @dataclass
-class _Done:
+class _Applied:
     row: BulkChunk
     folded: list[Folded] = field(default_factory=list)
 
 
-async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
-    async with _desks.of(ctx.store).lock(job_id, name):
+async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Applied | None:
+    async with _batchers_of.of(ctx.store).lock(job_id, name):
         return await _folded(job_id, name, changes, ctx)
 
 
-async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Done | None:
+async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Applied | None:
     # What we wrote last is most likely still there; if not, the refusal shows what is.
-    rows, key = _desks.of(ctx.store).rows, (job_id, name)
+    rows, key = _batchers_of.of(ctx.store).rows, (job_id, name)
     remembered = rows.pop(key, None)
     row = remembered or await ctx.get(BulkChunk, job_id, name)
-    for attempt in range(TRIES):
+    for attempt in range(MAX_TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
         if row is None:
             return None
-        done = _Done(row)
+        done = _Applied(row)
         for change in changes:
             after = change.fold(done.row)
             done.folded.append(Folded(done.row, after))
@@ -152,15 +156,15 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     """Set the lines of these chunks in their tally, where they are newer."""
-    async with _desks.of(ctx.store).lock(job_id, group):
-        await _told(job_id, group, chunks, ctx)
+    async with _batchers_of.of(ctx.store).lock(job_id, group):
+        await _save_tally(job_id, group, chunks, ctx)
 
 
-async def _told(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
+async def _save_tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
-    rows, key = _desks.of(ctx.store).tallies, (job_id, group)
+    rows, key = _batchers_of.of(ctx.store).tallies, (job_id, group)
     row = rows.get(key) or await ctx.get(BulkTally, job_id, group)
-    for attempt in range(TRIES):
+    for attempt in range(MAX_TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
         if row is None:
@@ -216,7 +220,7 @@ class Totals:
 
 async def totals(job: BulkJob, ctx: Context) -> Totals:
     """From the tallies: one call up to about a million and a half recipients, however many there are."""
-    counts: Counter[str] = Counter(dict.fromkeys(WORDS, 0))
+    counts: Counter[str] = Counter(dict.fromkeys(STATUS_NAMES, 0))
     reasons: Counter[str] = Counter()
     lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]] = {}
     cursor: str | None = None

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import structlog
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.item import Row
+from libs.common.handle.context import Context
+from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from services.bulk.counts import apply
-from services.bulk.marks import FAILED, PENDING, RANK, STOPPED, with_mark, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient
+from services.bulk.status_string import FAILED, PENDING, RANK, STOPPED, status_of, with_char
 
 log = structlog.get_logger()
 
@@ -24,11 +24,11 @@ def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
     return _marked(chunk, positions, STOPPED)
 
 
-def _marked(chunk: BulkChunk, positions: Sequence[int], mark: str) -> BulkChunk:
-    marks = chunk.marks
+def _marked(chunk: BulkChunk, positions: Sequence[int], char: str) -> BulkChunk:
+    chars = chunk.marks
     for n in positions:
-        marks = with_mark(marks, n, mark)
-    return chunk.model_copy(update={"marks": marks, "state": "ended", "not_before": None})
+        chars = with_char(chars, n, char)
+    return chunk.model_copy(update={"marks": chars, "state": "ended", "not_before": None})
 
 
 async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
@@ -51,10 +51,10 @@ async def refuse_for_good(job: BulkJob, name: str, positions: Sequence[int], det
         await _note(job, folded.before, folded.after, FAILED, why, ctx)
 
 
-async def _note(job: BulkJob, before: BulkChunk, after: BulkChunk, mark: str, why: Row, ctx: Context) -> None:
+async def _note(job: BulkJob, before: BulkChunk, after: BulkChunk, char: str, why: Row, ctx: Context) -> None:
     changed = [n for n, (old, new) in enumerate(zip(before.marks, after.marks, strict=True)) if old != new]
-    change: Row = {"status": word_of(mark, True), "rank": RANK[mark], "updatedAt": iso(ctx.now), **why}
-    ids, when = after.ids, (When("rank", "<", RANK[mark]),)
+    change: Row = {"status": status_of(char, True), "rank": RANK[char], "updatedAt": iso(ctx.now), **why}
+    ids, when = after.ids, (When("rank", "<", RANK[char]),)
     await asyncio.gather(
         *(ctx.write(ctx.update(BulkRecipient, job.job_id, ids[n], set=change, when=when)) for n in changed)
     )

@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 from libs.common.clock import iso
 from libs.common.settings import Settings
 from libs.messaging.content import Content, Rich, Text
-from libs.messaging.quiet import Hours, next_allowed
+from libs.messaging.quiet_hours import Hours, next_allowed
 from libs.messaging.segments import segments
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 from services.bulk.model import BulkJob, Plan, Progress
 
 #: Messages a second of one sender, where the settings say nothing (Meta; AWS End User Messaging; a new SES account).
-USUAL_RATE = {Channel.WHATSAPP: 80.0, Channel.SMS: 20.0, Channel.EMAIL: 14.0, Channel.VOICE: 1.0, Channel.RCS: 20.0}
+DEFAULT_RATE = {Channel.WHATSAPP: 80.0, Channel.SMS: 20.0, Channel.EMAIL: 14.0, Channel.VOICE: 1.0, Channel.RCS: 20.0}
 #: Nobody waits longer for the estimate of a finishing time than this many days.
-MOST_DAYS = 30
+MAX_DAYS = 30
 
 
 @cache
@@ -44,7 +44,7 @@ def per_second(job: BulkJob, settings: Settings) -> float:
     to count."""
     senders = settings.senders_of(job.channel)
     sender = job.sender or (senders.identities[0].id if senders.identities else None)
-    rate = (senders.identity(sender).per_second if sender else None) or USUAL_RATE[job.channel]
+    rate = (senders.identity(sender).per_second if sender else None) or DEFAULT_RATE[job.channel]
     return min(rate, job.throttle_per_second or rate)
 
 
@@ -80,7 +80,7 @@ def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
     hours = Hours()
     place = ZoneInfo(zone)
     moment, left = start, needed
-    for _ in range(MOST_DAYS):
+    for _ in range(MAX_DAYS):
         opened = next_allowed(moment, (zone,), hours)
         if opened is None:
             return start + needed

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.event import Event
-from libs.common.item import Row
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
+from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import JobChanged, ReportAsked
@@ -19,14 +19,14 @@ from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import ChunkEnded
-from libs.messaging.words import Channel, Purpose
-from services.bulk import jobs, people
+from libs.messaging.vocabulary import Channel, Purpose
+from services.bulk import contact_copy, jobs
 from services.bulk.counts import apply, totals
 from services.bulk.endings import note_stopped, without
-from services.bulk.marks import PENDING, RANK, mark_of, rises, with_mark, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
-from services.bulk.release import LOOK_EVERY, followers, next_chunks, release, top_up, why_stop
+from services.bulk.release import CHECK_SECONDS, followers, next_chunks, pause_reason_of, release, top_up
 from services.bulk.report import write_report
+from services.bulk.status_string import PENDING, RANK, char_of, rises, status_of, with_char
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
     """Our copy; and whether a job's recipient has just opted out."""
-    before = await people.keep(event, ctx)
+    before = await contact_copy.keep(event, ctx)
     new = event.standing
     if new.opted_out_at is None or new.address is None or (before and before.opted_out_at == new.opted_out_at):
         return
@@ -94,38 +94,38 @@ async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
 
 async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Sequence[Event]:
     """The rest of this chunk, if its turn was over, and as many new ones as there is room for."""
-    again = await release(job, event.chunk, ctx, only=event.unsent) if event.why == "turn" else None
-    found = [again] if again else []
+    rereleased = await release(job, event.chunk, ctx, only=event.unsent) if event.why == "turn" else None
+    found = [rereleased] if rereleased else []
     until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
     number = int(event.chunk[1:])
     count = followers(number, event.why, event.lag, len(event.unsent), until)
-    if count and number % LOOK_EVERY == 0 and await why_stop(job, await totals(job, ctx), ctx):
+    if count and number % CHECK_SECONDS == 0 and await pause_reason_of(job, await totals(job, ctx), ctx):
         count = 0  # the tick pauses the job and says why; until then nothing more is released
     return [*found, *await next_chunks(job, count, ctx)]
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:
     """A message of a job moved: its recipient's row and its chunk's mark move up, each by its own rank."""
-    mark = mark_of(event.status)
+    char = char_of(event.status)
     parts = (event.job_ref or "").split(".")
-    if event.job_id is None or mark is None or len(parts) != 4 or parts[0][:1] != "p":
+    if event.job_id is None or char is None or len(parts) != 4 or parts[0][:1] != "p":
         return
     name, position, recipient_id, attempt = parts[0], int(parts[1]), parts[2], int(parts[3])
     # Why it waits or was cancelled is shown with the recipient; a job's reasons are of those who will not get it.
-    code = str(event.error_code or ErrorCode.UNKNOWN) if mark in "fku" else None
+    code = str(event.error_code or ErrorCode.UNKNOWN) if char in "fku" else None
     why = code or (str(event.error_code) if event.error_code else None)
 
     def fold(chunk: BulkChunk) -> BulkChunk:
-        if chunk.attempt(position) != attempt or not rises(chunk.marks[position], mark):
+        if chunk.attempt(position) != attempt or not rises(chunk.marks[position], char):
             return chunk
         reasons = {n: why for n, why in chunk.reasons.items() if n != str(position)}
         if code is not None:
             reasons[str(position)] = code
-        return chunk.model_copy(update={"marks": with_mark(chunk.marks, position, mark), "reasons": reasons})
+        return chunk.model_copy(update={"marks": with_char(chunk.marks, position, char), "reasons": reasons})
 
     await asyncio.gather(
-        _recipient_moved(event, recipient_id, attempt, mark, why, ctx),
-        apply(event.job_id, name, fold, ctx, hurry=False),
+        _recipient_moved(event, recipient_id, attempt, char, why, ctx),
+        apply(event.job_id, name, fold, ctx, urgent=False),
     )
 
 
@@ -133,15 +133,15 @@ _TIMES = {"s": "sentAt", "d": "deliveredAt", "r": "readAt"}
 
 
 async def _recipient_moved(
-    event: MessageChanged, recipient_id: str, attempt: int, mark: str, code: str | None, ctx: Context
+    event: MessageChanged, recipient_id: str, attempt: int, char: str, code: str | None, ctx: Context
 ) -> None:
     assert event.job_id is not None
-    accepted: Row = {"accepted": True} if mark in _TIMES or event.source == "provider" else {}
-    times: Row = {_TIMES[mark]: iso(event.at)} if mark in _TIMES else {}
-    change: Row = {"status": word_of(mark, True), "rank": RANK[mark], "updatedAt": iso(ctx.now), **times, **accepted}
+    accepted: Row = {"accepted": True} if char in _TIMES or event.source == "provider" else {}
+    times: Row = {_TIMES[char]: iso(event.at)} if char in _TIMES else {}
+    change: Row = {"status": status_of(char, True), "rank": RANK[char], "updatedAt": iso(ctx.now), **times, **accepted}
     if code is not None:
         change["reason"] = code
-    when = (When("rank", "<", RANK[mark]), When("attempt", "=", attempt))
+    when = (When("rank", "<", RANK[char]), When("attempt", "=", attempt))
     remove = () if code is not None else ("reason",)
     key = (event.job_id, recipient_id)
     written = await ctx.write(ctx.update(BulkRecipient, *key, set=change, remove=remove, when=when))
@@ -165,35 +165,39 @@ _BAD_EVENTS = frozenset({"FLAGGED", "DOWNGRADE"})
 
 async def account_noticed(event: AccountNoticed, ctx: Context) -> Sequence[Event]:
     """A template that was paused, or bad quality, pauses the jobs that it concerns. By ledger."""
-    said: list[Event] = []
+    outgoing: list[Event] = []
     page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
     for job in page.items:
         if job.state not in ("running", "scheduled") or job.channel is not event.channel:
             continue
         why = _concerns(event, job)
         if why is not None:
-            news, told = jobs.paused(job, why, ctx)
-            ctx.stage(ctx.replace(news))
-            said.append(told)
-    return said
+            updated, paused_event = jobs.paused(job, why, ctx)
+            ctx.stage(ctx.replace(updated))
+            outgoing.append(paused_event)
+    return outgoing
 
 
 def _concerns(event: AccountNoticed, job: BulkJob) -> str | None:
-    told: dict[str, Any] = event.details
-    word = str(told.get("event") or "").upper()
-    template = told.get("message_template_name")
+    details: dict[str, Any] = event.details
+    status = str(details.get("event") or "").upper()
+    template = details.get("message_template_name")
     mine = getattr(job.content, "name", None) if job.channel is Channel.WHATSAPP else None
     if event.kind == "template_status":
-        return f"the template {template} is {word.lower()}" if template == mine and word in _STOPPED_TEMPLATES else None
+        return (
+            f"the template {template} is {status.lower()}"
+            if template == mine and status in _STOPPED_TEMPLATES
+            else None
+        )
     if event.kind != "quality":
         return None
-    score = str(told.get("new_quality_score") or "").upper()
+    score = str(details.get("new_quality_score") or "").upper()
     if template is not None:
         return (
             f"the quality of the template {template} is {score.lower()}"
             if template == mine and score in _BAD_QUALITY
             else None
         )
-    if word in _BAD_EVENTS and job.purpose is Purpose.MARKETING:
-        return f"the quality of the sender went down ({word.lower()})"
+    if status in _BAD_EVENTS and job.purpose is Purpose.MARKETING:
+        return f"the quality of the sender went down ({status.lower()})"
     return None

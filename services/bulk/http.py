@@ -9,23 +9,23 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from libs.common.auth import Role
-from libs.common.context import Context, Done
+from libs.common.aws.auth import Role
 from libs.common.errors import Problem, invalid
-from libs.common.hosts.routes import Api
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
 from services.bulk import bodies, jobs, requests, trial_sends
-from services.bulk.allowance import waiting
 from services.bulk.audience.columns import guess
-from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
+from services.bulk.audience.storage import URL_SECONDS, Files
 from services.bulk.counts import totals
 from services.bulk.estimate import plan
-from services.bulk.marks import WORDS
 from services.bulk.model import LISTED, BulkJob
+from services.bulk.plan_totals import rejects_key, samples
 from services.bulk.report import members, names
+from services.bulk.send_limits import waiting
 from services.bulk.sources import SavedList
-from services.bulk.sums import rejects_key, samples
+from services.bulk.status_string import STATUS_NAMES
 from services.bulk.templates import category
 from services.bulk.views import (
     JobList,
@@ -49,7 +49,7 @@ from services.bulk.views import (
 router = Api()
 Limit = Annotated[int, Query(ge=1, le=200)]
 #: Chunks that one page of recipients looks through.
-MOST_CHUNKS = 20
+MAX_CHUNKS = 20
 
 
 # -- audiences -------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ async def read_upload(upload_id: str, ctx: Context) -> UploadView:
 async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
     """Keep an audience under a name."""
     done = await requests.create_list(body, ctx)
-    return Done(list_view(done.value), done.said)
+    return Done(list_view(done.value), done.events)
 
 
 @router.read("GET", "/api/bulk/lists", role=Role.VIEWER)
@@ -90,7 +90,7 @@ async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None)
 async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
     """Plan a job. Nothing is sent before its plan is made and, with more than 20 recipients, approved."""
     done = await requests.create_job(body, ctx)
-    return Done(job_view(done.value, None, ctx.now), done.said)
+    return Done(job_view(done.value, None, ctx.now), done.events)
 
 
 @router.read("GET", "/api/bulk/jobs", role=Role.VIEWER)
@@ -183,25 +183,25 @@ async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[
         raise Problem(409, "ALREADY_STARTED", "The plan cannot be changed now", f"It is {job.state}.", state=job.state)
     times = {name: changes.get(name) for name in ("start_at", "end_at")}
     requests.check_window(times["start_at"], times["end_at"], ctx)
-    news = job.model_copy(update=changes)
-    requests.check_window(None, news.end_at, ctx)
-    requests.check_order(news.start_at, news.end_at)
-    if news.plan is not None and changes.keys() - {"name"}:
-        news = news.model_copy(
-            update={"plan": plan(news, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
+    updated = job.model_copy(update=changes)
+    requests.check_window(None, updated.end_at, ctx)
+    requests.check_order(updated.start_at, updated.end_at)
+    if updated.plan is not None and changes.keys() - {"name"}:
+        updated = updated.model_copy(
+            update={"plan": plan(updated, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
         )
-    changed_plan = job.plan is not None and news.plan is not None and job.plan.hash != news.plan.hash
+    changed_plan = job.plan is not None and updated.plan is not None and job.plan.hash != updated.plan.hash
     if changed_plan and job.started_at is None:
         # What was approved was another plan.
-        return _done(job, jobs.moved(news, ctx, "planned", approved_by=None, approved_at=None), ctx)
-    return _done(job, jobs.moved(news, ctx, why=job.why), ctx)
+        return _done(job, jobs.moved(updated, ctx, "planned", approved_by=None, approved_at=None), ctx)
+    return _done(job, jobs.moved(updated, ctx, why=job.why), ctx)
 
 
 def _done(job: BulkJob, both: tuple[BulkJob, JobChanged], ctx: Context) -> Done[JobView]:
-    news, said = both
-    ctx.stage(ctx.replace(news))
-    view = job_view(news.model_copy(update={"version": job.version + 1}), None, ctx.now)
-    return Done(view, (said,), {"state": job.state}, {"state": news.state})
+    updated, event = both
+    ctx.stage(ctx.replace(updated))
+    view = job_view(updated.model_copy(update={"version": job.version + 1}), None, ctx.now)
+    return Done(view, (event,), {"state": job.state}, {"state": updated.state})
 
 
 # -- who got it ------------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ async def list_recipients(
 ) -> RecipientList:
     """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
     job = await jobs.existing(ctx, job_id)
-    if status is not None and status not in WORDS:
-        raise invalid("status", f"Use one of: {', '.join(WORDS)}.")
+    if status is not None and status not in STATUS_NAMES:
+        raise invalid("status", f"Use one of: {', '.join(STATUS_NAMES)}.")
     place, offset = _read_cursor(cursor)
     every = names(job)
     if status is not None:
@@ -222,7 +222,7 @@ async def list_recipients(
         wanted = {name for name in every if name in lines and lines[name][2].get(status)}
     found: list[RecipientView] = []
     looked = 0
-    while place < len(every) and len(found) < limit and looked < MOST_CHUNKS:
+    while place < len(every) and len(found) < limit and looked < MAX_CHUNKS:
         name = every[place]
         if status is not None and name not in wanted:
             place, offset = place + 1, 0
@@ -281,11 +281,11 @@ async def read_report(job_id: str, ctx: Context) -> ReportView:
 async def order_report(job_id: str, ctx: Context) -> Done[JobView]:
     """Write the report anew, with what is known now."""
     job = await jobs.existing(ctx, job_id)
-    news = job.model_copy(update={"reports": job.reports + 1})
-    ctx.stage(ctx.replace(news))
-    return Done(job_view(news, None, ctx.now), (ReportAsked(job_id=job_id, order=news.reports),))
+    updated = job.model_copy(update={"reports": job.reports + 1})
+    ctx.stage(ctx.replace(updated))
+    return Done(job_view(updated, None, ctx.now), (ReportAsked(job_id=job_id, order=updated.reports),))
 
 
 async def _link(key: str, filename: str, ctx: Context) -> LinkView:
     url = await Files(ctx).get_url(key, filename)
-    return LinkView(url=url, expires_at=ctx.now + timedelta(seconds=PRESIGNED_SECONDS))
+    return LinkView(url=url, expires_at=ctx.now + timedelta(seconds=URL_SECONDS))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from libs.common.context import Context
 from libs.common.errors import Problem
+from libs.common.handle.context import Context
 from libs.messaging.events.bulk import JobChanged, JobState
-from services.bulk.brakes import base_of
+from services.bulk.auto_pause import baseline_of
 from services.bulk.counts import Totals, totals
-from services.bulk.model import ACTIVE, WITHOUT_APPROVAL, BulkJob
+from services.bulk.model import ACTIVE, MAX_WITHOUT_APPROVAL, BulkJob
 
 #: Receipts come for as long as this after a job has finished; then its report is final.
-SETTLING = timedelta(hours=72)
+SETTLING_TIME = timedelta(hours=72)
 
 
 async def existing(ctx: Context, job_id: str) -> BulkJob:
@@ -28,18 +28,18 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
     """The job as it is to be written over the version that was read, and what is said of it."""
     stands = state or job.state
     looked_at = {"active": None if stands in ("planned", "rejected") else ACTIVE}
-    news = job.model_copy(update={"updated_at": ctx.now, "why": None, "state": stands, **looked_at, **change})
-    said = JobChanged(
+    updated = job.model_copy(update={"updated_at": ctx.now, "why": None, "state": stands, **looked_at, **change})
+    event = JobChanged(
         job_id=job.job_id,
         channel=job.channel,
         revision=job.version + 1,
-        state=news.state,
+        state=updated.state,
         name=job.name,
         at=ctx.now,
-        why=news.why,
-        planned=news.planned,
+        why=updated.why,
+        planned=updated.planned,
     )
-    return news, said
+    return updated, event
 
 
 def rejected(job: BulkJob, problem: dict[str, Any], ctx: Context) -> tuple[BulkJob, JobChanged]:
@@ -56,7 +56,7 @@ def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChan
 
 def may_start_alone(job: BulkJob) -> bool:
     """A handful of recipients needs nobody's approval."""
-    return not job.hold and 0 < job.progress.to_send <= WITHOUT_APPROVAL
+    return not job.hold and 0 < job.progress.to_send <= MAX_WITHOUT_APPROVAL
 
 
 def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
@@ -88,7 +88,7 @@ async def resumed(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
         raise _wrong(job, "NOT_PAUSED", "Only a paused job can be resumed")
     _in_time(job, "Set a later endAt, or cancel it.", ctx)
     seen = await totals(job, ctx)
-    return started(job, ctx, brake_base=base_of(*seen.of_run()))
+    return started(job, ctx, brake_base=baseline_of(*seen.of_run()))
 
 
 def cancelled(job: BulkJob, why: str, ctx: Context) -> tuple[BulkJob, JobChanged]:

@@ -10,23 +10,23 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id
-from libs.common.item import Index, Item, Table
-from libs.common.wire import Part
+from libs.common.declare.wire import Part
+from libs.common.store.item import Index, Item, Table
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import JobState
-from libs.messaging.words import Channel, Purpose
-from services.bulk.marks import counts_of, from_line, to_line
+from libs.messaging.vocabulary import Channel, Purpose
+from services.bulk.status_string import counts_of, from_line, to_line
 
 #: Recipients and chunks are kept as long as the messages themselves, and somewhat longer for late reports and questions.
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 #: A job's messages may wait no longer than this for their turn (policy of the class ``bulk``).
-LONGEST_RUN = timedelta(hours=72)
-CHUNK = 100
+MAX_RUN_TIME = timedelta(hours=72)
+CHUNK_RECIPIENTS = 100
 #: Chunks that share one tally.
-GROUP = 100
+GROUP_CHUNKS = 100
 #: More recipients than these need somebody who approves the plan by its hash.
-WITHOUT_APPROVAL = 20
+MAX_WITHOUT_APPROVAL = 20
 LISTED = "all"
 ACTIVE = "active"
 
@@ -129,7 +129,7 @@ class BulkJob(Item):
     content: Content
     source: Source
     mapping: Columns
-    chunk_size: int = CHUNK
+    chunk_size: int = CHUNK_RECIPIENTS
     throttle_per_second: float | None = None
     start_at: Timestamp | None = None
     end_at: Timestamp | None = None
@@ -151,7 +151,7 @@ class BulkJob(Item):
     #: The group of chunks at which retrying stands, while it is under way.
     retrying: int | None = None
     report: dict[str, Any] | None = None
-    #: What the brakes had seen when somebody resumed: only what came after counts again.
+    #: What the auto-pause rules had seen when somebody resumed: only what came after counts again.
     brake_base: dict[str, int] = Field(default_factory=dict)
     active: str | None = None
     look_at: Timestamp
@@ -163,7 +163,7 @@ class BulkJob(Item):
 
     def expires(self, now: datetime) -> datetime:
         """When its messages are not wanted any more."""
-        longest = (self.started_at or now) + LONGEST_RUN
+        longest = (self.started_at or now) + MAX_RUN_TIME
         return min(longest, self.end_at) if self.end_at else longest
 
 
@@ -207,7 +207,7 @@ def message_id(job_id: str, recipient_id: str, channel: str, attempt: int) -> st
 
 
 class BulkChunk(Item):
-    """Up to a hundred recipients. ``marks`` has a letter for each (see :mod:`services.bulk.marks`); ``attempts`` and
+    """Up to a hundred recipients. ``marks`` has a letter for each (see :mod:`services.bulk.status_string`); ``attempts`` and
     ``reasons`` are by position, where there is something to tell. ``codes`` is of the kind ``p`` (to send) or ``k`` (skipped
     by the plan)."""
 
@@ -256,7 +256,7 @@ def skipped_name(number: int) -> str:
 
 
 def group_of(chunk: str) -> str:
-    return f"{chunk[0]}{int(chunk[1:]) // GROUP:04d}"
+    return f"{chunk[0]}{int(chunk[1:]) // GROUP_CHUNKS:04d}"
 
 
 class BulkTally(Item):
@@ -271,8 +271,8 @@ class BulkTally(Item):
 
     def with_lines(self, lines: Mapping[str, str]) -> BulkTally | None:
         """With newer lines; None if none is newer."""
-        news = {name: line for name, line in lines.items() if self._older(name, line)}
-        return self.model_copy(update={"chunks": {**self.chunks, **news}}) if news else None
+        updated = {name: line for name, line in lines.items() if self._older(name, line)}
+        return self.model_copy(update={"chunks": {**self.chunks, **updated}}) if updated else None
 
     def _older(self, name: str, line: str) -> bool:
         return name not in self.chunks or from_line(self.chunks[name])[0] < from_line(line)[0]

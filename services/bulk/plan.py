@@ -9,34 +9,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
-from libs.common.context import Context
+from libs.common.handle.context import Context
 from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.exports import safe
-from libs.messaging.permission import Standing
-from libs.messaging.personal import personal
+from libs.messaging.permission import Permission
+from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
 from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
-from libs.messaging.words import Purpose
-from services.bulk import people
-from services.bulk.allowance import capped
-from services.bulk.audience.parts import PART_ROWS, rows_of
+from libs.messaging.vocabulary import Purpose
+from services.bulk import contact_copy
+from services.bulk.audience.parts import MAX_PART_ROWS, rows_of
 from services.bulk.audience.storage import Files
 from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.counts import tally
-from services.bulk.marks import PENDING, RANK, SKIPPED
-from services.bulk.model import KEPT, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
+from services.bulk.event_size import recipient_bytes, unfit
+from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
+from services.bulk.plan_totals import Part, as_csv, as_reject, chunks_of, rejects_key, summed
+from services.bulk.send_limits import capped
 from services.bulk.sources import Upload
-from services.bulk.sums import Part, as_csv, as_reject, chunks_of, rejects_key, summed
-from services.bulk.weight import recipient_bytes, unfit
+from services.bulk.status_string import PENDING, RANK, SKIPPED
 
 #: Recipients that are looked up and written at the same time.
-SLICE = 500
+SLICE_ROWS = 500
 #: Contacts of one page of a filter.
-PAGE = 500
+PAGE_ROWS = 500
 
 
 async def plan_part(job: BulkJob, ctx: Context) -> Progress:
@@ -48,8 +48,8 @@ async def plan_part(job: BulkJob, ctx: Context) -> Progress:
     seen: set[str] = set()
     if job.source.kind == "filter":
         cursor = progress.cursor
-        while part.rows < PART_ROWS:
-            standings, cursor = await people.walk(job.channel, cursor, PAGE, ctx)
+        while part.rows < MAX_PART_ROWS:
+            standings, cursor = await contact_copy.walk(job.channel, cursor, PAGE_ROWS, ctx)
             wanted = [standing for standing in standings if _matches(standing, job)]
             part.rows += len(wanted)
             found = (Candidate(0, one.address or "", one.contact_id, standing=one) for one in wanted)
@@ -72,7 +72,7 @@ async def _columns(job: BulkJob, ctx: Context) -> Sequence[str]:
     return upload.columns if upload else ()
 
 
-def _matches(standing: Standing, job: BulkJob) -> bool:
+def _matches(standing: Permission, job: BulkJob) -> bool:
     """Whether a contact is meant by the filter. Consent is not asked here: who did not consent is shown as skipped."""
     wanted = job.source.filter
     if standing.deleted or not standing.address:
@@ -107,7 +107,7 @@ async def _slices(candidates: Iterable[Candidate], job: BulkJob, part: Part, see
     some: list[Candidate] = []
     for one in candidates:
         some.append(one)
-        if len(some) == SLICE:
+        if len(some) == SLICE_ROWS:
             await _slice(some, job, part, seen, ctx)
             some = []
     if some:
@@ -156,8 +156,8 @@ async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> N
     by_contact = [one for one in unknown if one.contact_id]
     by_address = [one for one in unknown if not one.contact_id]
     contacts, addresses = await asyncio.gather(
-        people.by_contacts([one.contact_id for one in by_contact], job.channel, ctx),
-        people.by_addresses([one.address for one in by_address], job.channel, ctx),
+        contact_copy.by_contacts([one.contact_id for one in by_contact], job.channel, ctx),
+        contact_copy.by_addresses([one.address for one in by_address], job.channel, ctx),
     )
     for one, standing in zip([*by_contact, *by_address], [*contacts, *addresses], strict=True):
         one.standing = standing
@@ -191,7 +191,7 @@ def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:
         reason=refused.code if refused else None,
         detail=(refused.detail or None) if refused else None,
         updated_at=ctx.now,
-        expires_at=int((ctx.now + KEPT).timestamp()),
+        expires_at=int((ctx.now + RETENTION).timestamp()),
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from libs.common.context import Context
-from libs.common.errors import Conflict, Later
-from libs.common.event import Event
-from libs.common.item import Row
-from libs.common.log import where
+from libs.common.declare.event import Event
+from libs.common.errors import Conflict, RetryLater
+from libs.common.handle.context import Context
+from libs.common.observe.log import where
+from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import PlanAsked
 from services.bulk import jobs
@@ -34,7 +34,7 @@ PEOPLE = "people"
 #: So long a plan waits for them, looking again after each pause.
 MAX_CATCHING_UP = timedelta(minutes=2)
 CATCHING_UP_PAUSE = timedelta(seconds=1)
-#: So often a step may fail for a reason that no waiting mends.
+#: So often a step may fail for a reason that no waiting fixes.
 MAX_STEP_FAILURES = 3
 #: Faults of the data or of the program. Others (the network, the store, a throttle) may pass.
 _LASTING = (
@@ -63,7 +63,7 @@ async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
         if event.part == 0:
             job = await _caught_up(job, ctx)
         return await _plan_part(job, ctx)
-    except (Conflict, Later):
+    except (Conflict, RetryLater):
         raise
     except BadFile as bad:
         problem = {"code": "FILE_NOT_READABLE", "title": "The file cannot be read", "detail": str(bad),
@@ -89,9 +89,9 @@ def failed(job: BulkJob, cause: str | None = None) -> dict[str, Any]:
 
 def _reject(job: BulkJob, problem: dict[str, Any], ctx: Context) -> Sequence[Event]:
     ctx.staged.clear()
-    news, said = jobs.rejected(job, problem, ctx)
-    ctx.stage(ctx.replace(news))
-    return (said,)
+    updated, event = jobs.rejected(job, problem, ctx)
+    ctx.stage(ctx.replace(updated))
+    return (event,)
 
 
 async def _note_failure(job: BulkJob, tries: int, cause: str, ctx: Context) -> None:
@@ -107,7 +107,7 @@ async def _caught_up(job: BulkJob, ctx: Context) -> BulkJob:
     a job finds them in its plan. Raises Later; after a while the plan says how many are still missing instead."""
     behind = await ctx.waiting(PEOPLE)
     if behind and ctx.now < job.created_at + MAX_CATCHING_UP:
-        raise Later(ctx.now + CATCHING_UP_PAUSE, f"{behind} changes of contacts are on their way")
+        raise RetryLater(ctx.now + CATCHING_UP_PAUSE, f"{behind} changes of contacts are on their way")
     return job.model_copy(update={"progress": job.progress.model_copy(update={"behind": behind})})
 
 
@@ -120,11 +120,11 @@ async def _plan_part(job: BulkJob, ctx: Context) -> Sequence[Event]:
     done = done.model_copy(
         update={"plan": plan(done, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
     )
-    news, said = jobs.moved(done, ctx, "planned")
+    updated, event = jobs.moved(done, ctx, "planned")
     if jobs.may_start_alone(done):
-        news, said = jobs.started(done, ctx)
-    ctx.stage(ctx.replace(news))
-    return (said,)
+        updated, event = jobs.started(done, ctx)
+    ctx.stage(ctx.replace(updated))
+    return (event,)
 
 
 async def _read_file(job: BulkJob, ctx: Context) -> Sequence[Event]:

@@ -11,27 +11,27 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from libs.common.context import Context
+from libs.common.bus.encoding import MAX_EVENT_BYTES
 from libs.common.errors import Conflict
-from libs.common.packing import MAX_EVENT_BYTES
+from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from services.bulk.brakes import opt_outs_allowed, pulled
+from services.bulk.auto_pause import opt_outs_allowed, pause_reason
 from services.bulk.counts import Totals, apply
 from services.bulk.endings import refuse_for_good
-from services.bulk.marks import PENDING
+from services.bulk.event_size import event_bytes
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
-from services.bulk.weight import event_bytes
+from services.bulk.status_string import PENDING
 
 #: Chunks before the sender that a run begins with, and has at least.
-FEWEST = 4
-MOST = 40
+MIN_CHUNKS_OUT = 4
+MAX_CHUNKS_OUT = 40
 #: A chunk that waited less (s) lets two follow; of those that waited longer than the other, each second lets none.
-AT_ONCE, LONG = 1.0, 4.0
-#: The brakes are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
-LOOK_EVERY = 2
+MIN_CHUNK_SECONDS, MAX_CHUNK_SECONDS = 1.0, 4.0
+#: The auto-pause rules are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
+CHECK_SECONDS = 2
 #: What must wait no longer than this (s) waits for the provider.
-SOON = 60
+SOON_SECONDS = 60
 #: A chunk of which nothing was heard for so long is released again; the ids are the same.
 OVERDUE = timedelta(seconds=90)
 
@@ -40,26 +40,26 @@ def followers(number: int, why: str, lag: float, unsent: int, until: float) -> i
     """How many chunks follow chunk ``number``, that ended so: it waited ``lag`` seconds, ``unsent`` came back for ``until`` seconds."""
     if why not in ("done", "wait"):
         return 0
-    if why == "wait" and until < SOON:
+    if why == "wait" and until < SOON_SECONDS:
         return 0  # the provider does not answer; the tick tries again
     if unsent:
         return 1  # some have to wait long; others may be able to go
-    if lag < AT_ONCE:
+    if lag < MIN_CHUNK_SECONDS:
         return 2
     # Those that were released together wait long together: were there none that let one follow, nothing would lie there soon.
-    return 1 if lag < LONG or number % LOOK_EVERY == 0 else 0
+    return 1 if lag < MAX_CHUNK_SECONDS or number % CHECK_SECONDS == 0 else 0
 
 
 async def release(
-    job: BulkJob, name: str, ctx: Context, *, again: bool = False, only: Sequence[int] | None = None
+    job: BulkJob, name: str, ctx: Context, *, rerelease: bool = False, only: Sequence[int] | None = None
 ) -> ChunkReleased | None:
-    """Release a chunk that waits (``again``: or one that was released before), or None if there is nothing to release.
+    """Release a chunk that waits (``rerelease``: or one that was released before), or None if there is nothing to release.
     ``only``: who of it is known not to have been begun with; of others the reports may still be on their way."""
     now = ctx.now
 
     def fold(chunk: BulkChunk) -> BulkChunk:
         waits = chunk.state == "waiting" and (chunk.not_before is None or chunk.not_before <= now)
-        if PENDING not in chunk.marks or not (waits or (again and chunk.state == "released")):
+        if PENDING not in chunk.marks or not (waits or (rerelease and chunk.state == "released")):
             return chunk
         change = {"state": "released", "release": chunk.release + 1, "released_at": now, "not_before": None}
         return chunk.model_copy(update=change)
@@ -67,20 +67,20 @@ async def release(
     folded = await apply(job.job_id, name, fold, ctx)
     if folded is None or not folded.changed:
         return None
-    said = await released(job, folded.after, ctx, only)
-    size = event_bytes(said)
+    event = await released(job, folded.after, ctx, only)
+    size = event_bytes(event)
     if size > MAX_EVENT_BYTES:
         # Chunks are cut so that this cannot be; one of an older build would be refused by the bus for ever.
         why = f"The chunk would be an event of {size:,} bytes; {MAX_EVENT_BYTES:,} can go."
-        await refuse_for_good(job, name, [who.position for who in said.addressees], why, ctx)
+        await refuse_for_good(job, name, [who.position for who in event.addressees], why, ctx)
         return None
-    return said
+    return event
 
 
 async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[int] | None = None) -> ChunkReleased:
     """What is said of a chunk that has been released: its recipients that are still pending."""
     ids = chunk.ids
-    positions = [n for n, mark in enumerate(chunk.marks) if mark == PENDING and (only is None or n in only)]
+    positions = [n for n, char in enumerate(chunk.marks) if char == PENDING and (only is None or n in only)]
     rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, ids[n]) for n in positions))
     addressees = tuple(
         Addressee(
@@ -116,9 +116,9 @@ async def next_chunks(job: BulkJob, count: int, ctx: Context) -> list[ChunkRelea
         number = await _taken(job, ctx)
         if number is None:
             break
-        said = await release(job, chunk_name(number), ctx)
-        if said is not None:
-            found.append(said)
+        event = await release(job, chunk_name(number), ctx)
+        if event is not None:
+            found.append(event)
     return found
 
 
@@ -138,7 +138,7 @@ async def _taken(job: BulkJob, ctx: Context) -> int | None:
     raise Conflict("others kept taking the next chunk")
 
 
-async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str], list[str]]:
+async def is_due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str], list[str]]:
     """Chunks before the frontier that wait although their time has come, and those of which nothing was heard for too long.
     What was seen may be a moment old: one that waits no more is not released again for that."""
     frontier = await ctx.get(Frontier, job.job_id)
@@ -150,7 +150,7 @@ async def due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str]
         if int(name[1:]) < reached and seen.lines[name][2].get("pending") and seen.waits_until(name) <= now
     ]
     rows = await asyncio.gather(
-        *(ctx.get(BulkChunk, job.job_id, name) for name in seen.in_state("released")[: MOST * 2])
+        *(ctx.get(BulkChunk, job.job_id, name) for name in seen.in_state("released")[: MAX_CHUNKS_OUT * 2])
     )
     wait = OVERDUE * ctx.settings.window_scale
     lost = [
@@ -168,18 +168,18 @@ async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased
     """What keeps a running job going: chunks that came back, or were lost, and the first ones."""
     found: list[ChunkReleased] = []
     in_hand = len(seen.in_state("released"))
-    waiting, lost = await due_again(job, seen, ctx)
-    for name in (*lost, *waiting)[:MOST]:
-        said = await release(job, name, ctx, again=name in lost)
-        if said is not None:
-            found.append(said)
-    return [*found, *await next_chunks(job, FEWEST - in_hand - len(found), ctx)]
+    waiting, lost = await is_due_again(job, seen, ctx)
+    for name in (*lost, *waiting)[:MAX_CHUNKS_OUT]:
+        event = await release(job, name, ctx, rerelease=name in lost)
+        if event is not None:
+            found.append(event)
+    return [*found, *await next_chunks(job, MIN_CHUNKS_OUT - in_hand - len(found), ctx)]
 
 
-async def why_stop(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
-    """Which brake is pulled, and what it saw; or None."""
+async def pause_reason_of(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
+    """Which auto-pause rule is pulled, and what it saw; or None."""
     counts, reasons = seen.of_run()
-    why = pulled(job.channel, counts, reasons, job.brake_base)
+    why = pause_reason(job.channel, counts, reasons, job.brake_base)
     if why is not None:
         return why
     allowed = opt_outs_allowed(counts) + job.brake_base.get("optOuts", 0)

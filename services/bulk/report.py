@@ -14,21 +14,21 @@ from typing import Any
 import structlog
 
 from libs.common.clock import iso
-from libs.common.context import Context
+from libs.common.declare.event import Event
 from libs.common.errors import Conflict
-from libs.common.event import Event
+from libs.common.handle.context import Context
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import DriftFound, ReportWritten
 from libs.messaging.exports import safe
 from services.bulk.audience.storage import Files
 from services.bulk.counts import totals
-from services.bulk.marks import RANK, WORDS, word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
+from services.bulk.status_string import RANK, STATUS_NAMES, status_of
 
 HEADER = ("row", "recipient id", "contact id", "address", "status", "reason", "what to do", "attempt",
           "sent at", "delivered at", "read at", "message id")  # fmt: skip
 #: Chunks that are read at the same time.
-AT_ONCE = 10
+MAX_CONCURRENT_READS = 10
 
 log = structlog.get_logger()
 
@@ -52,15 +52,15 @@ async def members(job: BulkJob, name: str, ctx: Context) -> tuple[BulkChunk, lis
 
 def drift(chunk: BulkChunk, rows: Sequence[BulkRecipient]) -> DriftFound | None:
     """What the chunk says against what its recipients say, if that differs."""
-    marks = Counter(RANK[mark] for mark in chunk.marks)
+    chars = Counter(RANK[char] for char in chunk.marks)
     ranks = Counter(row.rank for row in rows)
-    if marks == ranks:
+    if chars == ranks:
         return None
     counted = {str(rank): n for rank, n in ranks.items()}
-    said = {str(rank): n for rank, n in marks.items()}
+    reported = {str(rank): n for rank, n in chars.items()}
     updated = max((row.updated_at for row in rows), default=None)
     assert updated is not None
-    return DriftFound(job_id=chunk.job_id, chunk=chunk.chunk, at=updated, counted=counted, said=said)
+    return DriftFound(job_id=chunk.job_id, chunk=chunk.chunk, at=updated, counted=counted, said=reported)
 
 
 async def audited(job: BulkJob, name: str, ctx: Context) -> DriftFound | None:
@@ -99,7 +99,7 @@ async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
     newest = current is not None and (current.report or {}).get("order", 0) <= order
     if current and newest and not await ctx.write(ctx.replace(current.model_copy(update={"report": report}))):
         raise Conflict("the job changed meanwhile")
-    counts = {word: seen.counts[word] for word in WORDS}
+    counts = {status: seen.counts[status] for status in STATUS_NAMES}
     written = ReportWritten(job_id=job.job_id, channel=job.channel, at=ctx.now, final=final, counts=counts, key=key)
     return [*found, written]
 
@@ -107,23 +107,23 @@ async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
 async def _csv(job: BulkJob, found: list[DriftFound], ctx: Context) -> AsyncIterator[bytes]:
     yield _lines([HEADER])
     every = names(job)
-    for at in range(0, len(every), AT_ONCE):
-        some = await asyncio.gather(*(members(job, name, ctx) for name in every[at : at + AT_ONCE]))
+    for at in range(0, len(every), MAX_CONCURRENT_READS):
+        some = await asyncio.gather(*(members(job, name, ctx) for name in every[at : at + MAX_CONCURRENT_READS]))
         for both in some:
             if both is None:
                 continue
             if drift(*both) is not None:
-                again = await audited(job, both[0].chunk, ctx)
-                found += [again] if again else []
+                repaired = await audited(job, both[0].chunk, ctx)
+                found += [repaired] if repaired else []
             yield _lines(_row(job, both[0], row) for row in both[1])
 
 
 def _row(job: BulkJob, chunk: BulkChunk, row: BulkRecipient) -> list[str]:
     what = EXPLANATIONS[row.reason].do if row.reason else ""
-    word = row.status if row.rank else word_of("p", chunk.in_hand and chunk.chunk[0] == "p")
+    status = row.status if row.rank else status_of("p", chunk.in_hand and chunk.chunk[0] == "p")
     times = (iso(at) if at else "" for at in (row.sent_at, row.delivered_at, row.read_at))
     cells = [
-        row.row or "", row.recipient_id, row.contact_id, row.address, word, row.reason or "", what, row.attempt, *times,
+        row.row or "", row.recipient_id, row.contact_id, row.address, status, row.reason or "", what, row.attempt, *times,
         row.message_id(job.channel, row.attempt) if chunk.chunk[0] == "p" else "",
     ]  # fmt: skip
     return [safe(cell) for cell in cells]

@@ -7,32 +7,32 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from libs.common.bus.encoding import encoded_bytes
 from libs.common.clock import derived_id
-from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem, invalid
-from libs.common.packing import encoded_bytes
-from libs.messaging.attached import private_addresses
+from libs.common.handle.context import Context, Done
+from libs.messaging.attachments import private_addresses
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
-from libs.messaging.personal import wanted
-from libs.messaging.words import Channel
+from libs.messaging.personalization import wanted
+from libs.messaging.vocabulary import Channel
 from services.bulk.audience.columns import address_column, problems
-from services.bulk.audience.parts import PART_ROWS, Shape, looked_into, part_key
+from services.bulk.audience.parts import MAX_PART_ROWS, Shape, inspected, part_key
 from services.bulk.audience.read import BadFile
-from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
+from services.bulk.audience.storage import URL_SECONDS, Files
 from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping
+from services.bulk.event_size import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
 from services.bulk.jobs import moved
-from services.bulk.model import CHUNK, BulkJob, Columns, Progress, Source
+from services.bulk.model import CHUNK_RECIPIENTS, BulkJob, Columns, Progress, Source
 from services.bulk.sources import SavedList, Upload
 from services.bulk.templates import frozen, variables_of
 from services.bulk.views import UploadView, upload_view
-from services.bulk.weight import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
 
 #: A throttled chunk shall not take longer than this (s).
-CHUNK_SECONDS = 5
+TARGET_CHUNK_SECONDS = 5
 #: Clocks differ a little: a time so recently past is "now".
-JUST_NOW = timedelta(seconds=60)
-UPLOAD_KEPT = timedelta(days=30)
+CLOCK_TOLERANCE = timedelta(seconds=60)
+UPLOAD_RETENTION = timedelta(days=30)
 
 
 async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
@@ -43,11 +43,11 @@ async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
         created_by=ctx.actor,
         created_at=ctx.now,
         size=body.size,
-        expires_at=int((ctx.now + UPLOAD_KEPT).timestamp()),
+        expires_at=int((ctx.now + UPLOAD_RETENTION).timestamp()),
     )
     ctx.stage(ctx.insert(upload))
     url = await Files(ctx).put_url(upload.object_key, body.size)
-    return Done(upload_view(upload, url=url, url_expires_at=ctx.now + timedelta(seconds=PRESIGNED_SECONDS)))
+    return Done(upload_view(upload, url=url, url_expires_at=ctx.now + timedelta(seconds=URL_SECONDS)))
 
 
 async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
@@ -91,7 +91,7 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
         content=content,
         source=source,
         mapping=columns,
-        chunk_size=CHUNK if body.throttle_per_second is None else _chunk_size(body.throttle_per_second),
+        chunk_size=CHUNK_RECIPIENTS if body.throttle_per_second is None else _chunk_size(body.throttle_per_second),
         throttle_per_second=body.throttle_per_second,
         start_at=body.start_at,
         end_at=body.end_at,
@@ -99,22 +99,22 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
         progress=Progress(part=-1 if source.kind == "upload" else 0),
         look_at=ctx.now,
     )
-    new, said = moved(job, ctx)
+    new, event = moved(job, ctx)
     # The row bears the revision that is said of it, as after every later change.
-    new = new.model_copy(update={"version": said.revision})
+    new = new.model_copy(update={"version": event.revision})
     if encoded_bytes(new.to_row()) > MAX_JOB_BYTES:
         raise invalid("mapping", "Content and mapping are too large together. Shorten the fallbacks or the content.")
     ctx.stage(ctx.insert(new))
-    return Done(new, (said, PlanAsked(job_id=job_id, part=new.progress.part)))
+    return Done(new, (event, PlanAsked(job_id=job_id, part=new.progress.part)))
 
 
 def _chunk_size(throttle: float) -> int:
-    return max(1, min(CHUNK, int(throttle * CHUNK_SECONDS)))
+    return max(1, min(CHUNK_RECIPIENTS, int(throttle * TARGET_CHUNK_SECONDS)))
 
 
 def check_window(start_at: Any, end_at: Any, ctx: Context) -> None:
     """Raises Problem for a window in the past, or one that ends before it begins."""
-    if start_at is not None and start_at < ctx.now - JUST_NOW:
+    if start_at is not None and start_at < ctx.now - CLOCK_TOLERANCE:
         raise invalid(
             "startAt",
             "The time has passed: give one in the future, or none to start once approved.",
@@ -171,9 +171,9 @@ def _refuse(wrong: list[dict[str, str]]) -> None:
 async def _contacts(job_id: str, contact_ids: Sequence[str], ctx: Context) -> Source:
     """The ids go into parts like the rows of a file."""
     prefix, files = f"rows/{job_id}/", Files(ctx)
-    parts = [contact_ids[at : at + PART_ROWS] for at in range(0, len(contact_ids), PART_ROWS)]
+    parts = [contact_ids[at : at + MAX_PART_ROWS] for at in range(0, len(contact_ids), MAX_PART_ROWS)]
     for n, part in enumerate(parts):
-        rows = (json.dumps([n * PART_ROWS + row, contact]) for row, contact in enumerate(part, 1))
+        rows = (json.dumps([n * MAX_PART_ROWS + row, contact]) for row, contact in enumerate(part, 1))
         await files.put(part_key(prefix, n), "\n".join(rows).encode())
     return Source(kind="contacts", prefix=prefix, parts=len(parts))
 
@@ -190,7 +190,7 @@ async def existing_upload(upload_id: str, ctx: Context) -> Upload:
 async def shape_of(upload: Upload, ctx: Context) -> Shape:
     """Raises Problem for a file that cannot be read."""
     try:
-        return await looked_into(upload, ctx)
+        return await inspected(upload, ctx)
     except BadFile as bad:
         raise invalid("audience.uploadId", str(bad), "FILE_NOT_READABLE") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.service import Bucket, Service, every, on
+from libs.common.declare.service import Bucket, Service, every, on
 from libs.messaging import setting_copy, template_copy
 from libs.messaging.events.bulk import (
     ChunkCalledBack,
@@ -20,12 +20,12 @@ from libs.messaging.events.outbound import BudgetCounted, CapReached, ChunkEnded
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
-from libs.messaging.words import MessageClass
-from services.bulk import allowance, handlers, http, planning, ticks
-from services.bulk.allowance import BudgetCopy, CapCopy
+from libs.messaging.vocabulary import MessageClass
+from services.bulk import handlers, http, planning, send_limits, ticks
 from services.bulk.audience.storage import BUCKET
+from services.bulk.contact_copy import Address, Person
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
-from services.bulk.people import Address, Person
+from services.bulk.send_limits import BudgetCopy, CapCopy
 from services.bulk.sources import SavedList, Upload
 
 service = Service(
@@ -36,7 +36,7 @@ service = Service(
     ],
     hears=[
         on(ChunkEnded, handlers.chunk_ended),
-        on(BudgetCounted, allowance.keep_budget),
+        on(BudgetCounted, send_limits.keep_budget),
         on(AccountNoticed, handlers.account_noticed, ledger=True),
         on(TemplateChanged, template_copy.template_changed),
         on(TemplatesListed, template_copy.templates_listed),
@@ -44,7 +44,7 @@ service = Service(
         # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
         on(PermissionChanged, handlers.keep_permission, lane=planning.PEOPLE),
-        on(CapReached, allowance.keep_cap, lane=planning.PEOPLE),
+        on(CapReached, send_limits.keep_cap, lane=planning.PEOPLE),
         on(PlanAsked, planning.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
         # A job begins where it was planned, not behind the chunks of those that run.
@@ -52,6 +52,6 @@ service = Service(
     ],
     says=[JobChanged, ChunkReleased, ChunkCalledBack, PlanAsked, ReportAsked, ReportWritten, DriftFound],
     serves=http.router,
-    every=[every(ticks.SECONDS, ticks.look_after), every(ticks.AUDIT_SECONDS, ticks.audit)],
+    every=[every(ticks.TICK_SECONDS, ticks.look_after), every(ticks.AUDIT_SECONDS, ticks.audit)],
     needs=[Bucket(BUCKET, days=90)],
 )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Index, Item, Table
+from libs.common.store.item import Index, Item, Table
 from services.bulk.model import LISTED, Columns
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from libs.common.context import Context
 from libs.common.errors import CopyRefusal
+from libs.common.handle.context import Context
 from libs.messaging import template_copy
 from libs.messaging.content import Content, Email, Rich, Speech, Template, Text
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
-from libs.messaging.personal import wanted
+from libs.messaging.personalization import wanted
 from libs.messaging.templates import TemplateState
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 
 async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:

@@ -1,4 +1,4 @@
-"""What is looked after every few seconds: jobs whose time has come, that need a push, a stop or an end; and the auditor."""
+"""What is managed every few seconds: jobs whose time has come, that need a push, a stop or an end; and the auditor."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.service import Step
-from libs.common.spread import shard_for
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
+from libs.common.stable_hash import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
 from services.bulk import jobs, planning
 from services.bulk.counts import Totals, apply, totals
 from services.bulk.endings import note_stopped, without
-from services.bulk.marks import FAILED, PENDING, WAITS, with_mark
-from services.bulk.model import GROUP, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
-from services.bulk.release import OVERDUE, top_up, why_stop
+from services.bulk.model import GROUP_CHUNKS, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
+from services.bulk.release import OVERDUE, pause_reason_of, top_up
 from services.bulk.report import audited
+from services.bulk.status_string import CLAIMED, FAILED, PENDING, with_char
 
-SECONDS = 2
+TICK_SECONDS = 2
 AUDIT_SECONDS = 60
 #: Chunks that one look stops, or tries again.
-MOST_CHUNKS = 100
+MAX_CHUNKS = 100
 #: Chunks of each job that the auditor looks at, each time others.
-AUDITED = 10
+MAX_AUDITED_CHUNKS = 10
 #: Planning of which nothing was heard for so long is asked for again.
 PLANNING_OVERDUE = timedelta(seconds=120)
 #: After so many tries, about as many minutes, the job is rejected.
 MAX_PLAN_TRIES = 10
 
 
-async def look_after(ctx: Context) -> AsyncIterator[Step]:
+async def look_after(ctx: Context) -> AsyncIterator[TickAction]:
     """Every job that is not over yet."""
     cursor: str | None = None
     while True:
@@ -41,30 +41,30 @@ async def look_after(ctx: Context) -> AsyncIterator[Step]:
             BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100, cursor=cursor
         )
         for job in page.items:
-            async for step in _look(job, ctx):
-                yield step
+            async for action in _manage(job, ctx):
+                yield action
         cursor = page.cursor
         if cursor is None:
             return
 
 
-async def _look(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+async def _manage(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
     if job.state == "planning":
-        async for step in _planning(job, ctx):
-            yield step
+        async for action in _planning(job, ctx):
+            yield action
     elif job.state == "rejected":
-        async for step in _rejected(job, ctx):
-            yield step
+        async for action in _rejected(job, ctx):
+            yield action
     elif job.state == "scheduled":
         if job.start_at is None or job.start_at <= ctx.now:
             yield _step(job, jobs.moved(job, ctx, "running", started_at=ctx.now), ctx)
     elif job.state in ("running", "cancelling", "finished", "cancelled"):
         seen = await totals(job, ctx)
-        async for step in {"running": _running, "cancelling": _cancelling}.get(job.state, _settling)(job, seen, ctx):
-            yield step
+        async for action in {"running": _running, "cancelling": _cancelling}.get(job.state, _settling)(job, seen, ctx):
+            yield action
 
 
-async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
     """A step of which nothing comes is asked for again, a few times. Tries are counted rather than time: a platform that was down
     for an hour has not tried."""
     if job.updated_at + PLANNING_OVERDUE >= ctx.now:
@@ -73,62 +73,62 @@ async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
         yield _step(job, jobs.rejected(job, planning.failed(job), ctx), ctx)
         return
     minute = int(ctx.now.timestamp() // 60)
-    news = job.model_copy(update={"plan_tries": job.plan_tries + 1})
-    asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
-    yield Step(f"{job.job_id}#plan#{job.progress.part}#{minute}", (ctx.replace(news),), (asked,))
+    updated = job.model_copy(update={"plan_tries": job.plan_tries + 1})
+    plan_asked = PlanAsked(job_id=job.job_id, part=job.progress.part)
+    yield TickAction(f"{job.job_id}#plan#{job.progress.part}#{minute}", (ctx.replace(updated),), (plan_asked,))
 
 
-async def _rejected(job: BulkJob, ctx: Context) -> AsyncIterator[Step]:
+async def _rejected(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
     """What was planned before it turned out that the rest cannot be."""
     seen = await totals(job, ctx)
     await _stop_waiting(job, seen, ctx)
     if not seen.open():
-        news = job.model_copy(update={"active": None, "updated_at": ctx.now})
-        yield Step(f"{job.job_id}#{job.version}#put-away", (ctx.replace(news),))
+        updated = job.model_copy(update={"active": None, "updated_at": ctx.now})
+        yield TickAction(f"{job.job_id}#{job.version}#put-away", (ctx.replace(updated),))
 
 
-async def _cancelling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+async def _cancelling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     await _stop_waiting(job, seen, ctx)
-    async for step in _call_back(job, seen, ctx):
-        yield step
+    async for action in _call_back(job, seen, ctx):
+        yield action
     if not seen.open():
         yield _step(job, jobs.ended(job, seen, ctx), ctx)
 
 
-async def _running(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+async def _running(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     if job.end_at is not None and job.end_at <= ctx.now:
         yield _step(job, jobs.cancelled(job, "its end time has passed", ctx), ctx)
         return
-    why = await why_stop(job, seen, ctx)
+    why = await pause_reason_of(job, seen, ctx)
     if why is not None:
         yield _step(job, jobs.paused(job, f"brake: {why}", ctx), ctx)
         return
     if job.retrying is not None:
         await retry_group(job, job.retrying, ctx)
-        over = (job.retrying + 1) * GROUP >= job.progress.chunks
-        news = job.model_copy(update={"retrying": None if over else job.retrying + 1, "updated_at": ctx.now})
-        yield Step(f"{job.job_id}#retry#{job.version}", (ctx.replace(news),))
+        over = (job.retrying + 1) * GROUP_CHUNKS >= job.progress.chunks
+        updated = job.model_copy(update={"retrying": None if over else job.retrying + 1, "updated_at": ctx.now})
+        yield TickAction(f"{job.job_id}#retry#{job.version}", (ctx.replace(updated),))
         return
-    for said in await top_up(job, seen, ctx):
-        yield Step(f"{job.job_id}#{said.chunk}#{said.release}", said=(said,))
+    for event in await top_up(job, seen, ctx):
+        yield TickAction(f"{job.job_id}#{event.chunk}#{event.release}", events=(event,))
     if not seen.open():
         frontier = await ctx.get(Frontier, job.job_id)
         if frontier is not None and frontier.next >= job.progress.chunks:
             yield _step(job, jobs.ended(job, seen, ctx), ctx)
 
 
-def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> Step:
-    news, said = both
-    return Step(f"{job.job_id}#{job.version}#{news.state}", (ctx.replace(news),), (said,))  # type: ignore[arg-type]
+def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> TickAction:
+    updated, event = both
+    return TickAction(f"{job.job_id}#{job.version}#{updated.state}", (ctx.replace(updated),), (event,))  # type: ignore[arg-type]
 
 
-async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     """Receipts still come after the last send; when none can any more the report is final."""
     waits = seen.counts["sent"] + seen.counts["uncertain"] + seen.counts["delivered"]
-    over = (job.finished_at or ctx.now) + jobs.SETTLING * ctx.settings.window_scale <= ctx.now
+    over = (job.finished_at or ctx.now) + jobs.SETTLING_TIME * ctx.settings.window_scale <= ctx.now
     if waits and not over:
-        news = job.model_copy(update={"look_at": ctx.now + timedelta(seconds=60), "updated_at": ctx.now})
-        yield Step(f"{job.job_id}#{job.version}#settling", (ctx.replace(news),))
+        updated = job.model_copy(update={"look_at": ctx.now + timedelta(seconds=60), "updated_at": ctx.now})
+        yield TickAction(f"{job.job_id}#{job.version}#settling", (ctx.replace(updated),))
     else:
         both = jobs.moved(job, ctx, why=job.why, settled_at=ctx.now, active=None, reports=job.reports + 1)
         yield _step(job, both, ctx)
@@ -136,8 +136,8 @@ async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[S
 
 async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
     """Nothing that waits goes out any more; what is with a sender comes back, or is taken for lost after a while."""
-    waiting = [name for name in seen.in_state("waiting") if seen.lines[name][2].get("pending")][:MOST_CHUNKS]
-    in_hand = [name for name in seen.in_state("released")][:MOST_CHUNKS]
+    waiting = [name for name in seen.in_state("waiting") if seen.lines[name][2].get("pending")][:MAX_CHUNKS]
+    in_hand = [name for name in seen.in_state("released")][:MAX_CHUNKS]
     lost_by = ctx.now - OVERDUE * ctx.settings.window_scale
 
     async def stop(name: str) -> None:
@@ -145,7 +145,7 @@ async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
             lost = chunk.state == "released" and chunk.released_at is not None and chunk.released_at < lost_by
             if chunk.state != "waiting" and not lost:
                 return chunk
-            return without(chunk, [n for n, mark in enumerate(chunk.marks) if mark == PENDING])
+            return without(chunk, [n for n, char in enumerate(chunk.marks) if char == PENDING])
 
         folded = await apply(job.job_id, name, fold, ctx)
         if folded is not None and folded.changed:
@@ -154,10 +154,10 @@ async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
     await asyncio.gather(*(stop(name) for name in [*waiting, *in_hand]))
 
 
-async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[Step]:
+async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     """What a sender has put off until the morning is not left there until then. Asked for again each minute, in case it is lost."""
     here = set(seen.in_state("waiting"))
-    waits = [name for name, line in seen.lines.items() if line[2].get("pending") and name not in here][:MOST_CHUNKS]
+    waits = [name for name, line in seen.lines.items() if line[2].get("pending") and name not in here][:MAX_CHUNKS]
     chunks = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in waits))
     minute = int(ctx.now.timestamp() // 60)
     for chunk in chunks:
@@ -165,20 +165,20 @@ async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[
             continue
         ids = tuple(
             message_id(job.job_id, who, job.channel, chunk.attempt(n))
-            for n, (who, mark) in enumerate(zip(chunk.ids, chunk.marks, strict=True))
-            if mark == WAITS
+            for n, (who, char) in enumerate(zip(chunk.ids, chunk.marks, strict=True))
+            if char == CLAIMED
         )
         if ids:
-            said = ChunkCalledBack(
+            event = ChunkCalledBack(
                 job_id=job.job_id, chunk=chunk.chunk, channel=job.channel, message_ids=ids, at=ctx.now
             )
-            yield Step(f"{job.job_id}#{chunk.chunk}#back#{chunk.version}#{minute}", said=(said,))
+            yield TickAction(f"{job.job_id}#{chunk.chunk}#back#{chunk.version}#{minute}", events=(event,))
 
 
 async def retry_group(job: BulkJob, group: int, ctx: Context) -> int:
     """Failed recipients of a hundred chunks that may succeed now and were never accepted get another attempt."""
-    last = min((group + 1) * GROUP, job.progress.chunks)
-    done = await asyncio.gather(*(_retry(job, chunk_name(n), ctx) for n in range(group * GROUP, last)))
+    last = min((group + 1) * GROUP_CHUNKS, job.progress.chunks)
+    done = await asyncio.gather(*(_retry(job, chunk_name(n), ctx) for n in range(group * GROUP_CHUNKS, last)))
     return sum(done)
 
 
@@ -186,26 +186,26 @@ async def _retry(job: BulkJob, name: str, ctx: Context) -> int:
     chunk = await ctx.get(BulkChunk, job.job_id, name)
     if chunk is None or FAILED not in chunk.marks:
         return 0
-    failed = [n for n, mark in enumerate(chunk.marks) if mark == FAILED]
+    failed = [n for n, char in enumerate(chunk.marks) if char == FAILED]
     opened = await asyncio.gather(*(_opened(job, chunk, n, ctx) for n in failed))
-    again = {n: attempt for n, attempt in zip(failed, opened, strict=True) if attempt is not None}
-    if not again:
+    retried = {n: attempt for n, attempt in zip(failed, opened, strict=True) if attempt is not None}
+    if not retried:
         return 0
 
     def fold(now: BulkChunk) -> BulkChunk:
-        mine = [n for n, attempt in again.items() if now.marks[n] == FAILED and now.attempt(n) == attempt - 1]
+        mine = [n for n, attempt in retried.items() if now.marks[n] == FAILED and now.attempt(n) == attempt - 1]
         if not mine:
             return now
-        marks = now.marks
+        chars = now.marks
         for n in mine:
-            marks = with_mark(marks, n, PENDING)
-        attempts = {**now.attempts, **{str(n): again[n] for n in mine}}
-        reasons = {n: why for n, why in now.reasons.items() if int(n) not in again}
-        change = {"marks": marks, "attempts": attempts, "reasons": reasons, "state": "waiting", "not_before": None}
+            chars = with_char(chars, n, PENDING)
+        attempts = {**now.attempts, **{str(n): retried[n] for n in mine}}
+        reasons = {n: why for n, why in now.reasons.items() if int(n) not in retried}
+        change = {"marks": chars, "attempts": attempts, "reasons": reasons, "state": "waiting", "not_before": None}
         return now.model_copy(update=change)
 
     await apply(job.job_id, name, fold, ctx)
-    return len(again)
+    return len(retried)
 
 
 async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -> int | None:
@@ -227,7 +227,7 @@ async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -
     return attempt + 1 if written else None
 
 
-async def audit(ctx: Context) -> AsyncIterator[Step]:
+async def audit(ctx: Context) -> AsyncIterator[TickAction]:
     """Count some chunks of each running job anew from their recipients, each time others; a drift is an alarm."""
     page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
     minute = int(ctx.now.timestamp() // AUDIT_SECONDS)
@@ -236,7 +236,7 @@ async def audit(ctx: Context) -> AsyncIterator[Step]:
         if job.started_at is None or not chunks:
             continue
         begin = shard_for(f"{job.job_id}{minute}", chunks)
-        for n in range(begin, min(begin + AUDITED, chunks)):
+        for n in range(begin, min(begin + MAX_AUDITED_CHUNKS, chunks)):
             found = await audited(job, chunk_name(n), ctx)
             if found is not None:
-                yield Step(f"{job.job_id}#{found.chunk}#drift#{minute}", said=(found,))
+                yield TickAction(f"{job.job_id}#{found.chunk}#drift#{minute}", events=(found,))

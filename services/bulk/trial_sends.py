@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem
+from libs.common.handle.context import Context, Done
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import EXPLANATIONS, problem_code
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from libs.messaging.personal import personal
+from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
-from services.bulk import people
+from services.bulk import contact_copy
 from services.bulk.bodies import TestSend
+from services.bulk.event_size import unfit
 from services.bulk.model import BulkJob, message_id
 from services.bulk.views import TestSendView
-from services.bulk.weight import unfit
 
 
 async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
     """Outside of the job's counts. It is checked like every other. Raises Problem."""
     assert ctx.cause is not None
-    (standing,) = await people.by_contacts([body.contact_id], job.channel, ctx)
+    (standing,) = await contact_copy.by_contacts([body.contact_id], job.channel, ctx)
     if standing is None or standing.deleted:
         errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
         raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
     _check_values(job, body)
     message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
-    said = ChunkReleased(
+    event = ChunkReleased(
         job_id=job.job_id,
         chunk=f"t{ctx.cause.id[:8]}",
         release=1,
@@ -49,7 +49,7 @@ async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSend
             ),
         ),
     )
-    return Done(TestSendView(message_id=message), (said,))
+    return Done(TestSendView(message_id=message), (event,))
 
 
 def _check_values(job: BulkJob, body: TestSend) -> None:

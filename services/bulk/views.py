@@ -8,16 +8,16 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.wire import View
+from libs.common.declare.wire import View
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
-from libs.messaging.words import Channel, Purpose
-from services.bulk.allowance import BudgetView
+from libs.messaging.vocabulary import Channel, Purpose
 from services.bulk.counts import Totals
-from services.bulk.marks import word_of
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
+from services.bulk.send_limits import BudgetView
 from services.bulk.sources import SavedList, Upload
+from services.bulk.status_string import status_of
 
 
 class JobView(View):
@@ -182,11 +182,11 @@ def _finishes(job: BulkJob, seen: Totals | None, now: datetime) -> datetime | No
 
 
 def recipient_view(job: BulkJob, chunk: BulkChunk, row: BulkRecipient, position: int) -> RecipientView:
-    word = word_of(chunk.marks[position], chunk.in_hand)
+    status = status_of(chunk.marks[position], chunk.in_hand)
     shown = {name: getattr(row, name) for name in RecipientView.model_fields if name in BulkRecipient.model_fields}
     explained = EXPLANATIONS[row.reason] if row.reason else None
     return RecipientView(
-        **{**shown, "status": word, "row": row.row or None},
+        **{**shown, "status": status, "row": row.row or None},
         means=explained.means if explained else None,
         do=explained.do if explained else None,
         message_id=row.message_id(job.channel, chunk.attempt(position)) if chunk.chunk[0] == "p" else None,

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from libs.common.clock import derived_id, drawn_id, iso
-from libs.common.context import Context
+from libs.common.clock import derived_id, iso, random_id
+from libs.common.declare.event import Event
 from libs.common.errors import Conflict
-from libs.common.event import Event
+from libs.common.handle.context import Context
 from libs.common.store.ops import Op, When
 from libs.messaging.events.contacts import ConsentChanged, ContactCreated, ContactUpdated, PermissionChanged
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.consents import Consent, Kind, Statement, stated
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
@@ -33,7 +33,7 @@ async def held_by(ctx: Context, contact_id: str) -> Contact:
 
 def new_contact(ctx: Context) -> Contact:
     """Somebody new, not staged yet; the same cause makes the same contact."""
-    cause = ctx.cause.id if ctx.cause else drawn_id()
+    cause = ctx.cause.id if ctx.cause else random_id()
     return Contact(contact_id=derived_id("contact", cause), created_at=ctx.now, updated_at=ctx.now)
 
 
@@ -141,13 +141,13 @@ def consent_said(before: Contact | None, after: Contact, evidence: Evidence, *, 
 def permissions_said(before: Contact | None, after: Contact, also: Collection[Channel] = ()) -> list[Event]:
     """What senders must know, for each channel on which it changed (of a new contact: on which it has an address). An
     opt-out that no sender has acknowledged yet asks for it again."""
-    said: list[Event] = []
+    events: list[Event] = []
     for channel in Channel:
         standing = after.standing(channel)
         old = before and before.standing(channel).model_copy(update={"revision": standing.revision})
-        news = standing != old if before else standing.address is not None
-        if news or channel in also:
-            said.append(
+        changed = standing != old if before else standing.address is not None
+        if changed or channel in also:
+            events.append(
                 PermissionChanged(
                     contact_id=after.contact_id,
                     channel=channel,
@@ -155,4 +155,4 @@ def permissions_said(before: Contact | None, after: Contact, also: Collection[Ch
                     acknowledge=bool(after.consent(channel).awaiting),
                 )
             )
-    return said
+    return events

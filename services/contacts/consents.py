@@ -13,8 +13,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from libs.common.clock import Timestamp, iso
-from libs.common.wire import Part
-from libs.messaging.words import Purpose
+from libs.common.declare.wire import Part
+from libs.messaging.vocabulary import Purpose
 
 #: What a consent can cover. ``compliance`` needs none.
 EVERY = frozenset({Purpose.SERVICE, Purpose.MARKETING})

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from libs.common.clock import iso
-from libs.common.context import Context
+from libs.common.declare.event import Event
 from libs.common.errors import Poison
-from libs.common.event import Event
+from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from libs.messaging.content import Choosing, Email, Media, Rich, Text
+from libs.messaging.email_reply import reply_text
 from libs.messaging.events.contacts import ContactWroteIn, HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
-from libs.messaging.optout import Wish, wish, words_in_force
-from libs.messaging.quoted import own_words
+from libs.messaging.optout import Intent, intent_of, keywords_in_force
 from libs.messaging.setting_copy import in_force
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -31,7 +31,7 @@ from services.contacts.changes import (
     state,
 )
 from services.contacts.consents import Consent, Kind, moment, wrote_in
-from services.contacts.model import NAME_LENGTH, AddressClaim, Contact, Evidence, is_email, is_phone
+from services.contacts.model import MAX_NAME_LENGTH, AddressClaim, Contact, Evidence, is_email, is_phone
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
     """Find or make the contact, move its window, and do what an opt-out word asks for."""
     before, contact = await _found(ctx, Sender.of(event.channel, event.sender, event.sender_user_id))
     if not contact.name and event.sender_name:
-        contact = contact.model_copy(update={"name": event.sender_name.strip()[:NAME_LENGTH] or None})
+        contact = contact.model_copy(update={"name": event.sender_name.strip()[:MAX_NAME_LENGTH] or None})
     contact = _touched(contact, event.channel, event.received_at)
-    asked = _asked(event.content, words_in_force(await in_force(ctx)))
-    heard = _heard(contact, event, asked, ctx)
+    intent = _asked(event.content, keywords_in_force(await in_force(ctx)))
+    heard = _heard(contact, event, intent, ctx)
     if heard:
         contact = await state(ctx, contact, *heard)
     after = save(ctx, before, contact) if contact != before else contact
@@ -76,19 +76,21 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
         *profile_said(before, after),
         *(consent_said(before, after, heard[1]) if heard else ()),
         *permissions_said(before, after, also=(event.channel,)),
-        *_wishes_said(before, after, event, asked[1]),
+        *_intent_events(before, after, event, intent[1]),
         ContactWroteIn(contact_id=after.contact_id, **facts),
     ]
 
 
-def _wishes_said(before: Contact | None, after: Contact, event: MessageReceived, asked: Wish | None) -> list[Event]:
+def _intent_events(
+    before: Contact | None, after: Contact, event: MessageReceived, intent: Intent | None
+) -> list[Event]:
     """What wants an answer. An opt-out has to be applied first; see :func:`note_applied`."""
     facts = {"contact_id": after.contact_id, "channel": event.channel, "message_id": event.message_id}
     # A mail about help is a question to people, not a word.
-    if asked is Wish.HELP and event.channel is not Channel.EMAIL:
+    if intent is Intent.HELP and event.channel is not Channel.EMAIL:
         return [HelpAsked(**facts, at=event.received_at)]
     was_out = before is not None and before.consent(event.channel).opted_out_at is not None
-    if asked is Wish.OPT_IN and was_out and after.consent(event.channel).opted_out_at is None:
+    if intent is Intent.OPT_IN and was_out and after.consent(event.channel).opted_out_at is None:
         return [OptedBackIn(**facts, at=event.received_at)]
     return []
 
@@ -204,15 +206,15 @@ def _touched(contact: Contact, channel: Channel, at: datetime) -> Contact:
 
 
 def _heard(
-    contact: Contact, event: MessageReceived, spoken: tuple[str | None, Wish | None], ctx: Context
+    contact: Contact, event: MessageReceived, spoken: tuple[str | None, Intent | None], ctx: Context
 ) -> tuple[Kind, Evidence] | None:
     """What the message says about consent. Writing in is no opt-in, but it does allow an answer: a consent to ``service``,
     recorded once, unless they opted out or already agreed to as much."""
-    words, asked = spoken
+    words, intent = spoken
     this = evidence_id(event.received_at, event.channel, event.message_id)
-    if asked is Wish.OPT_OUT:
+    if intent is Intent.OPT_OUT:
         kind, how = Kind.WITHDRAWN, "keyword"
-    elif asked is Wish.OPT_IN:
+    elif intent is Intent.OPT_IN:
         kind, how = Kind.RESTARTED, "keyword"
     elif not _automatic(event) and _first(contact.consent(event.channel), this):
         kind, how, words = Kind.WROTE_IN, "wrote-in", None
@@ -236,8 +238,8 @@ def _heard(
 def _automatic(event: MessageReceived) -> bool:
     """A mail that nobody wrote: an absence note, a list (RFC 3834). It asks for no answer."""
     headers = event.details.get("headers")
-    told = headers.get("auto-submitted", "no") if isinstance(headers, dict) else "no"
-    return str(told).partition(";")[0].strip().lower() != "no"
+    auto_submitted = headers.get("auto-submitted", "no") if isinstance(headers, dict) else "no"
+    return str(auto_submitted).partition(";")[0].strip().lower() != "no"
 
 
 def _first(consent: Consent, this: str) -> bool:
@@ -248,10 +250,10 @@ def _first(consent: Consent, this: str) -> bool:
     return needed or (known is not None and this < known.evidence_id)
 
 
-def _asked(content: object, known: Mapping[str, Wish]) -> tuple[str | None, Wish | None]:
+def _asked(content: object, known: Mapping[str, Intent]) -> tuple[str | None, Intent | None]:
     """The words that ask for something, and what; consent before help."""
-    found = [(words, asked) for words in _spoken(content) if (asked := wish(words, known)) is not None]
-    return min(found, key=lambda each: each[1] is Wish.HELP, default=(None, None))
+    found = [(words, intent) for words in _spoken(content) if (intent := intent_of(words, known)) is not None]
+    return min(found, key=lambda each: each[1] is Intent.HELP, default=(None, None))
 
 
 def _spoken(content: object) -> Iterable[str]:
@@ -261,7 +263,7 @@ def _spoken(content: object) -> Iterable[str]:
     if isinstance(content, Choosing):
         return [content.title]
     if isinstance(content, Email):
-        return [own_words(content.text or ""), content.subject]
+        return [reply_text(content.text or ""), content.subject]
     if isinstance(content, Media):
         return [content.caption or ""]
     return [content.text or ""] if isinstance(content, Rich) else []

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.context import Context, Done, Page
-from libs.common.hosts.routes import Api
-from libs.common.wire import View
-from libs.messaging.words import Channel, Purpose
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context, Done, Page
+from libs.common.hosts.http.routes import Api
+from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts import requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact

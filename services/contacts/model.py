@@ -7,18 +7,18 @@ from typing import ClassVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Index, Item, Table
+from libs.common.store.item import Index, Item, Table
 from libs.messaging.checks import E164, EMAIL
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts.consents import Consent
-from services.contacts.words import SHORTEST, terms
+from services.contacts.search_terms import MIN_TERM_LENGTH, terms
 
 #: Channels that write to a phone number.
 BY_PHONE = frozenset({Channel.WHATSAPP, Channel.SMS, Channel.VOICE, Channel.RCS})
 #: The one key under which all contacts are listed; takes 1,000 new contacts a second.
 LISTED = "all"
-NAME_LENGTH = 200
+MAX_NAME_LENGTH = 200
 
 
 class Contact(Item):
@@ -58,10 +58,10 @@ class Contact(Item):
             return self.email
         return self.phone or self.provider_user_ids.get(channel)
 
-    def standing(self, channel: Channel) -> Standing:
+    def standing(self, channel: Channel) -> Permission:
         """All that a sender must know."""
         consent = self.consent(channel)
-        return Standing(
+        return Permission(
             contact_id=self.contact_id,
             channel=channel,
             revision=self.version,
@@ -157,7 +157,7 @@ class SearchTerm(Item):
 
     @staticmethod
     def bucket_of(kind: str, term: str) -> str:
-        return f"{kind}#{term[:SHORTEST]}"
+        return f"{kind}#{term[:MIN_TERM_LENGTH]}"
 
 
 def is_phone(address: str) -> bool:

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from libs.common.context import Context, Done
+from libs.common.declare.wire import TrimmedBody
 from libs.common.errors import Problem, invalid, invalid_fields
-from libs.common.wire import TrimmedBody
+from libs.common.handle.context import Context, Done
 from libs.messaging.addresses import to_e164
 from libs.messaging.events.contacts import ContactDeleted
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -25,7 +25,7 @@ from services.contacts.changes import (
     state,
 )
 from services.contacts.consents import Consent, Kind, moment, moved
-from services.contacts.model import BY_PHONE, NAME_LENGTH, Contact, Evidence, is_email
+from services.contacts.model import BY_PHONE, MAX_NAME_LENGTH, Contact, Evidence, is_email
 
 _TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 #: By how much an opt-in (True) or opt-out (False) must be later than what was heard before, to win over it.
@@ -37,7 +37,7 @@ Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 
 class _Profile(TrimmedBody):
-    name: str | None = Field(default=None, max_length=NAME_LENGTH)
+    name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
     #: With a leading ``+``, or as dialled in ``default_region``.
     phone: str | None = Field(default=None, max_length=40)
     email: str | None = Field(default=None, max_length=320)
@@ -97,8 +97,8 @@ async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> 
     after = save(ctx, before, contact)
     # Which fields, not what is in them: that is the person's own, and goes when they go.
     names = sorted(name for name in _Profile.model_fields if getattr(before, name, None) != getattr(after, name, None))
-    said = (*profile_said(before, after), *permissions_said(before, after))
-    return Done(after, said, after={"changed": names})
+    events = (*profile_said(before, after), *permissions_said(before, after))
+    return Done(after, events, after={"changed": names})
 
 
 async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
@@ -125,8 +125,8 @@ async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: 
         contact = await state(ctx, contact, Kind.GIVEN if body.opted_in else Kind.WITHDRAWN, evidence)
     after = save(ctx, before, contact)
     consents = consent_said(before, after, evidence, always=True) if evidence else []
-    said = (*consents, *permissions_said(before, after, also=(channel,)))
-    return Done(after, said, _flags(before.consent(channel)), _flags(after.consent(channel)))
+    events = (*consents, *permissions_said(before, after, also=(channel,)))
+    return Done(after, events, _flags(before.consent(channel)), _flags(after.consent(channel)))
 
 
 def _flags(consent: Consent) -> dict[str, Any]:

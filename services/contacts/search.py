@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
-from libs.common.context import Context, Page
 from libs.common.errors import Problem
+from libs.common.handle.context import Context, Page
 from services.contacts.model import LISTED, Contact, SearchTerm
-from services.contacts.words import SHORTEST, Sought, sought
+from services.contacts.search_terms import MIN_TERM_LENGTH, SearchQuery, parse_query
 
 #: A query of several words may read past rows that do not fit; so often at most, then the page is short.
-ROUNDS = 5
+MAX_QUERIES = 5
 
 
 async def search_contacts(q: str, limit: int, cursor: str | None, ctx: Context) -> Page[Contact]:
     """One page in the order of the matched word; it may be short and still have a cursor. Raises Problem, BadCursor."""
-    wanted = sought(q)
+    wanted = parse_query(q)
     if wanted is None:
-        detail = f"Give at least {SHORTEST} characters of a name, number or address."
+        detail = f"Give at least {MIN_TERM_LENGTH} characters of a name, number or address."
         raise Problem(422, "QUERY_TOO_SHORT", "There is too little to look for", "", [{"field": "q", "detail": detail}])
     found: list[SearchTerm] = []
-    for _ in range(ROUNDS):
+    for _ in range(MAX_QUERIES):
         page = await ctx.query(
             SearchTerm,
             SearchTerm.bucket_of(wanted.kind, wanted.term),
@@ -41,7 +41,7 @@ async def list_contacts(limit: int, cursor: str | None, ctx: Context) -> Page[Co
     return await ctx.query(Contact, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
 
 
-def _fits(row: SearchTerm, wanted: Sought) -> bool:
+def _fits(row: SearchTerm, wanted: SearchQuery) -> bool:
     """The other words fit, and this is the first of the contact's terms that fits: who has two is found once."""
     first = min((term for term in row.siblings if term.startswith(wanted.term)), default=None)
-    return row.term == first and all(any(term.startswith(word) for term in row.siblings) for word in wanted.rest)
+    return row.term == first and all(any(term.startswith(prefix) for term in row.siblings) for prefix in wanted.rest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.service import Service, on
+from libs.common.declare.service import Service, on
 from libs.messaging import setting_copy
 from libs.messaging.events.contacts import (
     ConsentChanged,
@@ -18,7 +18,7 @@ from libs.messaging.events.contacts import (
 )
 from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, PreferenceChanged, Unsubscribed
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
-from libs.messaging.optout import words_of
+from libs.messaging.optout import keywords_of
 from libs.messaging.setting_copy import SettingsCopy
 from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
@@ -48,5 +48,5 @@ service = Service(
         SuppressionLifted,
     ],
     serves=http.router,
-    checks=words_of,
+    checks=keywords_of,
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from libs.common.context import Context, Done
+from libs.common.declare.event import Event
 from libs.common.errors import Problem, invalid
-from libs.common.event import Event
+from libs.common.handle.context import Context, Done
 from libs.messaging.events.contacts import SuppressionLifted
 from libs.messaging.events.inbound import AddressSuppressed, Unsubscribed
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -25,7 +25,7 @@ from services.contacts.model import AddressClaim, Contact, Evidence
 from services.contacts.requests import existing
 
 #: Somebody who presses the button again and again says one thing.
-SAME = timedelta(minutes=1)
+SAME_REPORT_WINDOW = timedelta(minutes=1)
 
 
 async def suppress_address(event: AddressSuppressed, ctx: Context) -> list[Event]:
@@ -52,10 +52,10 @@ async def lift_suppression(contact_id: str, channel: Channel, reason: str, ctx: 
     if was is None:
         raise Problem(404, "NOT_SUPPRESSED", f"The contact is not suppressed on {channel}")
     after = save(ctx, before, before.with_consent(channel, lifted(before.consent(channel), ctx.now)))
-    said = SuppressionLifted(
+    events = SuppressionLifted(
         contact_id=contact_id, channel=channel, address=after.address(channel), was=was, reason=reason, at=ctx.now
     )
-    return Done(after, (said, *permissions_said(before, after)))
+    return Done(after, (events, *permissions_said(before, after)))
 
 
 async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
@@ -66,7 +66,7 @@ async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
         return []
     consent = before.consent(event.channel)
     withdrawn = consent.heard.get(Kind.WITHDRAWN)
-    if consent.opted_out_at and withdrawn and timedelta() <= event.at - withdrawn.at < SAME:
+    if consent.opted_out_at and withdrawn and timedelta() <= event.at - withdrawn.at < SAME_REPORT_WINDOW:
         return []
     evidence = Evidence(
         contact_id=before.contact_id,

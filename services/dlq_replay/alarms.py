@@ -1,4 +1,4 @@
-"""How many letters of each queue are open, and the alarm when they are too many: said once when it is raised and once when it
+"""How many dead letters of each queue are open, and the alarm when they are too many: said once when it is raised and once when it
 is over, and counted at every look in between."""
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from typing import Any
 
 import structlog
 
-from libs.common import metrics
-from libs.common.context import Context
-from libs.common.service import Step
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
+from libs.common.observe import metrics
 from libs.messaging.events.dlq import AlarmChanged
-from services.dlq_replay import find
-from services.dlq_replay.find import Filter, Group
-from services.dlq_replay.model import FEW, QueueAlarm, State
+from services.dlq_replay import queries
+from services.dlq_replay.model import QUIET_THRESHOLD, QueueAlarm, State
+from services.dlq_replay.queries import Filter, Group
 
 METRIC = "dead_letter_alarm"
 #: How often somebody looks.
-SECONDS = 60
+WATCH_SECONDS = 60
 #: Queues that have ever had an alarm; there are some twenty in all.
-MOST_QUEUES = 1000
+MAX_QUEUES = 1000
 
 log = structlog.get_logger()
 
 
 @dataclass
 class Depth:
-    """The letters of a queue that nobody has decided about."""
+    """The dead letters of a queue that nobody has decided about."""
 
     queue: str
     waiting: int = 0
@@ -37,19 +37,19 @@ class Depth:
 
     @property
     def alarm(self) -> bool:
-        return self.waiting + self.quarantined > FEW
+        return self.waiting + self.quarantined > QUIET_THRESHOLD
 
 
 @dataclass(frozen=True)
-class Open:
-    """All open letters, in groups; ``whole`` is false if there are more than were counted."""
+class OpenDeadLetters:
+    """All open dead letters, in groups; ``whole`` is false if there are more than were counted."""
 
     waiting: list[Group]
     quarantined: list[Group]
     whole: bool
 
     def depths(self) -> list[Depth]:
-        """Of every queue that has open letters, by name."""
+        """Of every queue that has open dead letters, by name."""
         found: dict[str, Depth] = {}
         for name, groups in (("waiting", self.waiting), ("quarantined", self.quarantined)):
             for group in groups:
@@ -59,17 +59,17 @@ class Open:
         return [found[queue] for queue in sorted(found)]
 
 
-async def open_letters(ctx: Context) -> Open:
+async def open_dead_letters(ctx: Context) -> OpenDeadLetters:
     (waiting, all_waiting), (quarantined, all_quarantined) = await asyncio.gather(
-        *(find.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
+        *(queries.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
     )
-    return Open(waiting, quarantined, all_waiting and all_quarantined)
+    return OpenDeadLetters(waiting, quarantined, all_waiting and all_quarantined)
 
 
-async def watch_queues(ctx: Context) -> AsyncIterator[Step]:
+async def watch_queues(ctx: Context) -> AsyncIterator[TickAction]:
     """Raise and end alarms. Of several processes that look at once, one tells it."""
-    now = await open_letters(ctx)
-    page = await ctx.query(QueueAlarm, "all", limit=MOST_QUEUES)
+    now = await open_dead_letters(ctx)
+    page = await ctx.query(QueueAlarm, "all", limit=MAX_QUEUES)
     before = {alarm.queue: alarm for alarm in page.items}
     by_queue = {depth.queue: depth for depth in now.depths()}
     for queue in sorted(by_queue.keys() | before.keys()):
@@ -82,10 +82,10 @@ async def watch_queues(ctx: Context) -> AsyncIterator[Step]:
         if depth.alarm:
             log.error("too many dead letters", **facts)
         else:
-            log.info("few dead letters again", **facts)
+            log.info("dead-letter alarm cleared", **facts)
         row = QueueAlarm(queue=queue, raised=depth.alarm, at=ctx.now, version=was.version if was else 0)
-        yield Step(
+        yield TickAction(
             f"{queue}#{was.version + 1 if was else 0}",
             (ctx.replace(row) if was else ctx.insert(row),),
-            (AlarmChanged(**facts, raised=depth.alarm, few=FEW, at=ctx.now),),
+            (AlarmChanged(**facts, raised=depth.alarm, few=QUIET_THRESHOLD, at=ctx.now),),
         )

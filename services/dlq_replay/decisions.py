@@ -1,4 +1,4 @@
-"""What an admin decides about a letter besides replaying it: edit what is sent, or discard it. Nothing is ever deleted."""
+"""What an admin decides about a dead letter besides replaying it: edit what is sent, or discard it. Nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
-from libs.common.context import Context, Done
+from libs.common.declare.event import Envelope, known_events
+from libs.common.declare.wire import TrimmedBody
 from libs.common.errors import Malformed, Problem, UnknownVersion
-from libs.common.event import Envelope, known_events
-from libs.common.wire import TrimmedBody
-from services.dlq_replay import steps
-from services.dlq_replay.find import letter_by_id, rows
+from libs.common.handle.context import Context, Done
+from services.dlq_replay import transitions
 from services.dlq_replay.handlers import change, decided
 from services.dlq_replay.model import DLQMessage, State
+from services.dlq_replay.queries import dead_letter_by_id, rows
 
 #: Who and what an event is about. Wherever one of these stands, an edit leaves it as it is and brings none in.
 FIXED = frozenset(
@@ -37,9 +37,9 @@ FIXED = frozenset(
     ]
 )
 #: A row takes 400 KB, and the original (256 KB at most, as SQS took it) stays beside it.
-LARGEST_EDIT = 100_000
+MAX_EDIT_BYTES = 100_000
 #: A transaction takes a hundred writes.
-MOST_DISCARDED = 90
+MAX_DISCARDED = 90
 
 Reason = Annotated[str, Field(min_length=3, max_length=500)]
 
@@ -52,15 +52,15 @@ class EditLetter(TrimmedBody):
 
 
 class Discard(TrimmedBody):
-    ids: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=1, max_length=MOST_DISCARDED)
+    ids: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(min_length=1, max_length=MAX_DISCARDED)
     why: Reason
 
 
 async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Done[DLQMessage]:
     """What is sent when it is replayed; the original is kept. Raises Problem, naming each field that is wrong."""
-    letter = await letter_by_id(ctx, dlq_message_id)
-    _still_open(letter, "edited")
-    wire = steps.read(letter.body)
+    dead_letter = await dead_letter_by_id(ctx, dlq_message_id)
+    _still_open(dead_letter, "edited")
+    wire = transitions.read(dead_letter.body)
     if not isinstance(wire.get("type"), str) or not isinstance(wire.get("id"), str):
         raise Problem(422, "NOT_AN_EVENT", "Only an event can be edited", "Discard it, or replay it as it is.")
     new = {**wire, "data": body.data}
@@ -74,11 +74,11 @@ async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Do
     except Malformed as malformed:
         raise Problem(422, "VALIDATION_FAILED", "The edited event is not valid", str(malformed)) from None
     text = json.dumps(new, separators=(",", ":"), ensure_ascii=False)
-    if len(text.encode()) > LARGEST_EDIT:
-        raise Problem(422, "TOO_LARGE", "The edited event is too large", f"It may have {LARGEST_EDIT} bytes.")
-    after = steps.edited(letter, letter.body if new == wire else text, ctx.actor, body.why, ctx.now)
-    ctx.stage(change(ctx, letter, after))
-    return Done(after, (decided(letter, "edited", ctx.actor, body.why, ctx.now),))
+    if len(text.encode()) > MAX_EDIT_BYTES:
+        raise Problem(422, "TOO_LARGE", "The edited event is too large", f"It may have {MAX_EDIT_BYTES} bytes.")
+    after = transitions.edited(dead_letter, dead_letter.body if new == wire else text, ctx.actor, body.why, ctx.now)
+    ctx.stage(change(ctx, dead_letter, after))
+    return Done(after, (decided(dead_letter, "edited", ctx.actor, body.why, ctx.now),))
 
 
 def _check_fixed(wire: dict[str, Any], data: dict[str, Any]) -> None:
@@ -120,17 +120,20 @@ async def discard_letters(body: Discard, ctx: Context) -> Done[list[DLQMessage]]
         errors = [{"field": "ids", "detail": each} for each in sorted(missing)]
         raise Problem(404, "LETTER_NOT_FOUND", "There are no such letters", "They are kept for seven days.", errors)
     after = []
-    for letter in found:
-        if letter.state is not State.DISCARDED:
-            _still_open(letter, "discarded")
-            letter_after = steps.discarded(letter, ctx.actor, body.why, ctx.now)
-            ctx.stage(change(ctx, letter, letter_after))
+    for dead_letter in found:
+        if dead_letter.state is not State.DISCARDED:
+            _still_open(dead_letter, "discarded")
+            letter_after = transitions.discarded(dead_letter, ctx.actor, body.why, ctx.now)
+            ctx.stage(change(ctx, dead_letter, letter_after))
             after.append(letter_after)
     return Done(after, tuple(decided(each, "discarded", ctx.actor, body.why, ctx.now) for each in after))
 
 
-def _still_open(letter: DLQMessage, what: str) -> None:
-    if letter.state not in (State.WAITING, State.QUARANTINED):
+def _still_open(dead_letter: DLQMessage, what: str) -> None:
+    if dead_letter.state not in (State.WAITING, State.QUARANTINED):
         raise Problem(
-            409, "NOT_WAITING", f"It is {letter.state}, so it cannot be {what}", f"Letter {letter.dlq_message_id}"
+            409,
+            "NOT_WAITING",
+            f"It is {dead_letter.state}, so it cannot be {what}",
+            f"Letter {dead_letter.dlq_message_id}",
         )

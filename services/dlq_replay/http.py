@@ -7,17 +7,17 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.messaging.words import Channel
-from services.dlq_replay import alarms, decisions, find, jobs
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from libs.messaging.vocabulary import Channel
+from services.dlq_replay import alarms, decisions, jobs, queries
 from services.dlq_replay.decisions import Discard, EditLetter
-from services.dlq_replay.find import Filter
 from services.dlq_replay.jobs import Ask, AskReplay, Selection
 from services.dlq_replay.model import Cause, State, Watched
-from services.dlq_replay.simulate import foresee
+from services.dlq_replay.queries import Filter
+from services.dlq_replay.simulate import predict
 from services.dlq_replay.views import (
     GroupList,
     JobList,
@@ -26,10 +26,10 @@ from services.dlq_replay.views import (
     LetterList,
     QueueDepth,
     Simulation,
+    dead_letter_detail,
+    dead_letter_view,
     group_view,
     job_view,
-    letter_detail,
-    letter_view,
     summed,
 )
 
@@ -39,8 +39,8 @@ Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Name = Annotated[str | None, Query(min_length=1, max_length=120)]
 EventType = Annotated[str | None, Query(alias="eventType", min_length=1, max_length=120)]
 Text = Annotated[str | None, Query(min_length=2, max_length=200)]
-#: Letters of a simulation that are shown one by one; the sums are over all.
-SHOWN = 200
+#: Dead letters of a simulation that are shown one by one; the sums are over all.
+MAX_SHOWN = 200
 
 
 @router.read("GET", "/api/dlq", role=Role.VIEWER)
@@ -68,8 +68,8 @@ async def list_letters(
         until=until,
         text=text,
     )
-    page = await find.list_letters(ctx, wanted, limit, cursor)
-    return LetterList(items=[letter_view(each) for each in page.items], cursor=page.cursor)
+    page = await queries.list_letters(ctx, wanted, limit, cursor)
+    return LetterList(items=[dead_letter_view(each) for each in page.items], cursor=page.cursor)
 
 
 @router.read("GET", "/api/dlq/groups", role=Role.VIEWER)
@@ -82,11 +82,11 @@ async def list_groups(
     since: Timestamp | None = None,
     until: Timestamp | None = None,
 ) -> GroupList:
-    """Waiting letters by cause and type with counts, and how many letters of each queue are open in all."""
+    """Waiting dead letters by cause and type with counts, and how many dead letters of each queue are open in all."""
     wanted = Filter(queue=queue, event_type=event_type, channel=channel, cause=cause, since=since, until=until)
-    every = await alarms.open_letters(ctx)
-    # Unless something narrows them, the letters that wait have just been counted.
-    groups, whole = (every.waiting, every.whole) if wanted == Filter() else await find.groups(ctx, wanted)
+    every = await alarms.open_dead_letters(ctx)
+    # Unless something narrows them, the dead letters that wait have just been counted.
+    groups, whole = (every.waiting, every.whole) if wanted == Filter() else await queries.groups(ctx, wanted)
     return GroupList(
         groups=[group_view(group) for group in groups],
         queues=[QueueDepth.model_validate(depth) for depth in every.depths()],
@@ -97,16 +97,16 @@ async def list_groups(
 
 @router.read("POST", "/api/dlq/simulate", role=Role.VIEWER)
 async def simulate(body: Selection, ctx: Context) -> Simulation:
-    """What would happen if these letters were replayed now; nothing is changed."""
-    letters = await find.rows(ctx, await jobs.chosen(body, ctx))
-    return summed(list(await asyncio.gather(*(foresee(each, ctx) for each in letters))), SHOWN)
+    """What would happen if these dead letters were replayed now; nothing is changed."""
+    dead_letters = await queries.rows(ctx, await jobs.chosen(body, ctx))
+    return summed(list(await asyncio.gather(*(predict(each, ctx) for each in dead_letters))), MAX_SHOWN)
 
 
 @router.write("POST", "/api/dlq/replay", role=Role.OPERATOR, status=202, about="job_id")
 async def replay(body: AskReplay, ctx: Context) -> Done[JobView]:
-    """Send letters back to the queues that they died on, as a job."""
+    """Send dead letters back to the queues that they died on, as a job."""
     done = await jobs.ask_replay(body, ctx)
-    return Done(job_view(done.value, ctx.now), done.said)
+    return Done(job_view(done.value, ctx.now), done.events)
 
 
 @router.read("GET", "/api/dlq/jobs", role=Role.VIEWER)
@@ -131,21 +131,21 @@ async def move_job(job_id: str, move: Literal["pause", "resume", "cancel"], body
 
 @router.write("POST", "/api/dlq/discard", role=Role.ADMIN)
 async def discard(body: Discard, ctx: Context) -> Done[LetterList]:
-    """Decide, for a reason, that letters are not replayed; their records stay."""
+    """Decide, for a reason, that dead letters are not replayed; their records stay."""
     done = await decisions.discard_letters(body, ctx)
-    return Done(LetterList(items=[letter_view(each) for each in done.value]), done.said)
+    return Done(LetterList(items=[dead_letter_view(each) for each in done.value]), done.events)
 
 
 @router.read("GET", "/api/dlq/{dlq_message_id}", role=Role.VIEWER)
 async def read_letter(dlq_message_id: str, ctx: Context) -> LetterDetail:
-    """One letter in full: what died, every attempt, every decision, where its message stands."""
-    letter = await find.letter_by_id(ctx, dlq_message_id)
-    watched = await ctx.get(Watched, letter.message_id) if letter.message_id else None
-    return letter_detail(letter, watched)
+    """One dead letter in full: what died, every attempt, every decision, where its message stands."""
+    dead_letter = await queries.dead_letter_by_id(ctx, dlq_message_id)
+    watched = await ctx.get(Watched, dead_letter.message_id) if dead_letter.message_id else None
+    return dead_letter_detail(dead_letter, watched)
 
 
 @router.write("POST", "/api/dlq/{dlq_message_id}/edit", role=Role.ADMIN)
 async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Done[LetterDetail]:
     """Change the data that a replay sends; the original is kept, and whom it is for stays."""
     done = await decisions.edit_letter(dlq_message_id, body, ctx)
-    return Done(letter_detail(done.value, None), done.said)
+    return Done(dead_letter_detail(done.value, None), done.events)

@@ -1,4 +1,4 @@
-"""Asking for a replay, and pausing, resuming or cancelling one. The list of letters is fixed when the job is made."""
+"""Asking for a replay, and pausing, resuming or cancelling one. The list of dead letters is fixed when the job is made."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import Annotated
 
 from pydantic import Field
 
-from libs.common.clock import derived_id, drawn_id, iso
-from libs.common.context import Context, Done, Page
+from libs.common.clock import derived_id, iso, random_id
+from libs.common.declare.wire import TrimmedBody
 from libs.common.errors import Problem, invalid
+from libs.common.handle.context import Context, Done, Page
 from libs.common.store.ops import When
-from libs.common.wire import TrimmedBody
 from libs.messaging.events.dlq import ReplayJobChanged
-from services.dlq_replay.find import Filter, rows, select
-from services.dlq_replay.model import CHUNK, JOBS_KEPT, Action, ReplayChunk, ReplayJob, State, expiry
+from services.dlq_replay.model import CHUNK_DEAD_LETTERS, JOB_RETENTION, Action, ReplayChunk, ReplayJob, State, expiry
+from services.dlq_replay.queries import Filter, rows, select
 
-#: Letters that one job takes unless more are asked for, and the most that may be.
-USUAL, MOST = 100, 10_000
-#: Letters a second. The slowest still comes to look at its job several times within a lease.
-USUAL_RATE, SLOWEST, FASTEST = 10.0, 0.5, 500.0
+#: Dead letters that one job takes unless more are asked for, and the most that may be.
+DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000
+#: Dead letters a second. The slowest still comes to look at its job several times within a lease.
+DEFAULT_RATE, MIN_RATE, MAX_RATE = 10.0, 0.5, 500.0
 
 Why = Annotated[str, Field(max_length=500)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Selection(TrimmedBody):
-    """Either ``ids`` or a ``filter``; of a filter, the letters that died first, up to ``limit``."""
+    """Either ``ids`` or a ``filter``; of a filter, the dead letters that died first, up to ``limit``."""
 
-    ids: list[Id] | None = Field(default=None, min_length=1, max_length=MOST)
+    ids: list[Id] | None = Field(default=None, min_length=1, max_length=MAX_LIMIT)
     filter: Filter | None = None
-    limit: int = Field(default=USUAL, ge=1, le=MOST)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
 
 
 class AskReplay(Selection):
-    """``rate`` is in letters a second. ``force`` takes quarantined letters along, by id and with a reason."""
+    """``rate`` is in dead letters a second. ``force`` takes quarantined dead letters along, by id and with a reason."""
 
-    rate: float = Field(default=USUAL_RATE, ge=SLOWEST, le=FASTEST)
+    rate: float = Field(default=DEFAULT_RATE, ge=MIN_RATE, le=MAX_RATE)
     why: Why = ""
     force: bool = False
 
@@ -69,7 +69,7 @@ async def ask_replay(body: AskReplay, ctx: Context) -> Done[ReplayJob]:
     elif not ids:
         raise Problem(409, "NOTHING_TO_REPLAY", "No waiting letter fits this filter")
     job = ReplayJob(
-        job_id=derived_id(ctx.cause.id if ctx.cause else drawn_id(), "replay-job"),
+        job_id=derived_id(ctx.cause.id if ctx.cause else random_id(), "replay-job"),
         by=ctx.actor,
         why=body.why,
         force=body.force,
@@ -78,11 +78,11 @@ async def ask_replay(body: AskReplay, ctx: Context) -> Done[ReplayJob]:
         created_at=ctx.now,
         lease_until=ctx.now,
         history=(Action(what="created", at=ctx.now, by=ctx.actor, why=body.why),),
-        expires_at=expiry(ctx.now, JOBS_KEPT),
+        expires_at=expiry(ctx.now, JOB_RETENTION),
     )
     ctx.stage(ctx.insert(job))
-    for n, start in enumerate(range(0, len(ids), CHUNK)):
-        part = tuple(ids[start : start + CHUNK])
+    for n, start in enumerate(range(0, len(ids), CHUNK_DEAD_LETTERS)):
+        part = tuple(ids[start : start + CHUNK_DEAD_LETTERS])
         ctx.stage(
             ctx.insert(ReplayChunk(job_id=job.job_id, n=ReplayChunk.name(n), ids=part, expires_at=job.expires_at))
         )
@@ -147,8 +147,8 @@ async def move_job(job_id: str, move: str, why: str, ctx: Context) -> Done[Repla
             ReplayJob, job_id, set=changes, when=(When("version", "=", job.version), When("state", "=", job.state))
         )
     )
-    said = job_changed(after, ctx.actor, why, ctx.now)
-    return Done(after, (said,), {"state": job.state}, {"state": wanted})
+    events = job_changed(after, ctx.actor, why, ctx.now)
+    return Done(after, (events,), {"state": job.state}, {"state": wanted})
 
 
 def job_changed(job: ReplayJob, by: str, why: str, at: datetime) -> ReplayJobChanged:

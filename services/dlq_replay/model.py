@@ -10,27 +10,27 @@ from typing import ClassVar, TypeVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id, iso
-from libs.common.item import Index, Item, Row, Table
-from libs.common.spread import shard_for
+from libs.common.declare.wire import Part
+from libs.common.stable_hash import shard_for
+from libs.common.store.item import Index, Item, Row, Table
 from libs.common.store.ops import When
-from libs.common.wire import Part
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 
 T = TypeVar("T")
 
-#: How long a letter is kept after it died, or after the last decision about it.
-KEPT = timedelta(days=7)
-JOBS_KEPT = timedelta(days=30)
-#: The letters of one state are spread over so many index keys, that none sees too many writes.
+#: How long a dead letter is kept after it died, or after the last decision about it.
+RETENTION = timedelta(days=7)
+JOB_RETENTION = timedelta(days=30)
+#: The dead letters of one state are spread over so many index keys, that none sees too many writes.
 SHARDS = 8
-#: A letter that has died of so many replays is quarantined: it is left alone until somebody insists.
-MOST_REPLAYS = 5
-#: What is remembered of a letter: its first deaths and actions are as telling as the last.
-MOST_REMEMBERED = 40
+#: A dead letter that has died of so many replays is quarantined: it is left alone until somebody insists.
+MAX_REPLAYS = 5
+#: What is remembered of a dead letter: its first deaths and actions are as telling as the last.
+MAX_HISTORY = 40
 #: Ids in one row of a job.
-CHUNK = 250
-#: More open letters of one queue than these raise its alarm.
-FEW = 10
+CHUNK_DEAD_LETTERS = 250
+#: More open dead letters of one queue than these raise its alarm.
+QUIET_THRESHOLD = 10
 
 
 class State(StrEnum):
@@ -56,7 +56,7 @@ class Cause(StrEnum):
     UNPUBLISHABLE = "unpublishable"
 
 
-class Death(Part):
+class Failure(Part):
     """One time that it died. ``id`` is that of the message on the dead-letter queue; ``decision`` the replay it died of
     (0: of none); ``receives`` how often it had been received by then."""
 
@@ -75,7 +75,7 @@ class Death(Part):
 
 
 class Action(Part):
-    """Who did what to a letter, when and why."""
+    """Who did what to a dead letter, when and why."""
 
     what: str
     at: Timestamp
@@ -115,7 +115,7 @@ class DLQMessage(Item):
     attributes: dict[str, str] = Field(default_factory=dict)
     first_died_at: Timestamp
     died_at: Timestamp
-    deaths: tuple[Death, ...] = ()
+    deaths: tuple[Failure, ...] = ()
     death_count: int = 0
     history: tuple[Action, ...] = ()
     decision: int = 0
@@ -123,29 +123,29 @@ class DLQMessage(Item):
     replayed_at: Timestamp | None = None
     place: str
     slot: str
-    #: None while it is quarantined: what nobody could mend is not thrown away by a clock.
+    #: None while it is quarantined: what nobody could fix is not thrown away by a clock.
     expires_at: int | None = None
 
     def with_state(self, state: State, now: datetime) -> DLQMessage:
         return self.model_copy(
             update={
                 "state": state,
-                "place": place_of(state, shard_of(self.dlq_message_id)),
+                "place": slot_of(state, shard_of(self.dlq_message_id)),
                 "expires_at": None if state is State.QUARANTINED else expiry(now),
             }
         )
 
     def with_action(self, action: Action) -> DLQMessage:
-        return self.model_copy(update={"history": remembered(self.history, action)})
+        return self.model_copy(update={"history": trimmed_history(self.history, action)})
 
     def to_send(self) -> tuple[str, dict[str, str]]:
-        """Body and attributes for its queue. The attributes bring a further death back to this letter."""
-        marks = {"letter": self.dlq_message_id, "replay": str(self.decision)}
-        return self.edited_body or self.body, {**self.attributes, **marks}
+        """Body and attributes for its queue. The attributes bring a further death back to this dead letter."""
+        replay_attributes = {"letter": self.dlq_message_id, "replay": str(self.decision)}
+        return self.edited_body or self.body, {**self.attributes, **replay_attributes}
 
 
 class Slot(Part):
-    """What the index knows of a letter without reading it."""
+    """What the index knows of a dead letter without reading it."""
 
     died_at: str
     cause: str
@@ -155,9 +155,15 @@ class Slot(Part):
     dlq_message_id: str
 
     @staticmethod
-    def of(letter: DLQMessage) -> str:
-        parts = (letter.cause, letter.queue, letter.event_type, letter.channel, letter.dlq_message_id)
-        return "#".join([iso(letter.died_at), *(plain(part) for part in parts)])
+    def of(dead_letter: DLQMessage) -> str:
+        parts = (
+            dead_letter.cause,
+            dead_letter.queue,
+            dead_letter.event_type,
+            dead_letter.channel,
+            dead_letter.dlq_message_id,
+        )
+        return "#".join([iso(dead_letter.died_at), *(plain(part) for part in parts)])
 
     @staticmethod
     def parse(text: str) -> Slot:
@@ -178,7 +184,7 @@ def plain(part: str | None) -> str:
     return (part or "").replace("#", "_").encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
 
 
-def place_of(state: State, shard: int) -> str:
+def slot_of(state: State, shard: int) -> str:
     return f"{state}#{shard}"
 
 
@@ -186,20 +192,20 @@ def shard_of(dlq_message_id: str) -> int:
     return shard_for(dlq_message_id, SHARDS)
 
 
-def letter_id(queue: str, event_id: str | None, body: str) -> str:
-    """One event on one queue is one letter; what is no event is known by what it says."""
+def dead_letter_id(queue: str, event_id: str | None, body: str) -> str:
+    """One event on one queue is one dead letter; what is no event is known by what it says."""
     if event_id:
         return derived_id("letter", queue, event_id)
     return derived_id("letter", queue, "body", hashlib.sha256(body.encode()).hexdigest())
 
 
-def expiry(now: datetime, kept: timedelta = KEPT) -> int:
+def expiry(now: datetime, kept: timedelta = RETENTION) -> int:
     """Unix seconds."""
     return int((now + kept).timestamp())
 
 
-def remembered(known: tuple[T, ...], new: T) -> tuple[T, ...]:
-    return (*known[:MOST_REMEMBERED], *known[MOST_REMEMBERED:][1 - MOST_REMEMBERED :], new)
+def trimmed_history(known: tuple[T, ...], new: T) -> tuple[T, ...]:
+    return (*known[:MAX_HISTORY], *known[MAX_HISTORY:][1 - MAX_HISTORY :], new)
 
 
 def moved(old: Item, new: Item) -> tuple[Row, tuple[str, ...], tuple[When, ...]]:
@@ -210,7 +216,7 @@ def moved(old: Item, new: Item) -> tuple[Row, tuple[str, ...], tuple[When, ...]]
 
 
 class ReplayJob(Item):
-    """A decision to replay an exact list of letters (in :class:`ReplayChunk` rows) at ``rate`` letters a second. ``position``
+    """A decision to replay an exact list of dead letters (in :class:`ReplayChunk` rows) at ``rate`` dead letters a second. ``position``
     is how far it has come; ``owner`` works on it until ``lease_until``. ``open`` is there while somebody has to."""
 
     TABLE: ClassVar[Table] = Table(
@@ -228,7 +234,7 @@ class ReplayJob(Item):
     state: str = "running"
     by: str
     why: str = ""
-    #: Take quarantined letters along.
+    #: Take quarantined dead letters along.
     force: bool = False
     rate: float
     total: int
@@ -236,7 +242,7 @@ class ReplayJob(Item):
     sent: int = 0
     skipped: int = 0
     created_at: Timestamp
-    #: When the first and the last letter went out.
+    #: When the first and the last dead letter went out.
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     next_at: Timestamp | None = None
@@ -249,7 +255,7 @@ class ReplayJob(Item):
 
 
 class ReplayChunk(Item):
-    """The letters of a job, in their order: row ``n`` (of fixed width) holds :data:`CHUNK` ids, the last one what is left."""
+    """The dead letters of a job, in their order: row ``n`` (of fixed width) holds :data:`CHUNK_DEAD_LETTERS` ids, the last one what is left."""
 
     TABLE: ClassVar[Table] = Table("replay-chunk", key="jobId", sort="n", ttl="expiresAt")
 
@@ -264,7 +270,7 @@ class ReplayChunk(Item):
 
 
 class Watched(Item):
-    """Where a message stands that a letter is about: as it was told when the letter came, and by what its sender has said
+    """Where a message stands that a dead letter is about: as it was told when the dead letter came, and by what its sender has said
     since; ``rank`` is that of ``status`` and -1 while nothing was said."""
 
     TABLE: ClassVar[Table] = Table("watched", key="messageId", ttl="expiresAt")
@@ -277,7 +283,7 @@ class Watched(Item):
 
 
 class QueueAlarm(Item):
-    """That too many letters of a queue were open when somebody last looked, or no longer; ``at``: since when."""
+    """That too many dead letters of a queue were open when somebody last looked, or no longer; ``at``: since when."""
 
     TABLE: ClassVar[Table] = Table("queue-alarm", key="listed", sort="queue")
 

@@ -1,9 +1,9 @@
-"""The replayer: takes each letter of a job, sends it back to its queue at the job's rate, and notes how far it has come.
+"""The replayer: takes each dead letter of a job, sends it back to its queue at the job's rate, and notes how far it has come.
 
-    take (only if it still waits, or this job took it before) -> send -> note on the letter -> note on the job
+    take (only if it still waits, or this job took it before) -> send -> note on the dead letter -> note on the job
 
-A letter is taken by a condition, so that two jobs, two operators or two clicks send it once. The job's position moves only
-after the sends: a replayer that dies leaves letters that its job has taken, and whoever goes on sends exactly those
+A dead letter is taken by a condition, so that two jobs, two operators or two clicks send it once. The job's position moves only
+after the sends: a replayer that dies leaves dead letters that its job has taken, and whoever goes on sends exactly those
 again, with the same event id, which their handlers recognise. Nothing is lost and nothing takes effect twice.
 """
 
@@ -15,28 +15,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from libs.common.clock import drawn_id, iso
-from libs.common.context import Context
-from libs.common.event import Event
-from libs.common.service import Step
+from libs.common.clock import iso, random_id
+from libs.common.declare.event import Event
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
 from libs.common.store.ops import When
-from services.dlq_replay import steps
+from services.dlq_replay import transitions
 from services.dlq_replay.handlers import change, decided
 from services.dlq_replay.jobs import job_changed
-from services.dlq_replay.model import CHUNK, DLQMessage, ReplayChunk, ReplayJob, State, place_of, shard_of
+from services.dlq_replay.model import CHUNK_DEAD_LETTERS, DLQMessage, ReplayChunk, ReplayJob, State, shard_of, slot_of
 
 #: How often a process looks for jobs.
-SECONDS = 2
+TICK_SECONDS = 2
 #: A job whose replayer has not been heard of for so long is taken over.
-LEASE = timedelta(seconds=10)
-#: One turn; the next begins about :data:`SECONDS` later and keeps the pace.
-TURN = timedelta(minutes=4)
-#: Letters in one batch: a second's worth, within these bounds.
-LEAST, MOST = 1, 100
+LEASE_TIME = timedelta(seconds=10)
+#: One turn; the next begins about :data:`TICK_SECONDS` later and keeps the pace.
+MAX_TURN = timedelta(minutes=4)
+#: Dead letters in one batch: a second's worth, within these bounds.
+MIN_BATCH, MAX_BATCH = 1, 100
 #: They go out in groups, a fifth of a second's worth and no more than one call to SQS takes.
-GROUP = 10
+GROUP_DEAD_LETTERS = 10
 #: How far a replay may run after its schedule before it gives up catching up: 5 % of ten seconds.
-CATCH_UP = timedelta(seconds=0.5)
+MAX_CATCH_UP = timedelta(seconds=0.5)
 _UNDERWAY = ("running", "pausing", "cancelling")
 
 
@@ -54,19 +54,19 @@ class _Run:
 class _Ready:
     """A step that a job has come to, and the sign that it has been taken."""
 
-    step: Step
+    step: TickAction
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def replay_letters(ctx: Context) -> AsyncIterator[Step]:
+async def replay_letters(ctx: Context) -> AsyncIterator[TickAction]:
     """Work on every job that is not in other hands, for one turn; jobs do not wait for each other."""
-    owner, runs, ready = drawn_id(), dict[str, _Run](), asyncio.Queue[_Ready]()
-    until = ctx.now + TURN
+    owner, runs, ready = random_id(), dict[str, _Run](), asyncio.Queue[_Ready]()
+    until = ctx.now + MAX_TURN
     looked_at: datetime | None = None
     getter: asyncio.Task[_Ready] | None = None
     try:
         while True:
-            due = looked_at is None or looked_at + timedelta(seconds=SECONDS) <= ctx.now < until
+            due = looked_at is None or looked_at + timedelta(seconds=TICK_SECONDS) <= ctx.now < until
             if due:
                 looked_at = ctx.now
                 for run in await _find(owner, runs, ctx):
@@ -76,7 +76,7 @@ async def replay_letters(ctx: Context) -> AsyncIterator[Step]:
             if not working:
                 return
             getter = getter or asyncio.create_task(ready.get())
-            await asyncio.wait({getter, *working}, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({getter, *working}, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if getter.done():
                 one, getter = getter.result(), None
                 yield one.step
@@ -114,73 +114,75 @@ async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> list[_Run]:
     for job in page.items:
         if job.job_id in runs or job.lease_until > ctx.now or job.state not in _UNDERWAY:
             continue
-        lease = {"owner": owner, "leaseUntil": iso(ctx.now + LEASE)}
+        lease = {"owner": owner, "leaseUntil": iso(ctx.now + LEASE_TIME)}
         free = (When("open", "present"), When("leaseUntil", "=", iso(job.lease_until)))
         if await ctx.write(ctx.update(ReplayJob, job.job_id, set=lease, when=free)):
-            found.append(_Run(job.job_id, max(job.next_at or ctx.now, ctx.now - CATCH_UP)))
+            found.append(_Run(job.job_id, max(job.next_at or ctx.now, ctx.now - MAX_CATCH_UP)))
     return found
 
 
-async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> Step:
-    """The next letters: taken together, sent at their pace. The step that is returned moves the job past them."""
-    ids = await _ids(job, run, max(LEAST, min(MOST, int(job.rate))), ctx)
-    letters = [each for each in await asyncio.gather(*(_take(each, job, ctx) for each in ids)) if each is not None]
+async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickAction:
+    """The next dead letters: taken together, sent at their pace. The step that is returned moves the job past them."""
+    ids = await _ids(job, run, max(MIN_BATCH, min(MAX_BATCH, int(job.rate))), ctx)
+    dead_letters = [each for each in await asyncio.gather(*(_take(each, job, ctx) for each in ids)) if each is not None]
     begun = ctx.now
-    await _paced([each for each in letters if each.state is State.REPLAYING], job.rate, run, ctx)
+    await _paced([each for each in dead_letters if each.state is State.REPLAYING], job.rate, run, ctx)
     position = job.position + len(ids)
     done = position >= job.total
     after = job.model_copy(
         update={
             "position": position,
-            "sent": job.sent + len(letters),
-            "skipped": job.skipped + len(ids) - len(letters),
-            "started_at": job.started_at or (begun if letters else None),
+            "sent": job.sent + len(dead_letters),
+            "skipped": job.skipped + len(ids) - len(dead_letters),
+            "started_at": job.started_at or (begun if dead_letters else None),
             "state": "done" if done else job.state,
             "finished_at": ctx.now if done else None,
         }
     )
-    said: list[Event] = [decided(each, "replayed", job.by, job.why, ctx.now, job.job_id) for each in letters]
+    events: list[Event] = [decided(each, "replayed", job.by, job.why, ctx.now, job.job_id) for each in dead_letters]
     if done:
-        said.append(job_changed(after, job.by, "", ctx.now))
-    return _step(job, after, run, owner, ctx, said)
+        events.append(job_changed(after, job.by, "", ctx.now))
+    return _replay_action(job, after, run, owner, ctx, events)
 
 
-async def _paced(letters: list[DLQMessage], rate: float, run: _Run, ctx: Context) -> None:
+async def _paced(dead_letters: list[DLQMessage], rate: float, run: _Run, ctx: Context) -> None:
     """Send them; a group does not wait until the one before it is through."""
-    size = max(1, min(GROUP, int(rate / 5)))
+    size = max(1, min(GROUP_DEAD_LETTERS, int(rate / 5)))
     sends: list[asyncio.Task[None]] = []
     try:
-        for n in range(0, len(letters), size):
-            some = letters[n : n + size]
+        for n in range(0, len(dead_letters), size):
+            some = dead_letters[n : n + size]
             wait = (run.next_at - ctx.now).total_seconds()
             if wait > 0:
                 await ctx.clock.sleep(wait)
-            run.next_at = max(run.next_at, ctx.now - CATCH_UP) + timedelta(seconds=len(some) / rate)
-            sends += [asyncio.create_task(_send(letter, ctx)) for letter in some]
+            run.next_at = max(run.next_at, ctx.now - MAX_CATCH_UP) + timedelta(seconds=len(some) / rate)
+            sends += [asyncio.create_task(_send(dead_letter, ctx)) for dead_letter in some]
         await asyncio.gather(*sends)
     finally:
         for send in sends:
             send.cancel()
 
 
-async def _rest(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> Step:
-    """Somebody asked it to stop: what it has taken is still sent, so that no letter is left in between."""
-    ids = await _ids(job, run, MOST, ctx)
-    letters = await asyncio.gather(*(_take(each, job, ctx, new=False) for each in ids))
-    await asyncio.gather(*(_send(each, ctx) for each in letters if each and each.state is State.REPLAYING))
+async def _rest(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickAction:
+    """Somebody asked it to stop: what it has taken is still sent, so that no dead letter is left in between."""
+    ids = await _ids(job, run, MAX_BATCH, ctx)
+    dead_letters = await asyncio.gather(*(_take(each, job, ctx, new=False) for each in ids))
+    await asyncio.gather(*(_send(each, ctx) for each in dead_letters if each and each.state is State.REPLAYING))
     state = {"pausing": "paused", "cancelling": "cancelled"}[job.state]
     after = job.model_copy(update={"state": state, "finished_at": ctx.now if state == "cancelled" else None})
     by = job.history[-1].by if job.history else job.by
-    return _step(job, after, run, owner, ctx, [job_changed(after, by, "", ctx.now)])
+    return _replay_action(job, after, run, owner, ctx, [job_changed(after, by, "", ctx.now)])
 
 
-def _step(job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context, said: list[Event]) -> Step:
+def _replay_action(
+    job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context, events: list[Event]
+) -> TickAction:
     """The job's row, moved from exactly where it stood; whoever lost the lease meanwhile moves nothing."""
     changes: dict[str, Any] = {
         "position": after.position,
         "sent": after.sent,
         "skipped": after.skipped,
-        "leaseUntil": iso(ctx.now + LEASE),
+        "leaseUntil": iso(ctx.now + LEASE_TIME),
         "nextAt": iso(run.next_at),
     }
     changes |= {"startedAt": iso(after.started_at)} if after.started_at else {}
@@ -197,14 +199,14 @@ def _step(job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context,
         when.append(When("state", "=", job.state))
     write = ctx.update(ReplayJob, job.job_id, set=changes, remove=("open", "owner") if over else (), when=tuple(when))
     key = f"{job.job_id}#{job.position}#{after.state}#{job.version}"
-    return Step(key, (write,), tuple(said))
+    return TickAction(key, (write,), tuple(events))
 
 
 async def _ids(job: ReplayJob, run: _Run, size: int, ctx: Context) -> list[str]:
     """The next ids of the job, from its rows; a row is read once in a turn."""
     ids: list[str] = []
     for position in range(job.position, min(job.position + size, job.total)):
-        n, at = divmod(position, CHUNK)
+        n, at = divmod(position, CHUNK_DEAD_LETTERS)
         name = ReplayChunk.name(n)
         if name not in run.chunks:
             chunk = await ctx.get(ReplayChunk, job.job_id, name)
@@ -214,27 +216,27 @@ async def _ids(job: ReplayJob, run: _Run, size: int, ctx: Context) -> list[str]:
 
 
 async def _take(dlq_message_id: str, job: ReplayJob, ctx: Context, new: bool = True) -> DLQMessage | None:
-    """The letter as this job has it: ``replaying`` if it is to be sent, else sent before. None: it is not this job's."""
-    letter = await ctx.get(DLQMessage, dlq_message_id)
-    if letter is None:
+    """The dead letter as this job has it: ``replaying`` if it is to be sent, else sent before. None: it is not this job's."""
+    dead_letter = await ctx.get(DLQMessage, dlq_message_id)
+    if dead_letter is None:
         return None
-    if letter.job_id == job.job_id:
-        return letter
+    if dead_letter.job_id == job.job_id:
+        return dead_letter
     wanted = (State.WAITING, State.QUARANTINED) if job.force else (State.WAITING,)
-    if not new or letter.state not in wanted:
+    if not new or dead_letter.state not in wanted:
         return None
-    after = steps.taken(letter, job.job_id, job.by, job.why, ctx.now)
-    if await ctx.write(change(ctx, letter, after)):
+    after = transitions.taken(dead_letter, job.job_id, job.by, job.why, ctx.now)
+    if await ctx.write(change(ctx, dead_letter, after)):
         return after
     # Somebody was faster, or it died once more just now; what it is then is looked at anew.
     return await _take(dlq_message_id, job, ctx, new)
 
 
-async def _send(letter: DLQMessage, ctx: Context) -> None:
-    body, attributes = letter.to_send()
-    await ctx.requeue(letter.queue, body, attributes)
-    place = place_of(State.REPLAYED, shard_of(letter.dlq_message_id))
+async def _send(dead_letter: DLQMessage, ctx: Context) -> None:
+    body, attributes = dead_letter.to_send()
+    await ctx.requeue(dead_letter.queue, body, attributes)
+    place = slot_of(State.REPLAYED, shard_of(dead_letter.dlq_message_id))
     sent = {"state": State.REPLAYED.value, "place": place, "replayedAt": iso(ctx.now)}
     # Not if it has already died again.
-    still = (When("state", "=", State.REPLAYING.value), When("decision", "=", letter.decision))
-    await ctx.write(ctx.update(DLQMessage, letter.dlq_message_id, set=sent, when=still))
+    still = (When("state", "=", State.REPLAYING.value), When("decision", "=", dead_letter.decision))
+    await ctx.write(ctx.update(DLQMessage, dead_letter.dlq_message_id, set=sent, when=still))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from libs.common.service import Service, every, on
+from libs.common.declare.service import Service, every, on
 from libs.messaging import template_copy
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import AlarmChanged, LetterDecided, LetterKept, ReplayJobChanged
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
-from libs.messaging.permission import Permission
+from libs.messaging.permission import PermissionCopy
 from libs.messaging.templates import TemplateCopy
 from services.dlq_replay import alarms, handlers, http, replayer
 from services.dlq_replay.model import DLQMessage, QueueAlarm, ReplayChunk, ReplayJob, Watched
 
 service = Service(
     "dlq-replay",
-    owns=[DLQMessage, ReplayJob, ReplayChunk, QueueAlarm, Watched, TemplateCopy, Permission],
-    hears_letters=handlers.keep_letter,
+    owns=[DLQMessage, ReplayJob, ReplayChunk, QueueAlarm, Watched, TemplateCopy, PermissionCopy],
+    hears_dead_letters=handlers.keep_letter,
     hears=[
         on(PermissionChanged, handlers.keep_permission),
         on(DeliveryChanged, handlers.watch_delivery),
@@ -27,5 +27,5 @@ service = Service(
     ],
     says=[LetterKept, LetterDecided, ReplayJobChanged, AlarmChanged],
     serves=http.router,
-    every=[every(replayer.SECONDS, replayer.replay_letters), every(alarms.SECONDS, alarms.watch_queues)],
+    every=[every(replayer.TICK_SECONDS, replayer.replay_letters), every(alarms.WATCH_SECONDS, alarms.watch_queues)],
 )

@@ -1,4 +1,4 @@
-"""What would happen if a letter were replayed now, as far as this service can know. It changes nothing.
+"""What would happen if a dead letter were replayed now, as far as this service can know. It changes nothing.
 
 The consumer's own state is not read (it belongs to another service): where the answer depends on it, that is said.
 """
@@ -12,24 +12,24 @@ from collections import Counter
 from enum import StrEnum
 from typing import Protocol
 
-from libs.common.context import Context
+from libs.common.declare.event import Envelope, Event
+from libs.common.declare.wire import View
 from libs.common.errors import Malformed, UnknownVersion
-from libs.common.event import Envelope, Event
-from libs.common.outbox import OUTBOX_MARK
-from libs.common.wire import View
+from libs.common.handle.context import Context
+from libs.common.handle.outbox import OUTBOX_MARK
 from libs.messaging import events, template_copy
-from libs.messaging.checks import Asked, Refusal, refusal
+from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
-from libs.messaging.permission import Permission
-from libs.messaging.personal import personal
+from libs.messaging.permission import PermissionCopy
+from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
 from libs.messaging.templates import purpose_of
-from libs.messaging.words import RANK, Status
-from services.dlq_replay import steps
+from libs.messaging.vocabulary import RANK, Status
+from services.dlq_replay import transitions
 from services.dlq_replay.model import DLQMessage, State, Watched
 
 # Every event that this build knows, whichever services share the process.
@@ -51,7 +51,7 @@ class Outcome(StrEnum):
 
 
 class Foreseen(View):
-    """One letter's prospects. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer could tell."""
+    """One dead letter's prospects. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer could tell."""
 
     dlq_message_id: str
     outcome: Outcome
@@ -65,44 +65,44 @@ class _Say(Protocol):
     def __call__(self, outcome: Outcome, detail: str, code: ErrorCode | None = None) -> Foreseen: ...
 
 
-async def foresee(letter: DLQMessage, ctx: Context) -> Foreseen:
+async def predict(dead_letter: DLQMessage, ctx: Context) -> Foreseen:
     """The first thing that stands against a replay, or ``ready``."""
 
     def say(outcome: Outcome, detail: str, code: ErrorCode | None = None) -> Foreseen:
         return Foreseen(
-            dlq_message_id=letter.dlq_message_id,
+            dlq_message_id=dead_letter.dlq_message_id,
             outcome=outcome,
             detail=detail,
             code=code,
             already_applied="yes" if outcome is Outcome.ALREADY_APPLIED else "unknown",
-            message_id=letter.message_id,
+            message_id=dead_letter.message_id,
         )
 
-    if letter.state not in (State.WAITING, State.QUARANTINED):
-        return say(Outcome.NOT_WAITING, f"It is {letter.state}, so a replay would leave it out.")
-    same_build = bool(letter.build) and letter.build == ctx.settings.build
-    body = letter.edited_body or letter.body
-    if letter.event_type is None and letter.cause != "unhandled" and "-feed-" in letter.queue:
+    if dead_letter.state not in (State.WAITING, State.QUARANTINED):
+        return say(Outcome.NOT_WAITING, f"It is {dead_letter.state}, so a replay would leave it out.")
+    same_build = bool(dead_letter.build) and dead_letter.build == ctx.settings.build
+    body = dead_letter.edited_body or dead_letter.body
+    if dead_letter.event_type is None and dead_letter.cause != "unhandled" and "-feed-" in dead_letter.queue:
         if same_build:
             return say(Outcome.DIES_AGAIN, "The build that could not read this provider's message still runs.")
         return say(Outcome.UNKNOWN, "Only the service of that feed can tell whether it can read the message now.")
     try:
-        envelope = Envelope.from_wire(steps.read(body))
+        envelope = Envelope.from_wire(transitions.read(body))
     except UnknownVersion as unknown:
         return say(Outcome.SCHEMA_TOO_NEW, f"{unknown}; deploy a build that knows it, then replay.")
     except Malformed as malformed:
         return say(Outcome.DIES_AGAIN, f"It is still malformed: {malformed}. Edit or discard it.")
-    if letter.cause == "rejected" and same_build and letter.edited_body is None:
+    if dead_letter.cause == "rejected" and same_build and dead_letter.edited_body is None:
         return say(Outcome.DIES_AGAIN, "The build that rejected it still runs, and would reject it again.")
-    told = await _of_its_kind(envelope.data, letter, ctx, say)
-    return told or say(
+    reason = await _of_its_kind(envelope.data, dead_letter, ctx, say)
+    return reason or say(
         Outcome.READY, "Nothing known here stands against it; if it was applied before, that is recognised by its id."
     )
 
 
-async def _of_its_kind(event: Event, letter: DLQMessage, ctx: Context, say: _Say) -> Foreseen | None:
+async def _of_its_kind(event: Event, dead_letter: DLQMessage, ctx: Context, say: _Say) -> Foreseen | None:
     # What SQS moved by itself names no service, but its queue does. An event of an outbox goes to its topic, and on to senders.
-    senders = letter.queue.startswith(f"{ctx.settings.prefix}-outbound-") or OUTBOX_MARK in letter.attributes
+    senders = dead_letter.queue.startswith(f"{ctx.settings.prefix}-outbound-") or OUTBOX_MARK in dead_letter.attributes
     match event:
         case PermissionChanged():
             return await _permission(event, ctx, say)
@@ -116,7 +116,7 @@ async def _of_its_kind(event: Event, letter: DLQMessage, ctx: Context, say: _Say
 
 
 async def _permission(event: PermissionChanged, ctx: Context, say: _Say) -> Foreseen:
-    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
     if copy is not None and copy.standing.revision > event.standing.revision:
         return say(
             Outcome.SUPERSEDED, f"Revision {copy.standing.revision} is known; {event.standing.revision} is no news."
@@ -139,15 +139,15 @@ async def _send(event: MessageQueued, ctx: Context, say: _Say) -> Foreseen:
     )
 
 
-async def _begun(message_id: str, again: bool, ctx: Context, say: _Say) -> Foreseen | None:
-    """Whether the message was dealt with already, by all that is known of it. ``again``: somebody decided to send it once more."""
+async def _begun(message_id: str, resend: bool, ctx: Context, say: _Say) -> Foreseen | None:
+    """Whether the message was dealt with already, by all that is known of it. ``resend``: somebody decided to send it once more."""
     watched = await ctx.get(Watched, message_id)
     status = watched.status if watched else None
     if status is None:
         return None
-    if RANK[status] >= RANK[Status.SENT] or (status is Status.UNKNOWN and not again):
+    if RANK[status] >= RANK[Status.SENT] or (status is Status.UNKNOWN and not resend):
         return say(Outcome.ALREADY_APPLIED, f"The message is {status}; its sender would not send it again.")
-    if status in (Status.CLAIMED, Status.UNCERTAIN) and not again:
+    if status in (Status.CLAIMED, Status.UNCERTAIN) and not resend:
         return say(
             Outcome.UNKNOWN, f"The message is {status}: its sender has begun with it, and settles that by itself."
         )
@@ -158,10 +158,10 @@ async def _refused(event: MessageQueued, ctx: Context) -> tuple[bool, Refusal | 
     """Whether the contact is known here, and why its message would not be sent."""
     template = await template_copy.known(event.content, event.channel, ctx)
     no = await template_copy.why_not(event.content, template, event.channel, ctx)
-    copy = await ctx.get(Permission, Permission.id_of(event.contact_id, event.channel))
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
     if copy is not None:
         purpose = purpose_of(template, event.purpose)
-        asked = Asked(event.channel, purpose, event.content, event.expires_at)
+        asked = SendFacts(event.channel, purpose, event.content, event.expires_at)
         no = refusal(copy.standing, asked, ctx.now) or no
     elif event.expires_at <= ctx.now:
         no = Refusal(ErrorCode.EXPIRED)
@@ -179,9 +179,11 @@ async def _chunk(event: ChunkReleased, ctx: Context, say: _Say) -> Foreseen:
         )
     unknown = sum(1 for known, no in found if no is None and not known)
     refused = f"{codes.total()} of its {len(found)} messages would be refused ({why})" if codes else ""
-    strange = f"of {unknown} contacts no permission is known here" if unknown else ""
-    told = "; ".join(part for part in (refused, strange, "its sender's ledger knows which were sent before") if part)
-    return say(Outcome.READY, f"{told[0].upper()}{told[1:]}.")
+    extra_members = f"of {unknown} contacts no permission is known here" if unknown else ""
+    reason = "; ".join(
+        part for part in (refused, extra_members, "its sender's ledger knows which were sent before") if part
+    )
+    return say(Outcome.READY, f"{reason[0].upper()}{reason[1:]}.")
 
 
 def _one(event: ChunkReleased, who: Addressee) -> MessageQueued:

@@ -1,4 +1,4 @@
-"""What the API shows of letters, groups and jobs. Pure."""
+"""What the API shows of dead letters, groups and jobs. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import Timestamp
-from libs.common.wire import View
-from libs.messaging.words import Status
-from services.dlq_replay import steps
-from services.dlq_replay.find import Group
+from libs.common.declare.wire import View
+from libs.messaging.vocabulary import Status
+from services.dlq_replay import transitions
 from services.dlq_replay.model import DLQMessage, ReplayJob, State, Watched
+from services.dlq_replay.queries import Group
 from services.dlq_replay.simulate import Foreseen
 
 
@@ -71,7 +71,7 @@ class ActionView(View):
 
 
 class MessageStanding(View):
-    """Where the message stands that a letter is about, as was told when the letter came, and by what its sender has said since;
+    """Where the message stands that a dead letter is about, as was told when the dead letter came, and by what its sender has said since;
     ``status`` is missing if nobody knew it. Read ``href`` for what is true now, ``timeline`` for the whole story."""
 
     message_id: str
@@ -82,7 +82,7 @@ class MessageStanding(View):
 
 
 class LetterDetail(LetterView):
-    """One letter in full. ``event`` is what died, ``body`` the same as it was written where it is no JSON object;
+    """One dead letter in full. ``event`` is what died, ``body`` the same as it was written where it is no JSON object;
     ``edited_event`` is sent instead of it, if there is one."""
 
     correlation_id: str | None = None
@@ -106,7 +106,7 @@ class GroupView(View):
 
 
 class QueueDepth(View):
-    """Letters that nobody has decided about; ``alarm``: they are too many. (SQS itself shows none of them: they are taken off
+    """Dead letters that nobody has decided about; ``alarm``: they are too many. (SQS itself shows none of them: they are taken off
     as soon as they are kept.)"""
 
     queue: str
@@ -116,7 +116,7 @@ class QueueDepth(View):
 
 
 class GroupList(View):
-    """``groups`` and ``total`` are of the letters that fit, ``queues`` of all letters. ``complete`` is false if there are more
+    """``groups`` and ``total`` are of the dead letters that fit, ``queues`` of all dead letters. ``complete`` is false if there are more
     than one question counts; there are then at least as many."""
 
     groups: list[GroupView]
@@ -126,7 +126,7 @@ class GroupList(View):
 
 
 class Simulation(View):
-    """``outcomes`` sums over all ``total`` letters; ``refusals`` splits those that would be refused by their code."""
+    """``outcomes`` sums over all ``total`` dead letters; ``refusals`` splits those that would be refused by their code."""
 
     total: int
     outcomes: dict[str, int]
@@ -135,7 +135,7 @@ class Simulation(View):
 
 
 class JobView(View):
-    """``skipped``: somebody else had decided about the letter by then. ``rate`` is what was asked for, ``actual_rate`` what
+    """``skipped``: somebody else had decided about the dead letter by then. ``rate`` is what was asked for, ``actual_rate`` what
     came of it; ``seconds_left`` at that rate."""
 
     job_id: str
@@ -160,34 +160,38 @@ class JobList(View):
     cursor: str | None = None
 
 
-def letter_view(letter: DLQMessage) -> LetterView:
-    return LetterView(**_shown(letter))
+def dead_letter_view(dead_letter: DLQMessage) -> LetterView:
+    return LetterView(**_shown(dead_letter))
 
 
-def letter_detail(letter: DLQMessage, watched: Watched | None) -> LetterDetail:
-    event = steps.read(letter.body)
+def dead_letter_detail(dead_letter: DLQMessage, watched: Watched | None) -> LetterDetail:
+    event = transitions.read(dead_letter.body)
     message = None
-    if letter.message_id:
-        href = f"/api/messages/{letter.message_id}"
+    if dead_letter.message_id:
+        href = f"/api/messages/{dead_letter.message_id}"
         known = watched.model_dump(include={"status", "at"}) if watched else {}
-        message = MessageStanding(message_id=letter.message_id, href=href, timeline=f"{href}/timeline", **known)
+        message = MessageStanding(message_id=dead_letter.message_id, href=href, timeline=f"{href}/timeline", **known)
     return LetterDetail(
-        **_shown(letter),
-        correlation_id=letter.correlation_id,
-        traceparent=letter.traceparent,
-        attributes=letter.attributes,
+        **_shown(dead_letter),
+        correlation_id=dead_letter.correlation_id,
+        traceparent=dead_letter.traceparent,
+        attributes=dead_letter.attributes,
         event=event or None,
-        body=None if event else letter.body,
-        edited_event=steps.read(letter.edited_body) if letter.edited_body else None,
-        attempts=[DeathView(**each.model_dump(), replay=each.decision or None) for each in letter.deaths],
-        history=[ActionView(**each.model_dump()) for each in letter.history],
+        body=None if event else dead_letter.body,
+        edited_event=transitions.read(dead_letter.edited_body) if dead_letter.edited_body else None,
+        attempts=[DeathView(**each.model_dump(), replay=each.decision or None) for each in dead_letter.deaths],
+        history=[ActionView(**each.model_dump()) for each in dead_letter.history],
         message=message,
     )
 
 
-def _shown(letter: DLQMessage) -> dict[str, Any]:
-    same = {name: getattr(letter, name) for name in LetterView.model_fields if name in DLQMessage.model_fields}
-    counted = {"deaths": letter.death_count, "replays": letter.decision, "edited": letter.edited_body is not None}
+def _shown(dead_letter: DLQMessage) -> dict[str, Any]:
+    same = {name: getattr(dead_letter, name) for name in LetterView.model_fields if name in DLQMessage.model_fields}
+    counted = {
+        "deaths": dead_letter.death_count,
+        "replays": dead_letter.decision,
+        "edited": dead_letter.edited_body is not None,
+    }
     return {**same, **counted}
 
 

@@ -3,8 +3,8 @@ each step can be made again, so a redelivery ends what was begun."""
 
 from __future__ import annotations
 
-from libs.common.context import Context
-from libs.common.event import Event
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
 from libs.messaging.events.identity import (
     InvitationAsked,
     InvitationRefused,
@@ -48,7 +48,7 @@ async def invite(event: InvitationAsked, ctx: Context) -> list[Event]:
         await pool.create(ctx, row.email)
     except pool.Refused as refusal:
         return _turned_down(ctx, row, str(refusal))
-    await pool.put_in(ctx, row.email, row.role)
+    await pool.set_role(ctx, row.email, row.role)
     person = await pool.find(ctx, row.email)
     if person is None:
         raise pool.NoSuchPerson
@@ -72,7 +72,7 @@ async def change(event: UserChangeAsked, ctx: Context) -> list[Event]:
         return []
     wanted = user.pending
     # We counted by our own rows; somebody may have changed the pool itself since they were read.
-    if takes_administration(user, wanted.role, wanted.status) and not await pool.others_administer(ctx, user.user_id):
+    if takes_administration(user, wanted.role, wanted.status) and not await pool.has_other_admin(ctx, user.user_id):
         return await _left_alone(ctx, user, _LAST)
     try:
         person = await _made(ctx, user, wanted)
@@ -96,7 +96,7 @@ async def _made(ctx: Context, user: User, wanted: Pending) -> Person | None:
     if wanted.status == "disabled":
         await pool.disable(ctx, user.username)
     if wanted.role is not None:
-        await pool.put_in(ctx, user.username, wanted.role)
+        await pool.set_role(ctx, user.username, wanted.role)
     if wanted.status == "active":
         await pool.enable(ctx, user.username)
     if takes_away(user, wanted.role, wanted.status):
@@ -136,10 +136,10 @@ def stage_administrators(ctx: Context, row: Administrators, users: list[str]) ->
 
 def renewed(user: User | None, person: Person) -> User:
     """The row with what the pool says."""
-    told = {"username": person.username, "email": person.email, "role": person.role, "status": person.status}
+    profile = {"username": person.username, "email": person.email, "role": person.role, "status": person.status}
     if user is not None:
-        return user.model_copy(update=told)
-    return User(user_id=person.user_id, created_at=person.created_at, version=1, **told)
+        return user.model_copy(update=profile)
+    return User(user_id=person.user_id, created_at=person.created_at, version=1, **profile)
 
 
 def changed(before: User | None, after: User) -> UserChanged:

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.common.wire import View
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
 from libs.messaging.events.identity import RoleName, UserStatus
 from services.identity import requests
 from services.identity.model import LISTED, Invitation, InvitationState, User

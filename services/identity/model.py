@@ -8,16 +8,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp, derived_id
-from libs.common.item import Index, Item, Table
-from libs.common.wire import Part
+from libs.common.declare.wire import Part
+from libs.common.store.item import Index, Item, Table
 from libs.messaging.events.identity import RoleName, UserStatus
 
 #: The one key under which all people are listed; they are few.
 LISTED = "all"
 #: What was accepted so long ago and is not done lies among the dead letters: it may be asked for anew.
-STALE = timedelta(minutes=15)
+SYNC_DEADLINE = timedelta(minutes=15)
 
 
 class Pending(Part):
@@ -57,7 +57,7 @@ class User(Item):
         return self.role == "ADMIN" and self.status is UserStatus.ACTIVE
 
     def is_waiting(self, now: datetime) -> bool:
-        return self.pending is not None and now < self.pending.asked_at + STALE
+        return self.pending is not None and now < self.pending.asked_at + SYNC_DEADLINE
 
 
 class InvitationState(StrEnum):
@@ -93,7 +93,7 @@ class Invitation(Item):
 
     def is_waiting(self, now: datetime) -> bool:
         open_ = self.state in (InvitationState.ASKED, InvitationState.CREATING)
-        return open_ and now < self.asked_at + STALE
+        return open_ and now < self.asked_at + SYNC_DEADLINE
 
 
 class Administrators(Item):

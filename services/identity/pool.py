@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from libs.common.context import Context
+from libs.common.handle.context import Context
 from libs.messaging.events.identity import RoleName, UserStatus
 
 _SERVICE = "cognito-idp"
-#: Of the pool's refusals those that no repetition mends; what it says with them is for people.
+#: Of the pool's refusals those that no repetition fixes; what it says with them is for people.
 _FINAL = frozenset(
     {
         "InvalidParameterException",
@@ -45,7 +45,7 @@ class Refused(Exception):
     """The pool looked at it and said no, in these words."""
 
 
-async def everybody(ctx: Context) -> list[Person]:
+async def list_people(ctx: Context) -> list[Person]:
     """All people with their roles. The lists of Cognito may lag behind its changes by a moment."""
     client = await ctx.aws.client(_SERVICE)
     pool = _id(ctx)
@@ -58,7 +58,7 @@ async def everybody(ctx: Context) -> list[Person]:
     return [replace(_person(each, each["Attributes"]), role=roles.get(each["Username"])) for each in users]
 
 
-async def others_administer(ctx: Context, user_id: str) -> bool:
+async def has_other_admin(ctx: Context, user_id: str) -> bool:
     """Whether anybody else is an administrator who can sign in."""
     client = await ctx.aws.client(_SERVICE)
     users = await _pages(client.list_users_in_group, "Users", "NextToken", UserPoolId=_id(ctx), GroupName="ADMIN")
@@ -70,7 +70,7 @@ async def find(ctx: Context, name: str) -> Person | None:
     """One person as they are now, by username, ``sub`` or (where people sign in by it) address."""
     client = await ctx.aws.client(_SERVICE)
     try:
-        user = await _asked(client.admin_get_user(UserPoolId=_id(ctx), Username=name))
+        user = await _checked_call(client.admin_get_user(UserPoolId=_id(ctx), Username=name))
         groups = await _pages(
             client.admin_list_groups_for_user, "Groups", "NextToken", UserPoolId=_id(ctx), Username=user["Username"]
         )
@@ -87,7 +87,7 @@ async def create(ctx: Context, email: str) -> None:
     client = await ctx.client(_SERVICE)
     attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
     try:
-        await _asked(
+        await _checked_call(
             client.admin_create_user(
                 UserPoolId=_id(ctx), Username=email, UserAttributes=attributes, DesiredDeliveryMediums=["EMAIL"]
             )
@@ -97,37 +97,37 @@ async def create(ctx: Context, email: str) -> None:
             raise
 
 
-async def put_in(ctx: Context, username: str, role: RoleName) -> None:
+async def set_role(ctx: Context, username: str, role: RoleName) -> None:
     """Into the role's group, then out of the others, so that they are never in none. Raises NoSuchPerson."""
     client = await ctx.client(_SERVICE)
     who = {"UserPoolId": _id(ctx), "Username": username}
-    await _asked(client.admin_add_user_to_group(**who, GroupName=role))
+    await _checked_call(client.admin_add_user_to_group(**who, GroupName=role))
     for group in _GROUPS:
         if group != role:
-            await _asked(client.admin_remove_user_from_group(**who, GroupName=group))
+            await _checked_call(client.admin_remove_user_from_group(**who, GroupName=group))
 
 
 async def enable(ctx: Context, username: str) -> None:
-    await _on_person(ctx, "admin_enable_user", username)
+    await _call_for_person(ctx, "admin_enable_user", username)
 
 
 async def disable(ctx: Context, username: str) -> None:
     """They cannot sign in."""
-    await _on_person(ctx, "admin_disable_user", username)
+    await _call_for_person(ctx, "admin_disable_user", username)
 
 
 async def end_sessions(ctx: Context, username: str) -> None:
     """No session is renewed any more; access tokens that are out are good until they expire."""
-    await _on_person(ctx, "admin_user_global_sign_out", username)
+    await _call_for_person(ctx, "admin_user_global_sign_out", username)
 
 
 async def remove(ctx: Context, username: str) -> None:
-    await _on_person(ctx, "admin_delete_user", username)
+    await _call_for_person(ctx, "admin_delete_user", username)
 
 
-async def _on_person(ctx: Context, operation: str, username: str) -> None:
+async def _call_for_person(ctx: Context, operation: str, username: str) -> None:
     client = await ctx.client(_SERVICE)
-    await _asked(getattr(client, operation)(UserPoolId=_id(ctx), Username=username))
+    await _checked_call(getattr(client, operation)(UserPoolId=_id(ctx), Username=username))
 
 
 def _id(ctx: Context) -> str:
@@ -138,22 +138,22 @@ def _id(ctx: Context) -> str:
 
 
 def _person(user: Json, attributes: list[Json]) -> Person:
-    told = {each["Name"]: each.get("Value", "") for each in attributes}
+    values = {each["Name"]: each.get("Value", "") for each in attributes}
     if not user["Enabled"]:
         status = UserStatus.DISABLED
     else:
         new = user.get("UserStatus") in ("FORCE_CHANGE_PASSWORD", "UNCONFIRMED")
         status = UserStatus.INVITED if new else UserStatus.ACTIVE
     return Person(
-        user_id=told["sub"],
+        user_id=values["sub"],
         username=user["Username"],
-        email=(told.get("email") or user["Username"]).lower(),
+        email=(values.get("email") or user["Username"]).lower(),
         status=status,
         created_at=user["UserCreateDate"],
     )
 
 
-async def _asked(call: Awaitable[Json]) -> Json:
+async def _checked_call(call: Awaitable[Json]) -> Json:
     try:
         return await call
     except Exception as error:
@@ -166,8 +166,8 @@ async def _asked(call: Awaitable[Json]) -> Json:
 
 
 def _error(error: Exception) -> Json:
-    told = getattr(error, "response", None)
-    found: Json = told.get("Error", {}) if isinstance(told, dict) else {}
+    values = getattr(error, "response", None)
+    found: Json = values.get("Error", {}) if isinstance(values, dict) else {}
     return found
 
 
@@ -183,7 +183,7 @@ async def _pages(call: Callable[..., Awaitable[Json]], name: str, token: str, **
     found: list[Json] = []
     more: dict[str, str] = {}
     while True:
-        answer = await _asked(call(**given, **more, Limit=60))
+        answer = await _checked_call(call(**given, **more, Limit=60))
         found += answer[name]
         if not answer.get(token):
             return found

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from libs.common.context import Context, Done
+from libs.common.declare.wire import Body, TrimmedBody
 from libs.common.errors import Problem, invalid
-from libs.common.wire import Body, TrimmedBody
+from libs.common.handle.context import Context, Done
 from libs.messaging.checks import EMAIL
 from libs.messaging.events.identity import InvitationAsked, RoleName, UserChangeAsked, UserStatus
 from services.identity.handlers import stage_administrators
@@ -24,13 +24,13 @@ from services.identity.model import (
 )
 
 #: So long may a username be in Cognito, and people sign in by their address.
-LONGEST_EMAIL = 128
+MAX_EMAIL_LENGTH = 128
 
 
 class Invite(TrimmedBody):
     """Case does not matter in the address."""
 
-    email: str = Field(min_length=3, max_length=LONGEST_EMAIL)
+    email: str = Field(min_length=3, max_length=MAX_EMAIL_LENGTH)
     role: RoleName
 
 
@@ -64,8 +64,8 @@ async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
         version=before.version if before else 1,
     )
     ctx.stage(ctx.replace(row) if before else ctx.insert(row))
-    asked = InvitationAsked(invitation_id=row.invitation_id, asking=row.asking)
-    return Done(row, (asked,), after={"role": row.role})
+    event = InvitationAsked(invitation_id=row.invitation_id, asking=row.asking)
+    return Done(row, (event,), after={"role": row.role})
 
 
 async def _refuse_known(ctx: Context, email: str, invitation: Invitation | None) -> None:
@@ -121,9 +121,9 @@ async def _accepted(
     pending = Pending(number=number, role=role, status=status, asked_by=ctx.actor, asked_at=ctx.now)
     after = user.model_copy(update={"pending": pending, "changes": number, "refused": None})
     ctx.stage(ctx.replace(after))
-    asked = UserChangeAsked(user_id=user.user_id, change=number, role=role, status=status)
+    event = UserChangeAsked(user_id=user.user_id, change=number, role=role, status=status)
     before = {"role": user.role, "status": user.status}
-    return Done(after, (asked,), before, {"role": role or user.role, "status": status or user.status})
+    return Done(after, (event,), before, {"role": role or user.role, "status": status or user.status})
 
 
 async def existing(ctx: Context, user_id: str) -> User:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.service import USER_POOL, Grant, Service, every, on
+from libs.common.declare.service import USER_POOL, Grant, Service, every, on
 from libs.messaging.events.identity import (
     InvitationAsked,
     InvitationRefused,
@@ -27,7 +27,7 @@ service = Service(
         *(UserChangeAsked, UserChangeRefused, UserChanged, UserRemoved),
     ],
     serves=http.router,
-    every=[every(sync.LOOK_SECONDS, sync.sync)],
+    every=[every(sync.CHECK_SECONDS, sync.sync)],
     needs=[
         Grant(
             (

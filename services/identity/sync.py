@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import structlog
 
-from libs.common.context import Context
-from libs.common.service import Step
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
 from libs.messaging.events.identity import UserRemoved
 from services.identity import pool
 from services.identity.handlers import changed, renewed
@@ -17,22 +17,22 @@ from services.identity.model import LISTED, Administrators, Reading, User, takes
 from services.identity.pool import Person
 
 #: How often it is looked whether a reading is due.
-LOOK_SECONDS = 5
+CHECK_SECONDS = 5
 #: After a reading that failed.
-SOON = timedelta(seconds=20)
+RESYNC_DELAY = timedelta(seconds=20)
 #: Cognito's lists may lag behind its changes, ours among them.
-LAG = timedelta(minutes=2)
+MAX_POOL_LAG = timedelta(minutes=2)
 
 log = structlog.get_logger()
 
 
-async def sync(ctx: Context) -> AsyncIterator[Step]:
+async def sync(ctx: Context) -> AsyncIterator[TickAction]:
     """A step for each person who is news, one for who can administer, and one for the reading."""
     reading = await _turn(ctx)
     if reading is None:
         return
     try:
-        people = {person.user_id: person for person in await pool.everybody(ctx)}
+        people = {person.user_id: person for person in await pool.list_people(ctx)}
     except Exception as error:
         log.warning("the user pool could not be read", error=type(error).__name__)
         return
@@ -43,8 +43,8 @@ async def sync(ctx: Context) -> AsyncIterator[Step]:
             yield step
     for user in known.values():
         if people and user.user_id not in people and _is_settled(ctx, user):
-            said = UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)
-            yield Step(f"{user.user_id}#{user.version}#gone", (ctx.delete(User, user.user_id),), (said,))
+            events = UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)
+            yield TickAction(f"{user.user_id}#{user.version}#gone", (ctx.delete(User, user.user_id),), (events,))
     admins = {user.user_id for user in known.values() if user.role == "ADMIN"}
     admins |= {person.user_id for person in people.values() if person.role == "ADMIN"}
     counted = await _counted(ctx, admins)
@@ -52,7 +52,7 @@ async def sync(ctx: Context) -> AsyncIterator[Step]:
         yield counted
     quiet = timedelta(seconds=ctx.settings.user_sync_seconds)
     done = reading.model_copy(update={"read_at": ctx.now, "due": ctx.now + quiet})
-    yield Step(f"read#{reading.version}", (ctx.replace(done),))
+    yield TickAction(f"read#{reading.version}", (ctx.replace(done),))
 
 
 async def _turn(ctx: Context) -> Reading | None:
@@ -62,7 +62,7 @@ async def _turn(ctx: Context) -> Reading | None:
     reading = await ctx.get(Reading, LISTED)
     if reading is not None and ctx.now < reading.due:
         return None
-    due = ctx.now + SOON
+    due = ctx.now + RESYNC_DELAY
     if reading is None:
         first = Reading(due=due, version=1)
         return first if await ctx.write(ctx.insert(first)) else None
@@ -83,29 +83,29 @@ async def _known(ctx: Context) -> list[User]:
 
 def _is_settled(ctx: Context, user: User) -> bool:
     """Whether what the list says of them is newer than what we did."""
-    return not user.is_waiting(ctx.now) and (user.settled_at is None or ctx.now >= user.settled_at + LAG)
+    return not user.is_waiting(ctx.now) and (user.settled_at is None or ctx.now >= user.settled_at + MAX_POOL_LAG)
 
 
-def _renewed(ctx: Context, reading: Reading, user: User | None, person: Person) -> Step | None:
+def _renewed(ctx: Context, reading: Reading, user: User | None, person: Person) -> TickAction | None:
     after = renewed(user, person)
     if user is None:
-        return Step(f"{person.user_id}#new#{reading.version}", (ctx.insert(after),), (changed(None, after),))
+        return TickAction(f"{person.user_id}#new#{reading.version}", (ctx.insert(after),), (changed(None, after),))
     if after == user or not _is_settled(ctx, user):
         return None
-    return Step(f"{user.user_id}#{user.version}", (ctx.replace(after),), (changed(user, after),))
+    return TickAction(f"{user.user_id}#{user.version}", (ctx.replace(after),), (changed(user, after),))
 
 
-async def _counted(ctx: Context, admins: set[str]) -> Step | None:
+async def _counted(ctx: Context, admins: set[str]) -> TickAction | None:
     """Who of them can administer, as the rows stand now: not whom somebody has just asked to take that from."""
     row = await ctx.get(Administrators, LISTED)
     rows = [await ctx.get(User, user_id) for user_id in sorted(admins)]
     users = [user.user_id for user in rows if user is not None and user.administers() and not _leaves(ctx, user)]
     if row is None:
         first = Administrators(users=users, version=1)
-        return Step("administrators#1", (ctx.insert(first),))
+        return TickAction("administrators#1", (ctx.insert(first),))
     if sorted(row.users) == users:
         return None
-    return Step(f"administrators#{row.version + 1}", (ctx.replace(row.model_copy(update={"users": users})),))
+    return TickAction(f"administrators#{row.version + 1}", (ctx.replace(row.model_copy(update={"users": users})),))
 
 
 def _leaves(ctx: Context, user: User) -> bool:

@@ -1,4 +1,4 @@
-"""The public doors: webhooks of Meta and of SNS, and the way out of a mailing. Each proves for itself who is there.
+"""The public entry points: webhooks of Meta and of SNS, and the way out of a mailing. Each proves for itself who is there.
 
 A webhook is answered with a 2xx only once what it says is durable; Meta and SNS come again for anything else.
 """
@@ -12,19 +12,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from libs.common.clock import iso
-from libs.common.context import Context
+from libs.common.declare.service import Feed
 from libs.common.errors import Malformed, Problem
-from libs.common.hosts.routes import Api, Heard
-from libs.common.service import Feed
+from libs.common.handle.context import Context
+from libs.common.hosts.http.routes import Api, Heard
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import Unsubscribed
-from services.inbound import doors
+from services.inbound import webhooks
 from services.inbound.sns import Certificates, NotFromSns, SnsMessage, understood, verify
 
 META_APP_SECRET = "meta-app-secret"  # noqa: S105 - names of secrets
 META_VERIFY_TOKEN = "meta-verify-token"  # noqa: S105
 #: Meta: up to 3 MB; SNS: 256 KiB, which JSON in JSON may double.
-META_BYTES, SNS_BYTES, FORM_BYTES = 3_500_000, 600_000, 4_096
+MAX_META_BYTES, MAX_SNS_BYTES, MAX_FORM_BYTES = 3_500_000, 600_000, 4_096
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 
 router = Api()
@@ -35,37 +35,37 @@ log = structlog.get_logger()
 @router.public("GET", "/webhooks/meta")
 async def greet_meta(request: Request, ctx: Context) -> Response:
     """Meta makes sure that this address is ours: it knows the token that we gave it, we send back what it asks."""
-    asked = request.query_params
+    params = request.query_params
     token = await ctx.secret(META_VERIFY_TOKEN)
-    challenge = asked.get("hub.challenge", "")
-    known = doors.same(asked.get("hub.verify_token", ""), token)
-    if asked.get("hub.mode") != "subscribe" or not known or not _CHALLENGE.fullmatch(challenge):
+    challenge = params.get("hub.challenge", "")
+    known = webhooks.same(params.get("hub.verify_token", ""), token)
+    if params.get("hub.mode") != "subscribe" or not known or not _CHALLENGE.fullmatch(challenge):
         raise Problem(403, "FORBIDDEN", "This is not the verify token", "Set the same token at Meta and in our secret.")
     return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@router.public("POST", "/webhooks/meta", raw_bytes=META_BYTES)
+@router.public("POST", "/webhooks/meta", raw_bytes=MAX_META_BYTES)
 async def hear_meta(request: Request, ctx: Context) -> Heard:
     """Events of WhatsApp from Meta's Cloud API; the signature over the raw body is checked before anything reads it."""
     body, given = await request.body(), request.headers.getlist("x-hub-signature-256")
     secret = await ctx.secret(META_APP_SECRET)
-    if len(given) != 1 or not doors.signed_by_meta(secret, body, given[0]):
+    if len(given) != 1 or not webhooks.signed_by_meta(secret, body, given[0]):
         log.warning("webhook refused", feed="meta", why="signature")
-        raise doors.refused("X-Hub-Signature-256 does not belong to this body.")
-    return Heard(PlainTextResponse("ok"), "whatsapp", doors.from_meta(body))
+        raise webhooks.refused("X-Hub-Signature-256 does not belong to this body.")
+    return Heard(PlainTextResponse("ok"), "whatsapp", webhooks.from_meta(body))
 
 
-@router.public("POST", "/webhooks/sns/{feed}", raw_bytes=SNS_BYTES)
+@router.public("POST", "/webhooks/sns/{feed}", raw_bytes=MAX_SNS_BYTES)
 async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
     """A feed of a provider that comes over HTTPS instead of a queue. Only topics that the settings name are heard."""
     feed = _feed(request.path_params["feed"], ctx)
     message = await _verified(await request.body(), feed, ctx)
     if message.kind == "Notification":
         try:
-            said = feed.translate(message.fields["Message"], message.at)
+            events = feed.translate(message.fields["Message"], message.at)
         except Malformed as error:
             raise Problem(422, "VALIDATION_FAILED", "The message cannot be read", str(error)) from None
-        return Heard(PlainTextResponse("ok"), feed.name, said)
+        return Heard(PlainTextResponse("ok"), feed.name, events)
     if message.kind == "SubscriptionConfirmation":
         # By the API and our own credentials: the address in the message is not opened.
         sns = await ctx.aws.client("sns")
@@ -87,11 +87,11 @@ def _feed(name: str, ctx: Context) -> Feed:
 async def _verified(body: bytes, feed: Feed, ctx: Context) -> SnsMessage:
     """Raises Problem."""
     try:
-        message = understood(doors.json_of(body), ctx.settings.sns_webhook_topics[feed.name], ctx.now)
+        message = understood(webhooks.json_of(body), ctx.settings.sns_webhook_topics[feed.name], ctx.now)
         verify(message, await certificates.of(message))
     except NotFromSns as why:
         log.warning("webhook refused", feed=feed.name, why=str(why))
-        raise doors.refused(f"{why}.") from None
+        raise webhooks.refused(f"{why}.") from None
     except ConnectionError as error:
         log.warning("no certificate", feed=feed.name, why=str(error))
         raise Problem(503, "UNAVAILABLE", "The signature cannot be checked now; try again") from None
@@ -103,16 +103,16 @@ async def show_way_out(request: Request, ctx: Context) -> Response:
     """A page with a button. Opening it changes nothing: programs open links, too."""
     if await _subscription(request, ctx) is None:
         return _no_such_link()
-    return doors.page("Unsubscribe", "Do you want to get no more e-mail from us?", asks=True)
+    return webhooks.page("Unsubscribe", "Do you want to get no more e-mail from us?", asks=True)
 
 
-@router.public("POST", "/u/{token}", raw_bytes=FORM_BYTES)
+@router.public("POST", "/u/{token}", raw_bytes=MAX_FORM_BYTES)
 async def unsubscribe_by_link(request: Request, ctx: Context) -> Response | Heard:
     """One click, from a mail program (RFC 8058) or from the page; as often as one likes."""
     subscription = await _subscription(request, ctx)
     if subscription is None:
         return _no_such_link()
-    if not await doors.asks_one_click(request):
+    if not await webhooks.asks_one_click(request):
         raise Problem(422, "VALIDATION_FAILED", "The form must say List-Unsubscribe=One-Click")
     left = Unsubscribed(
         contact_id=subscription.contact_id,
@@ -120,7 +120,7 @@ async def unsubscribe_by_link(request: Request, ctx: Context) -> Response | Hear
         message_id=subscription.message_id,
         at=ctx.now,
     )
-    done = doors.page("You are unsubscribed", "You will get no more e-mail from us.")
+    done = webhooks.page("You are unsubscribed", "You will get no more e-mail from us.")
     return Heard(done, "unsubscribe", [(f"{subscription.message_id}#{iso(ctx.now)}", left)])
 
 
@@ -129,4 +129,6 @@ async def _subscription(request: Request, ctx: Context) -> unsubscribe.Subscript
 
 
 def _no_such_link() -> Response:
-    return doors.page("This link is not complete", "Open it from the e-mail again, or answer it with STOP.", status=404)
+    return webhooks.page(
+        "This link is not complete", "Open it from the e-mail again, or answer it with STOP.", status=404
+    )

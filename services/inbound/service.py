@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.common.service import Bucket, Feed, Grant, Secret, Service, on
+from libs.common.declare.service import Bucket, Feed, Grant, Secret, Service, on
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import (
     AccountNoticed,
@@ -14,7 +14,7 @@ from libs.messaging.events.inbound import (
     ReceiptReceived,
     Unsubscribed,
 )
-from services.inbound import handlers, http, unknown
+from services.inbound import handlers, http, unknown_members
 from services.inbound.channels import email, sms_two_way, sms_voice, whatsapp
 
 #: One AWS service reports on SMS, MMS, voice and RCS, and brings what people answer by SMS and RCS.
@@ -40,7 +40,7 @@ service = Service(
         Unsubscribed,
     ],
     serves=http.router,
-    counts=unknown.count,
+    counts=unknown_members.count,
     needs=[
         Bucket(handlers.MAIL, days=30),
         Secret(unsubscribe.SECRET),

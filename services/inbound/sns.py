@@ -34,10 +34,10 @@ _SIGNED: dict[str, tuple[str, ...]] = {
 }
 _HASHES: dict[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
 #: SNS tries for an hour at most (its delivery policies); what is older was kept by somebody.
-FRESH = timedelta(hours=1)
-SECONDS = 5.0
-LONGEST_CERTIFICATE = 16 * 1024
-MOST_CERTIFICATES = 32
+MAX_AGE = timedelta(hours=1)
+FETCH_TIMEOUT_SECONDS = 5.0
+MAX_CERTIFICATE_BYTES = 16 * 1024
+MAX_CERTIFICATES = 32
 
 
 class NotFromSns(Exception):
@@ -100,7 +100,7 @@ def _of_sns(url: str, topic: str) -> bool:
 
 def _fresh(timestamp: str, now: datetime) -> bool:
     try:
-        return abs(datetime.fromisoformat(timestamp) - now) <= FRESH
+        return abs(datetime.fromisoformat(timestamp) - now) <= MAX_AGE
     except (ValueError, TypeError):
         return False
 
@@ -121,7 +121,7 @@ def verify(message: SnsMessage, certificate: bytes) -> None:
 
 
 class Certificates:
-    """The one door through which certificates are fetched: addresses of SNS, no redirects, so many seconds and bytes, and
+    """The one entry point through which certificates are fetched: addresses of SNS, no redirects, so many seconds and bytes, and
     each once."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -135,7 +135,7 @@ class Certificates:
             raise NotFromSns("SigningCertURL is not an address of SNS in the topic's region")
         if url not in self._known:
             self._known[url] = await self._fetched(url)
-            while len(self._known) > MOST_CERTIFICATES:
+            while len(self._known) > MAX_CERTIFICATES:
                 self._known.popitem(last=False)
         return self._known[url]
 
@@ -143,7 +143,9 @@ class Certificates:
         found = bytearray()
         try:
             async with (
-                httpx.AsyncClient(transport=self._transport, timeout=SECONDS, follow_redirects=False) as client,
+                httpx.AsyncClient(
+                    transport=self._transport, timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False
+                ) as client,
                 client.stream("GET", url) as answer,
             ):
                 if answer.status_code >= 500:
@@ -152,7 +154,7 @@ class Certificates:
                     raise NotFromSns("there is no certificate at SigningCertURL")
                 async for chunk in answer.aiter_bytes():
                     found += chunk
-                    if len(found) > LONGEST_CERTIFICATE:
+                    if len(found) > MAX_CERTIFICATE_BYTES:
                         raise NotFromSns("what is at SigningCertURL is too long for a certificate")
         except httpx.HTTPError as error:
             raise ConnectionError(f"SNS's certificate: {type(error).__name__}") from None

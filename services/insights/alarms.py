@@ -11,22 +11,22 @@ from datetime import timedelta
 
 import structlog
 
-from libs.common import metrics
-from libs.common.context import Context
-from libs.common.service import Step
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
+from libs.common.observe import metrics
 from libs.messaging.events.insights import DeliveryAlarmChanged
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.insights import series
 from services.insights.model import DeliveryAlarm
 from services.insights.periods import By, slots
 
 METRIC = "error_rate_alarm"
 #: How often somebody looks.
-SECONDS = 60
+WATCH_SECONDS = 60
 #: The last so many minutes, made up to whole five minutes: so it is up to five minutes more.
-MINUTES = 15
+WINDOW_MINUTES = 15
 #: Raised above one percent of at least a hundred messages; over at half a percent, so that it does not come and go.
-LIMIT, OVER, FEWEST = 0.01, 0.005, 100
+RAISE_ABOVE, CLEAR_BELOW, MIN_MESSAGES = 0.01, 0.005, 100
 
 log = structlog.get_logger()
 
@@ -45,15 +45,16 @@ class Lately:
     def alarm(self, raised: bool) -> bool:
         """Whether there is one, if it was ``raised`` or not. What is raised stays until little fails, or nothing is sent."""
         if raised:
-            return self.failed > OVER * self.tried
-        return self.tried >= FEWEST and self.failed > LIMIT * self.tried
+            return self.failed > CLEAR_BELOW * self.tried
+        return self.tried >= MIN_MESSAGES and self.failed > RAISE_ABOVE * self.tried
 
 
 def lately(hours: dict[str, Counter[str]], ctx: Context) -> Lately:
     """Out of a channel's hours."""
-    window = slots(ctx.now - timedelta(minutes=MINUTES), ctx.now)
+    window = slots(ctx.now - timedelta(minutes=WINDOW_MINUTES), ctx.now)
     tried, failed = (
-        sum(hours[hour][f"@{slot}.{word}"] for hour, slot in window if hour in hours) for word in ("tried", "failed")
+        sum(hours[hour][f"@{slot}.{status}"] for hour, slot in window if hour in hours)
+        for status in ("tried", "failed")
     )
     return Lately(tried, failed)
 
@@ -64,9 +65,9 @@ async def standing(ctx: Context) -> dict[Channel, DeliveryAlarm]:
     return {alarm.channel: alarm for alarm in page.items}
 
 
-async def watch_delivery(ctx: Context) -> AsyncIterator[Step]:
+async def watch_delivery(ctx: Context) -> AsyncIterator[TickAction]:
     """Raise and end alarms. Of several processes that look at once, one tells it."""
-    since = ctx.now - timedelta(minutes=MINUTES)
+    since = ctx.now - timedelta(minutes=WINDOW_MINUTES)
     before, found = await asyncio.gather(standing(ctx), series.read_each(ctx, Channel, By.HOUR, since, ctx.now))
     for channel, hours in found.items():
         now, was = lately(hours, ctx), before.get(channel)
@@ -81,8 +82,14 @@ async def watch_delivery(ctx: Context) -> AsyncIterator[Step]:
         else:
             log.info("few messages fail again", channel=channel, **facts)
         row = DeliveryAlarm(channel=channel, raised=raised, **facts, at=ctx.now, version=was.version if was else 0)
-        said = DeliveryAlarmChanged(
-            channel=channel, raised=raised, **facts, rate=now.rate, limit=LIMIT, minutes=MINUTES, at=ctx.now
+        events = DeliveryAlarmChanged(
+            channel=channel,
+            raised=raised,
+            **facts,
+            rate=now.rate,
+            limit=RAISE_ABOVE,
+            minutes=WINDOW_MINUTES,
+            at=ctx.now,
         )
         number = was.version + 1 if was else 0
-        yield Step(f"{channel}#{number}", (ctx.replace(row) if was else ctx.insert(row),), (said,))
+        yield TickAction(f"{channel}#{number}", (ctx.replace(row) if was else ctx.insert(row),), (events,))

@@ -13,74 +13,76 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from libs.common import metrics
-from libs.common.batcher import Batcher
-from libs.common.clock import drawn_id
-from libs.common.context import Context
+from libs.common.aws.batcher import Batcher
+from libs.common.clock import random_id
 from libs.common.errors import Conflict
-from libs.common.item import Item
-from libs.common.recent import Recent
-from libs.common.spread import shard_for
+from libs.common.handle.context import Context
+from libs.common.lru import LruCache
+from libs.common.observe import metrics
+from libs.common.stable_hash import shard_for
+from libs.common.store.item import Item
 from libs.common.store.ops import Op, TransactionConflict
-from libs.common.store.own import OfStore
+from libs.common.store.per_store import PerStore
 from libs.messaging.events.messages import MessageChanged
-from services.insights.model import STRIPES, Change, Figures, MessageGroup
+from services.insights.model import SHARDS, Change, Figures, MessageGroup
 from services.insights.periods import By
 
 T = TypeVar("T", bound=Item)
 
 #: How long the first event waits for company (s), and how many go together. A job's come in crowds, and wait longer.
-LINGER = 0.02
-LINGER_OF_JOBS = 0.25
-MOST = 2000
+LINGER_SECONDS = 0.02
+JOB_LINGER_SECONDS = 0.25
+MAX_BATCH_EVENTS = 2000
 #: Rows of a transaction, and stories in them (some 60 bytes each); DynamoDB takes a hundred rows and 4 MB.
-MOST_ROWS, MOST_STORIES = 90, 30_000
-TRIES = 12
+MAX_ROWS, MAX_HISTORIES = 90, 30_000
+MAX_TRIES = 12
 #: Rows that a process remembers.
-GROUPS_REMEMBERED, FIGURES_REMEMBERED = 300, 100
+MAX_CACHED_GROUPS, MAX_CACHED_FIGURES = 300, 100
 #: Counted in CloudWatch as well, by channel.
-TOLD = ("sent", "delivered", "read", "failed", "uncertain", "received")
+COUNTED_STATUSES = ("sent", "delivered", "read", "failed", "uncertain", "received")
 
-_Told = tuple[MessageChanged, Context]
+_Received = tuple[MessageChanged, Context]
 
 
 @dataclass
-class _Desk:
+class _StoreBatchers:
     """Where the events of one process's store come together. One transaction at a time: the next would change the same rows."""
 
-    now: Batcher[_Told, None] = field(default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER, at_once=1))
-    soon: Batcher[_Told, None] = field(
-        default_factory=lambda: Batcher(_send, most=MOST, linger=LINGER_OF_JOBS, at_once=1)
+    now: Batcher[_Received, None] = field(
+        default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_EVENTS, linger=LINGER_SECONDS, concurrency=1)
+    )
+    soon: Batcher[_Received, None] = field(
+        default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_EVENTS, linger=JOB_LINGER_SECONDS, concurrency=1)
     )
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    groups: Recent[str, MessageGroup] = field(default_factory=lambda: Recent(GROUPS_REMEMBERED))
-    figures: Recent[tuple[str, str], Figures] = field(default_factory=lambda: Recent(FIGURES_REMEMBERED))
-    stripe: int = field(default_factory=lambda: _any_stripe())
+    groups: LruCache[str, MessageGroup] = field(default_factory=lambda: LruCache(MAX_CACHED_GROUPS))
+    figures: LruCache[tuple[str, str], Figures] = field(default_factory=lambda: LruCache(MAX_CACHED_FIGURES))
+    stripe: int = field(default_factory=lambda: _random_shard())
 
 
-def _any_stripe() -> int:
-    """Drawn: processes know nothing of each other. Figures are read over all stripes, so it shows nowhere."""
-    return shard_for(drawn_id(), STRIPES)
+def _random_shard() -> int:
+    """Drawn: processes know nothing of each other. Figures are read over all shards, so it shows nowhere."""
+    return shard_for(random_id(), SHARDS)
 
 
-_desks = OfStore(_Desk)
+_batchers_of = PerStore(_StoreBatchers)
 
 
 async def count(event: MessageChanged, ctx: Context) -> None:
     """Returns once the event is counted, by this or by an earlier delivery."""
-    desk = _desks.of(ctx.store)
-    await (desk.soon if event.job_id else desk.now).do((event, ctx))
+    batchers = _batchers_of.of(ctx.store)
+    await (batchers.soon if event.job_id else batchers.now).do((event, ctx))
 
 
-async def _send(told: Sequence[_Told]) -> list[None]:
-    ctx = told[0][1]
+async def _send(received: Sequence[_Received]) -> list[None]:
+    ctx = received[0][1]
     # By group, so that a transaction has as few of them as can be.
-    events = sorted((event for event, _ in told), key=MessageGroup.id_of)
-    desk = _desks.of(ctx.store)
-    async with desk.lock:
+    events = sorted((event for event, _ in received), key=MessageGroup.id_of)
+    batchers = _batchers_of.of(ctx.store)
+    async with batchers.lock:
         while events:
-            events = events[await _counted(events, desk, ctx) :]
-    return [None] * len(told)
+            events = events[await _counted(events, batchers, ctx) :]
+    return [None] * len(received)
 
 
 @dataclass
@@ -97,13 +99,13 @@ class _Fold:
         group = self.groups.get(known.group_id, known)
         changed = group.changed(event)
         if changed is not None:
-            news, change = changed
+            updated, change = changed
             rows = len(self.groups.keys() | {known.group_id}) + len(self.moves.keys() | change.rows.keys())
-            stories = self.stories + (len(news.stories) if known.group_id not in self.groups else 1)
-            if (rows > MOST_ROWS or stories > MOST_STORIES) and self.groups:
+            histories = self.stories + (len(updated.stories) if known.group_id not in self.groups else 1)
+            if (rows > MAX_ROWS or histories > MAX_HISTORIES) and self.groups:
                 return False
-            self.stories = stories
-            self._add(news, change)
+            self.stories = histories
+            self._add(updated, change)
         self.taken += 1
         return True
 
@@ -113,33 +115,33 @@ class _Fold:
             self.moves[row].update(counts)
 
 
-async def _counted(events: Sequence[MessageChanged], desk: _Desk, ctx: Context) -> int:
+async def _counted(events: Sequence[MessageChanged], batchers: _StoreBatchers, ctx: Context) -> int:
     """Count as many of the first ones as fit; returns how many. Raises Conflict."""
-    for attempt in range(TRIES):
+    for attempt in range(MAX_TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
-        known = await _groups(events, desk, ctx)
+        known = await _groups(events, batchers, ctx)
         fold = _Fold()
         for event in events:
             group = known.get(MessageGroup.id_of(event))
             if group is None or not fold.take(event, group):
                 break
         # What is remembered was written; a story never unlearns, so what it knows is known.
-        if not fold.groups or await _write(fold, desk, ctx):
+        if not fold.groups or await _write(fold, batchers, ctx):
             return fold.taken
     raise Conflict("the figures kept being changed by others")
 
 
-async def _groups(events: Sequence[MessageChanged], desk: _Desk, ctx: Context) -> dict[str, MessageGroup]:
-    """The groups of the first ``MOST_ROWS`` that are not remembered and of all that come before, as last known."""
+async def _groups(events: Sequence[MessageChanged], batchers: _StoreBatchers, ctx: Context) -> dict[str, MessageGroup]:
+    """The groups of the first ``MAX_ROWS`` that are not remembered and of all that come before, as last known."""
     wanted = {MessageGroup.id_of(event): event for event in reversed(events)}
-    names = sorted(wanted)[:MOST_ROWS]
-    unknown = [name for name in names if name not in desk.groups]
+    names = sorted(wanted)[:MAX_ROWS]
+    unknown = [name for name in names if name not in batchers.groups]
     # One that has expired and is still there is read too: it stands where a new one would be written.
     table = ctx.table(MessageGroup)
     rows = await asyncio.gather(*(ctx.store.get(table, MessageGroup.key(name)) for name in unknown))
     read = {name: MessageGroup.from_row(row) for name, row in zip(unknown, rows, strict=True) if row is not None}
-    return {name: desk.groups.get(name) or read.get(name) or _new(MessageGroup.of(wanted[name])) for name in names}
+    return {name: batchers.groups.get(name) or read.get(name) or _new(MessageGroup.of(wanted[name])) for name in names}
 
 
 def _new(item: T) -> T:
@@ -147,33 +149,33 @@ def _new(item: T) -> T:
     return item.model_copy(update={"version": -1})
 
 
-async def _write(fold: _Fold, desk: _Desk, ctx: Context) -> bool:
+async def _write(fold: _Fold, batchers: _StoreBatchers, ctx: Context) -> bool:
     """Groups and figures, all or nothing. False: somebody was quicker, and what was remembered is forgotten."""
     moves = {
         row: moved for row, counts in fold.moves.items() if (moved := Counter({k: n for k, n in counts.items() if n}))
     }
-    places = {(series, f"{period}#{desk.stripe}"): counts for (series, period), counts in moves.items()}
-    unknown = [place for place in places if place not in desk.figures]
+    places = {(series, f"{period}#{batchers.stripe}"): counts for (series, period), counts in moves.items()}
+    unknown = [place for place in places if place not in batchers.figures]
     rows = await asyncio.gather(*(ctx.get(Figures, *place) for place in unknown))
     read = {place: row for place, row in zip(unknown, rows, strict=True) if row is not None}
     figures = {
-        place: (desk.figures.get(place) or read.get(place) or _new(Figures.empty(*place))).moved(counts)
+        place: (batchers.figures.get(place) or read.get(place) or _new(Figures.empty(*place))).moved(counts)
         for place, counts in places.items()
     }
     items: list[Item] = [*fold.groups.values(), *figures.values()]
     try:
-        await ctx.store.transact([_over(item, ctx) for item in items], token=drawn_id())
+        await ctx.store.transact([_over(item, ctx) for item in items], token=random_id())
     except BaseException as error:
         for name in fold.groups:
-            desk.groups.pop(name, None)
+            batchers.groups.pop(name, None)
         for place in figures:
-            desk.figures.pop(place, None)
+            batchers.figures.pop(place, None)
         if isinstance(error, TransactionConflict):
-            desk.stripe = _any_stripe()
+            batchers.stripe = _random_shard()
             return False
         raise
-    _keep(fold.groups.values(), figures, desk)
-    _tell(moves)
+    _keep(fold.groups.values(), figures, batchers)
+    _count_metrics(moves)
     return True
 
 
@@ -181,19 +183,19 @@ def _over(item: Item, ctx: Context) -> Op:
     return ctx.insert(item.model_copy(update={"version": 0})) if item.version < 0 else ctx.replace(item)
 
 
-def _keep(groups: Iterable[MessageGroup], figures: dict[tuple[str, str], Figures], desk: _Desk) -> None:
+def _keep(groups: Iterable[MessageGroup], figures: dict[tuple[str, str], Figures], batchers: _StoreBatchers) -> None:
     for group in groups:
-        desk.groups.keep(group.group_id, group.model_copy(update={"version": group.version + 1}))
+        batchers.groups.keep(group.group_id, group.model_copy(update={"version": group.version + 1}))
     for place, row in figures.items():
-        desk.figures.keep(place, row.model_copy(update={"version": row.version + 1}))
+        batchers.figures.keep(place, row.model_copy(update={"version": row.version + 1}))
 
 
-def metric_of(word: str) -> str:
-    """The name in CloudWatch of one of ``TOLD``."""
-    return f"messages_{word}"
+def metric_of(status: str) -> str:
+    """The name in CloudWatch of one of ``COUNTED_STATUSES``."""
+    return f"messages_{status}"
 
 
-def _tell(moves: dict[tuple[str, str], Counter[str]]) -> None:
+def _count_metrics(moves: dict[tuple[str, str], Counter[str]]) -> None:
     """CloudWatch sees the same: by how many messages each status of a channel has grown. One that only moved to another hour
     is not told again; one that is taken back cannot be untold."""
     grown: Counter[tuple[str, str]] = Counter()
@@ -202,6 +204,6 @@ def _tell(moves: dict[tuple[str, str], Counter[str]]) -> None:
         if by == By.DAY:
             for name, n in counts.items():
                 grown[channel, name.partition(".")[2]] += n
-    for (channel, word), n in sorted(grown.items()):
-        if n > 0 and word in TOLD:
-            metrics.count(metric_of(word), n, channel=channel)
+    for (channel, status), n in sorted(grown.items()):
+        if n > 0 and status in COUNTED_STATUSES:
+            metrics.count(metric_of(status), n, channel=channel)

@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.context import Context
+from libs.common.declare.wire import View
 from libs.common.errors import invalid
-from libs.common.wire import View
-from libs.messaging.words import Channel, MessageClass
+from libs.common.handle.context import Context
+from libs.messaging.vocabulary import Channel, MessageClass
 from services.insights import series
+from services.insights.durations import span
 from services.insights.model import NO_CLASS
 from services.insights.periods import By
-from services.insights.spans import span
 
 #: The longest time that may be asked for, the time that is meant if none is named, and how much of it is on a page.
-LONGEST = {By.HOUR: timedelta(days=31), By.DAY: timedelta(days=400)}
-USUAL = {By.HOUR: timedelta(hours=24), By.DAY: timedelta(days=30)}
-PAGE = {By.HOUR: timedelta(hours=48), By.DAY: timedelta(days=31)}
+MAX_PERIOD = {By.HOUR: timedelta(days=31), By.DAY: timedelta(days=400)}
+DEFAULT_PERIOD = {By.HOUR: timedelta(hours=24), By.DAY: timedelta(days=30)}
+PAGE_PERIOD = {By.HOUR: timedelta(hours=48), By.DAY: timedelta(days=31)}
 #: Beyond them times cannot always be reckoned with, and there are no figures.
 CENTURY = (2001, 2100)
 
@@ -114,11 +114,11 @@ class Wanted:
             if at is not None and not CENTURY[0] <= at.year <= CENTURY[1]:
                 raise invalid(field, "Give a time of this century.")
         end = until or now
-        begin = since or end - USUAL[by]
+        begin = since or end - DEFAULT_PERIOD[by]
         if begin >= end:
             raise invalid("from", "It is not before to.")
-        if end - begin > LONGEST[by]:
-            raise invalid("from", f"Ask for {LONGEST[by].days} days at most by {by}; for more, ask again or by day.")
+        if end - begin > MAX_PERIOD[by]:
+            raise invalid("from", f"Ask for {MAX_PERIOD[by].days} days at most by {by}; for more, ask again or by day.")
         last = by.floor(end - timedelta(microseconds=1))
         return Wanted(by.floor(begin), last + by.length, by, (channel,) if channel else tuple(Channel))
 
@@ -126,7 +126,7 @@ class Wanted:
 async def page_of(ctx: Context, wanted: Wanted, cursor: str | None = None) -> DeliveryPage:
     """One query for each channel, whatever is on it. Raises Problem."""
     begin = _begin(wanted, cursor) if cursor else wanted.since
-    end = min(begin + PAGE[wanted.by], wanted.until)
+    end = min(begin + PAGE_PERIOD[wanted.by], wanted.until)
     last = end - wanted.by.length
     found = await series.read_each(ctx, wanted.channels, wanted.by, begin, last)
     items = [

@@ -8,18 +8,18 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from libs.common.clock import Timestamp, derived_id
-from libs.common.context import Context, Done
+from libs.common.declare.service import Bucket
+from libs.common.declare.wire import Body, View
 from libs.common.errors import Problem
-from libs.common.service import Bucket
-from libs.common.wire import Body, View
+from libs.common.handle.context import Context, Done
 from libs.messaging.exports import as_csv
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.insights.delivery import STATUSES, DeliveryView, Wanted, page_of
 from services.insights.model import FiguresExport
 from services.insights.periods import By
 
 URL_SECONDS = 300
-KEPT = timedelta(days=1)
+RETENTION = timedelta(days=1)
 EXPORTS = Bucket("exports", days=1)
 SPANS = (("queuedToSent", "queued_to_sent"), ("sentToDelivered", "sent_to_delivered"))
 COLUMNS = (
@@ -62,7 +62,7 @@ async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExp
         export_id=derived_id(ctx.cause.id, "insights-export"),
         rows=len(items),
         created_at=ctx.now,
-        expires_at=int((ctx.now + KEPT).timestamp()),
+        expires_at=int((ctx.now + RETENTION).timestamp()),
     )
     # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
     data = as_csv(COLUMNS, map(_cells, items))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import structlog
 
 from libs.common.clock import iso
-from libs.common.context import Context
+from libs.common.handle.context import Context
 from libs.messaging.events.dlq import AlarmChanged
 from libs.messaging.events.messages import MessageChanged
 from services.insights.counts import count
-from services.insights.model import LetterAlarm, is_countable
-from services.insights.story import LETTERS
+from services.insights.message_history import STATUS_CHARS
+from services.insights.model import DeadLetterAlarm, is_countable
 
 log = structlog.get_logger()
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:
     """A message came to be or moved: it counts for the hour and the day in which that was."""
-    if event.status not in LETTERS:
+    if event.status not in STATUS_CHARS:
         return
     if not is_countable(event.at, ctx.now):
         log.warning("not counted: too old, or of a day to come", status=event.status, at=iso(event.at))
@@ -27,7 +27,7 @@ async def message_changed(event: MessageChanged, ctx: Context) -> None:
 
 async def letters_alarm(event: AlarmChanged, ctx: Context) -> None:
     """The newest news of a queue stands."""
-    known = await ctx.get(LetterAlarm, "all", event.queue)
+    known = await ctx.get(DeadLetterAlarm, "all", event.queue)
     if known is None or known.at < event.at:
         facts = event.model_dump(include={"queue", "raised", "waiting", "quarantined", "at"})
-        await ctx.save(LetterAlarm(**facts, version=known.version if known else 0), over=known)
+        await ctx.save(DeadLetterAlarm(**facts, version=known.version if known else 0), over=known)

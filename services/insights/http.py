@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AwareDatetime
 
-from libs.common.auth import Role
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.messaging.words import Channel
+from libs.common.aws.auth import Role
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from libs.messaging.vocabulary import Channel
 from services.insights import delivery, exports
 from services.insights import overview as overviews
 from services.insights.delivery import DeliveryPage, Wanted

@@ -16,20 +16,20 @@ from typing import ClassVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Item, Table
+from libs.common.store.item import Item, Table
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.words import Channel, MessageClass
+from libs.messaging.vocabulary import Channel, MessageClass
+from services.insights.message_history import Counted, MessageHistory
 from services.insights.periods import By, hour_and_day
-from services.insights.story import Counted, Story
 
 #: No event of so long ago is counted. It could still come: fourteen days in a queue, fourteen in the dead-letter queue behind
 #: it, seven on record there.
-HORIZON = timedelta(days=40)
+REPORT_HORIZON = timedelta(days=40)
 #: So much longer than the horizon that an event which is still counted finds its group.
-GROUP_KEPT = timedelta(days=50)
-FIGURES_KEPT = timedelta(days=400)
+GROUP_RETENTION = timedelta(days=50)
+FIGURES_RETENTION = timedelta(days=400)
 #: The rows of one period: so many processes rarely write the same one.
-STRIPES = 4
+SHARDS = 4
 #: Of messages without a class: inbound ones.
 NO_CLASS = "-"
 
@@ -60,22 +60,22 @@ class MessageGroup(Item):
             group_id=MessageGroup.id_of(event),
             channel=event.channel,
             message_class=event.message_class,
-            expires_at=int((event.at + GROUP_KEPT).timestamp()),
+            expires_at=int((event.at + GROUP_RETENTION).timestamp()),
         )
 
     def changed(self, event: MessageChanged) -> tuple[MessageGroup, Change] | None:
         """The group with the event in it and what that changes; None if it knew."""
         key = _key(event.message_id)
-        before = Story.from_line(self.stories.get(key, ""))
-        after = before.with_(Story.of(event))
+        before = MessageHistory.from_line(self.stories.get(key, ""))
+        after = before.with_(MessageHistory.of(event))
         if after == before:
             return None
-        expires_at = max(self.expires_at, int((event.at + GROUP_KEPT).timestamp()))
-        stories = {**self.stories, key: after.to_line()}
-        news = self.model_copy(update={"stories": stories, "expires_at": expires_at})
+        expires_at = max(self.expires_at, int((event.at + GROUP_RETENTION).timestamp()))
+        histories = {**self.stories, key: after.to_line()}
+        updated = self.model_copy(update={"stories": histories, "expires_at": expires_at})
         counts = after.counts()
         counts.subtract(before.counts())
-        return news, Change(self.channel, str(self.message_class or NO_CLASS), counts)
+        return updated, Change(self.channel, str(self.message_class or NO_CLASS), counts)
 
 
 class Change:
@@ -98,14 +98,14 @@ class Change:
 
 
 class Figures(Item):
-    """Counts of one period of a channel; several rows (stripes) make up a period. ``counts`` by ``<class>.<what>`` and, in an
-    hour, ``@<five minutes>.<status>``. One stripe alone may be less than nothing: what one counted another takes back."""
+    """Counts of one period of a channel; several rows (shards) make up a period. ``counts`` by ``<class>.<what>`` and, in an
+    hour, ``@<five minutes>.<status>``. One shard alone may be less than nothing: what one counted another takes back."""
 
     TABLE: ClassVar[Table] = Table("figures", key="series", sort="place", ttl="expiresAt")
 
     #: ``<channel>#hour`` or ``<channel>#day``.
     series: str
-    #: ``<period>#<stripe>``.
+    #: ``<period>#<shard>``.
     place: str
     counts: dict[str, int] = Field(default_factory=dict)
     expires_at: int
@@ -117,7 +117,7 @@ class Figures(Item):
     @staticmethod
     def empty(series: str, place: str) -> Figures:
         by = By(series.partition("#")[2])
-        until = by.begin(place.partition("#")[0]) + FIGURES_KEPT
+        until = by.begin(place.partition("#")[0]) + FIGURES_RETENTION
         return Figures(series=series, place=place, expires_at=int(until.timestamp()))
 
     @property
@@ -131,7 +131,7 @@ class Figures(Item):
 
 
 def added_up(rows: Iterable[Figures]) -> dict[str, Counter[str]]:
-    """The counts of each period, over its stripes."""
+    """The counts of each period, over its shards."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         found[row.period].update(row.counts)
@@ -151,7 +151,7 @@ class DeliveryAlarm(Item):
     at: Timestamp
 
 
-class LetterAlarm(Item):
+class DeadLetterAlarm(Item):
     """What was last told of the open letters of a queue: how many there were when its alarm was raised or ended."""
 
     TABLE: ClassVar[Table] = Table("letter-alarm", key="listed", sort="queue")
@@ -177,7 +177,7 @@ class FiguresExport(Item):
 
 def is_countable(at: datetime, now: datetime) -> bool:
     """Whether an event of that time is counted: not one that is too old to know whether it was, nor one of another day to come."""
-    return now - HORIZON <= at <= now + timedelta(days=1)
+    return now - REPORT_HORIZON <= at <= now + timedelta(days=1)
 
 
 def _key(message_id: str) -> str:

@@ -7,20 +7,20 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from libs.common.clock import Timestamp
-from libs.common.context import Context
-from libs.common.wire import View
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.insights import alarms, series
 from services.insights.delivery import Figures
-from services.insights.model import DeliveryAlarm, LetterAlarm
+from services.insights.model import DeadLetterAlarm, DeliveryAlarm
 from services.insights.periods import SLOT_MINUTES, By
 
 #: Who is uncertain longer than that has become unknown.
-UNCERTAIN_FOR = timedelta(days=4)
-MOST_ERRORS = 5
+MAX_UNCERTAIN_TIME = timedelta(days=4)
+MAX_ERRORS = 5
 #: Queues that have ever had an alarm; there are some twenty in all.
-MOST_QUEUES = 1000
+MAX_QUEUES = 1000
 
 
 class TopError(View):
@@ -96,10 +96,10 @@ class Overview(View):
 
 async def overview(ctx: Context) -> Overview:
     """One query for each channel and two for the alarms."""
-    since = By.HOUR.floor(ctx.now - UNCERTAIN_FOR)
+    since = By.HOUR.floor(ctx.now - MAX_UNCERTAIN_TIME)
     raised, letters, found = await asyncio.gather(
         alarms.standing(ctx),
-        ctx.query(LetterAlarm, "all", limit=MOST_QUEUES),
+        ctx.query(DeadLetterAlarm, "all", limit=MAX_QUEUES),
         series.read_each(ctx, Channel, By.HOUR, since, ctx.now),
     )
     return Overview(
@@ -125,13 +125,13 @@ def _channel(
         today=DayFigures.of(today),
         yesterday=DayFigures.of(yesterday),
         errors=_top(today),
-        uncertain=_sum(hours, ctx.now - UNCERTAIN_FOR, ctx.now)["unsettled"],
+        uncertain=_sum(hours, ctx.now - MAX_UNCERTAIN_TIME, ctx.now)["unsettled"],
         error_rate=ErrorRate(
             tried=lately.tried,
             failed=lately.failed,
             rate=lately.rate,
-            limit=alarms.LIMIT,
-            minutes=alarms.MINUTES,
+            limit=alarms.RAISE_ABOVE,
+            minutes=alarms.WINDOW_MINUTES,
             raised=alarm is not None and alarm.raised,
             since=alarm.at if alarm is not None and alarm.raised else None,
         ),
@@ -161,7 +161,7 @@ def _until_same_time(hours: dict[str, Counter[str]], at: datetime) -> Counter[st
 
 
 def _top(counts: Counter[str]) -> list[TopError]:
-    errors = Figures.model_validate(Figures.fields_of(counts)).errors[:MOST_ERRORS]
+    errors = Figures.model_validate(Figures.fields_of(counts)).errors[:MAX_ERRORS]
     found = []
     for error in errors:
         # A newer build may have counted a code that this one does not know.

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from libs.common.context import Context
-from libs.messaging.words import Channel
+from libs.common.handle.context import Context
+from libs.messaging.vocabulary import Channel
 from services.insights.model import Figures, added_up
 from services.insights.periods import By
 
 #: More than a page of DynamoDB holds of them.
-MOST = 1000
-#: After every stripe.
+MAX_ROWS = 1000
+#: After every shard.
 _END = "~"
 
 
@@ -25,7 +25,7 @@ async def read(ctx: Context, channel: Channel, by: By, since: datetime, until: d
     between = (by.label(since), by.label(until) + _END)
     cursor: str | None = None
     while True:
-        page = await ctx.query(Figures, Figures.series_of(channel, by), between=between, limit=MOST, cursor=cursor)
+        page = await ctx.query(Figures, Figures.series_of(channel, by), between=between, limit=MAX_ROWS, cursor=cursor)
         rows += page.items
         cursor = page.cursor
         if cursor is None:

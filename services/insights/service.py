@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from libs.common.service import Service, every, on
+from libs.common.declare.service import Service, every, on
 from libs.messaging.events.dlq import AlarmChanged
 from libs.messaging.events.insights import DeliveryAlarmChanged
 from libs.messaging.events.messages import MessageChanged
 from services.insights import alarms, exports, handlers, http
-from services.insights.model import DeliveryAlarm, Figures, FiguresExport, LetterAlarm, MessageGroup
+from services.insights.model import DeadLetterAlarm, DeliveryAlarm, Figures, FiguresExport, MessageGroup
 
 service = Service(
     "insights",
-    owns=[MessageGroup, Figures, DeliveryAlarm, LetterAlarm, FiguresExport],
+    owns=[MessageGroup, Figures, DeliveryAlarm, DeadLetterAlarm, FiguresExport],
     hears=[
         # Of its own, because nobody waits for it, and jobs bring it by the thousand.
         on(MessageChanged, handlers.message_changed, lane="counts"),
@@ -19,6 +19,6 @@ service = Service(
     ],
     says=[DeliveryAlarmChanged],
     serves=http.router,
-    every=[every(alarms.SECONDS, alarms.watch_delivery)],
+    every=[every(alarms.WATCH_SECONDS, alarms.watch_delivery)],
     needs=[exports.EXPORTS],
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from libs.common.context import Context
+from libs.common.aws.files import TooBig
 from libs.common.errors import Conflict
-from libs.common.files import TooBig
-from libs.messaging.media import HEAD_BYTES, MOST_BYTES, bare, fits, misfit, settle
+from libs.common.handle.context import Context
+from libs.messaging.media import MAX_FILE_BYTES, SNIFFED_BYTES, bare, fits, settle, unsupported_reason
 from services.media.model import BUCKET, MediaFile
 
 
@@ -15,9 +15,9 @@ async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
     meanwhile."""
     bucket = ctx.bucket(BUCKET)
     try:
-        found = await ctx.files.digest(bucket, key, HEAD_BYTES, MOST_BYTES)
+        found = await ctx.files.digest(bucket, key, SNIFFED_BYTES, MAX_FILE_BYTES)
     except TooBig:
-        return row.rejected("too_big", f"More than {MOST_BYTES} bytes.")
+        return row.rejected("too_big", f"More than {MAX_FILE_BYTES} bytes.")
     if found is None:
         return row.rejected("missing", "There is no such object.")
     if found.size == 0:
@@ -29,7 +29,7 @@ async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
         # Who uploads must know what it is; whatever a customer sends is taken for what it is.
         if content_type != bare(row.declared_type):
             return row.rejected("type_differs", f"Its bytes are {content_type}, declared was {row.declared_type}.")
-        why = misfit(row.channel, None, content_type, found.size) if row.channel else None
+        why = unsupported_reason(row.channel, None, content_type, found.size) if row.channel else None
         if why is not None:
             return row.rejected("limits", why)
     target = row.final_key(content_type)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import structlog
 
-from libs.common.context import Context
-from libs.common.event import Event
-from libs.messaging.attached import slots
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
+from libs.messaging.attachments import slots
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.media.admission import admit
-from services.media.gone import Gone
-from services.media.model import BUCKET, KEPT, WHATSAPP_INBOUND, MediaFile, inbound_id, safe_name, until
-from services.media.sources import bring
+from services.media.deletion import Gone
+from services.media.model import BUCKET, RETENTION, WHATSAPP_RETENTION, MediaFile, inbound_id, safe_name, until
+from services.media.sources import fetch_source
 
 log = structlog.get_logger()
 
@@ -23,19 +23,19 @@ log = structlog.get_logger()
 async def fetch_files(event: MessageReceived, ctx: Context) -> list[Event]:
     """Bring each file of a message once. Ids and keys derive from the message, so that a redelivery finds what is there, or
     brings the same bytes to the same place; the row is written last and only once."""
-    said: list[Event] = []
+    events: list[Event] = []
     for part, slot in enumerate(slots(event.content)):
         row = await ctx.get(MediaFile, inbound_id(event.message_id, part))
         if row is None:
             row = await _fetched(event, part, slot.file, ctx)
-        said += row.said(ctx.bucket(BUCKET))
-    return said
+        events += row.said(ctx.bucket(BUCKET))
+    return events
 
 
 async def _fetched(event: MessageReceived, part: int, file: File, ctx: Context) -> MediaFile:
     row = _row(event, part, file, ctx)
     try:
-        row = await admit(row, await bring(event, file, row, ctx), ctx)
+        row = await admit(row, await fetch_source(event, file, row, ctx), ctx)
     except Gone as gone:
         row = row.rejected(gone.reason, gone.detail)
     written = await ctx.write(ctx.insert(row))
@@ -55,10 +55,10 @@ def _row(event: MessageReceived, part: int, file: File, ctx: Context) -> MediaFi
         filename=safe_name(file.filename),
         declared_type=file.content_type,
         provider_id=file.provider_id,
-        provider_id_expires_at=event.received_at + WHATSAPP_INBOUND if from_whatsapp else None,
+        provider_id_expires_at=event.received_at + WHATSAPP_RETENTION if from_whatsapp else None,
         created_by="customer",
         uploaded_at=ctx.now,
-        expires_at=until(ctx.now + KEPT),
+        expires_at=until(ctx.now + RETENTION),
     )
 
 
@@ -78,12 +78,12 @@ async def tidy(event: MediaStored | MediaRejected, ctx: Context) -> None:
 
 async def forget_message(event: MessageDeleted, ctx: Context) -> list[Event]:
     """With the content of a message go its files. Bytes first: a row without bytes is found again, bytes without a row never."""
-    said: list[Event] = []
+    events: list[Event] = []
     page = await ctx.query(MediaFile, event.message_id, index="by-message", limit=100)
     for row in page.items:
         await _remove(row, ctx)
-        said.append(MediaDeleted(file_id=row.file_id, message_id=row.message_id))
-    return said
+        events.append(MediaDeleted(file_id=row.file_id, message_id=row.message_id))
+    return events
 
 
 async def _remove(row: MediaFile, ctx: Context) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Query
 
-from libs.common.auth import Role
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
+from libs.common.aws.auth import Role
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
 from services.media import requests
 from services.media.requests import AskUpload, Download, MediaList, MediaView
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-from libs.common.context import Context
-from libs.common.rest import Answered, TooLong
-from libs.messaging.media import MOST_BYTES
+from libs.common.aws.rest import Answered, TooLong
+from libs.common.handle.context import Context
+from libs.messaging.media import MAX_FILE_BYTES
 from libs.messaging.providers.graph import NotMeta, graph_of
-from services.media.gone import Gone
+from services.media.deletion import Gone
 from services.media.model import BUCKET, MediaFile
 
 #: "Invalid parameter", "no such object", "media download error".
@@ -35,21 +35,21 @@ async def from_meta(number: str, row: MediaFile, ctx: Context) -> str:
         raise Gone("refused", "Its id is none of Meta's.")
     graph = await graph_of(ctx)
     try:
-        told = await graph.media(media_id)
+        reported = await graph.media(media_id)
     except Answered as no:
         if no.code in _GONE or no.status == 404:
             raise Gone("expired", "WhatsApp does not have it any more; its ids live seven days.") from None
         raise
-    if told.size > MOST_BYTES:
-        raise Gone("too_big", f"More than {MOST_BYTES} bytes.")
+    if reported.size > MAX_FILE_BYTES:
+        raise Gone("too_big", f"More than {MAX_FILE_BYTES} bytes.")
     async with graph.files:
         try:
-            data = await graph.file(told.url, MOST_BYTES)
+            data = await graph.file(reported.url, MAX_FILE_BYTES)
         except NotMeta:
             raise Gone("refused", "It is said to lie where Meta keeps no files.") from None
         except TooLong:
-            raise Gone("too_big", f"More than {MOST_BYTES} bytes.") from None
-        if hashlib.sha256(data).hexdigest() != told.sha256.lower():
+            raise Gone("too_big", f"More than {MAX_FILE_BYTES} bytes.") from None
+        if hashlib.sha256(data).hexdigest() != reported.sha256.lower():
             raise Damaged("not the bytes whose SHA-256 Meta told")
         key = f"{row.inbound_prefix}{media_id}"
         await ctx.files.put(ctx.bucket(BUCKET), key, data, "application/octet-stream")

@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from libs.common.clock import Timestamp, derived_id
-from libs.common.event import Event
-from libs.common.item import Index, Item, Table
+from libs.common.declare.event import Event
+from libs.common.store.item import Index, Item, Table
 from libs.messaging.events.media import MediaRejected, MediaStored
 from libs.messaging.media import ENDINGS
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 #: As long as messages; the bucket's own rule removes bytes no earlier.
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 #: An upload that was asked for and never came.
-AWAITED = timedelta(days=1)
+UPLOAD_DEADLINE = timedelta(days=1)
 #: WhatsApp's ids of files that customers sent live seven days (Meta, "Media").
-WHATSAPP_INBOUND = timedelta(days=7)
+WHATSAPP_RETENTION = timedelta(days=7)
 BUCKET = "files"
 
 State = Literal["pending", "ready", "rejected"]
@@ -72,7 +72,7 @@ class MediaFile(Item):
         return self.model_copy(update={"state": "rejected", "reason": reason, "detail": detail})
 
     def ready(self, now: datetime, **facts: Any) -> MediaFile:
-        change = {"state": "ready", "uploaded_at": now, "expires_at": until(now + KEPT)}
+        change = {"state": "ready", "uploaded_at": now, "expires_at": until(now + RETENTION)}
         return self.model_copy(update={**change, **facts})
 
     def said(self, bucket: str) -> list[Event]:

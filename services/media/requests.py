@@ -9,16 +9,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp, derived_id
-from libs.common.context import Context, Done
 from libs.common.errors import Problem
-from libs.messaging.media import ENDINGS, MOST_BYTES, TYPES, bare, misfit
-from libs.messaging.words import Channel
+from libs.common.handle.context import Context, Done
+from libs.messaging.media import ENDINGS, MAX_FILE_BYTES, TYPES, bare, unsupported_reason
+from libs.messaging.vocabulary import Channel
 from services.media.admission import admit
-from services.media.model import AWAITED, BUCKET, MediaFile, State, safe_name, until
+from services.media.model import BUCKET, UPLOAD_DEADLINE, MediaFile, State, safe_name, until
 
-UPLOAD_SECONDS = 15 * 60
+UPLOAD_URL_SECONDS = 15 * 60
 #: A download link is passed to a browser at once and to nobody else.
-DOWNLOAD_SECONDS = 60
+DOWNLOAD_URL_SECONDS = 60
 
 
 class _Part(BaseModel):
@@ -43,7 +43,7 @@ class AskUpload(_Part):
 
     filename: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_plain_name)]
     content_type: Annotated[str, Field(min_length=1, max_length=127), AfterValidator(_known_type)]
-    size: int = Field(ge=1, le=MOST_BYTES)
+    size: int = Field(ge=1, le=MAX_FILE_BYTES)
     channel: Channel | None = None
 
 
@@ -95,7 +95,7 @@ def view(row: MediaFile, upload: Upload | None = None) -> MediaView:
 async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
     """Room for one file. Its id derives from the request's key, so that a repeat is the same file."""
     if body.channel is not None:
-        why = misfit(body.channel, None, body.content_type, body.size)
+        why = unsupported_reason(body.channel, None, body.content_type, body.size)
         if why is not None:
             field = "size" if why[0].isdigit() else "contentType"
             raise Problem(
@@ -115,12 +115,12 @@ async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
         size=body.size,
         created_by=ctx.actor,
         uploaded_at=ctx.now,
-        expires_at=until(ctx.now + AWAITED),
+        expires_at=until(ctx.now + UPLOAD_DEADLINE),
     )
     ctx.stage(ctx.insert(row))
-    url = await ctx.files.upload_url(ctx.bucket(BUCKET), row.raw_key, body.content_type, body.size, UPLOAD_SECONDS)
+    url = await ctx.files.upload_url(ctx.bucket(BUCKET), row.raw_key, body.content_type, body.size, UPLOAD_URL_SECONDS)
     headers = {"Content-Type": body.content_type, "Content-Length": str(body.size)}
-    return Done(view(row, Upload(url=url, headers=headers, expires_at=ctx.now + timedelta(seconds=UPLOAD_SECONDS))))
+    return Done(view(row, Upload(url=url, headers=headers, expires_at=ctx.now + timedelta(seconds=UPLOAD_URL_SECONDS))))
 
 
 async def complete(file_id: str, ctx: Context) -> Done[MediaView]:
@@ -154,5 +154,5 @@ async def download(file_id: str, ctx: Context) -> Download:
     if row.state != "ready" or row.s3_key is None or row.content_type is None:
         raise Problem(409, "FILE_NOT_READY", "There is nothing to download", row.detail or f"It is {row.state}.")
     name = row.filename or f"{row.file_id}{ENDINGS.get(row.content_type, '')}"
-    url = await ctx.files.download_url(ctx.bucket(BUCKET), row.s3_key, row.content_type, name, DOWNLOAD_SECONDS)
-    return Download(url=url, expires_at=ctx.now + timedelta(seconds=DOWNLOAD_SECONDS))
+    url = await ctx.files.download_url(ctx.bucket(BUCKET), row.s3_key, row.content_type, name, DOWNLOAD_URL_SECONDS)
+    return Download(url=url, expires_at=ctx.now + timedelta(seconds=DOWNLOAD_URL_SECONDS))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from libs.common.service import Bucket, Grant, Service, on
+from libs.common.declare.service import Bucket, Grant, Service, on
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
 from libs.messaging.providers.graph import needs_token
 from services.media import handlers, http
-from services.media.model import BUCKET, KEPT, MediaFile
+from services.media.model import BUCKET, RETENTION, MediaFile
 from services.media.sources import MAIL
 
 service = Service(
@@ -23,7 +23,7 @@ service = Service(
     says=[MediaStored, MediaRejected, MediaDeleted],
     serves=http.router,
     needs=[
-        Bucket(BUCKET, days=KEPT.days),
+        Bucket(BUCKET, days=RETENTION.days),
         Bucket(MAIL, owner="inbound"),
         Grant(("social-messaging:GetWhatsAppMessageMedia",)),
         needs_token("media"),

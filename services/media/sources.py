@@ -11,20 +11,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from libs.common.context import Context
-from libs.common.files import TooBig
+from libs.common.aws.files import TooBig
+from libs.common.handle.context import Context
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
-from libs.messaging.words import Channel
-from services.media.gone import Gone
+from libs.messaging.vocabulary import Channel
+from services.media.deletion import Gone
 from services.media.meta import from_meta
 from services.media.model import BUCKET, MediaFile
 
 MAIL = "mail"
 #: SES receives no longer ones (AWS, "Amazon SES quotas").
-LONGEST_MAIL = 40 * 1024 * 1024
+MAX_MAIL_BYTES = 40 * 1024 * 1024
 #: As the translator of mail counts them.
-MOST_PARTS = 500
+MAX_PARTS = 500
 _GONE = {
     "ResourceNotFoundException": ("expired", "WhatsApp does not have it any more; its ids live seven days."),
     "InvalidParametersException": ("refused", "WhatsApp refused to hand it out."),
@@ -32,7 +32,7 @@ _GONE = {
 }
 
 
-async def bring(event: MessageReceived, file: File, row: MediaFile, ctx: Context) -> str:
+async def fetch_source(event: MessageReceived, file: File, row: MediaFile, ctx: Context) -> str:
     """The key of our bucket that holds the bytes. Raises Gone."""
     if file.url:
         return _in_our_bucket(file.url, ctx)
@@ -80,9 +80,9 @@ async def _from_aws(event: MessageReceived, row: MediaFile, ctx: Context) -> str
 
 def _phone_number(event: MessageReceived, ctx: Context) -> str:
     """The number it was written to, as AWS calls it: told with the message, else the first one that sends."""
-    told: Any = event.details.get("phoneNumberArn")
-    if isinstance(told, str) and told:
-        return told
+    reported: Any = event.details.get("phoneNumberArn")
+    if isinstance(reported, str) and reported:
+        return reported
     of_aws = [number for number in ctx.settings.whatsapp_numbers if number not in ctx.settings.meta_numbers]
     if not of_aws:
         raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
@@ -95,9 +95,9 @@ async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> 
     if bucket != ctx.bucket(MAIL) or not key:
         raise Gone("not_ours", "The mail is not kept, so its attachments are not.")
     try:
-        raw = await ctx.files.read(bucket, key, LONGEST_MAIL)
+        raw = await ctx.files.read(bucket, key, MAX_MAIL_BYTES)
     except TooBig:
-        raise Gone("too_big", f"The mail has more than {LONGEST_MAIL} bytes.") from None
+        raise Gone("too_big", f"The mail has more than {MAX_MAIL_BYTES} bytes.") from None
     data = _part(raw, row.provider_id) if raw else None
     if data is None:
         raise Gone("missing", "The mail, or this part of it, is not there.")
@@ -113,7 +113,7 @@ def _part(raw: bytes, name: str | None) -> bytes | None:
         return None
     try:
         message = message_from_bytes(raw, policy=policy.default)
-        parts = [part for part in message.walk() if not part.is_multipart()][:MOST_PARTS]
+        parts = [part for part in message.walk() if not part.is_multipart()][:MAX_PARTS]
         data = parts[int(number)].get_payload(decode=True)
     except (RecursionError, IndexError, ValueError, LookupError, AssertionError):
         raise Gone("unreadable", "This part of the mail cannot be read.") from None

@@ -6,16 +6,16 @@ What only the sender can know (whether a message is already out) is asked of the
 from __future__ import annotations
 
 from libs.common.clock import iso
-from libs.common.context import Context, Done
 from libs.common.errors import Problem
-from libs.common.item import Row
+from libs.common.handle.context import Context, Done
+from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging import template_copy
-from libs.messaging.checks import Asked
+from libs.messaging.checks import SendFacts
 from libs.messaging.events.messages import CancelAsked, MessageDeleted
 from libs.messaging.templates import purpose_of
-from libs.messaging.words import Direction, Status
-from services.messages.accepting import CONTENT, queued_event
+from libs.messaging.vocabulary import Direction, Status
+from services.messages.acceptance import CONTENT, queued_event
 from services.messages.handlers import cause_id
 from services.messages.model import Message, Moment, file_slot
 from services.messages.queries import message_by_id
@@ -37,7 +37,7 @@ async def resend_message(ctx: Context, message_id: str) -> Done[MessageView]:
     standing = await standing_of(ctx, message.contact_id, message.channel)
     content = CONTENT.validate_python(message.content)
     template = await template_copy.known(content, message.channel, ctx)
-    check(standing, Asked(message.channel, purpose_of(template, message.purpose), content, send_by), ctx.now)
+    check(standing, SendFacts(message.channel, purpose_of(template, message.purpose), content, send_by), ctx.now)
     await worded(ctx, message.channel, content, template)
     quoted = await ctx.get(Message, message.in_reply_to) if message.in_reply_to else None
     again = message.model_copy(update={"resends": message.resends + 1, "send_by": send_by})
@@ -52,7 +52,7 @@ async def cancel_message(ctx: Context, message_id: str) -> Done[MessageView]:
     message = await message_by_id(ctx, message_id)
     if message.status not in (Status.QUEUED, Status.DEFERRED) or not message.message_class:
         raise Problem(409, "TOO_LATE", "Only a message that waits to be sent can be cancelled", message.status)
-    asked = CancelAsked(
+    event = CancelAsked(
         message_id=message_id,
         contact_id=message.contact_id,
         channel=message.channel,
@@ -61,9 +61,9 @@ async def cancel_message(ctx: Context, message_id: str) -> Done[MessageView]:
     )
     decided = _decision(ctx, "cancel-asked")
     if decided.slot() in message.steps:
-        return Done(message_view(message), (asked,))
+        return Done(message_view(message), (event,))
     _stage_decision(ctx, message, decided, {})
-    return Done(message_view(message.with_step(decided)), (asked,))
+    return Done(message_view(message.with_step(decided)), (event,))
 
 
 async def delete_message(ctx: Context, message_id: str) -> Done[None]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from libs.common.event import Event
-from libs.common.item import Row
+from libs.common.declare.event import Event
+from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged, MessageConfirmed
-from libs.messaging.words import RANK, Status
+from libs.messaging.vocabulary import RANK, Status
 from services.messages.model import Message, Moment, Settled
 
 #: What a sender says while it does not know, or believes otherwise, that the message was taken: tell it if we know.
-UNSURE = frozenset({Status.CLAIMED, Status.DEFERRED, Status.UNCERTAIN, Status.UNKNOWN})
+NOT_CERTAIN = frozenset({Status.CLAIMED, Status.DEFERRED, Status.UNCERTAIN, Status.UNKNOWN})
 DEFINITE = frozenset({Status.SENT, Status.DELIVERED, Status.READ, Status.FAILED})
 
 
@@ -67,7 +67,7 @@ def _settles(message: Message, report: Report, moved: bool) -> Settled | None:
         if not moved or message.rank >= RANK[Status.SENT]:
             return None
         return Settled(status=report.status, provider_id=report.provider_id, error_code=report.moment.code)
-    if moved or report.status not in UNSURE or message.status not in DEFINITE or not message.was_reported():
+    if moved or report.status not in NOT_CERTAIN or message.status not in DEFINITE or not message.was_reported():
         return None
     code: ErrorCode | None = message.error_code
     return Settled(status=message.status, provider_id=message.reported_id, error_code=code)
@@ -75,9 +75,9 @@ def _settles(message: Message, report: Report, moved: bool) -> Settled | None:
 
 def follows(message: Message, moment: Moment) -> list[Event]:
     """What is said because of ``moment``; the same each time it is asked."""
-    said: list[Event] = []
+    events: list[Event] = []
     if moment.moved:
-        said.append(
+        events.append(
             MessageChanged(
                 message_id=message.message_id,
                 contact_id=message.contact_id,
@@ -93,7 +93,7 @@ def follows(message: Message, moment: Moment) -> list[Event]:
             )
         )
     if moment.settles is not None:
-        said.append(
+        events.append(
             MessageConfirmed(
                 message_id=message.message_id,
                 channel=message.channel,
@@ -103,4 +103,4 @@ def follows(message: Message, moment: Moment) -> list[Event]:
                 error_code=moment.settles.error_code,
             )
         )
-    return said
+    return events

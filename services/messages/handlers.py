@@ -12,20 +12,20 @@ from datetime import timedelta
 import structlog
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.errors import Conflict, Later
-from libs.common.event import Event
-from libs.common.recent import Recent
+from libs.common.declare.event import Event
+from libs.common.errors import Conflict, RetryLater
+from libs.common.handle.context import Context
+from libs.common.lru import LruCache
 from libs.common.store.ops import When
-from libs.common.store.own import OfStore
+from libs.common.store.per_store import PerStore
 from libs.messaging.content import Content, Reaction
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.permission import Permission, newest
-from libs.messaging.words import RANK, Channel, Direction, Status
+from libs.messaging.permission import PermissionCopy, newest
+from libs.messaging.vocabulary import RANK, Channel, Direction, Status
 from services.messages.fold import Report, change, follows
 from services.messages.model import (
     Conversation,
@@ -38,20 +38,20 @@ from services.messages.model import (
 )
 
 #: How long a report waits for its message, counted from when it was first seen here.
-PATIENCE = timedelta(minutes=15)
-LONGEST_WAIT_SECONDS = 60
+MAX_WAIT = timedelta(minutes=15)
+MAX_WAIT_SECONDS = 60
 #: Messages that a process remembers.
-REMEMBERED = 2000
+MAX_CACHED_MESSAGES = 2000
 
 log = structlog.get_logger()
 #: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
-_told: OfStore[Recent[str, Message]] = OfStore(lambda: Recent(REMEMBERED))
+_recently_published: PerStore[LruCache[str, Message]] = PerStore(lambda: LruCache(MAX_CACHED_MESSAGES))
 
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
     """The newest revision wins."""
     standing = event.standing
-    copy = await ctx.get(Permission, Permission.id_of(standing.contact_id, standing.channel))
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(standing.contact_id, standing.channel))
     row = newest(copy, standing)
     if row is not None:
         await ctx.save(row, over=copy)
@@ -97,9 +97,9 @@ async def _with_our_ids(ctx: Context, channel: Channel, content: Content) -> Con
 
 async def touch_conversation(ctx: Context, message: Message) -> None:
     known = await ctx.get(Conversation, message.contact_id, message.channel)
-    news = conversation_after(known, message)
-    if news is not None:
-        await ctx.save(news, over=known)
+    updated = conversation_after(known, message)
+    if updated is not None:
+        await ctx.save(updated, over=known)
 
 
 async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
@@ -120,26 +120,26 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
     report = Report(event.status, moment, {name: value for name, value in facts.items() if value is not None})
     if event.provider_id:
         await bind(ctx, event.channel, event.provider_id, event.message_id)
-    guess = _as_told(event)
+    expected = _message_from(event)
     if event.job_id is not None:
         # The rows of a job come to be with the sender's first word: one write for each recipient.
-        first = change(guess, report)
-        made = Message.from_row({**guess.to_row(), **first.set})
+        first = change(expected, report)
+        made = Message.from_row({**expected.to_row(), **first.set})
         written = await ctx.write(ctx.insert(made))
     else:
-        first = change(guess, report)
+        first = change(expected, report)
         written = await ctx.write(
             ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
         )
     if written:
-        _told.of(ctx.store).keep(event.message_id, guess)
-        return follows(guess, first.moment)
+        _recently_published.of(ctx.store).keep(event.message_id, expected)
+        return follows(expected, first.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
     return await record(ctx, Message.from_row(written.row), report)
 
 
-def _as_told(event: DeliveryChanged) -> Message:
+def _message_from(event: DeliveryChanged) -> Message:
     """The message as far as the event tells, below every status."""
     return Message(
         message_id=event.message_id,
@@ -159,9 +159,9 @@ def _as_told(event: DeliveryChanged) -> Message:
 async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
     """What the provider reports. A word that we do not know is noted and moves nothing."""
     report = _report(event, ctx)
-    told = _told.of(ctx.store).get(event.message_id) if event.message_id else None
-    if told is not None and _ours(told, event.channel):
-        return await _fold_unread(told, event, report, ctx)
+    recent = _recently_published.of(ctx.store).get(event.message_id) if event.message_id else None
+    if recent is not None and _ours(recent, event.channel):
+        return await _fold_unread(recent, event, report, ctx)
     message = await _reported_on(ctx, event)
     if message is None:
         return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
@@ -170,20 +170,20 @@ async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
     return await record(ctx, message, report)
 
 
-async def _fold_unread(told: Message, event: ReceiptReceived, report: Report, ctx: Context) -> list[Event]:
+async def _fold_unread(recent: Message, event: ReceiptReceived, report: Report, ctx: Context) -> list[Event]:
     """The usual case: it has been sent, and we know whose it is. If it stands otherwise the refused write shows how."""
-    if told.reported_id != event.provider_id:
-        await bind(ctx, event.channel, event.provider_id, told.message_id)
-        told = told.model_copy(update={"reported_id": event.provider_id})
-        _told.of(ctx.store).keep(told.message_id, told)
-    guess = told.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
-    new = change(guess, report)
-    sent = When("rank", ">=", guess.rank)
+    if recent.reported_id != event.provider_id:
+        await bind(ctx, event.channel, event.provider_id, recent.message_id)
+        recent = recent.model_copy(update={"reported_id": event.provider_id})
+        _recently_published.of(ctx.store).keep(recent.message_id, recent)
+    expected = recent.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
+    new = change(expected, report)
+    sent = When("rank", ">=", expected.rank)
     written = await ctx.write(
-        ctx.update(Message, told.message_id, set=new.set, remove=new.remove, when=(*new.when, sent))
+        ctx.update(Message, recent.message_id, set=new.set, remove=new.remove, when=(*new.when, sent))
     )
     if written:
-        return follows(guess, new.moment)
+        return follows(expected, new.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
     return await record(ctx, Message.from_row(written.row), report)
@@ -251,9 +251,9 @@ async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: St
     if not written and written.row is not None:
         orphan = Orphan.from_row(written.row)
     waited = ctx.now - orphan.first_at
-    if waited < PATIENCE:
-        seconds = min(LONGEST_WAIT_SECONDS, 2 + waited.total_seconds())
-        raise Later(ctx.now + timedelta(seconds=seconds), "its message is not recorded yet")
+    if waited < MAX_WAIT:
+        seconds = min(MAX_WAIT_SECONDS, 2 + waited.total_seconds())
+        raise RetryLater(ctx.now + timedelta(seconds=seconds), "its message is not recorded yet")
     if orphan.lost is None:
         await ctx.write(ctx.update(Orphan, cause, set={"lost": "lost"}))
         log.warning("orphan report", channel=channel, status=status, first_at=iso(orphan.first_at))

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import Query
 
-from libs.common.auth import Role
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.messaging.words import Channel, Status
+from libs.common.aws.auth import Role
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from libs.messaging.vocabulary import Channel, Status
 from services.messages import decisions, queries, requests
 from services.messages.requests import SendMessage
 from services.messages.views import (

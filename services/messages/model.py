@@ -13,20 +13,20 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Index, Item, Row, Table
-from libs.common.spread import shard_for
-from libs.common.wire import Part
+from libs.common.declare.wire import Part
+from libs.common.stable_hash import shard_for
+from libs.common.store.item import Index, Item, Row, Table
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, Direction, MessageClass, Purpose, Status
 
 #: How long a message is kept.
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 #: The open messages are spread over so many index keys, that none sees too many writes.
 OPEN_SHARDS = 8
 STEP = "step"
 MEDIA_REF = "mediaRef"
 #: From the tenth attempt on, attempts share one step: a row stays small whatever happens.
-MOST_ATTEMPTS = 9
+MAX_ATTEMPTS = 9
 
 Source = Literal["request", "customer", "sender", "provider", "auditor"]
 
@@ -63,7 +63,7 @@ class Moment(Part):
         words = re.split(r"[^A-Za-z0-9]+", self.provider_status or "" if self.what == "note" else self.what)
         name = "".join(word.capitalize() for word in words)[:40]
         reported = "Reported" if self.source == "provider" else ""
-        attempt = str(min(self.attempt, MOST_ATTEMPTS)) if self.attempt > 1 else ""
+        attempt = str(min(self.attempt, MAX_ATTEMPTS)) if self.attempt > 1 else ""
         return f"{STEP}{name}{reported}{attempt}"
 
     def to_attribute(self) -> Row:
@@ -164,7 +164,7 @@ def file_slot(part: int) -> str:
 
 def kept_until(moment: datetime) -> int:
     """Unix seconds at which a row of that moment goes."""
-    return int((moment + KEPT).timestamp())
+    return int((moment + RETENTION).timestamp())
 
 
 def open_shard(message_id: str) -> str:
@@ -246,7 +246,7 @@ def conversation_after(known: Conversation | None, message: Message) -> Conversa
     if known is None:
         return Conversation(contact_id=message.contact_id, channel=message.channel, **here, **latest)
     before = getattr(known, side)
-    news: dict[str, Any] = {} if before is not None and before >= at else here
+    updated: dict[str, Any] = {} if before is not None and before >= at else here
     if known.last_message_at < at:
-        news |= latest
-    return known.model_copy(update=news) if news else None
+        updated |= latest
+    return known.model_copy(update=updated) if updated else None

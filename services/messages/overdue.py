@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from libs.common.clock import iso
-from libs.common.context import Context
-from libs.common.event import Event
-from libs.common.service import Step
+from libs.common.declare.event import Event
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageQueued
-from libs.messaging.words import RANK, Status
+from libs.messaging.vocabulary import RANK, Status
 from services.messages.fold import Report, change, follows
 from services.messages.model import OPEN_SHARDS, Message, Moment
 
-SECONDS = 60
+TICK_SECONDS = 60
 
 
-async def settle_overdue(ctx: Context) -> AsyncIterator[Step]:
+async def settle_overdue(ctx: Context) -> AsyncIterator[TickAction]:
     """Messages of which no sender has said more than ``deferred`` 15 minutes after their time to live become ``unknown``.
 
     Not ``expired``: that would claim that they were not sent, which only the sender's ledger can know. Its word, and any
@@ -35,7 +35,7 @@ async def settle_overdue(ctx: Context) -> AsyncIterator[Step]:
             new = change(message, Report(Status.UNKNOWN, moment))
             when = (*new.when, When("open", "present"), When("rank", "<=", RANK[Status.DEFERRED]))
             write = ctx.update(Message, key, set=new.set, remove=new.remove, when=when)
-            yield Step(key, (write,), tuple(follows(message, new.moment)))
+            yield TickAction(key, (write,), tuple(follows(message, new.moment)))
 
 
 async def fail_unpublishable(event: Event, ctx: Context) -> list[Event]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from libs.common.clock import iso
-from libs.common.context import Context
 from libs.common.errors import Problem
+from libs.common.handle.context import Context
 from libs.common.store.ops import BadCursor
-from libs.messaging.permission import Permission
-from libs.messaging.words import Channel, Status
+from libs.messaging.permission import PermissionCopy
+from libs.messaging.vocabulary import Channel, Status
 from services.messages.handlers import owner_of
 from services.messages.model import Conversation, Message
 from services.messages.views import (
@@ -89,7 +89,7 @@ async def conversation(ctx: Context, contact_id: str, channel: Channel) -> Conve
 
 
 async def _with_permission(ctx: Context, found: Conversation) -> ConversationView:
-    copy = await ctx.get(Permission, Permission.id_of(found.contact_id, found.channel))
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(found.contact_id, found.channel))
     return conversation_view(found, copy.standing if copy else None, ctx.now)
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from libs.common.clock import derived_id
-from libs.common.context import Context, Done
+from libs.common.declare.wire import Body
 from libs.common.errors import CopyRefusal, Problem, invalid
-from libs.common.wire import Body
+from libs.common.handle.context import Context, Done
 from libs.messaging import template_copy
-from libs.messaging.checks import Asked, Refusal, refusal
+from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import (
     Contacts,
     Content,
@@ -28,11 +28,11 @@ from libs.messaging.content import (
     Text,
 )
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
-from libs.messaging.permission import Permission, Standing
+from libs.messaging.permission import Permission, PermissionCopy
 from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
-from libs.messaging.words import Channel, MessageClass, Purpose
-from services.messages.accepting import answers_from, stage_message
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from services.messages.acceptance import answers_from, stage_message
 from services.messages.files import check_files
 from services.messages.handlers import cause_id
 from services.messages.model import Conversation, Message, TemplateUsed
@@ -70,11 +70,11 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     send_by = time_to_live_ends(ctx, message_class, body.channel, body.ttl_seconds)
     template = await template_copy.known(body.content, body.channel, ctx)
     purpose = purpose_of(template, body.purpose)
-    check(standing, Asked(body.channel, purpose, body.content, send_by), ctx.now)
+    check(standing, SendFacts(body.channel, purpose, body.content, send_by), ctx.now)
     content = await worded(ctx, body.channel, body.content, template)
     await check_files(ctx, body.channel, content)
     conversation = await ctx.get(Conversation, body.contact_id, body.channel)
-    message, said = await stage_message(
+    message, events = await stage_message(
         ctx,
         message_id=derived_id(cause_id(ctx), "message"),
         standing=standing,
@@ -87,7 +87,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         quoted=await _quoted(ctx, body),
         template=template_used(template),
     )
-    return Done(message_view(message), tuple(said))
+    return Done(message_view(message), tuple(events))
 
 
 def _check_sender(body: SendMessage, ctx: Context) -> None:
@@ -150,15 +150,15 @@ def time_to_live_ends(
     return ctx.now + (min(longest, timedelta(seconds=seconds)) if seconds else longest)
 
 
-async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Standing:
-    copy = await ctx.get(Permission, Permission.id_of(contact_id, channel))
+async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Permission:
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
     if copy is None:
         errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
         raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
     return copy.standing
 
 
-def check(standing: Standing, asked: Asked, now: datetime) -> None:
+def check(standing: Permission, asked: SendFacts, now: datetime) -> None:
     refused = refusal(standing, asked, now)
     if refused is not None:
         raise refused_problem(refused)

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.wire import View
+from libs.common.declare.wire import View
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.permission import WINDOW, Standing
-from libs.messaging.words import RANK, Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.permission import SERVICE_WINDOW, Permission
+from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
 from services.messages.model import Conversation, Message, Moment, TemplateUsed
 
 
@@ -107,8 +107,8 @@ def message_view(message: Message) -> MessageView:
         f"{status}_at": _first(message, status)
         for status in (Status.SENT, Status.DELIVERED, Status.READ, Status.FAILED)
     }
-    asked = _first(message, "cancel-asked")
-    return MessageView(**shown, **times, provider_ids=message.provider_ids(), cancel_asked_at=asked)
+    cancel_asked_at = _first(message, "cancel-asked")
+    return MessageView(**shown, **times, provider_ids=message.provider_ids(), cancel_asked_at=cancel_asked_at)
 
 
 def _first(message: Message, what: str) -> datetime | None:
@@ -171,10 +171,10 @@ SAYS: dict[tuple[str, str], str] = {
 }
 
 
-def conversation_view(conversation: Conversation, standing: Standing | None, now: datetime) -> ConversationView:
+def conversation_view(conversation: Conversation, standing: Permission | None, now: datetime) -> ConversationView:
     until = None
     if conversation.channel is Channel.WHATSAPP and standing and standing.last_inbound_at and standing.window_open(now):
-        until = standing.last_inbound_at + WINDOW
+        until = standing.last_inbound_at + SERVICE_WINDOW
     return ConversationView(
         contact_id=conversation.contact_id,
         channel=conversation.channel,

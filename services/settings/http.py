@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.common.wire import View
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
 from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
 from services.settings.model import SettingVersion, SystemConfig
-from services.settings.requests import Change, SetBack, Standing
+from services.settings.requests import Change, SetBack, SettingState
 
 router = Api()
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -59,7 +59,7 @@ class VersionPage(View):
 async def list_settings(ctx: Context) -> SettingList:
     """All that can be configured while the platform runs."""
     rows = await requests.stored(ctx)
-    found = [requests.standing(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
+    found = [requests.state_of(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
     return SettingList(items=[_view(each) for each in found])
 
 
@@ -67,7 +67,7 @@ async def list_settings(ctx: Context) -> SettingList:
 async def read_setting(key: str, ctx: Context) -> SettingView:
     """One setting."""
     setting = requests.known(key)
-    return _view(requests.standing(setting, await ctx.get(SystemConfig, key), ctx))
+    return _view(requests.state_of(setting, await ctx.get(SystemConfig, key), ctx))
 
 
 @router.write("PUT", "/api/settings/{key}", role=Role.ADMIN)
@@ -92,7 +92,7 @@ async def read_history(key: str, ctx: Context, limit: Limit = 50, cursor: Cursor
     return VersionPage(items=[VersionView.model_validate(each) for each in page.items], cursor=page.cursor)
 
 
-def _view(stands: Standing) -> SettingView:
+def _view(stands: SettingState) -> SettingView:
     row = stands.row
     return SettingView(
         key=stands.setting.key,

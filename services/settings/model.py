@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Item, Table
+from libs.common.store.item import Item, Table
 
 
 class SystemConfig(Item):

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import iso
-from libs.common.context import Context, Done
+from libs.common.declare.wire import Body
 from libs.common.errors import Problem, invalid, invalid_fields
+from libs.common.handle.context import Context, Done
 from libs.common.settings import Settings
-from libs.common.wire import Body
 from libs.messaging.configuration import CATALOGUE, Setting, Unfit, applied
 from libs.messaging.events.settings import SettingChanged
 from services.settings.model import SettingVersion, SystemConfig
@@ -29,7 +29,7 @@ class Change(SetBack):
 
 
 @dataclass(frozen=True)
-class Standing:
+class SettingState:
     """A setting as it stands: ``value`` is in force, ``row`` None while nobody ever set it."""
 
     setting: Setting
@@ -38,7 +38,7 @@ class Standing:
     row: SystemConfig | None
 
 
-async def change(key: str, body: Change, ctx: Context) -> Done[Standing]:
+async def change(key: str, body: Change, ctx: Context) -> Done[SettingState]:
     """Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT with what is newer, VALIDATION_FAILED."""
     setting = known(key)
     if body.value is None:
@@ -53,7 +53,7 @@ async def change(key: str, body: Change, ctx: Context) -> Done[Standing]:
     return _written(setting, rows.get(key), setting.of(ctx.settings.model_copy(update={setting.field: value})), ctx)
 
 
-async def set_back(key: str, body: SetBack, ctx: Context) -> Done[Standing]:
+async def set_back(key: str, body: SetBack, ctx: Context) -> Done[SettingState]:
     """To the environment's value. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED where the default does
     not go with the others."""
     setting = known(key)
@@ -70,7 +70,7 @@ async def set_back(key: str, body: SetBack, ctx: Context) -> Done[Standing]:
 def _seen(setting: Setting, row: SystemConfig | None, version: int, ctx: Context) -> None:
     stands = row.version if row else 0
     if version != stands:
-        now: dict[str, Any] = {"value": standing(setting, row, ctx).value, "version": stands}
+        now: dict[str, Any] = {"value": state_of(setting, row, ctx).value, "version": stands}
         if row is not None:
             now |= {"updatedBy": row.updated_by, "updatedAt": iso(row.updated_at)}
         raise Problem(
@@ -82,25 +82,25 @@ def _seen(setting: Setting, row: SystemConfig | None, version: int, ctx: Context
         )
 
 
-def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Context) -> Done[Standing]:
+def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Context) -> Done[SettingState]:
     if (row.value if row else None) == value:
-        return Done(standing(setting, row, ctx))
+        return Done(state_of(setting, row, ctx))
     number = row.version + 1 if row else 1
     after = SystemConfig(name=setting.key, value=value, updated_by=ctx.actor, updated_at=ctx.now, version=number)
     ctx.stage(
         ctx.replace(after.model_copy(update={"version": row.version})) if row else ctx.insert(after),
         ctx.insert(SettingVersion.of(after, number)),
     )
-    said = SettingChanged(
+    events = SettingChanged(
         key=setting.key,
         revision=number,
         value=value,
-        before=standing(setting, row, ctx).value,
+        before=state_of(setting, row, ctx).value,
         by=ctx.actor,
         at=ctx.now,
     )
     # What they say is in the settings' own history: a value may be a name.
-    return Done(standing(setting, after, ctx), (said,), {"version": row.version if row else 0}, {"version": number})
+    return Done(state_of(setting, after, ctx), (events,), {"version": row.version if row else 0}, {"version": number})
 
 
 def known(key: str) -> Setting:
@@ -119,7 +119,7 @@ async def stored(ctx: Context) -> dict[str, SystemConfig]:
     return {row.name: row for row in rows if row is not None}
 
 
-def standing(setting: Setting, row: SystemConfig | None, ctx: Context) -> Standing:
+def state_of(setting: Setting, row: SystemConfig | None, ctx: Context) -> SettingState:
     set_to = {setting.key: row.value} if row is not None and row.value is not None else {}
     settings: Settings = applied(ctx.settings, set_to)
-    return Standing(setting, setting.of(settings), setting.of(ctx.settings), row)
+    return SettingState(setting, setting.of(settings), setting.of(ctx.settings), row)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from libs.common.service import Service, every
+from libs.common.declare.service import Service, every
 from libs.messaging.events.settings import SettingChanged, SettingTold
-from services.settings import http, told
+from services.settings import http, republish
 from services.settings.model import SettingVersion, SystemConfig
 
 service = Service(
@@ -12,5 +12,5 @@ service = Service(
     owns=[SystemConfig, SettingVersion],
     says=[SettingChanged, SettingTold],
     serves=http.router,
-    every=[every(told.LOOK_SECONDS, told.tell)],
+    every=[every(republish.REPUBLISH_SECONDS, republish.tell)],
 )

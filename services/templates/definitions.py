@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from libs.messaging.rendering import BRACES, VARIABLE, html_problem, variables
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates.model import Json, Template, TemplateVersion, Variable, body_variables, component
 
 #: AWS takes a definition of up to so many bytes.
-LONGEST_DEFINITION = 6000
+MAX_DEFINITION_LENGTH = 6000
 #: All that is written of one version, in bytes: it travels in one event.
-LONGEST = 120_000
-META_BODY, META_HEADER, META_FOOTER, MOST_BUTTONS = 1024, 60, 60, 10
-_LONGEST_BODY = {Channel.SMS: 1530, Channel.RCS: 3072, Channel.VOICE: 6000, Channel.EMAIL: 100_000}
+MAX_CONTENT_LENGTH = 120_000
+MAX_META_BODY_LENGTH, MAX_META_HEADER_LENGTH, MAX_META_FOOTER_LENGTH, MAX_BUTTONS = 1024, 60, 60, 10
+_MAX_BODY_LENGTH = {Channel.SMS: 1530, Channel.RCS: 3072, Channel.VOICE: 6000, Channel.EMAIL: 100_000}
 
 Wrong = Iterator[dict[str, str]]
 
@@ -41,13 +41,13 @@ def _written(channel: Channel, version: TemplateVersion) -> Wrong:
                 "Write a variable as {{name}}: small letters, digits and underscores; other braces do not stand for it."
             )
             yield {"field": field, "detail": detail}
-    longest = _LONGEST_BODY[channel]
+    longest = _MAX_BODY_LENGTH[channel]
     if len(version.body or "") > longest:
         yield {"field": "body", "detail": f"It has {len(version.body or '')} characters; {channel} takes {longest}."}
     if version.subject and (len(version.subject) > 998 or any(ord(c) < 32 for c in version.subject)):
         yield {"field": "subject", "detail": "One line of up to 998 characters."}
-    if len(f"{version.body or ''}{version.html or ''}".encode()) > LONGEST:
-        yield {"field": "html", "detail": f"Text and HTML together may have {LONGEST} bytes."}
+    if len(f"{version.body or ''}{version.html or ''}".encode()) > MAX_CONTENT_LENGTH:
+        yield {"field": "html", "detail": f"Text and HTML together may have {MAX_CONTENT_LENGTH} bytes."}
     problem = html_problem(version.html) if version.html else None
     if problem:
         yield {"field": "html", "detail": problem}
@@ -88,15 +88,19 @@ def _meta(version: TemplateVersion) -> Wrong:
         yield {"field": "components", "detail": "Exactly one BODY, and no type twice."}
     for kind in set(kinds) - {"HEADER", "BODY", "FOOTER", "BUTTONS"}:
         yield {"field": "components", "detail": f"There is no component {kind or 'without a type'}."}
-    for kind, longest in (("BODY", META_BODY), ("HEADER", META_HEADER), ("FOOTER", META_FOOTER)):
+    for kind, longest in (
+        ("BODY", MAX_META_BODY_LENGTH),
+        ("HEADER", MAX_META_HEADER_LENGTH),
+        ("FOOTER", MAX_META_FOOTER_LENGTH),
+    ):
         text = (component(version.components, kind) or {}).get("text")
         if text is not None and not (isinstance(text, str) and 1 <= len(text) <= longest):
             yield {"field": f"components.{kind.lower()}", "detail": f"1 to {longest} characters."}
     text = str((component(version.components, "BODY") or {}).get("text") or "")
     if re.match(r"\s*\{\{", text) or re.search(r"\}\}\W*$", text):
         yield {"field": "components.body", "detail": "Meta takes no variable at the very beginning or end."}
-    if len((component(version.components, "BUTTONS") or {}).get("buttons") or []) > MOST_BUTTONS:
-        yield {"field": "components.buttons", "detail": f"At most {MOST_BUTTONS} buttons."}
+    if len((component(version.components, "BUTTONS") or {}).get("buttons") or []) > MAX_BUTTONS:
+        yield {"field": "components.buttons", "detail": f"At most {MAX_BUTTONS} buttons."}
 
 
 def definition(template: Template, version: TemplateVersion) -> bytes:

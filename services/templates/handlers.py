@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.context import Context
-from libs.common.event import Event
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import SubmissionAsked, TemplateChanged
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates import provider
 from services.templates.model import AccountState, Catalogue, Template, TemplateVersion, settled, state_of
 
@@ -30,12 +30,14 @@ async def note_account(event: AccountNoticed, ctx: Context) -> list[Event]:
         return []
     known = template.accounts.get(event.account) or AccountState(status=TemplateStatus.PENDING)
     after = settled(
-        template.model_copy(update={"accounts": {**template.accounts, event.account: _told(known, event.kind, value)}})
+        template.model_copy(
+            update={"accounts": {**template.accounts, event.account: _account_after(known, event.kind, value)}}
+        )
     )
     return [] if after == template else [await changed(ctx, template, after)]
 
 
-def _told(known: AccountState, kind: str, value: dict[str, Any]) -> AccountState:
+def _account_after(known: AccountState, kind: str, value: dict[str, Any]) -> AccountState:
     if kind == "template_category":
         # With ``correct_category`` it is only announced for the next day.
         return known.model_copy(update={"category": value.get("new_category") or known.category})
@@ -55,8 +57,8 @@ def _reason(value: dict[str, Any]) -> str | None:
         more = value.get(member)
         if isinstance(more, dict):
             parts += [more.get(name) for name in names]
-    told = [part for part in parts if isinstance(part, str) and part != "NONE"]
-    return "; ".join(told)[:500] or None
+    reported = [part for part in parts if isinstance(part, str) and part != "NONE"]
+    return "; ".join(reported)[:500] or None
 
 
 async def submit(event: SubmissionAsked, ctx: Context) -> list[Event]:

@@ -8,13 +8,13 @@ from fastapi import Query
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from libs.common.auth import Role
+from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
-from libs.common.wire import View
+from libs.common.declare.wire import View
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
 from libs.messaging.templates import TemplateStatus
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates import preview as previews
 from services.templates import requests
 from services.templates.model import LISTED, AccountState, Catalogue, Template, TemplateVersion, Variable
@@ -127,7 +127,7 @@ async def create_template(body: CreateTemplate, ctx: Context) -> Done[TemplateVi
 async def sync_templates(ctx: Context) -> Done[SyncView]:
     """Read WhatsApp's templates from the provider now."""
     done: Done[Catalogue] = await requests.ask_for_sync(ctx)
-    return Done(SyncView.model_validate(done.value), done.said)
+    return Done(SyncView.model_validate(done.value), done.events)
 
 
 @router.read("GET", "/api/templates/{template_id}", role=Role.VIEWER)

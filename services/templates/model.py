@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.item import Index, Item, Table
-from libs.common.wire import Part
+from libs.common.declare.wire import Part
+from libs.common.store.item import Index, Item, Table
 from libs.messaging.rendering import variables
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 #: The one key under which all templates are listed; they are few.
 LISTED = "all"
@@ -127,8 +127,8 @@ def settled(template: Template) -> Template:
     """The template with what follows from its accounts and from being archived."""
     best = min(template.accounts.values(), key=lambda each: _BEST.index(each.status), default=None)
     if best is not None:
-        told = {"status": best.status, "reason": best.reason, "quality": best.quality}
-        template = template.model_copy(update={**told, "category": best.category or template.category})
+        reported = {"status": best.status, "reason": best.reason, "quality": best.quality}
+        template = template.model_copy(update={**reported, "category": best.category or template.category})
     if template.archived_at is not None:
         return template.model_copy(update={"status": TemplateStatus.ARCHIVED, "reason": None})
     return template

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.context import Context
 from libs.common.errors import Problem
+from libs.common.handle.context import Context
 from libs.messaging.content import Template as Asked
 from libs.messaging.content import Text
 from libs.messaging.errors import problem_code
 from libs.messaging.rendering import VARIABLE, Unfit, rendered
 from libs.messaging.segments import Segments, segments
 from libs.messaging.templates import TemplateState, TemplateStatus, template_refusal
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates.model import Json, Template, TemplateVersion, state_of
 from services.templates.requests import existing, existing_version
 

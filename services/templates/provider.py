@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from libs.common.context import Context
+from libs.common.handle.context import Context
 from libs.messaging.templates import TemplateStatus
 from services.templates.definitions import definition
 from services.templates.model import AccountState, Json, Template, TemplateVersion
@@ -115,14 +115,14 @@ async def _asked(call: Any) -> Json:
         answer: Json = await call
         return answer
     except Exception as error:
-        told = getattr(error, "response", None)
-        if not isinstance(told, dict):
+        reported = getattr(error, "response", None)
+        if not isinstance(reported, dict):
             raise
-        code = str(told.get("Error", {}).get("Code"))
-        status = int(told.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        code = str(reported.get("Error", {}).get("Code"))
+        status = int(reported.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
         if not 400 <= status < 500 or code in _PASSING:
             raise
-        raise Refused(code, str(told.get("Error", {}).get("Message", ""))) from None
+        raise Refused(code, str(reported.get("Error", {}).get("Message", ""))) from None
 
 
 async def _pages(call: Any, name: str, **given: str) -> list[Json]:

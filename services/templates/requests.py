@@ -6,15 +6,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from libs.common.context import Context, Done
+from libs.common.declare.event import Event
+from libs.common.declare.wire import Body
 from libs.common.errors import Problem
-from libs.common.event import Event
-from libs.common.wire import Body
+from libs.common.handle.context import Context, Done
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates.definitions import (
-    LONGEST_DEFINITION,
+    MAX_DEFINITION_LENGTH,
     components_with_examples,
     definition,
     parameter_format,
@@ -101,8 +101,8 @@ async def publish_template(template_id: str, body: Publish, ctx: Context) -> Don
     after = template.model_copy(
         update={"live": version.number, "status": TemplateStatus.APPROVED, "archived_at": None, "updated_at": ctx.now}
     )
-    said = await changed(ctx, template, after)
-    return _done(template, after, said)
+    events = await changed(ctx, template, after)
+    return _done(template, after, events)
 
 
 async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
@@ -111,8 +111,8 @@ async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
     if template.archived_at is not None:
         return Done(template)
     after = settled(template.model_copy(update={"archived_at": ctx.now, "updated_at": ctx.now}))
-    said = await changed(ctx, template, after)
-    return _done(template, after, said)
+    events = await changed(ctx, template, after)
+    return _done(template, after, events)
 
 
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[Template]:
@@ -122,8 +122,10 @@ async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[
         raise Problem(409, "PUBLISH_INSTEAD", "Only WhatsApp's templates are approved by somebody else: publish it")
     version = await existing_version(ctx, template, body.number)
     size = len(definition(template, version))
-    if size > LONGEST_DEFINITION:
-        raise _invalid([{"field": "components", "detail": f"It comes to {size} bytes; {LONGEST_DEFINITION} can go."}])
+    if size > MAX_DEFINITION_LENGTH:
+        raise _invalid(
+            [{"field": "components", "detail": f"It comes to {size} bytes; {MAX_DEFINITION_LENGTH} can go."}]
+        )
     after = template.model_copy(update={"submitting": version.number, "archived_at": None, "updated_at": ctx.now})
     ctx.stage(ctx.replace(after))
     asked = SubmissionAsked(
@@ -132,9 +134,9 @@ async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[
     return _done(template, after, asked)
 
 
-def _done(before: Template, after: Template, said: Event) -> Done[Template]:
+def _done(before: Template, after: Template, events: Event) -> Done[Template]:
     was, now = ({"status": each.status, "live": each.live, "submitting": each.submitting} for each in (before, after))
-    return Done(after.model_copy(update={"version": before.version + 1}), (said,), was, now)
+    return Done(after.model_copy(update={"version": before.version + 1}), (events,), was, now)
 
 
 async def ask_for_sync(ctx: Context) -> Done[Catalogue]:

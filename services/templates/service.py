@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from libs.common.service import Grant, Service, every, on
+from libs.common.declare.service import Grant, Service, every, on
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import SubmissionAsked, TemplateChanged, TemplatesListed
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates import handlers, http, sync
 from services.templates.model import Catalogue, Template, TemplateVersion
 
@@ -18,7 +18,7 @@ service = Service(
     ],
     says=[TemplateChanged, TemplatesListed, SubmissionAsked],
     serves=http.router,
-    every=[every(sync.LOOK_SECONDS, sync.sync)],
+    every=[every(sync.CHECK_SECONDS, sync.sync)],
     needs=[
         Grant(
             (

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from libs.common.context import Context
-from libs.common.service import Step
+from libs.common.declare.service import TickAction
+from libs.common.handle.context import Context
 from libs.common.store.ops import Op
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.templates import provider
 from services.templates.model import (
     LISTED,
@@ -32,13 +32,13 @@ from services.templates.model import (
 from services.templates.provider import Account
 
 #: How often it is looked whether a reading is due.
-LOOK_SECONDS = 5
+CHECK_SECONDS = 5
 #: After a reading that had news.
-SOON = timedelta(seconds=20)
+RESYNC_DELAY = timedelta(seconds=20)
 #: Whatever was missed is seen by then: an edit at the provider of which nobody told us.
-DEFINITIONS_AGE = timedelta(hours=12)
+MAX_DEFINITION_AGE = timedelta(hours=12)
 #: A list may lag behind what was just created.
-LIST_LAG = timedelta(minutes=10)
+MAX_LIST_LAG = timedelta(minutes=10)
 _WHATSAPP = Channel.WHATSAPP
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ class Seen:
         )
 
 
-async def sync(ctx: Context) -> AsyncIterator[Step]:
+async def sync(ctx: Context) -> AsyncIterator[TickAction]:
     """A step for each template that is news, and one for the list."""
     book = await _turn(ctx)
     if book is None:
@@ -103,7 +103,7 @@ async def _turn(ctx: Context) -> Catalogue | None:
     book = await ctx.get(Catalogue, _WHATSAPP)
     if book is not None and ctx.now < book.due:
         return None
-    due = ctx.now + SOON
+    due = ctx.now + RESYNC_DELAY
     if book is None:
         book = Catalogue(id=_WHATSAPP, due=due)
         return book if await ctx.write(ctx.insert(book)) else None
@@ -111,14 +111,19 @@ async def _turn(ctx: Context) -> Catalogue | None:
     return after.model_copy(update={"version": book.version + 1}) if await ctx.write(ctx.replace(after)) else None
 
 
-def _read(ctx: Context, book: Catalogue, changed: bool) -> Step:
+def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
     """The list has been read. Done only if nobody asked for another reading meanwhile."""
     quiet = timedelta(seconds=ctx.settings.template_sync_seconds)
     after = book.model_copy(
-        update={"read_at": ctx.now, "changed": changed, "again": False, "due": ctx.now + (SOON if changed else quiet)}
+        update={
+            "read_at": ctx.now,
+            "changed": changed,
+            "again": False,
+            "due": ctx.now + (RESYNC_DELAY if changed else quiet),
+        }
     )
     complete = () if changed or book.read_at is None else (TemplatesListed(channel=_WHATSAPP, at=ctx.now),)
-    return Step(f"read#{book.version}", (ctx.replace(after),), complete)
+    return TickAction(f"read#{book.version}", (ctx.replace(after),), complete)
 
 
 async def _known(ctx: Context) -> list[Template]:
@@ -145,7 +150,7 @@ def _new(ctx: Context, key: str, seen: Seen) -> Template:
     )
 
 
-async def _renewed(ctx: Context, template: Template, there: list[Seen], again: bool) -> AsyncIterator[Step]:
+async def _renewed(ctx: Context, template: Template, there: list[Seen], again: bool) -> AsyncIterator[TickAction]:
     accounts = {each.account.meta_id: each.state(template.accounts.get(each.account.meta_id)) for each in there}
     for account in template.accounts.keys() - accounts.keys():
         accounts[account] = _gone(template.accounts[account], template.updated_at, ctx.now)
@@ -155,7 +160,7 @@ async def _renewed(ctx: Context, template: Template, there: list[Seen], again: b
         after, writes = await _defined(ctx, after, there[0].account)
     if after == template:
         if again:
-            yield Step(
+            yield TickAction(
                 f"again#{template.template_id}#{template.version}#{ctx.now.isoformat()}",
                 (),
                 (await _said(ctx, template),),
@@ -164,20 +169,22 @@ async def _renewed(ctx: Context, template: Template, there: list[Seen], again: b
     after = after.model_copy(update={"updated_at": ctx.now, "version": template.version + 1})
     row = ctx.replace(after.model_copy(update={"version": template.version})) if template.version else ctx.insert(after)
     version = _version_in(writes) or await live_version(ctx, after)
-    said = TemplateChanged(template_id=after.template_id, channel=_WHATSAPP, state=state_of(after, version))
-    yield Step(f"{after.template_id}#{after.version}", (row, *writes), (said,))
+    events = TemplateChanged(template_id=after.template_id, channel=_WHATSAPP, state=state_of(after, version))
+    yield TickAction(f"{after.template_id}#{after.version}", (row, *writes), (events,))
 
 
 def _gone(known: AccountState, since: datetime, now: datetime) -> AccountState:
     """Of an account that no longer lists it. What was refused there never was on the list, what was submitted a moment ago may
     not be yet."""
-    if known.meta_id is None or (known.status is TemplateStatus.PENDING and now < since + LIST_LAG):
+    if known.meta_id is None or (known.status is TemplateStatus.PENDING and now < since + MAX_LIST_LAG):
         return known
     return known.model_copy(update={"status": TemplateStatus.DELETED, "reason": None})
 
 
 def _is_stale(template: Template, after: Template, now: datetime) -> bool:
-    return template.read_at is None or after.status is not template.status or now > template.read_at + DEFINITIONS_AGE
+    return (
+        template.read_at is None or after.status is not template.status or now > template.read_at + MAX_DEFINITION_AGE
+    )
 
 
 async def _defined(ctx: Context, template: Template, account: Account) -> tuple[Template, list[Op]]:

@@ -69,17 +69,17 @@ class Ordeal:
         self._hold(plan["toSend"] == self.count, f"planned {plan['toSend']} of {self.count}")
         self.on.approve(first, plan["hash"])
         began = time.monotonic()
-        told = self._through(first)
+        reported = self._through(first)
         self.seconds = time.monotonic() - began
-        self._compare(first, told)
-        return self._figures(told)
+        self._compare(first, reported)
+        return self._figures(reported)
 
     def _through(self, job: str) -> Any:
         """Poll to the end, with trouble at drawn shares of progress."""
         trouble = self._drawn()
-        told = self._polled(job, trouble)
+        reported = self._polled(job, trouble)
         self.not_made.update(what for share, what in trouble if share <= 1)
-        return told
+        return reported
 
     def _drawn(self) -> list[tuple[float, str]]:
         """Shares of progress and what is done there: one draw in each of as many equal parts, so that they do not pile up."""
@@ -93,19 +93,19 @@ class Ordeal:
     def _polled(self, job: str, trouble: list[tuple[float, str]]) -> Any:
         moved, before = time.monotonic(), None
         while True:
-            told = self.on.job(job)
-            counts = told["counts"]
+            reported = self.on.job(job)
+            counts = reported["counts"]
             self.polls += 1
-            self._hold(sum(counts.values()) == told["planned"] == self.count, f"the law does not hold: {counts}")
+            self._hold(sum(counts.values()) == reported["planned"] == self.count, f"the law does not hold: {counts}")
             ended = sum(counts[word] for word in LAST)
             if ended == self.count:
-                return told
+                return reported
             if counts != before:
                 before, moved = counts, time.monotonic()
-            if time.monotonic() - moved > SETTLED_SECONDS and self._settled(told):
-                return told
+            if time.monotonic() - moved > SETTLED_SECONDS and self._settled(reported):
+                return reported
             if time.monotonic() - moved > PATIENCE_SECONDS:
-                raise Failed(f"nothing moves any more: {told['state']}, {counts}")
+                raise Failed(f"nothing moves any more: {reported['state']}, {counts}")
             if trouble and trouble[0][0] <= self._progress(counts):
                 self._make(trouble.pop(0)[1], job)
             else:
@@ -116,13 +116,13 @@ class Ordeal:
         counted = self.count - counts["pending"] - counts["claimed"]
         return float(max(counted, self._accepted()) / self.count)
 
-    def _settled(self, told: Any) -> bool:
+    def _settled(self, reported: Any) -> bool:
         """Nothing is under way any more. Whose worker died between claim and call stays uncertain: bulk never sends it again
         by itself, and no receipt will come."""
-        counts = told["counts"]
+        counts = reported["counts"]
         waiting = self.on.simulator.get("/control/events/pending")
         open_ = counts["pending"] + counts["claimed"] + counts["sent"] + counts["delivered"]
-        over = told["state"] in ("finished", "cancelled")
+        over = reported["state"] in ("finished", "cancelled")
         return over and not open_ and not waiting["pending"] and not waiting["waiting"]
 
     def _make(self, what: str, job: str) -> None:
@@ -162,10 +162,10 @@ class Ordeal:
     def _accepted(self) -> int:
         return int(self.on.simulator.get("/control/ledger/summary")["accepted"])
 
-    def _compare(self, job: str, told: Any) -> None:
+    def _compare(self, job: str, reported: Any) -> None:
         """Our counts against the carrier's ledger."""
         summary = self.on.simulator.get("/control/ledger/summary")
-        counts = told["counts"]
+        counts = reported["counts"]
         self._hold(not summary["duplicates"], f"accepted twice: {summary['duplicates']}")
         ours = sum(counts[word] for word in ("sent", "delivered", "read"))
         self._hold(summary["accepted"] == ours, f"the carrier accepted {summary['accepted']}, we count {ours}")
@@ -177,7 +177,7 @@ class Ordeal:
         if not holds and what not in self.violations:
             self.violations.append(what)
 
-    def _figures(self, told: Any) -> dict[str, Any]:
+    def _figures(self, reported: Any) -> dict[str, Any]:
         return {
             "recipients": self.count,
             "kills": self.done["kill"],
@@ -186,7 +186,7 @@ class Ordeal:
             "not_made": dict(self.not_made),
             "polls": self.polls,
             "seconds": round(self.seconds, 1),
-            "counts": {word: n for word, n in told["counts"].items() if n},
+            "counts": {word: n for word, n in reported["counts"].items() if n},
             "memory_mib": self.on.memory(),
         }
 

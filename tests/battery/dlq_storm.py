@@ -29,26 +29,26 @@ import httpx
 
 from deploy.local import resources
 from deploy.local.stack import Stack
-from libs.common.aws import Aws
-from libs.common.bus.base import Letter, Record
+from libs.common.aws.clients import Aws
+from libs.common.bus.base import DeadLetter, Record
 from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
-from libs.common.event import Envelope, following, root_cause
-from libs.common.hosts.api import create_app
-from libs.common.log import configure
-from libs.common.runtime import Runtime
-from libs.common.service import Service
+from libs.common.declare.event import Envelope, following, root_cause
+from libs.common.declare.service import Service
+from libs.common.declare.topology import topology
+from libs.common.handle.runtime import Runtime
+from libs.common.hosts.http.api import create_app
+from libs.common.hosts.worker import Worker
+from libs.common.observe.log import configure
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.testing.world import FakeVerifier
-from libs.common.topology import topology
-from libs.common.worker import Worker
 from libs.messaging.content import Text
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import Standing, newest
-from libs.messaging.words import Channel, MessageClass
+from libs.messaging.permission import Permission, newest
+from libs.messaging.vocabulary import Channel, MessageClass
 from services.dlq_replay.service import service as workbench
-from services.outbound.rates import Limits
+from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import NAME, Fake, fake_sender
 
 #: At once, in what only sets the scene.
@@ -113,7 +113,7 @@ class Stage:
     @asynccontextmanager
     async def working(self, runtime: Runtime, *services: Service) -> AsyncIterator[None]:
         names = {service.name for service in services}
-        queues = [spec for spec in (*self.topology.queues, *self.topology.letter_queues) if spec.service in names]
+        queues = [spec for spec in (*self.topology.queues, *self.topology.dead_letter_queues) if spec.service in names]
         worker = Worker(runtime, services, queues, poll=1)
         running = asyncio.create_task(worker.run())
         try:
@@ -139,7 +139,7 @@ async def storm(environment: dict[str, str], letters: int, rate: float, kill: bo
                 await runtime.bus.publish(events[start : min(start + FLIGHT, half)])
                 sent = min(start + FLIGHT, half)
                 await _until(f"{sent} of {half} to be sent", lambda n=sent: stage.fake.accepted.total() == n, patience)
-            await _each(events, lambda event: _bury(stage, runtime, event))
+            await _each(events, lambda event: _dead_letter(stage, runtime, event))
             api = httpx.AsyncClient(
                 transport=httpx.ASGITransport(create_app(runtime, stage.services, FakeVerifier())),
                 base_url="http://storm",
@@ -205,7 +205,7 @@ async def _queued(stage: Stage, runtime: Runtime, count: int) -> list[Envelope]:
     table = runtime.context(stage.sender)
 
     async def permit(n: int) -> None:
-        standing = Standing(
+        standing = Permission(
             contact_id=f"contact-{n}", channel=Channel.WHATSAPP, revision=1, address="+12025550143", opted_in=True,
             last_inbound_at=now,
         )  # fmt: skip
@@ -225,15 +225,15 @@ async def _queued(stage: Stage, runtime: Runtime, count: int) -> list[Envelope]:
     return [following(root_cause("storm", event.message_id), [event], source="test", now=now)[0] for event in events]
 
 
-async def _bury(stage: Stage, runtime: Runtime, event: Envelope) -> None:
+async def _dead_letter(stage: Stage, runtime: Runtime, event: Envelope) -> None:
     queue = f"{stage.settings.prefix}-{NAME}-tx"
     body = json.dumps(event.to_wire())
     record = Record(queue, f"sqs-{event.id}", body, event.attributes(), 3, handle="none")
-    letter = Letter(
+    letter = DeadLetter(
         "exhausted", "TimeoutError", "the table did not answer", queue, NAME, "queued", "b1", record, event.id, event.type,
         event.correlation_id, runtime.clock.now(),
     )  # fmt: skip
-    await runtime.bus.bury(record, letter)
+    await runtime.bus.dead_letter(record, letter)
 
 
 async def _replayer(stage: Stage) -> asyncio.subprocess.Process:
@@ -264,10 +264,10 @@ async def _done(api: httpx.AsyncClient, paths: Sequence[str]) -> bool:
 async def _quiet(stage: Stage, runtime: Runtime) -> bool:
     sqs = await runtime.aws.client("sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    for spec in (*stage.topology.queues, *stage.topology.letter_queues):
+    for spec in (*stage.topology.queues, *stage.topology.dead_letter_queues):
         url = (await sqs.get_queue_url(QueueName=spec.name))["QueueUrl"]
-        told = (await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names))["Attributes"]
-        if any(int(told[name]) for name in names):
+        reported = (await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names))["Attributes"]
+        if any(int(reported[name]) for name in names):
             return False
     return True
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.demo_bulk import people
+from deploy.demo_bulk import recipients as people
 from deploy.demo_bulk.platform import BulkStack
 from deploy.smoke.client import Failed, until
 

@@ -16,18 +16,18 @@ import sys
 from collections import Counter
 from typing import Any
 
-from libs.common.aws import Aws
-from libs.common.log import configure
+from libs.common.aws.clients import Aws
+from libs.common.observe.log import configure
 from libs.common.settings import Settings
 from libs.common.testing.world import World
-from libs.messaging.words import MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
-from services.outbound.family import sender
-from services.outbound.model import Delivery
-from services.outbound.rates import Limits
-from services.outbound.whatsapp.channel import WhatsApp
+from services.outbound.channels.whatsapp.channel import WhatsApp
+from services.outbound.ledger.model import Delivery
+from services.outbound.limits.rates import Limits
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import NAME, message, permission
 
 #: Answers before the outage.
@@ -39,7 +39,9 @@ KEYS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCE
 async def outage(replies: int, per_second: int, seconds: int) -> dict[str, Any]:
     """One run; the row for ``battery.json``."""
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    service = sender(WhatsApp(), Limits(per_second=80), needs=[], senders=lambda settings: settings.whatsapp_numbers)
+    service = channel_service(
+        WhatsApp(), Limits(per_second=80), needs=[], senders=lambda settings: settings.whatsapp_numbers
+    )
     async with Simulator(SimulatorSettings(seed="1", grace_s=0)) as simulator:
         simulator.core.behaviour.always_open_window = True
         environment = {**KEYS, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}
@@ -68,15 +70,15 @@ def _row(rows: list[Delivery | None], simulator: Simulator, world: World, during
     states = Counter("lost" if row is None else row.status.value for row in rows)
     sends = simulator.core.requests["socialmessaging.SendWhatsAppMessage"]
     accepted = simulator.core.ledger.summary()
-    unsure = states[Status.UNCERTAIN.value] + states[Status.UNKNOWN.value]
+    uncertain = states[Status.UNCERTAIN.value] + states[Status.UNKNOWN.value]
     violations = []
     if states["lost"] or world.letters():
         violations.append(f"lost: {states['lost']}, dead letters: {len(world.letters())}")
     if accepted["duplicates"] or accepted["accepted"] != states[Status.SENT.value]:
         violations.append(f"accepted {accepted['accepted']}, sent {states['sent']}, twice {accepted['duplicates']}")
-    if unsure > 1:
-        violations.append(f"{unsure} answers were spent on an outage of which one would have told")
-    if states[Status.SENT.value] + unsure != len(rows):
+    if uncertain > 1:
+        violations.append(f"{uncertain} answers were spent on an outage of which one would have told")
+    if states[Status.SENT.value] + uncertain != len(rows):
         violations.append(f"not all went out: {dict(states)}")
     figure = {
         "replies": len(rows), "duringOutage": min(during, len(rows) - CALM), "states": dict(states), "sends": sends,

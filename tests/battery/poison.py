@@ -19,20 +19,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from libs.common.aws import Aws
-from libs.common.bus.base import Letter, Record
+from libs.common.aws.clients import Aws
+from libs.common.bus.base import DeadLetter, Record
+from libs.common.bus.encoding import encode
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import SystemClock, monotonic
-from libs.common.discover import consumed, discover
-from libs.common.event import following, root_cause
-from libs.common.log import configure
-from libs.common.packing import encode
-from libs.common.runtime import Runtime
+from libs.common.declare.discover import consumed, discover
+from libs.common.declare.event import following, root_cause
+from libs.common.declare.topology import QueueSpec, topology
+from libs.common.handle.runtime import Runtime
+from libs.common.hosts.worker import Worker
+from libs.common.observe.log import configure
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
 from libs.common.testing.files import MemoryFiles
-from libs.common.topology import QueueSpec, topology
-from libs.common.worker import Worker
 from libs.messaging.events.messages import MessageDeleted
 from services.dlq_replay.model import DLQMessage
 
@@ -116,8 +116,8 @@ class Watched(MemoryBus):
         self.sent: dict[str, float] = {}
         self.seconds: list[float] = []
 
-    async def bury(self, record: Record, letter: Letter) -> None:
-        await super().bury(record, letter)
+    async def dead_letter(self, record: Record, letter: DeadLetter) -> None:
+        await super().dead_letter(record, letter)
         self.dead[record.queue] += 1
 
     async def ack(self, record: Record) -> None:
@@ -134,7 +134,7 @@ class Poisoned:
     violations: list[str] = field(default_factory=list)
     #: Queue and body of all that must be found again as dead letters.
     fatal: set[tuple[str, str]] = field(default_factory=set)
-    braked: set[str] = field(default_factory=set)
+    breaker_open: set[str] = field(default_factory=set)
 
     async def run(self) -> dict[str, Any]:
         settings = Settings(stage="test", max_attempts=MAX_ATTEMPTS, concurrency=400)
@@ -181,7 +181,7 @@ class Poisoned:
     async def _until_quiet(self, bus: Watched, queues: tuple[QueueSpec, ...], worker: Worker) -> None:
         until = monotonic() + PATIENCE_SECONDS
         while any(bus.peek(spec.name) or bus.peek(spec.dlq) for spec in queues):
-            self.braked |= {name for name, told in worker.health()["queues"].items() if told["brake"]}
+            self.breaker_open |= {name for name, reported in worker.health()["queues"].items() if reported["brake"]}
             if monotonic() > until:
                 left = {spec.name: len(bus.peek(spec.name)) for spec in queues if bus.peek(spec.name)}
                 left |= {spec.dlq: len(bus.peek(spec.dlq)) for spec in queues if bus.peek(spec.dlq)}
@@ -196,13 +196,13 @@ class Poisoned:
         self._hold(kept == dead, f"{dead} dead letters, {kept} kept")
         lost = self.fatal - {(row["queue"], row["body"]) for row in rows}
         self._hold(not lost, f"{len(lost)} were not kept as they came: {sorted(queue for queue, _ in lost)[:5]}")
-        self._hold(not self.braked, f"breakers opened: {sorted(self.braked)}")
+        self._hold(not self.breaker_open, f"breakers opened: {sorted(self.breaker_open)}")
         median = statistics.median(bus.seconds) if bus.seconds else 0.0
         self._hold(not bus.sent, f"{len(bus.sent)} neighbours were never done with")
         self._hold(median < 1, f"neighbours took {median:.2f} s (median)")
         return {
             "kinds": len(kinds("x", 0)), "queues": queues, "sent": sent, "deadLetters": dead, "kept": kept, "lost": len(lost),
-            "breakersOpened": len(self.braked), "neighbours": len(bus.seconds), "medianSeconds": round(median, 3),
+            "breakersOpened": len(self.breaker_open), "neighbours": len(bus.seconds), "medianSeconds": round(median, 3),
         }  # fmt: skip
 
     def _hold(self, holds: bool, what: str) -> None:

@@ -36,11 +36,11 @@ def deploy(stack: Stack, out: Path, names: list[str]) -> dict[str, str]:
 
 def without_schedules(template: Path) -> str:
     """They are made, but do not run: a dozen processes that start each minute are more than a small machine has room for."""
-    told: dict[str, Any] = json.loads(template.read_text())
-    for resource in told["Resources"].values():
+    reported: dict[str, Any] = json.loads(template.read_text())
+    for resource in reported["Resources"].values():
         if resource["Type"] == "AWS::Scheduler::Schedule":
             resource["Properties"]["State"] = "DISABLED"
-    return json.dumps(told)
+    return json.dumps(reported)
 
 
 def upload_assets(stack: Stack, out: Path, name: str) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from deploy.cdk.functions import function_name, roles_of
-from libs.common.topology import GrantSpec
+from libs.common.declare.topology import GrantSpec
 from tests.cdk.templates import Synthesised
 
 HERE = "us-east-1:123456789012"
@@ -86,12 +86,12 @@ def test_a_service_may_do_what_it_is_granted_and_nothing_else(made: Synthesised)
     assert set(found) == {service.name for service in made.plan.services} | of_hosts
     for service in made.plan.services:
         granted = [wanted(made, grant) for grant in made.plan.topology.grants if grant.service == service.name]
-        told = [
+        reported = [
             (action, "the user pool" if action.startswith("cognito-idp:") else resource)
             for action, resource in pairs(allowed(found[service.name]))
         ]
-        assert len(told) == len(set(told)), f"{service.name} is told something twice"
-        assert set(told) == set().union(*granted) | of_host(made, service.name)
+        assert len(reported) == len(set(reported)), f"{service.name} is told something twice"
+        assert set(reported) == set().union(*granted) | of_host(made, service.name)
 
 
 def test_the_pool_in_a_grant_is_the_stage_s_own(made: Synthesised) -> None:

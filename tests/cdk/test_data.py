@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from deploy.local.resources import table_request
-from libs.common.topology import RETENTION_SECONDS
+from libs.common.declare.topology import RETENTION_SECONDS
 from tests.cdk.templates import Synthesised
 
 

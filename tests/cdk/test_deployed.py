@@ -56,13 +56,13 @@ def test_every_table_queue_and_function_is_there(deployed: Deployed) -> None:
     assert set(tables) == {spec.name for spec in topology.tables}
     for spec in topology.queues:
         url = client("sqs").get_queue_url(QueueName=spec.name)["QueueUrl"]
-        told = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        assert json.loads(told["RedrivePolicy"])["deadLetterTargetArn"].endswith(f":{spec.dlq}")
+        reported = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert json.loads(reported["RedrivePolicy"])["deadLetterTargetArn"].endswith(f":{spec.dlq}")
     pages = client("sns").get_paginator("list_subscriptions").paginate()
     assert sum(len(page["Subscriptions"]) for page in pages) == len(topology.subscriptions)
     mappings = client("lambda").get_paginator("list_event_source_mappings").paginate()
     heard = {each["EventSourceArn"].rsplit(":", 1)[1] for page in mappings for each in page["EventSourceMappings"]}
-    assert heard == {spec.name for spec in (*topology.queues, *topology.letter_queues)}
+    assert heard == {spec.name for spec in (*topology.queues, *topology.dead_letter_queues)}
 
 
 def waiting(deployed: Deployed) -> int:
@@ -71,8 +71,8 @@ def waiting(deployed: Deployed) -> int:
     feed = deployed.plan.names.feed_queue("inbound", "whatsapp")
     for name in [feed, *(spec.dlq for spec in deployed.plan.topology.queues)]:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        found += int(told["ApproximateNumberOfMessages"]) + int(told["ApproximateNumberOfMessagesNotVisible"])
+        reported = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        found += int(reported["ApproximateNumberOfMessages"]) + int(reported["ApproximateNumberOfMessagesNotVisible"])
     return found
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from deploy.cdk import summary
 from deploy.cdk.functions import minutes
-from libs.common.service import Service
+from libs.common.declare.service import Service
 from tests.cdk.templates import Synthesised
 
 
 def queues(made: Synthesised) -> set[str]:
     topology = made.plan.topology
-    return {spec.name for spec in topology.queues} | {spec.name for spec in topology.letter_queues}
+    return {spec.name for spec in topology.queues} | {spec.name for spec in topology.dead_letter_queues}
 
 
 def routed(service: Service) -> list[tuple[str, str]]:
@@ -32,7 +32,7 @@ def functions(made: Synthesised) -> dict[str, dict[str, Any]]:
 def test_every_queue_has_one_function_of_its_service_which_names_what_failed(on_lambda: Synthesised) -> None:
     made, known = on_lambda, functions(on_lambda)
     topology = made.plan.topology
-    whose = {spec.name: spec.service for spec in (*topology.queues, *topology.letter_queues)}
+    whose = {spec.name: spec.service for spec in (*topology.queues, *topology.dead_letter_queues)}
     found = list(made.of("AWS::Lambda::EventSourceMapping"))
     assert Counter(each["EventSourceArn"].rsplit(":", 1)[1] for each in found) == Counter(queues(made))
     for each in found:
@@ -89,7 +89,7 @@ def test_every_queue_has_one_ecs_service(on_ecs: Synthesised) -> None:
 
 
 def test_who_ticks_works_for_all_but_some_queues(on_ecs: Synthesised) -> None:
-    """A worker for certain queues only leaves what is done every so often to the others (libs/common/hosts/worker.py)."""
+    """A worker for certain queues only leaves what is done every so often to the others (libs/common/hosts/worker_process.py)."""
     ticking = Counter(command[1] for command in commands(on_ecs) if not {"--http", "--queues"} & set(command))
     assert all(ticking[service.name] == 1 for service in on_ecs.plan.services if service.uses_ledger())
 
@@ -125,10 +125,10 @@ def test_tasks_are_reached_by_the_load_balancer_alone_and_it_by_tls(on_ecs: Synt
 
 
 def test_every_process_is_told_its_stage_and_who_signs_people_in(made: Synthesised) -> None:
-    told = [function["Environment"]["Variables"] for function in made.of("AWS::Lambda::Function")]
+    reported = [function["Environment"]["Variables"] for function in made.of("AWS::Lambda::Function")]
     for task in made.of("AWS::ECS::TaskDefinition"):
-        told.append({each["Name"]: each["Value"] for each in task["ContainerDefinitions"][0]["Environment"]})
-    for variables in told:
+        reported.append({each["Name"]: each["Value"] for each in task["ContainerDefinitions"][0]["Environment"]})
+    for variables in reported:
         assert variables["WECARE_STAGE"] == made.plan.stage
         assert variables["WECARE_COGNITO_ISSUER"].startswith("https://cognito-idp.us-east-1.amazonaws.com/<")
         assert not any("SECRET" in name or "TOKEN" in name for name in variables)
@@ -165,5 +165,5 @@ def test_the_functions_that_the_guide_names_are_there(on_lambda: Synthesised) ->
 def test_every_stack_fits(made: Synthesised) -> None:
     for name, template in made.stacks.items():
         # Room for what is added before somebody notices here.
-        assert len(template["Resources"]) <= summary.MOST * 0.8, name
+        assert len(template["Resources"]) <= summary.MAX_RESOURCES * 0.8, name
         assert len(json.dumps(template, separators=(",", ":"))) <= 1_000_000 * 0.8, name

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import pytest
 
 from deploy.cdk.plan import plan
-from libs.common.discover import discover
-from libs.common.event import Event
-from libs.common.hosts.routes import Api
-from libs.common.item import Index, Item, Table
-from libs.common.service import USER_POOL, Bucket, Every, Feed, Grant, Secret, Service, on
-from libs.common.topology import Topology
+from libs.common.declare.discover import discover
+from libs.common.declare.event import Event
+from libs.common.declare.service import USER_POOL, Bucket, Every, Feed, Grant, Secret, Service, on
+from libs.common.declare.topology import Topology
+from libs.common.hosts.http.routes import Api
+from libs.common.store.item import Index, Item, Table
 from tests.cdk.templates import synthesised
 
 

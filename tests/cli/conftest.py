@@ -16,7 +16,7 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from libs.cli.app import app
-from libs.common.hosts.api import create_app
+from libs.common.hosts.http.api import create_app
 from libs.common.settings import Settings
 from libs.common.testing.world import FakeVerifier, World
 from services.audit.service import service as audit

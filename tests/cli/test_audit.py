@@ -18,18 +18,18 @@ def has_a_record(wecare: Terminal) -> list[dict]:  # type: ignore[type-arg]
     assert wecare("contacts", "create", "--phone", "+12025550139", role="VIEWER").exit_code == 1
     wecare.run(wecare.world.settle)
     wecare.run(lambda: wecare.world.tick("audit"))
-    told = wecare("audit", "ls", "--json")
-    assert told.exit_code == 0, told.output
-    found: list[dict] = json.loads(told.stdout)["items"]  # type: ignore[type-arg]
+    reported = wecare("audit", "ls", "--json")
+    assert reported.exit_code == 0, reported.output
+    found: list[dict] = json.loads(reported.stdout)["items"]  # type: ignore[type-arg]
     return found
 
 
 def test_who_did_what_is_listed_and_narrowed(wecare: Terminal) -> None:
     entries = has_a_record(wecare)
     assert len(entries) == 4
-    told = wecare("audit", "ls").stdout
+    reported = wecare("audit", "ls").stdout
     for word in ("contacts.create_contact", "user:test-admin", "needs OPERATOR, is VIEWER", entries[0]["logId"]):
-        assert word in told
+        assert word in reported
     (refusal,) = json.loads(wecare("audit", "ls", "--kind", "refusal", "--json").stdout)["items"]
     assert refusal["actor"] == "user:test-viewer"
     assert "No entries fit." in wecare("audit", "ls", "--actor", "user:nobody").stdout
@@ -39,26 +39,26 @@ def test_who_did_what_is_listed_and_narrowed(wecare: Terminal) -> None:
 
 def test_an_export_tells_where_it_lies(wecare: Terminal) -> None:
     has_a_record(wecare)
-    told = wecare("audit", "export", "--kind", "request")
-    assert told.exit_code == 0, told.output
-    assert "3 entries." in told.stdout
-    assert "https://" in told.stdout
+    reported = wecare("audit", "export", "--kind", "request")
+    assert reported.exit_code == 0, reported.output
+    assert "3 entries." in reported.stdout
+    assert "https://" in reported.stdout
 
 
 def test_a_record_that_is_whole_is_well_and_one_that_is_not_has_its_first_broken_link_named(wecare: Terminal) -> None:
     has_a_record(wecare)
-    told = wecare("audit", "verify", "--day", DAY)
-    assert told.exit_code == 0, told.output
-    assert "well" in told.stdout
+    reported = wecare("audit", "verify", "--day", DAY)
+    assert reported.exit_code == 0, reported.output
+    assert "well" in reported.stdout
     (entry, *_) = json.loads(wecare("audit", "ls", "--json").stdout)["items"]
     row = wecare.run(lambda: wecare.world.row("audit", AuditLog, entry["logId"]))
     changed = row.model_copy(update={"actor": "user:nobody"}).to_row()
     wecare.run(lambda: wecare.world.store.write(Put("wecare-test-audit-log", changed)))
-    told = wecare("audit", "verify", "--day", DAY)
-    assert told.exit_code == 1
-    assert "BROKEN" in told.stdout
-    assert "entry_changed" in told.stderr
-    assert entry["logId"] in told.stderr
+    reported = wecare("audit", "verify", "--day", DAY)
+    assert reported.exit_code == 1
+    assert "BROKEN" in reported.stdout
+    assert "entry_changed" in reported.stderr
+    assert entry["logId"] in reported.stderr
     assert (
         json.loads(wecare("audit", "verify", "--day", DAY, "--json").stdout)["days"][0]["broken"]["chain"]
         == entry["chain"]

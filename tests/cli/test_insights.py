@@ -17,13 +17,13 @@ from tests.services.insights.kit import changed
 def has_a_day(wecare: Terminal) -> None:
     world = wecare.world
     now = world.clock.now()
-    told = [changed(f"y{n}", "sent", now - timedelta(days=1)) for n in range(2)]
+    reported = [changed(f"y{n}", "sent", now - timedelta(days=1)) for n in range(2)]
     for n in range(100):
-        told.append(changed(f"m{n}", "sent", now))
-        told += [changed(f"m{n}", "delivered", now, source="provider")] if n < 80 else []
-    told += [changed(f"f{n}", "failed", now, code=ErrorCode.BILLING) for n in range(25)]
-    told.append(changed("u", "uncertain", now))
-    wecare.run(lambda: world.hear(*told))
+        reported.append(changed(f"m{n}", "sent", now))
+        reported += [changed(f"m{n}", "delivered", now, source="provider")] if n < 80 else []
+    reported += [changed(f"f{n}", "failed", now, code=ErrorCode.BILLING) for n in range(25)]
+    reported.append(changed("u", "uncertain", now))
+    wecare.run(lambda: world.hear(*reported))
     wecare.run(lambda: _counted(wecare))
     wecare.run(lambda: world.tick("insights", "watch-delivery"))
 
@@ -42,22 +42,23 @@ async def _counted(wecare: Terminal) -> None:
 
 def test_a_day_is_a_line_for_each_channel_with_what_wants_attention_below(wecare: Terminal) -> None:
     has_a_day(wecare)
-    told = wecare("insights", role="VIEWER")
-    assert told.exit_code == 0, told.output
-    (line,) = [line for line in told.stdout.splitlines() if line.startswith("sms ")]
+    reported = wecare("insights", role="VIEWER")
+    assert reported.exit_code == 0, reported.output
+    (line,) = [line for line in reported.stdout.splitlines() if line.startswith("sms ")]
     for word in ("100", "2 (+4900%)", "80.0%", "████████░░", "20.0%", "20.0% of 125 ALARM", "█"):
         assert word in line
     assert (
-        "sms: 25 billing. The provider refused it because of payment or a spending limit. Check billing." in told.stdout
+        "sms: 25 billing. The provider refused it because of payment or a spending limit. Check billing."
+        in reported.stdout
     )
-    assert "ALARM sms: too many messages fail (25 of 125 in 15 minutes)" in told.stdout
-    assert len([line for line in told.stdout.splitlines() if line.startswith(("whatsapp ", "voice "))]) == 2
+    assert "ALARM sms: too many messages fail (25 of 125 in 15 minutes)" in reported.stdout
+    assert len([line for line in reported.stdout.splitlines() if line.startswith(("whatsapp ", "voice "))]) == 2
 
 
 def test_json_is_what_the_api_says_of_the_channels_that_are_wanted(wecare: Terminal) -> None:
     has_a_day(wecare)
-    told = json.loads(wecare("insights", "--channel", "sms", "--json").stdout)
-    (sms,) = told["channels"]
+    reported = json.loads(wecare("insights", "--channel", "sms", "--json").stdout)
+    (sms,) = reported["channels"]
     assert (sms["today"]["sent"], sms["today"]["failed"], sms["uncertain"]) == (100, 25, 1)
     refused = wecare("insights", "--channel", "pigeon")
     assert refused.exit_code == 1

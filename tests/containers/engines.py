@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from libs.common.discover import ROOT
+from libs.common.declare.discover import ROOT
 
 BASE = os.environ.get("WECARE_IMAGE_BASE", "python:3.13-slim")
 OPTIONS = shlex.split(os.environ.get("WECARE_BUILD_OPTIONS", ""))
@@ -47,9 +47,9 @@ class Engine:
 
     def command(self, image: str, words: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
         """What starts ``words`` (a program and its arguments, not a role) in a container of the image."""
-        told = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        reported = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
         hardened = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-        run = [self.name, "run", "--rm", "--network", "host", *hardened, *told, "--entrypoint", words[0]]
+        run = [self.name, "run", "--rm", "--network", "host", *hardened, *reported, "--entrypoint", words[0]]
         return [*run, image, *words[1:]]
 
     def stop(self, running: subprocess.Popen[bytes]) -> None:
@@ -79,11 +79,11 @@ class Buildah(Engine):
     def command(self, image: str, words: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
         made = subprocess.run([self.name, "from", image], capture_output=True, text=True, check=True).stdout.strip()
         self._left.append(made)
-        told = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
-        return [self.name, "run", "--network", "host", *told, made, "--", *words]
+        reported = [word for name, value in (env or {}).items() for word in ("--env", f"{name}={value}")]
+        return [self.name, "run", "--network", "host", *reported, made, "--", *words]
 
     def stop(self, running: subprocess.Popen[bytes]) -> None:
-        # buildah kills what it runs when it is told to end; so the process at the end of its line is told instead.
+        # buildah kills what it runs when it is reported to end; so the process at the end of its line is told instead.
         last = running.pid
         while children := " ".join(each.read_text() for each in Path(f"/proc/{last}/task").glob("*/children")).split():
             last = int(children[0])

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.ports import free_ports
 from deploy.local.stack import Stack
-from libs.common.discover import discover
+from libs.common.declare.discover import discover
 from tests.containers import engines
 from tests.containers.engines import Engine
 
@@ -51,17 +51,17 @@ def _in(engine: Engine, image: str, *words: str, code: int = 0) -> str:
 
 
 @pytest.mark.parametrize(
-    ("module", "told"),
-    [("libs.common.run", "--health-port"), ("libs.simulator", "--sns-endpoint")],
+    ("module", "reported"),
+    [("libs.common.hosts.run", "--health-port"), ("libs.simulator", "--sns-endpoint")],
 )
-def test_each_role_tells_its_options(engine: Engine, platform: str, module: str, told: str) -> None:
-    assert told in _in(engine, platform, "python", "-m", module, "--help")
+def test_each_role_tells_its_options(engine: Engine, platform: str, module: str, reported: str) -> None:
+    assert reported in _in(engine, platform, "python", "-m", module, "--help")
 
 
 def test_every_service_is_in_it_and_nothing_that_only_development_needs(engine: Engine, platform: str) -> None:
     found = _in(
         engine, platform, "python", "-c",
-        "import pathlib; from libs.common.discover import discover; print([s.name for s in discover()]); "
+        "import pathlib; from libs.common.declare.discover import discover; print([s.name for s in discover()]); "
         "print([p.name for p in pathlib.Path('/app').iterdir()], [p.name for p in pathlib.Path('/app/deploy').iterdir()])",
     )  # fmt: skip
     assert str([service.name for service in discover()]) in found
@@ -73,7 +73,7 @@ def test_it_runs_as_nobody_with_compiled_code_that_it_cannot_change(engine: Engi
     said = _in(
         engine, platform, "sh", "-c",
         "id -u; ls /app/libs/common/__pycache__/ /opt/venv/lib/python3*/site-packages/pydantic/__pycache__/; "
-        "for tool in uv gcc make; do command -v $tool; done; touch /app/libs/common/event.py /app/x; touch /tmp/x && echo writes tmp",
+        "for tool in uv gcc make; do command -v $tool; done; touch /app/libs/common/declare/event.py /app/x; touch /tmp/x && echo writes tmp",
     )  # fmt: skip
     assert said.splitlines()[0] == "10001"
     assert "event.cpython-3" in said
@@ -85,7 +85,9 @@ def test_it_runs_as_nobody_with_compiled_code_that_it_cannot_change(engine: Engi
 
 def test_its_health_check_tells_a_dead_port(engine: Engine, platform: str) -> None:
     (port,) = free_ports(1)
-    assert "refused" in _in(engine, platform, "python", "-I", "/app/deploy/containers/healthy.py", f"{port}/", code=1)
+    assert "refused" in _in(
+        engine, platform, "python", "-I", "/app/deploy/containers/health_check.py", f"{port}/", code=1
+    )
 
 
 def test_its_routes_and_workers_run_against_a_stack_and_stop_gently(
@@ -93,10 +95,10 @@ def test_its_routes_and_workers_run_against_a_stack_and_stop_gently(
 ) -> None:
     http, health = free_ports(2)
     with Stack(tmp_path, only=["aws", "simulator"]) as stack:
-        argv = ["python", "-m", "libs.common.run", "--all", "--http", str(http), "--health-port", str(health)]
+        argv = ["python", "-m", "libs.common.hosts.run", "--all", "--http", str(http), "--health-port", str(health)]
         with _running(engine.command(platform, argv, stack.env), tmp_path / "container.log") as container:
             _await(container, f"http://127.0.0.1:{http}/health", tmp_path)
-            checked = _in(engine, platform, "python", "-I", "/app/deploy/containers/healthy.py", f"{health}/")
+            checked = _in(engine, platform, "python", "-I", "/app/deploy/containers/health_check.py", f"{health}/")
             assert "answers 200" in checked
             bearer = {"Authorization": f"Bearer {stack.token('VIEWER')}"}
             with httpx.Client(base_url=f"http://127.0.0.1:{http}", trust_env=False) as client:

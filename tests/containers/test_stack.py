@@ -18,7 +18,7 @@ import pytest
 from deploy.containers.stack import Containers, a_stack
 from deploy.local.stack import Stack
 from deploy.local.supervisor import ROOT, BadRequest, read_json
-from libs.common.discover import discover
+from libs.common.declare.discover import discover
 
 Fake = Callable[[str], Path]
 
@@ -53,15 +53,15 @@ def test_without_docker_it_says_so_and_names_the_other_ways(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reported"),
     [
         ('[ "$1" = compose ] && { echo "unknown command" >&2; exit 1; }; exit 0', "compose plugin.*unknown command"),
         ('[ "$1" = compose ] && exit 0; echo "Cannot connect" >&2; exit 1', "running Docker engine.*Cannot connect"),
     ],
 )
-def test_half_a_docker_is_told_from_a_whole_one(fake_docker: Fake, tmp_path: Path, script: str, told: str) -> None:
+def test_half_a_docker_is_told_from_a_whole_one(fake_docker: Fake, tmp_path: Path, script: str, reported: str) -> None:
     fake_docker(script)
-    with pytest.raises(BadRequest, match=told):
+    with pytest.raises(BadRequest, match=reported):
         Containers(tmp_path / "stack").up()
 
 
@@ -140,8 +140,8 @@ def test_status_tells_who_is_not_well(fake_docker: Fake, tmp_path: Path, one_arr
         {"Service": "contacts", "State": "running", "Health": "unhealthy"},
         {"Service": "localstack", "State": "exited", "Health": ""},
     ]
-    told = json.dumps(states) if one_array else "\n".join(map(json.dumps, states))
-    fake_docker(f'case "$*" in *" ps "*) echo \'{told}\';; esac')
+    reported = json.dumps(states) if one_array else "\n".join(map(json.dumps, states))
+    fake_docker(f'case "$*" in *" ps "*) echo \'{reported}\';; esac')
     stack = Containers(tmp_path / "s", provision=None).up()
     assert {name: stack.problem(name) for name in ("api", "contacts", "aws", "messages")} == {
         "api": None,
@@ -165,7 +165,7 @@ def test_a_module_is_run_with_what_provisioning_made_unless_the_environment_says
     (tmp_path / "shows.py").write_text(
         "import os, sys; print(os.environ['WECARE_A'], os.environ['WECARE_B'], sys.argv[1:], __name__)"
     )
-    argv = [sys.executable, "-m", "deploy.containers.provisioned", "shows", "--option", "1"]
+    argv = [sys.executable, "-m", "deploy.containers.run_provisioned", "shows", "--option", "1"]
     env = os.environ | {"PROVISIONED": str(config), "WECARE_B": "given", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "made given ['--option', '1'] __main__\n"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.containers import compose
 from deploy.local.processes import DEFAULT_PORTS
-from libs.common.discover import discover
+from libs.common.declare.discover import discover
 from libs.common.settings import Settings
 
 TEXT = compose.FILE.read_text()
@@ -64,8 +64,8 @@ def test_compose_takes_the_file() -> None:
             version = subprocess.run([*client, "version"], capture_output=True, text=True, check=False)
             # The first generation of docker-compose does not know the file's `name`.
             if version.returncode == 0 and not re.search(r"\b1\.\d+\.\d+", version.stdout.splitlines()[0]):
-                told = [*client, "--file", str(compose.FILE), "config", "--quiet"]
-                done = subprocess.run(told, capture_output=True, text=True, check=False)
+                reported = [*client, "--file", str(compose.FILE), "config", "--quiet"]
+                done = subprocess.run(reported, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, done.stderr
                 return
     pytest.skip("no compose client here; only the members are checked (next test)")
@@ -93,7 +93,7 @@ def test_every_service_has_one_worker_and_all_share_one_api() -> None:
     worked = [each["command"][2] for each in CONTAINERS.values() if "--health-port" in each.get("command", [])]
     assert Counter(worked) == Counter(SERVICES)
     for name in SERVICES:
-        assert CONTAINERS[name]["command"][:3] == ["deploy.containers.provisioned", "libs.common.run", name]
+        assert CONTAINERS[name]["command"][:3] == ["deploy.containers.run_provisioned", "libs.common.hosts.run", name]
     serving = [name for name, each in CONTAINERS.items() if "--http" in each.get("command", [])]
     assert serving == ["api"]
     assert {"--all", "--no-worker"} <= set(CONTAINERS["api"]["command"])

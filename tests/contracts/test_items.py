@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from libs.common.discover import discover
-from libs.common.item import Item
-from libs.common.topology import owned
+from libs.common.declare.discover import discover
+from libs.common.declare.topology import owned
+from libs.common.store.item import Item
 
 ITEMS = sorted({item for service in discover() for item in owned(service)}, key=lambda item: item.__qualname__)
 

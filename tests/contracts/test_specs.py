@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from deploy.specs.__main__ import SCHEMAS, rendered, schemas
-from libs.common.discover import ROOT, discover
-from libs.common.handled import RequestHandled
-from libs.common.hosts.routes import Api
-from libs.common.names import Names
-from libs.common.topology import topology
+from libs.common.declare.discover import ROOT, discover
+from libs.common.declare.names import Names
+from libs.common.declare.request_events import RequestHandled
+from libs.common.declare.topology import topology
+from libs.common.hosts.http.routes import Api
 
 SERVICES = discover()
 
@@ -69,8 +69,8 @@ def test_every_service_may_touch_its_own_things_only() -> None:
     owner |= {f"queue:{queue.name}": queue.service for queue in whole.queues}
     owner |= {f"queue:{queue.dlq}": queue.service for queue in whole.queues}
     said = {service.name: {f"topic:{names.topic(e.topic())}" for e in service.facts()} for service in SERVICES}
-    letters = {f"queue:{q.name}": q.service for q in whole.letter_queues}
-    replays = {f"queue:{q.letters_of}": q.service for q in whole.letter_queues}
+    letters = {f"queue:{q.name}": q.service for q in whole.dead_letter_queues}
+    replays = {f"queue:{q.source_queue}": q.service for q in whole.dead_letter_queues}
     for grant in whole.grants:
         for resource in grant.resources:
             kind = resource.partition(":")[0]

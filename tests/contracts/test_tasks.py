@@ -6,7 +6,7 @@ from collections import Counter
 
 from deploy.cdk.plan import plan
 from deploy.cdk.tasks import rules, tasks_of
-from libs.common.discover import Share, consumed
+from libs.common.declare.discover import Share, consumed
 
 PLAN = plan("ecs", "dev")
 TASKS = [task for service in PLAN.services for task in tasks_of(PLAN, service)]
@@ -14,9 +14,9 @@ TASKS = [task for service in PLAN.services for task in tasks_of(PLAN, service)]
 
 def test_every_queue_has_one_task() -> None:
     topology = PLAN.topology
-    wanted = [queue.name for queue in (*topology.queues, *topology.letter_queues)]
-    told = Counter(f"{PLAN.prefix}-{queue}" for task in TASKS for queue in task.queues)
-    assert told == Counter(wanted)
+    wanted = [queue.name for queue in (*topology.queues, *topology.dead_letter_queues)]
+    reported = Counter(f"{PLAN.prefix}-{queue}" for task in TASKS for queue in task.queues)
+    assert reported == Counter(wanted)
 
 
 def test_a_task_works_for_the_queues_that_its_command_makes_it_work_for() -> None:

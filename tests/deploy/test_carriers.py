@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local import provision
 from deploy.local.stack import Stack
-from libs.common.service import Feed, Service
+from libs.common.declare.service import Feed, Service
 
 LISTENER = Service(
     "listener",
@@ -58,8 +58,8 @@ def test_what_a_customer_answers_arrives_in_the_queue_behind_the_feed(carriers: 
     body = {"from": "+12025550143", "text": "STOP"} | ({"to": to} if way == "sms" else {})
     answer = httpx.post(f"{carriers.simulator_url}/control/inbound/{way}", json=body, trust_env=False)
     assert answer.json()["autoReply"] is None, "we answer STOP ourselves"
-    (told,) = _received(carriers, "sms-voice-inbound")
-    assert (told["messageBody"], told["destinationNumber"][: len(to)]) == ("STOP", to)
+    (reported,) = _received(carriers, "sms-voice-inbound")
+    assert (reported["messageBody"], reported["destinationNumber"][: len(to)]) == ("STOP", to)
 
 
 def test_receipts_of_what_is_sent_with_the_settings_arrive_in_the_queue_behind_the_feed(carriers: Stack) -> None:
@@ -71,7 +71,7 @@ def test_receipts_of_what_is_sent_with_the_settings_arrive_in_the_queue_behind_t
     carrier.send_rcs_message(OriginationIdentity=rcs["identities"][0]["id"], RcsMessageContent=hello, **with_set)
     seen: set[str] = set()
     for _ in range(10):
-        seen |= {told["eventType"] for told in _received(carriers, "sms-voice")}
+        seen |= {reported["eventType"] for reported in _received(carriers, "sms-voice")}
         if seen >= {"TEXT_DELIVERED", "RCS_READ"}:
             return
     pytest.fail(f"only {seen}")

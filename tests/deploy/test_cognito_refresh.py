@@ -1,6 +1,6 @@
-"""The embedded Cognito keeps `auth_time` and `cognito:groups` over a refresh, because the launcher mends it.
+"""The embedded Cognito keeps `auth_time` and `cognito:groups` over a refresh, because the launcher fixes it.
 
-The last test runs MiniStack as it is: when it fails, an upgrade has mended a fault itself, and the fix in
+The last test runs MiniStack as it is: when it fails, an upgrade has fixed a fault itself, and the fix in
 `deploy/local/emulator.py` for it can go.
 """
 

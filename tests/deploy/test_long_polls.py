@@ -1,4 +1,4 @@
-"""A long poll whose client has gone takes no message with it, because the launcher of the embedded AWS mends it."""
+"""A long poll whose client has gone takes no message with it, because the launcher of the embedded AWS fixes it."""
 
 import json
 import socket

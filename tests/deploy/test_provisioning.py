@@ -1,4 +1,4 @@
-"""What the declarations ask for is there in AWS; asking again changes nothing, and mends what differs."""
+"""What the declarations ask for is there in AWS; asking again changes nothing, and fixes what differs."""
 
 import json
 import sys
@@ -10,10 +10,10 @@ import pytest
 from deploy.local import cognito, resources
 from deploy.local.resources import Mismatch
 from deploy.local.stack import Stack
-from libs.common.event import Event
-from libs.common.item import Index, Item, Table
-from libs.common.service import Bucket, Feed, Secret, Service, on
-from libs.common.topology import Topology, topology
+from libs.common.declare.event import Event
+from libs.common.declare.service import Bucket, Feed, Secret, Service, on
+from libs.common.declare.topology import Topology, topology
+from libs.common.store.item import Index, Item, Table
 
 
 class KettleBoiled(Event):

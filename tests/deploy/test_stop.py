@@ -26,7 +26,7 @@ def test_what_serves_http_drains_at_a_signal(stack: Stack, tmp_path: Path, also:
     port, health = free_ports(2)
     with (tmp_path / "log").open("wb") as log:
         ports = ("--http", str(port), "--health-port", str(health))
-        argv = [sys.executable, "-m", "libs.common.run", "contacts", *ports, *also]
+        argv = [sys.executable, "-m", "libs.common.hosts.run", "contacts", *ports, *also]
         process = subprocess.Popen(argv, env=stack.env, cwd=ROOT, stdout=log, stderr=log)
         _await(process, f"http://127.0.0.1:{port}/health")
         _await(process, f"http://127.0.0.1:{health}/metrics")

@@ -133,10 +133,10 @@ def test_down_ends_one_that_ignores_sigterm_and_its_children(tmp_path: Path) -> 
         record = supervisor.up().record("stubborn")
         assert record
         child = int(record.log_text().split()[1])
-        assert process.mark_of(child)
+        assert process.start_mark_of(child)
         supervisor.down()
         assert not process.is_alive(record)
-        assert process.mark_of(child) is None
+        assert process.start_mark_of(child) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are found through /proc")
@@ -147,7 +147,7 @@ def test_down_ends_children_that_outlived_their_parent(tmp_path: Path) -> None:
         child = int(record.log_text().split()[1])
         os.kill(record.pid, signal.SIGKILL)
         supervisor.down()
-        assert process.mark_of(child) is None
+        assert process.start_mark_of(child) is None
 
 
 def test_a_pid_that_belongs_to_somebody_else_now_is_never_signalled(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_mutation_and_a_role_breach_are_on_record_once_each_and_linked(on: Pla
             "request",
         )
         assert (refused["action"], refused["role"], refused["kind"]) == ("contacts.delete_contact", "VIEWER", "refusal")
-        told = admin.get("/api/audit/verify")
-        while told["ok"] and told.get("cursor"):
-            told = admin.get("/api/audit/verify", cursor=told["cursor"])
-        assert told["ok"], told
+        reported = admin.get("/api/audit/verify")
+        while reported["ok"] and reported.get("cursor"):
+            reported = admin.get("/api/audit/verify", cursor=reported["cursor"])
+        assert reported["ok"], reported

@@ -46,17 +46,17 @@ def job_of(on: Platform, numbers: list[str], **more: Any) -> str:
     }  # fmt: skip
 
     job = str(on.operator.call("POST", "/api/bulk/jobs", asked, expect=202)["jobId"])
-    told = until("the plan", lambda: (each := look(on, job))["state"] != "planning" and each)
+    reported = until("the plan", lambda: (each := look(on, job))["state"] != "planning" and each)
     # Contacts that were made just now are known: the plan waits for what was said of them before.
-    assert told["counts"]["pending"] == len(numbers), told
+    assert reported["counts"]["pending"] == len(numbers), reported
     return job
 
 
 def look(on: Platform, job: str) -> Any:
-    told = on.operator.get(f"/api/bulk/jobs/{job}")
-    if told["state"] != "planning":
-        assert sum(told["counts"].values()) == told["planned"], json.dumps(told["counts"])
-    return told
+    reported = on.operator.get(f"/api/bulk/jobs/{job}")
+    if reported["state"] != "planning":
+        assert sum(reported["counts"].values()) == reported["planned"], json.dumps(reported["counts"])
+    return reported
 
 
 def approve(on: Platform, job: str) -> None:
@@ -68,8 +68,8 @@ def test_a_job_reaches_everybody_once_and_each_is_told_of(on: Platform, numbers:
     job = job_of(on, numbers)
     before = {number: len(on.accepted(to=number)) for number in numbers}
     approve(on, job)
-    told = until("everybody to have read it", lambda: (each := look(on, job))["counts"]["read"] == COUNT and each)
-    assert told["planned"] == COUNT
+    reported = until("everybody to have read it", lambda: (each := look(on, job))["counts"]["read"] == COUNT and each)
+    assert reported["planned"] == COUNT
     for number in numbers:
         assert len(on.accepted(to=number)) == before[number] + 1
     shown = on.operator.get(f"/api/bulk/jobs/{job}/recipients", status="read")["items"]
@@ -81,8 +81,8 @@ def test_a_job_reaches_everybody_once_and_each_is_told_of(on: Platform, numbers:
 
 
 def _report(on: Platform, job: str) -> Any:
-    told = on.operator.get(f"/api/bulk/jobs/{job}")
-    return on.operator.get(f"/api/bulk/jobs/{job}/report") if told.get("reportAt") else None
+    reported = on.operator.get(f"/api/bulk/jobs/{job}")
+    return on.operator.get(f"/api/bulk/jobs/{job}/report") if reported.get("reportAt") else None
 
 
 def test_a_paused_job_sends_nothing_more_until_it_is_resumed(on: Platform, numbers: list[str]) -> None:
@@ -114,8 +114,8 @@ def test_a_code_does_not_wait_behind_a_job(on: Platform, numbers: list[str], pho
     counts = look(on, job)["counts"]
     assert counts["pending"] + counts["claimed"] > 0
     on.operator.call("POST", f"/api/bulk/jobs/{job}/cancel", {})
-    told = until("the job to be over", lambda: (each := look(on, job))["state"] == "cancelled" and each)
-    assert told["counts"]["cancelled"] > 0
+    reported = until("the job to be over", lambda: (each := look(on, job))["state"] == "cancelled" and each)
+    assert reported["counts"]["cancelled"] > 0
 
 
 def test_contacts_made_in_a_crowd_and_a_job_planned_at_once_nobody_is_dropped(on: Platform) -> None:

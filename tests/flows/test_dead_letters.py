@@ -13,18 +13,18 @@ import pytest
 
 from deploy.smoke.client import Http, until
 from deploy.smoke.platform import TEMPLATE, Platform
-from libs.common.discover import ROOT, discover
-from libs.common.event import Envelope, Event, following, root_cause
+from libs.common.declare.discover import ROOT, discover
+from libs.common.declare.event import Envelope, Event, following, root_cause
+from libs.common.declare.topology import QueueSpec, topology
 from libs.common.settings import Settings
-from libs.common.topology import QueueSpec, topology
 from libs.messaging.content import Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed, EmailStored, PreferenceChanged
 from libs.messaging.events.messages import MessageChanged, MessageDeleted, MessageQueued
 from libs.messaging.events.templates import SubmissionAsked
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel, Direction, MessageClass, Purpose, Status
 
 SERVICES = discover()
 WHOLE = topology(SERVICES, Settings().prefix)
@@ -39,7 +39,7 @@ FEEDS = {
 #: Who writes in the cases, and numbers that no other test writes to or from.
 IN_THE_CASES, STRANGER, OTHER = "+12025550143", "+12065550188", "+12065550187"
 MAIL = b"From: ann@example.com\r\nTo: us@example.com\r\nSubject: Hi\r\nMessage-ID: <1@example.com>\r\n\r\nHello\r\n"
-#: Without what was put off: a receipt of nobody's message waits for one for a quarter of an hour.
+#: Without what was deferred: a receipt of nobody's message waits for one for a quarter of an hour.
 DEPTHS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
 
@@ -55,7 +55,7 @@ class Queue:
         """As its topic brings it."""
         self._send(self._url, body, attributes)
 
-    def bury(self, body: str, attributes: dict[str, str]) -> None:
+    def dead_letter(self, body: str, attributes: dict[str, str]) -> None:
         """As SQS's own redrive does it: the message as it was."""
         self._send(self._dlq, body, attributes)
 
@@ -63,22 +63,22 @@ class Queue:
         typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
         self._sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=typed)
 
-    def let_die(self, texts: list[str]) -> None:
+    def dead_letter_all(self, texts: list[str]) -> None:
         """Move the messages in which these texts stand to the dead letters; whatever else is waiting stays."""
         left = set(texts)
 
         def moved() -> bool:
-            told = self._sqs.receive_message(
+            reported = self._sqs.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageAttributeNames=["All"]
             )
-            for message in told.get("Messages", []):
+            for message in reported.get("Messages", []):
                 handle = message["ReceiptHandle"]
                 found = {text for text in left if text in message["Body"]}
                 if not found:
                     self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=1)
                     continue
                 attributes = {n: v["StringValue"] for n, v in message.get("MessageAttributes", {}).items()}
-                self.bury(message["Body"], attributes)
+                self.dead_letter(message["Body"], attributes)
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
                 left.difference_update(found)
             return not left
@@ -86,8 +86,8 @@ class Queue:
         until(f"{len(texts)} messages on {self.name}", moved)
 
     def empty(self) -> bool:
-        told = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=DEPTHS)["Attributes"]
-        return not any(int(told.get(name, 0)) for name in DEPTHS)
+        reported = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=DEPTHS)["Attributes"]
+        return not any(int(reported.get(name, 0)) for name in DEPTHS)
 
 
 def queue(on: Platform, name: str) -> Queue:
@@ -114,11 +114,11 @@ def replay(on: Platform, letters: list[str], rate: float = 50, **more: Any) -> d
 
 def done(on: Platform, job: dict[str, Any]) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        told: dict[str, Any] = on.viewer.get(f"/api/dlq/jobs/{job['jobId']}")
-        return told if told["state"] == "done" else None
+        reported: dict[str, Any] = on.viewer.get(f"/api/dlq/jobs/{job['jobId']}")
+        return reported if reported["state"] == "done" else None
 
-    told: dict[str, Any] = until("the replay to be done", look)
-    return told
+    reported: dict[str, Any] = until("the replay to be done", look)
+    return reported
 
 
 def test_a_message_that_died_on_its_way_is_replayed_and_arrives_once(on: Platform, phone: str) -> None:
@@ -126,13 +126,13 @@ def test_a_message_that_died_on_its_way_is_replayed_and_arrives_once(on: Platfor
     on.reaches(on.send_when_known(contact, TEMPLATE), "read")
     on.stack.kill("workers", signal.SIGKILL)
     message = str(on.send(contact, TEMPLATE)["messageId"])
-    queue(on, "outbound-whatsapp-tx").let_die([message])
+    queue(on, "outbound-whatsapp-tx").dead_letter_all([message])
     on.stack.start("workers")
     (letter,) = kept(on, message)
     assert (letter["cause"], letter["eventType"], letter["messageId"]) == ("unhandled", "messages.queued.v1", message)
     until("the letter to know where its message stands", lambda: _standing(on, letter) == "queued")
-    told = on.viewer.call("POST", "/api/dlq/simulate", {"ids": [letter["dlqMessageId"]]})
-    assert told["outcomes"] == {"ready": 1}
+    reported = on.viewer.call("POST", "/api/dlq/simulate", {"ids": [letter["dlqMessageId"]]})
+    assert reported["outcomes"] == {"ready": 1}
     job = done(on, replay(on, [letter["dlqMessageId"]], why="the sender is back"))
     assert (job["sent"], job["skipped"]) == (1, 0)
     on.reaches(message, "read")
@@ -151,7 +151,7 @@ def test_a_message_whose_contact_said_stop_since_it_died_is_foreseen_and_not_sen
     on.reaches(on.send_when_known(contact, TEMPLATE), "read")
     on.stack.kill("workers", signal.SIGKILL)
     message = str(on.send(contact, TEMPLATE)["messageId"])
-    queue(on, "outbound-whatsapp-tx").let_die([message])
+    queue(on, "outbound-whatsapp-tx").dead_letter_all([message])
     on.stack.start("workers")
     (letter,) = kept(on, message)
     on.writes_in(phone, "STOP")
@@ -176,7 +176,7 @@ def test_a_replayer_that_is_killed_midway_loses_no_letter_and_sends_none_twice(o
     on.reaches(on.send_when_known(contact, text, **how), "delivered")
     on.stack.kill("workers", signal.SIGKILL)
     messages = [str(on.send(contact, text, **how)["messageId"]) for _ in range(8)]
-    queue(on, "outbound-sms-tx").let_die(messages)
+    queue(on, "outbound-sms-tx").dead_letter_all(messages)
     on.stack.start("workers")
     letters = [letter["dlqMessageId"] for letter in kept(on, contact, len(messages))]
     jobs = [replay(on, letters, rate=2) for _ in range(2)]
@@ -198,8 +198,8 @@ def mail(on: Platform) -> Iterator[EmailStored]:
     bucket = next(name for name, _ in WHOLE.buckets if name.startswith(f"{WHOLE.prefix}-inbound"))
     key = f"test/{uuid.uuid4().hex}"
     s3.put_object(Bucket=bucket, Key=key, Body=MAIL)
-    told = json.loads((CASES / "email/ses.inbound.Received.s3-action.json").read_text())
-    yield EmailStored(email_id=uuid.uuid4().hex, bucket=bucket, key=key, notification=told)
+    reported = json.loads((CASES / "email/ses.inbound.Received.s3-action.json").read_text())
+    yield EmailStored(email_id=uuid.uuid4().hex, bucket=bucket, key=key, notification=reported)
     s3.delete_object(Bucket=bucket, Key=key)
 
 
@@ -215,7 +215,7 @@ def _heard(spec: QueueSpec, mail: EmailStored, stranger: str) -> Event:
             purpose=Purpose.SERVICE, content=Text(body="Hello"), queued_at=hour_ago,
             expires_at=hour_ago + timedelta(hours=24),
         )  # fmt: skip
-    standing = Standing(contact_id=stranger, channel=channel, revision=1)
+    standing = Permission(contact_id=stranger, channel=channel, revision=1)
     by_queue: dict[str, Event] = {
         "bulk": AccountNoticed(channel=channel, kind="error", account=stranger),
         "bulk-plan": PlanAsked(job_id=stranger, part=0),
@@ -238,8 +238,8 @@ def _letter(spec: QueueSpec, mail: EmailStored) -> tuple[str, dict[str, str], st
     """Body, attributes, and a text that tells the letter."""
     stranger = f"stranger-{uuid.uuid4().hex[:12]}"
     if spec.feed:
-        told = json.loads((CASES / FEEDS[spec.feed]).read_text().replace(IN_THE_CASES, STRANGER))
-        return json.dumps({**told, "stranger": stranger}), {}, stranger
+        reported = json.loads((CASES / FEEDS[spec.feed]).read_text().replace(IN_THE_CASES, STRANGER))
+        return json.dumps({**reported, "stranger": stranger}), {}, stranger
     event = _heard(spec, mail, stranger)
     now = datetime.now(UTC)
     envelope: Envelope = following(root_cause("test", stranger), [event], source="test", now=now)[0]
@@ -248,13 +248,13 @@ def _letter(spec: QueueSpec, mail: EmailStored) -> tuple[str, dict[str, str], st
 
 def test_a_letter_of_every_queue_of_every_service_is_replayed_to_success(on: Platform, mail: EmailStored) -> None:
     before = len(on.simulator.get("/control/ledger")["entries"])
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     for spec in WHOLE.queues:
         body, attributes, text = _letter(spec, mail)
-        queue(on, spec.name.removeprefix(f"{WHOLE.prefix}-")).bury(body, attributes)
-        told[spec.name] = text
+        queue(on, spec.name.removeprefix(f"{WHOLE.prefix}-")).dead_letter(body, attributes)
+        reported[spec.name] = text
     letters = {}
-    for name, text in told.items():
+    for name, text in reported.items():
         (letter,) = kept(on, text)
         assert letter["queue"] == name
         letters[name] = letter["dlqMessageId"]

@@ -21,6 +21,6 @@ def test_a_message_that_goes_out_is_in_the_figures_within_seconds(on: Platform, 
     message = on.send_when_known(on.contact(phone, "Ann Example"), TEMPLATE)
     on.reaches(message, "read")
     until("the figures to tell of it", lambda: all(of_whatsapp(on)[name] > before[name] for name in GROWN))
-    told = on.viewer.get("/api/insights/overview")
-    (whatsapp,) = [each for each in told["channels"] if each["channel"] == "whatsapp"]
+    reported = on.viewer.get("/api/insights/overview")
+    (whatsapp,) = [each for each in reported["channels"] if each["channel"] == "whatsapp"]
     assert whatsapp["today"]["tried"] >= 1

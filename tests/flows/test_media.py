@@ -1,4 +1,4 @@
-"""Files from the front door to the carriers' ledger and back, between real processes."""
+"""Files from the front entry point to the carriers' ledger and back, between real processes."""
 
 from __future__ import annotations
 

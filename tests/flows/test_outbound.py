@@ -62,8 +62,8 @@ def test_what_the_provider_rejects_fails_with_a_code_and_what_to_do(on: Platform
     contact = on.contact("+12025550189", "Ann Example")
     message = on.send_when_known(contact, TEMPLATE)
     on.reaches(message, "failed")
-    told = on.operator.get(f"/api/messages/{message}")
-    assert told["errorCode"] == "invalid_recipient"
+    reported = on.operator.get(f"/api/messages/{message}")
+    assert reported["errorCode"] == "invalid_recipient"
 
 
 def test_a_worker_killed_in_the_middle_of_a_send_costs_neither_a_loss_nor_a_second_message(

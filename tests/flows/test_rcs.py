@@ -78,8 +78,8 @@ def test_a_card_that_the_service_would_not_take_is_refused_before_it_is_asked(on
     contact = on.contact(phone, "Ann Example", channel="rcs")
     message = rcs(on, contact, {**CARD, "cards": [{}]})
     on.reaches(message, "failed")
-    told = on.operator.get(f"/api/messages/{message}")
-    assert (told["errorCode"], told["errorDetail"]) == (
+    reported = on.operator.get(f"/api/messages/{message}")
+    assert (reported["errorCode"], reported["errorDetail"]) == (
         "invalid_content",
         "cards.0: a card needs a title, a description or media.",
     )

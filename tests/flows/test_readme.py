@@ -43,5 +43,5 @@ def test_the_walk_of_the_readme_works_as_one_block_and_again(on: Platform) -> No
 
 
 def _answers(on: Platform, contact: str) -> list[str]:
-    told = on.operator.get("/api/messages", contactId=contact)["items"]
-    return [each["content"]["body"] for each in told if each["direction"] == "inbound"]
+    reported = on.operator.get("/api/messages", contactId=contact)["items"]
+    return [each["content"]["body"] for each in reported if each["direction"] == "inbound"]

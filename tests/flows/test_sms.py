@@ -57,9 +57,9 @@ def test_a_text_that_is_too_long_is_refused_before_the_provider_is_asked(on: Pla
     contact = on.contact(phone, "Ann Example", channel="sms")
     message = sms(on, contact, {"kind": "text", "body": "я" * 631})
     on.reaches(message, "failed")
-    told = on.operator.get(f"/api/messages/{message}")
-    assert told["errorCode"] == "invalid_content"
-    assert "631 UCS-2 units" in told["errorDetail"]
+    reported = on.operator.get(f"/api/messages/{message}")
+    assert reported["errorCode"] == "invalid_content"
+    assert "631 UCS-2 units" in reported["errorDetail"]
     assert on.accepted(message_id=message) == []
 
 

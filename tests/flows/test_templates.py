@@ -28,10 +28,10 @@ def _refused(on: Platform, contact: str, content: dict[str, Any], code: str, **m
 
     def look() -> Any:
         try:
-            told = on.send(contact, content, expect=422, **more)
+            reported = on.send(contact, content, expect=422, **more)
         except Failed:
             return None
-        return told if told["code"] == code else None
+        return reported if reported["code"] == code else None
 
     return until(f"the refusal {code}", look)
 

@@ -31,9 +31,9 @@ def test_a_call_is_made_once_and_its_record_tells_how_it_went(on: Platform, phon
     on.reaches(message, "delivered")
     (accepted,) = on.accepted(message_id=message)
     assert accepted["payload"]["VoiceId"] == "JOANNA"
-    told = record(on, message, "completed")
-    assert (told["contactId"], told["number"], told["direction"]) == (contact, phone, "outbound")
-    assert told["durationSeconds"] >= 1
+    reported = record(on, message, "completed")
+    assert (reported["contactId"], reported["number"], reported["direction"]) == (contact, phone, "outbound")
+    assert reported["durationSeconds"] >= 1
     until("all reports", lambda: len(record(on, message, "completed")["events"]) == 4)
     (mine,) = on.viewer.get("/api/voice-calls", contactId=contact)["items"]
     assert mine["callId"] == message

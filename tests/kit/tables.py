@@ -3,8 +3,8 @@
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from libs.common.aws import Aws
-from libs.common.item import Index, Item, Table
+from libs.common.aws.clients import Aws
+from libs.common.store.item import Index, Item, Table
 
 
 class Person(Item):
@@ -16,7 +16,7 @@ class Person(Item):
     count: int = 0
 
 
-class Visit(Item):
+class SendRequest(Item):
     TABLE: ClassVar[Table] = Table("visits", key="id", ttl="expiresAt")
 
     id: str
@@ -47,7 +47,7 @@ def fresh_tables() -> dict[str, Table]:
 
 def expiring_tables() -> dict[str, type[Item]]:
     stamp = uuid4().hex[:8]
-    return {f"test-{stamp}-visits": Visit, f"test-{stamp}-guests": Guest}
+    return {f"test-{stamp}-visits": SendRequest, f"test-{stamp}-guests": Guest}
 
 
 async def create(aws: Aws, tables: dict[str, Table]) -> None:

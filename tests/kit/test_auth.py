@@ -16,7 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from libs.common.auth import CognitoVerifier, Role
+from libs.common.aws.auth import CognitoVerifier, Role
 from libs.common.errors import Problem
 
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_example"

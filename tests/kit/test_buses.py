@@ -15,14 +15,14 @@ import boto3
 import pytest
 
 from deploy.local import resources
-from libs.common.aws import Aws
-from libs.common.bus.batches import ENTRY_ATTEMPTS, EntryFailed, send_all
+from libs.common.aws.clients import Aws
+from libs.common.bus.batch_calls import MAX_ENTRY_ATTEMPTS, EntryFailed, send_all
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
-from libs.common.testing.faultproxy import FaultProxy, Rule
-from libs.common.topology import Topology
-from tests.kit.exam_bus import SOON, BusExam, Sitting, greetings, names_in, small_topology
+from libs.common.declare.topology import Topology
+from libs.common.testing.fault_proxy import FaultProxy, Rule
+from tests.kit.bus_contract import SOON, BusExam, Sitting, greetings, names_in, small_topology
 
 
 class QuickClock(SystemClock):
@@ -73,8 +73,8 @@ async def sit(emulator: dict[str, str], url: str | None = None) -> AsyncIterator
         async def left(queue: str) -> int:
             sqs = await aws.client("sqs")
             wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-            told = await sqs.get_queue_attributes(QueueUrl=await bus._url(queue), AttributeNames=wanted)
-            return sum(int(told["Attributes"][name]) for name in wanted)
+            reported = await sqs.get_queue_attributes(QueueUrl=await bus._url(queue), AttributeNames=wanted)
+            return sum(int(reported["Attributes"][name]) for name in wanted)
 
         yield Sitting(bus, whole, publish_raw, left)
         await bus.drain()
@@ -148,7 +148,7 @@ async def test_an_entry_that_is_always_refused_is_told_to_its_own_callers_only(e
         before = proxy.calls["sns", "PublishBatch"]
         with pytest.raises(Exception, match="InternalError"):
             await sitting.bus.publish(greetings("bob"))
-        assert proxy.calls["sns", "PublishBatch"] - before == ENTRY_ATTEMPTS
+        assert proxy.calls["sns", "PublishBatch"] - before == MAX_ENTRY_ATTEMPTS
 
 
 async def test_publishing_raises_while_aws_is_away_and_works_when_it_is_back(emulator: dict[str, str]) -> None:

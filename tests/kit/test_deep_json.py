@@ -7,8 +7,8 @@ import json
 import pytest
 
 from libs.common.errors import Malformed
-from libs.common.jsontext import MAX_JSON_DEPTH, read_json
-from libs.common.log import describe, secrets_in
+from libs.common.json_text import MAX_JSON_DEPTH, read_json
+from libs.common.observe.log import describe, secrets_in
 from libs.common.testing.world import World
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted
@@ -68,16 +68,16 @@ def test_half_an_emoji_is_read_as_a_question_mark() -> None:
 
 
 async def test_few_bad_records_that_are_retried_do_not_stop_a_quiet_queue() -> None:
-    from libs.common.brake import Brake
-    from libs.common.receive import receive
+    from libs.common.handle.consumer_breaker import ConsumerBreaker
+    from libs.common.handle.receive import receive
 
     async with World([toy.service]) as world:
-        brake = Brake()
+        breaker = ConsumerBreaker()
         for n in range(10):
             await world.publish(Greeted(name=f"n{n}", trouble="broken"))
         for _ in range(6):
             while records := await world.bus.receive("wecare-test-toy", 10, 0):
                 for record in records:
-                    await receive(world.runtime, toy.service, record, brake)
+                    await receive(world.runtime, toy.service, record, breaker)
             world.clock.advance(400)
-        assert not brake.on
+        assert not breaker.open

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from libs.common.fetch import Fetcher, Refused, Unreachable, public
+from libs.common.aws.fetch import Fetcher, Refused, Unreachable, is_public_address
 
 NAMES = ["files.example.com", "other.example.com"]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
@@ -144,19 +144,19 @@ async def test_a_public_file_is_fetched_without_cookies_or_compression(tls: Tls)
     ],
 )  # fmt: skip
 def test_an_address_of_our_own_network_is_not_public(address: str) -> None:
-    assert not public(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize("address", ["4000::1", "e000::1", "::2", "100::1", "240.0.0.1"])
 def test_a_range_that_is_given_to_nobody_is_not_public(address: str) -> None:
-    assert not public(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    assert public(address)
+    assert is_public_address(address)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_it_is_the_address_that_is_refused_and_not_some_other_mishap(host:
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.1.2.3", "::1", "::ffff:10.0.0.1"])
 async def test_a_name_that_leads_inside_is_refused(address: str, tls: Tls) -> None:
     async with serving(answers(), tls[0]) as server:
-        inside = fetcher(server, tls[1], address, allow=public)
+        inside = fetcher(server, tls[1], address, allow=is_public_address)
         with pytest.raises(Refused, match="not a public one"):
             await inside.get(f"https://files.example.com:{server.port}/", 100)
     assert server.knocks == 0

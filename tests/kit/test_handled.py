@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from libs.common.handled import RequestHandled, RequestRefused, ids_in
-from libs.common.hosts import breaches
+from libs.common.declare.request_events import RequestHandled, RequestRefused, ids_in
+from libs.common.hosts.http import role_refusals
 from libs.common.testing.world import World
 from tests.kit import toy
 from tests.kit.toy import Counted
@@ -23,11 +23,16 @@ async def test_a_request_that_is_repeated_by_its_key_is_told_once(world: World) 
     http = world.http()
     for _ in range(3):
         await http.post("/api/toys", json={"name": "gil"}, headers={"Idempotency-Key": "mine"})
-    (told,) = world.said(RequestHandled)
-    assert (told.action, told.role, told.method, told.route) == ("toy.say_hello", "OPERATOR", "POST", "/api/toys")
-    assert [(fact.type, fact.subject) for fact in told.facts] == [(Counted.TYPE, "gil")]
-    assert told.key_digest
-    assert "mine" not in told.model_dump_json()
+    (reported,) = world.said(RequestHandled)
+    assert (reported.action, reported.role, reported.method, reported.route) == (
+        "toy.say_hello",
+        "OPERATOR",
+        "POST",
+        "/api/toys",
+    )
+    assert [(fact.type, fact.subject) for fact in reported.facts] == [(Counted.TYPE, "gil")]
+    assert reported.key_digest
+    assert "mine" not in reported.model_dump_json()
     (envelope,) = {e.id: e for e in world.bus.heard if isinstance(e.data, RequestHandled)}.values()
     assert (envelope.actor, envelope.source) == ("user:test-operator", "toy")
     assert envelope.as_cause().of_a_request
@@ -70,18 +75,23 @@ async def test_reads_are_not_told(world: World) -> None:
 
 async def test_a_refusal_for_a_role_is_told_with_the_role_that_was_needed(world: World) -> None:
     assert (await world.http("VIEWER").post("/api/toys", json={"name": "x"})).status_code == 403
-    (told,) = world.said(RequestRefused)
-    assert (told.action, told.role, told.needs, told.unsaid) == ("toy.say_hello", "VIEWER", "OPERATOR", 0)
+    (reported,) = world.said(RequestRefused)
+    assert (reported.action, reported.role, reported.needs, reported.unsaid) == (
+        "toy.say_hello",
+        "VIEWER",
+        "OPERATOR",
+        0,
+    )
 
 
 async def test_a_flood_of_refusals_is_a_trickle_of_facts_that_tell_how_many_there_were(world: World) -> None:
     http = world.http("VIEWER")
     for _ in range(35):
         assert (await http.post("/api/toys", json={"name": "x"})).status_code == 403
-    assert len(world.said(RequestRefused)) == breaches.OF_ONE
+    assert len(world.said(RequestRefused)) == role_refusals.MAX_PER_CALLER
     world.clock.advance(60)
     await http.post("/api/toys", json={"name": "x"})
-    assert world.said(RequestRefused)[-1].unsaid == 35 - breaches.OF_ONE
+    assert world.said(RequestRefused)[-1].unsaid == 35 - role_refusals.MAX_PER_CALLER
     assert sum(1 + each.unsaid for each in world.said(RequestRefused)) == 36
 
 

@@ -12,15 +12,15 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from libs.common.auth import Role
-from libs.common.aws import Aws
+from libs.common.aws.auth import Role
+from libs.common.aws.clients import Aws
 from libs.common.clock import FIRST_MOMENT, LAST_MOMENT, iso
-from libs.common.context import Context, Done
+from libs.common.declare.service import Service
 from libs.common.errors import Problem
-from libs.common.hosts.routes import Api
-from libs.common.hosts.strict import check
-from libs.common.item import Item, Table
-from libs.common.service import Service
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.strict_json import check
+from libs.common.store.item import Item, Table
 from libs.common.store.ops import BadCursor, Query
 from libs.common.store.values import decode_cursor
 from libs.common.testing.world import World
@@ -165,7 +165,7 @@ class Lazy(httpx.AsyncBaseTransport):
             "query_string": request.url.query, "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "scheme": "http", "http_version": "1.1", "server": ("test", 80), "client": ("127.0.0.1", 1), "root_path": "",
         }  # fmt: skip
-        told: list[dict[str, object]] = []
+        reported: list[dict[str, object]] = []
 
         async def receive() -> dict[str, object]:
             try:
@@ -174,10 +174,10 @@ class Lazy(httpx.AsyncBaseTransport):
                 return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: dict[str, object]) -> None:
-            told.append(message)
+            reported.append(message)
 
         await self._app(scope, receive, send)  # type: ignore[operator]
-        return httpx.Response(int(str(told[0]["status"])), content=bytes(told[1]["body"]))  # type: ignore[arg-type]
+        return httpx.Response(int(str(reported[0]["status"])), content=bytes(reported[1]["body"]))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

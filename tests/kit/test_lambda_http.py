@@ -6,9 +6,9 @@ import asyncio
 import json
 from typing import Any
 
-from libs.common.auth import Caller
-from libs.common.hosts.api import create_app
-from libs.common.hosts.lambda_http import door
+from libs.common.aws.auth import Caller
+from libs.common.hosts.http.api import create_app
+from libs.common.hosts.lambda_http import adapter
 from libs.common.testing.world import World
 from tests.kit import toy
 
@@ -40,7 +40,7 @@ def test_a_request_is_answered_and_what_is_not_there_is_a_problem_document() -> 
     world = World([toy.service])
     loop.run_until_complete(world.__aenter__())
     try:
-        answer = door(create_app(world.runtime, [toy.service], Nobody()))
+        answer = adapter(create_app(world.runtime, [toy.service], Nobody()))
         for _ in range(2):
             well = answer(asked("GET", "/health"), None)
             assert (well["statusCode"], json.loads(well["body"])) == (200, {"status": "ok"})

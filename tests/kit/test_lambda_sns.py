@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from libs.common.context import Context
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service, on
+from libs.common.handle.context import Context
 from libs.common.hosts.lambda_ import LambdaHost
-from libs.common.names import Names
-from libs.common.service import Service, on
 from libs.common.testing.world import World
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted, Greeting
 
 
-def told(world: World, topic: str, *facts: Greeted, **attributes: str) -> dict[str, Any]:
+def reported(world: World, topic: str, *facts: Greeted, **attributes: str) -> dict[str, Any]:
     """As SNS invokes a function; one record an event."""
     records = []
     for n, fact in enumerate(facts):
@@ -46,7 +46,9 @@ async def test_an_event_of_a_topic_is_handled_once_however_often_it_comes() -> N
     async with World([toy.service]) as world:
         host = LambdaHost(world.runtime, [toy.service])
         for _ in range(3):
-            assert await host.answer(told(world, Names(world.settings.prefix).topic("toy"), Greeted(name="ann"))) == {}
+            assert (
+                await host.answer(reported(world, Names(world.settings.prefix).topic("toy"), Greeted(name="ann"))) == {}
+            )
         assert [said.count for said in world.said(Counted)] == [1]
         row = await world.row("toy", Greeting, "ann")
         assert row is not None
@@ -64,7 +66,7 @@ async def test_what_failed_raises_and_its_neighbour_is_not_done_twice_when_all_c
     service = Service("toy", owns=[Greeting], hears=[on(Greeted, work, ledger=True)], says=[Greeted, Counted])
     async with World([service]) as world:
         host = LambdaHost(world.runtime, [service])
-        event = told(world, Names(world.settings.prefix).topic("toy"), Greeted(name="ann"), Greeted(name="bob"))
+        event = reported(world, Names(world.settings.prefix).topic("toy"), Greeted(name="ann"), Greeted(name="bob"))
         with pytest.raises(RuntimeError, match="to come again: m1"):
             await host.answer(event)
         mended = True
@@ -77,12 +79,12 @@ async def test_what_failed_raises_and_its_neighbour_is_not_done_twice_when_all_c
 async def test_poison_is_buried_and_does_not_come_again() -> None:
     async with World([toy.service]) as world:
         host = LambdaHost(world.runtime, [toy.service])
-        assert await host.answer(told(world, "wecare-test-toy", Greeted(name="ann", trouble="poison"))) == {}
+        assert await host.answer(reported(world, "wecare-test-toy", Greeted(name="ann", trouble="poison"))) == {}
         assert [letter["cause"] for letter in world.letters()] == ["rejected"]
 
 
 async def test_what_nobody_here_wants_is_left_alone() -> None:
     async with World([toy.service]) as world:
         host = LambdaHost(world.runtime, [toy.service])
-        assert await host.answer(told(world, "wecare-test-toy", Greeted(name="ann", channel="voice"))) == {}
+        assert await host.answer(reported(world, "wecare-test-toy", Greeted(name="ann", channel="voice"))) == {}
         assert world.said(Counted) == []

@@ -9,8 +9,8 @@ import pytest
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from libs.common.clock import drawn_id
-from libs.common.log import about, configure, describe, redact, secrets_in
+from libs.common.clock import random_id
+from libs.common.observe.log import about, configure, describe, redact, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_addresses_and_tokens_are_masked_and_ids_and_numbers_stay(text: str, red
 
 
 def test_drawn_ids_stay_legible() -> None:
-    for text in [drawn_id() for _ in range(2000)]:
+    for text in [random_id() for _ in range(2000)]:
         assert redact(text) == text
 
 

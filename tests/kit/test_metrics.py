@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from libs.common import metrics
-from libs.common.log import configure
+from libs.common.observe import metrics
+from libs.common.observe.log import configure
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -68,7 +68,7 @@ def test_a_process_tells_what_it_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ("Rendering Failure", "Rendering_Failure"),
         ('a"}\n1 # b\\', "a_1_b"),
@@ -82,19 +82,19 @@ def test_a_process_tells_what_it_counted() -> None:
     ],
 )
 def test_a_value_from_outside_is_cleaned_and_cut_and_tells_nothing_about_anybody(
-    value: str, told: str, lines: Lines
+    value: str, reported: str, lines: Lines
 ) -> None:
     metrics.count("toys_broken", word=value)
-    assert [line["word"] for line in lines()] == [told]
-    assert metrics.exposition().splitlines()[1] == f'wecare_toys_broken_total{{word="{told}"}} 1'
+    assert [line["word"] for line in lines()] == [reported]
+    assert metrics.exposition().splitlines()[1] == f'wecare_toys_broken_total{{word="{reported}"}} 1'
 
 
 def test_values_without_end_are_counted_as_one(lines: Lines) -> None:
     for n in range(1_000):
         metrics.count("toys_broken", channel="sms", word=f"word{n}")
     metrics.count("toys_broken", channel="sms", word="word0")
-    told = metrics.exposition().splitlines()
-    assert len(told) == 1 + metrics.MOST_VALUES + 1
-    assert 'wecare_toys_broken_total{channel="sms",word="other"} 950' in told
-    assert 'wecare_toys_broken_total{channel="sms",word="word0"} 2' in told
-    assert len({line["word"] for line in lines()}) == metrics.MOST_VALUES + 1
+    reported = metrics.exposition().splitlines()
+    assert len(reported) == 1 + metrics.MAX_VALUES_PER_DIMENSION + 1
+    assert 'wecare_toys_broken_total{channel="sms",word="other"} 950' in reported
+    assert 'wecare_toys_broken_total{channel="sms",word="word0"} 2' in reported
+    assert len({line["word"] for line in lines()}) == metrics.MAX_VALUES_PER_DIMENSION + 1

@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from libs.common.bus.batches import EntryFailed
-from libs.common.context import Context
-from libs.common.discover import discover
-from libs.common.event import Envelope, Event
+from libs.common.bus.batch_calls import EntryFailed
+from libs.common.bus.encoding import MAX_EVENT_BYTES, Unpublishable, encode, pack
+from libs.common.declare.discover import discover
+from libs.common.declare.event import Envelope, Event
+from libs.common.declare.ledger import MAX_RETRY_SECONDS, OUTBOX_SECONDS, LedgerEntry
+from libs.common.declare.names import Names
+from libs.common.declare.service import Every, Service, TickAction, on
+from libs.common.declare.topology import schedules_of
+from libs.common.handle.context import Context
+from libs.common.hosts.http.routes import Api
 from libs.common.hosts.lambda_ import LambdaHost
-from libs.common.hosts.routes import Api
-from libs.common.ledger import MAX_RETRY_SECONDS, OUTBOX_SECONDS, LedgerEntry
-from libs.common.names import Names
-from libs.common.packing import MAX_EVENT_BYTES, Unpublishable, encode, pack
-from libs.common.service import Every, Service, Step, on
-from libs.common.stop import Stop
+from libs.common.hosts.shutdown import ShutdownSignal
+from libs.common.hosts.ticks import ticks
 from libs.common.testing.world import World
-from libs.common.ticks import ticks
-from libs.common.topology import schedules_of
 from services.dlq_replay.service import service as workbench
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted, Greeting
@@ -176,9 +176,9 @@ async def test_an_event_of_the_outbox_that_is_replayed_reaches_its_topic() -> No
 
 
 async def test_a_step_that_no_table_takes_is_left_out_and_the_next_one_is_done() -> None:
-    async def steps(ctx: Context) -> AsyncIterator[Step]:
+    async def steps(ctx: Context) -> AsyncIterator[TickAction]:
         for name, mood in (("ann", "x" * 450_000), ("bob", "happy")):
-            yield Step(name, (ctx.insert(Greeting(name=name, mood=mood)),), (Counted(name=name, count=1),))
+            yield TickAction(name, (ctx.insert(Greeting(name=name, mood=mood)),), (Counted(name=name, count=1),))
 
     service = Service("toy", owns=[Greeting], says=[Counted], every=[Every(60, steps)])
     async with World([service]) as world:
@@ -235,7 +235,7 @@ async def test_characters_that_sqs_refuses_arrive_as_they_were_sent() -> None:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 async def test_every_service_that_keeps_a_ledger_has_its_outbox_swept_on_every_host(service) -> None:  # type: ignore[no-untyped-def]
     async with World(discover()) as world:
-        worker = list(ticks(world.runtime, service, Stop()))
+        worker = list(ticks(world.runtime, service, ShutdownSignal()))
         for each in worker:
             each.close()
         assert len(worker) == len(service.every) + 1

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 import structlog
 
-from libs.common.brake import LIMIT, Brake
 from libs.common.bus.base import Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import ManualClock
-from libs.common.context import Context
-from libs.common.errors import Later, Poison
-from libs.common.event import Envelope, Event, following, root_cause
-from libs.common.receive import receive
-from libs.common.runtime import Runtime
-from libs.common.service import Feed, Service, on
+from libs.common.declare.event import Envelope, Event, following, root_cause
+from libs.common.declare.service import Feed, Service, on
+from libs.common.declare.topology import topology
+from libs.common.errors import Poison, RetryLater
+from libs.common.handle.consumer_breaker import MIN_FAILURES, ConsumerBreaker
+from libs.common.handle.context import Context
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
-from libs.common.topology import topology
 from tests.kit.toy import Counted, Greeted, parse
 
 
@@ -53,7 +53,7 @@ class Bench:
     async def work(self, event: Greeted, ctx: Context) -> list[Event]:
         if not self.mended:
             if event.trouble == "later":
-                raise Later(ctx.now + timedelta(seconds=60), "busy")
+                raise RetryLater(ctx.now + timedelta(seconds=60), "busy")
             if event.trouble == "poison":
                 raise Poison(f"no way to greet {event.name}")
             if event.trouble == "broken":
@@ -71,8 +71,8 @@ class Bench:
         (record,) = await self.bus.receive(queue or self.queue, 10, 0)
         return record
 
-    async def handle(self, queue: str = "", brake: Brake | None = None) -> bool:
-        return await receive(self.runtime, self.service, await self.take(queue), brake)
+    async def handle(self, queue: str = "", breaker: ConsumerBreaker | None = None) -> bool:
+        return await receive(self.runtime, self.service, await self.take(queue), breaker)
 
     def letters(self, queue: str = "") -> list[dict[str, Any]]:
         return [json.loads(record.body) for record in self.bus.peek(f"{queue or self.queue}-dlq")]
@@ -231,54 +231,54 @@ async def test_a_record_of_a_strange_queue_is_refused(bench: Bench) -> None:
 
 
 async def test_while_nearly_everything_fails_nothing_is_buried(bench: Bench) -> None:
-    brake = Brake()
-    for n in range(LIMIT + 20):
+    breaker = ConsumerBreaker()
+    for n in range(MIN_FAILURES + 20):
         await bench.say(Greeted(name=f"n{n}", trouble="poison"))
-        await bench.handle(brake=brake)
-    assert brake.on
-    assert len(bench.letters()) == LIMIT - 1
+        await bench.handle(breaker=breaker)
+    assert breaker.open
+    assert len(bench.letters()) == MIN_FAILURES - 1
 
 
 async def test_malformed_input_never_brakes_a_queue_alone_or_in_batches(bench: Bench) -> None:
-    brake = Brake()
+    breaker = ConsumerBreaker()
     broken = Greeted(name="x").model_dump() | {"name": 5}
     typed = {"type": Greeted.TYPE, "id": "1", "source": "s", "time": "2026-01-15T12:00:00Z", "data": broken}
     for body in ("", "{}", "null", "[" * 500, json.dumps(typed), json.dumps([typed] * 60), json.dumps([[]] * 60)):
-        for _ in range(2 * LIMIT):
+        for _ in range(2 * MIN_FAILURES):
             put(bench, body)
-            await bench.handle(brake=brake)
-            assert not brake.on
+            await bench.handle(breaker=breaker)
+            assert not breaker.open
     assert bench.left() == []
     assert {letter["cause"] for letter in bench.letters()} == {"malformed"}
 
 
 async def test_retries_of_many_records_brake_a_process_that_never_saw_them_before(bench: Bench) -> None:
-    for n in range(LIMIT):
+    for n in range(MIN_FAILURES):
         await bench.say(Greeted(name=f"n{n}", trouble="broken"))
     for _ in range(3):
-        brake = Brake()
+        breaker = ConsumerBreaker()
         while records := await bench.bus.receive(bench.queue, 10, 0):
             for record in records:
-                await receive(bench.runtime, bench.service, record, brake)
-        assert brake.on
+                await receive(bench.runtime, bench.service, record, breaker)
+        assert breaker.open
         bench.clock.advance(400)
 
 
 async def test_later_and_a_minority_of_failures_say_nothing_about_us(bench: Bench) -> None:
-    brake = Brake()
-    for n in range(2 * LIMIT):
+    breaker = ConsumerBreaker()
+    for n in range(2 * MIN_FAILURES):
         await bench.say(Greeted(name=f"n{n}", trouble="later"))
-        await bench.handle(brake=brake)
+        await bench.handle(breaker=breaker)
         await bench.say(Greeted(name=f"m{n}"), Greeted(name=f"o{n}"), Greeted(name=f"p{n}", trouble="poison"))
-        await bench.handle(brake=brake)
-    assert not brake.on
+        await bench.handle(breaker=breaker)
+    assert not breaker.open
 
 
 async def test_a_record_stays_if_its_letter_cannot_be_sent(bench: Bench) -> None:
     async def down(*_: object) -> None:
         raise ConnectionError
 
-    bench.bus.bury = down  # type: ignore[method-assign]
+    bench.bus.dead_letter = down  # type: ignore[method-assign]
     await bench.say(Greeted(name="bob", trouble="poison"))
     with pytest.raises(ConnectionError):
         await bench.handle()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from libs.common.aws import Aws
-from libs.common.secrets import CACHE_SECONDS, AwsSecrets
-from libs.common.service import Secret, Service
+from libs.common.aws.clients import Aws
+from libs.common.aws.secrets import CACHE_SECONDS, AwsSecrets
+from libs.common.declare.service import Secret, Service
+from libs.common.declare.topology import topology
 from libs.common.testing.world import World
-from libs.common.topology import topology
 
 OWNER = Service("keeper", needs=[Secret("keys")])
 GUEST = Service("guest", needs=[Secret("keys", owner="keeper")])

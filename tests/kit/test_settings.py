@@ -33,7 +33,7 @@ def test_a_channel_or_sender_that_is_not_set_has_nothing_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ("{", "WECARE_SENDERS: "),
         ("[]", "WECARE_SENDERS: "),
@@ -42,15 +42,15 @@ def test_a_channel_or_sender_that_is_not_set_has_nothing_of_its_own() -> None:
         ('{"pager": {"identity": "a"}}', "WECARE_SENDERS: pager.identity"),
     ],
 )
-def test_a_wrong_setting_is_named(value: str, told: str) -> None:
+def test_a_wrong_setting_is_named(value: str, reported: str) -> None:
     with pytest.raises(SystemExit) as refused:
         read({"WECARE_SENDERS": value})
-    assert told in str(refused.value)
+    assert reported in str(refused.value)
 
 
 def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
-    told = {"shop": {"limit": 2000, "numbers": ["a", "b"]}, "bank": {"limit": 250, "numbers": ["c"]}}
-    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(told), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"})
+    reported = {"shop": {"limit": 2000, "numbers": ["a", "b"]}, "bank": {"limit": 250, "numbers": ["c"]}}
+    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(reported), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"})
     assert [found.whatsapp_portfolio_of(number) for number in ("a", "b", "c", "d", None)] == [
         "shop", "shop", "bank", "default", "default",
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         ("{", "not JSON"),
         ('{"a": {"limit": 0, "numbers": ["1"]}}', "a.limit Input should be greater than 0"),
@@ -71,8 +71,8 @@ def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
         ('{"a#b": {"limit": 9, "numbers": ["1"]}}', "a#b"),
     ],
 )
-def test_a_wrong_portfolio_is_named(value: str, told: str) -> None:
+def test_a_wrong_portfolio_is_named(value: str, reported: str) -> None:
     with pytest.raises(SystemExit) as refused:
         read({"WECARE_WHATSAPP_PORTFOLIOS": value})
     assert "WECARE_WHATSAPP_PORTFOLIOS: " in str(refused.value)
-    assert told in str(refused.value)
+    assert reported in str(refused.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.local.processes import BULK
-from libs.common.discover import ALL, Share, consumed, discover
+from libs.common.declare.discover import ALL, Share, consumed, discover
 
 SERVICES = discover()
 

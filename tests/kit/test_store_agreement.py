@@ -7,7 +7,7 @@ from uuid import uuid4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.store.memory import MemoryStore
 from libs.common.store.ops import (
@@ -79,10 +79,10 @@ def place(op: Op) -> tuple[str, str]:
     return row["owner"], row["at"]
 
 
-async def tell(store: Store, story: list[Any], name: str) -> list[Any]:
+async def tell(store: Store, scenario: list[Any], name: str) -> list[Any]:
     """Every answer, and the rows at the end. The ``name`` of a story is new, so that its tokens are."""
     answers: list[Any] = []
-    for n, part in enumerate(story):
+    for n, part in enumerate(scenario):
         if isinstance(part, Query):
             answers.append(await store.query(part))
         elif isinstance(part, list):
@@ -102,13 +102,13 @@ async def tell(store: Store, story: list[Any], name: str) -> list[Any]:
 def test_memory_and_dynamodb_agree_on_any_story(emulator: dict[str, str]) -> None:
     @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(stories)
-    def agree(story: list[Any]) -> None:
-        runner.run(compare(DynamoStore(aws, {TABLE: NOTES}), story))
+    def agree(scenario: list[Any]) -> None:
+        runner.run(compare(DynamoStore(aws, {TABLE: NOTES}), scenario))
 
-    async def compare(stored: Store, story: list[Any]) -> None:
+    async def compare(stored: Store, scenario: list[Any]) -> None:
         await asyncio.gather(*(stored.write(Delete(TABLE, key)) for key in KEYS))
         name = uuid4().hex
-        assert await tell(stored, story, name) == await tell(MemoryStore({TABLE: NOTES}), story, name)
+        assert await tell(stored, scenario, name) == await tell(MemoryStore({TABLE: NOTES}), scenario, name)
 
     with asyncio.Runner() as runner:
         aws = Aws(environment=emulator)

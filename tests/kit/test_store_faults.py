@@ -7,16 +7,16 @@ from contextlib import AsyncExitStack
 import pytest
 from botocore.exceptions import ClientError
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.store import ops
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.store.expiring import ExpiringStore
 from libs.common.store.ops import Check, Delete, Insert, Put, Query, TransactionConflict, Update, When
-from libs.common.store.persist import ATTEMPTS
-from libs.common.testing.faultproxy import FaultProxy, Rule
-from tests.kit.exam_expiry import FUTURE, NOW, PAST
-from tests.kit.exam_store import Sitting, add_one, fill, pages
-from tests.kit.tables import Person, Visit, create, fresh_tables
+from libs.common.store.persist import MAX_ATTEMPTS
+from libs.common.testing.fault_proxy import FaultProxy, Rule
+from tests.kit.expiry_contract import FUTURE, NOW, PAST
+from tests.kit.store_contract import Sitting, add_one, fill, pages
+from tests.kit.tables import Person, SendRequest, create, fresh_tables
 
 Open = Callable[..., Awaitable[tuple[Sitting, FaultProxy]]]
 WRITES = "BatchExecuteStatement"
@@ -188,7 +188,7 @@ async def test_patience_ends_with_the_error_that_stood_in_the_way(through: Open)
     sitting, proxy = await through(Rule("error", operation="Query", status=400, code="ThrottlingException"))
     with pytest.raises(ClientError, match="Throttling"):
         await sitting.store.query(Query(sitting.people, ("id", "ada")))
-    assert proxy.calls["dynamodb", "Query"] == ATTEMPTS
+    assert proxy.calls["dynamodb", "Query"] == MAX_ATTEMPTS
 
 
 async def test_reads_and_writes_of_many_callers_share_calls(through: Open) -> None:
@@ -212,7 +212,7 @@ async def test_what_cannot_be_written_or_read_does_not_take_its_company_with_it(
 
 def expiring(sitting: Sitting) -> ExpiringStore:
     """The people's rows have a time to live here."""
-    return ExpiringStore(sitting.store, {sitting.people: Visit}, lambda: NOW)
+    return ExpiringStore(sitting.store, {sitting.people: SendRequest}, lambda: NOW)
 
 
 async def test_expired_rows_give_way_once_while_a_third_of_the_answers_is_lost(through: Open) -> None:

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.store.expiring import ExpiringStore
 from libs.common.store.memory import MemoryStore
-from tests.kit.exam_expiry import NOW, Expiry, ExpiryExam, with_expired_rows
-from tests.kit.exam_store import Sitting, StoreExam
+from tests.kit.expiry_contract import NOW, Expiry, ExpiryExam, with_expired_rows
+from tests.kit.store_contract import Sitting, StoreExam
 from tests.kit.tables import create, expiring_tables, fresh_tables
 
 

@@ -1,4 +1,4 @@
-"""The worker: keeps taking, keeps hidden what it works on, brakes, and stops without losing anything."""
+"""The worker: keeps taking, keeps invisible what it works on, brakes, and stops without losing anything."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ import pytest
 import structlog
 
 from deploy.local import resources
-from libs.common import metrics
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.bus.base import Bus, Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.sns_sqs import SnsSqsBus
 from libs.common.clock import SystemClock
-from libs.common.context import Context
+from libs.common.declare.event import Event, following, root_cause
+from libs.common.declare.service import Every, Service, on
+from libs.common.declare.topology import Topology, topology
 from libs.common.errors import Poison
-from libs.common.event import Event, following, root_cause
+from libs.common.handle.context import Context
+from libs.common.handle.runtime import Runtime
+from libs.common.hosts.inflight_limiter import InflightLimiter
 from libs.common.hosts.lambda_ import LambdaHost
-from libs.common.hosts.worker import run_until_signal, serve_health
-from libs.common.room import Room
-from libs.common.runtime import Runtime
-from libs.common.service import Every, Service, on
+from libs.common.hosts.worker import Worker
+from libs.common.hosts.worker_process import run_until_signal, serve_health
+from libs.common.observe import metrics
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
-from libs.common.testing.faultproxy import FaultProxy, Rule
-from libs.common.topology import Topology, topology
-from libs.common.worker import Worker
+from libs.common.testing.fault_proxy import FaultProxy, Rule
 from tests.kit.test_buses import QuickClock, _client
 from tests.kit.toy import Greeted
 
@@ -221,10 +221,10 @@ async def test_a_bad_deploy_is_braked_and_everything_is_handled_once_it_is_mende
             await bench.until(lambda: not bench.left())
             assert worker.health()["queues"][QUEUE].keys() == {"polledSecondsAgo", "brake"}
     assert re.fullmatch(r"\d+ of the last \d+ failed, lately with RuntimeError in _hear", why)
-    told = [line for line in lines if line["event"].startswith("brake")]
-    assert told[0]["log_level"] == "error"
-    assert "RuntimeError in _hear" in told[0]["why"]
-    assert told[-1]["event"] == "brake off: one went through"
+    reported = [line for line in lines if line["event"].startswith("consumer breaker")]
+    assert reported[0]["log_level"] == "error"
+    assert "RuntimeError in _hear" in reported[0]["why"]
+    assert reported[-1]["event"] == "consumer breaker closed: one went through"
     assert len(bench.left(f"{QUEUE}-dlq")) <= 50
     assert len(bench.handled) == 1000
 
@@ -289,10 +289,10 @@ async def test_a_tick_that_fails_stops_neither_itself_nor_the_others() -> None:
 class Flaky(MemoryBus):
     broken = True
 
-    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
+    async def receive(self, queue: str, maximum: int, wait: float) -> list[Record]:
         if self.broken:
             raise ConnectionError("away")
-        return await super().receive(queue, most, wait)
+        return await super().receive(queue, maximum, wait)
 
 
 async def test_polling_goes_on_after_the_bus_was_away() -> None:
@@ -319,9 +319,9 @@ async def test_a_signal_stops_the_process_gently_and_health_is_told_meanwhile() 
         assert (answer.status_code, answer.json()["alive"]) == (200, True)
         assert set(answer.json()["queues"]) == {QUEUE, f"{QUEUE}-slow"}
         metrics.count("greetings_lost", channel="sms")
-        told = await http.get(f"http://127.0.0.1:{port}/metrics")
-        assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
-        assert 'wecare_greetings_lost_total{channel="sms"} 1' in told.text.splitlines()
+        reported = await http.get(f"http://127.0.0.1:{port}/metrics")
+        assert reported.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'wecare_greetings_lost_total{channel="sms"} 1' in reported.text.splitlines()
         os.kill(os.getpid(), signal.SIGTERM)
         await running
         assert (await http.get(f"http://127.0.0.1:{port}/health")).status_code == 503
@@ -330,14 +330,14 @@ async def test_a_signal_stops_the_process_gently_and_health_is_told_meanwhile() 
 
 
 def test_room_is_kept_for_each_queue_and_the_rest_is_shared() -> None:
-    room = Room(20, ["a", "b"])
+    room = InflightLimiter(20, ["a", "b"])
     assert room.free("a") == 15
     for _ in range(15):
-        room.enter("a")
+        room.acquire("a")
     assert (room.free("a"), room.free("b")) == (0, 5)
-    room.leave("a")
+    room.release("a")
     assert (room.free("a"), room.free("b")) == (1, 6)
-    assert Room(8, ["only"]).free("only") == 8
+    assert InflightLimiter(8, ["only"]).free("only") == 8
 
 
 async def test_lambda_names_what_must_come_back_and_deletes_nothing_itself() -> None:
@@ -387,7 +387,9 @@ async def test_on_lambda_a_bad_deploy_buries_no_more_than_on_a_worker() -> None:
         for _ in range(30):
             await host.records({"Records": await _taken(bench)})
     assert len(bench.left(f"{QUEUE}-dlq")) <= 50
-    assert any("Poison in _hear" in line.get("why", "") for line in lines if line["event"].startswith("brake"))
+    assert any(
+        "Poison in _hear" in line.get("why", "") for line in lines if line["event"].startswith("consumer breaker")
+    )
     broken = False
     await bench.say(names(100, "m"))
     while records := await _taken(bench):

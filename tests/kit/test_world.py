@@ -1,4 +1,4 @@
-"""The kit through its front doors: events, feeds, ticks and HTTP, everything delivered twice."""
+"""The kit through its front entry points: events, feeds, ticks and HTTP, everything delivered twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from libs.common.ledger import LEDGER_DAYS
+from libs.common.declare.ledger import LEDGER_DAYS
 from libs.common.testing.world import World
 from tests.kit import toy
 from tests.kit.toy import Counted, Greeted, Greeting

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from libs.common.auth import Role
-from libs.common.context import Context, Done
-from libs.common.errors import Conflict, Later, Malformed, Poison, Problem
-from libs.common.event import Event
-from libs.common.hosts.routes import Api
-from libs.common.item import Index, Item, Table
-from libs.common.service import Every, Feed, Service, Step, on
+from libs.common.aws.auth import Role
+from libs.common.declare.event import Event
+from libs.common.declare.service import Every, Feed, Service, TickAction, on
+from libs.common.errors import Conflict, Malformed, Poison, Problem, RetryLater
+from libs.common.handle.context import Context, Done
+from libs.common.hosts.http.routes import Api
+from libs.common.store.item import Index, Item, Table
 
 
 class Greeted(Event):
@@ -78,7 +78,7 @@ async def read_toy(name: str, ctx: Context) -> Greeting:
 async def count(event: Greeted, ctx: Context) -> list[Event]:
     """By ledger: a counter cannot tell by itself that it has been counted."""
     if event.trouble == "later":
-        raise Later(ctx.now.replace(year=2030), "not this year")
+        raise RetryLater(ctx.now.replace(year=2030), "not this year")
     if event.trouble == "poison":
         raise Poison("never")
     if event.trouble == "broken":
@@ -95,12 +95,12 @@ async def count(event: Greeted, ctx: Context) -> list[Event]:
     return [Counted(name=event.name, count=item.count)]
 
 
-async def cheer_up(ctx: Context) -> AsyncIterator[Step]:
+async def cheer_up(ctx: Context) -> AsyncIterator[TickAction]:
     """Everybody who is sad is made happy, once."""
     page = await ctx.query(Greeting, "sad", index="by-mood")
     for item in page.items:
         happy = ctx.replace(item.model_copy(update={"mood": "happy"}))
-        yield Step(f"{item.name}#{item.version}", (happy,), (Counted(name=item.name, count=item.count),))
+        yield TickAction(f"{item.name}#{item.version}", (happy,), (Counted(name=item.name, count=item.count),))
 
 
 def parse(body: str) -> list[tuple[str, Event]]:

@@ -111,11 +111,11 @@ INBOUND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("wish", "recording"), INBOUND, ids=[s for _, s in INBOUND])
+@pytest.mark.parametrize(("intent", "recording"), INBOUND, ids=[s for _, s in INBOUND])
 async def test_inbound_events_have_the_shape_of_the_recorded_ones(
-    wish: dict[str, Any], recording: str, whatsapp_client: Any, sns: FakeSns, control: Control
+    intent: dict[str, Any], recording: str, whatsapp_client: Any, sns: FakeSns, control: Control
 ) -> None:
-    answer = await control.post("/inbound/whatsapp", **{"from": demo.CUSTOMER, "profile_name": "Alex", **wish})
+    answer = await control.post("/inbound/whatsapp", **{"from": demo.CUSTOMER, "profile_name": "Alex", **intent})
     await sns.until(lambda s: s.on(TOPIC))
     recorded = sample(f"eum-social.event.inbound.{recording}.json")
     (event,) = sns.on(TOPIC)

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.simulator.forms import quote_form
+from libs.simulator.form_encoding import quote_form
 
 
 @given(st.text(st.characters(max_codepoint=127)))

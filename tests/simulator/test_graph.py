@@ -70,12 +70,12 @@ async def test_a_file_goes_in_and_comes_out_with_the_token_only(simulator: Simul
     assert status == 200
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{simulator.url}/v23.0/{said['id']}", headers=TOKEN) as answer:
-            told = await answer.json()
-        assert told["sha256"] == hashlib.sha256(b"\x89PNG").hexdigest()
-        assert (told["file_size"], told["mime_type"], told["id"]) == (4, "image/png", said["id"])
-        async with session.get(told["url"], headers=TOKEN) as answer:
+            reported = await answer.json()
+        assert reported["sha256"] == hashlib.sha256(b"\x89PNG").hexdigest()
+        assert (reported["file_size"], reported["mime_type"], reported["id"]) == (4, "image/png", said["id"])
+        async with session.get(reported["url"], headers=TOKEN) as answer:
             assert await answer.read() == b"\x89PNG"
-        async with session.get(told["url"]) as answer:
+        async with session.get(reported["url"]) as answer:
             assert answer.status == 401
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from libs.simulator import faults, magic
+from libs.simulator import faults, magic_recipients
 from libs.simulator.app import Simulator
 from libs.simulator.behaviour import Behaviour
 from tests.simulator.conftest import in_thread
@@ -34,5 +34,7 @@ def test_every_control_route_is_documented_and_every_documented_one_exists() -> 
 def test_every_setting_fault_and_magic_recipient_is_documented() -> None:
     assert [f.name for f in fields(Behaviour) if f"`{f.name}`" not in README] == []
     assert [kind for kind in faults.KINDS if f"`{kind}`" not in README] == []
-    assert [name for name in magic.EMAILS if f"`{name}`" not in README] == []
-    assert [number for number in magic.NUMBERS if number not in README and f"…{number[-4:]}" not in README] == []
+    assert [name for name in magic_recipients.EMAILS if f"`{name}`" not in README] == []
+    assert [
+        number for number in magic_recipients.NUMBERS if number not in README and f"…{number[-4:]}" not in README
+    ] == []

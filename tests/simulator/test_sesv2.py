@@ -332,9 +332,9 @@ async def test_event_destinations_are_managed(ses_client: Any, sns: FakeSns) -> 
 
 async def test_a_received_email_arrives_with_its_content(sns: FakeSns, control: Control) -> None:
     assert (await control.call("PUT", "/receipt", {"topic": EMAIL_INBOUND}))[0] == 200
-    wish = {"from": "Alex <alex@example.com>", "to": "support@mail.example.com", "subject": "Re: Your order 1001",
+    intent = {"from": "Alex <alex@example.com>", "to": "support@mail.example.com", "subject": "Re: Your order 1001",
             "text": "Thanks!", "in_reply_to": "<0100018f00000001@email.amazonses.com>"}  # fmt: skip
-    await control.post("/inbound/email", **wish)
+    await control.post("/inbound/email", **intent)
     await sns.until(lambda s: s.on(EMAIL_INBOUND))
     event = sns.on(EMAIL_INBOUND)[0]
     recorded = sample("ses.inbound.Received.sns-action.json")

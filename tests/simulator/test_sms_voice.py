@@ -307,12 +307,12 @@ RCS_INBOUNDS = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "recording"), RCS_INBOUNDS)
+@pytest.mark.parametrize(("intent", "recording"), RCS_INBOUNDS)
 async def test_rcs_inbound_events_have_the_shape_of_the_recorded_ones(
-    wish: dict[str, Any], recording: str, sms_client: Any, sns: FakeSns, control: Control
+    intent: dict[str, Any], recording: str, sms_client: Any, sns: FakeSns, control: Control
 ) -> None:
     await sms_client.send_rcs_message(**rcs())
-    await control.post("/inbound/rcs", **{"from": demo.CUSTOMER, **wish})
+    await control.post("/inbound/rcs", **{"from": demo.CUSTOMER, **intent})
     await sns.until(lambda s: s.on(RCS_INBOUND))
     assert shape(sns.on(RCS_INBOUND)[0]) == shape(sample(f"rcs.inbound.{recording}.json"))
 

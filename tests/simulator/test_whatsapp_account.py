@@ -168,8 +168,8 @@ async def test_media_go_from_s3_to_whatsapp_and_back(
 async def test_a_received_file_can_be_fetched(
     whatsapp_client: Any, control: Control, bucket: dict[str, tuple[str, bytes]]
 ) -> None:
-    wish = {"from": demo.CUSTOMER, "type": "image", "mime_type": "image/jpeg", "data": "/9j/4AAQ"}
-    media_id = (await control.post("/inbound/whatsapp", **wish))["mediaId"]
+    intent = {"from": demo.CUSTOMER, "type": "image", "mime_type": "image/jpeg", "data": "/9j/4AAQ"}
+    media_id = (await control.post("/inbound/whatsapp", **intent))["mediaId"]
     await whatsapp_client.get_whatsapp_message_media(
         mediaId=media_id, originationPhoneNumberId=demo.PHONE_NUMBER_ID,
         destinationS3File={"bucketName": "media", "key": "inbound_"},

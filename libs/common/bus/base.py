@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from libs.common.event import Envelope
+from libs.common.declare.event import Envelope
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetter:
     """What goes to a dead-letter queue: the whole record and why it died. ``text`` is redacted."""
 
     cause: str
@@ -50,28 +50,28 @@ class Bus(Protocol):
         """Put them on their topics; returns once every one is durable, raises if any is not. Events published at about
         the same moment share requests, and events of one type and routing share a message."""
 
-    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
-        """Up to ``most`` (1–10) records, waiting up to ``wait`` seconds for the first; they are hidden for the queue's
+    async def receive(self, queue: str, maximum: int, wait: float) -> list[Record]:
+        """Up to ``maximum`` (1–10) records, waiting up to ``wait`` seconds for the first; they are invisible for the queue's
         visibility time."""
 
     async def ack(self, record: Record) -> None:
         """Done with it."""
 
-    async def hide(self, record: Record, seconds: float) -> None:
-        """Keep it hidden for that long from now (0: show it at once)."""
+    async def change_visibility(self, record: Record, seconds: float) -> None:
+        """Keep it invisible for that long from now (0: show it at once)."""
 
-    async def renew(self, record: Record, body: str, seconds: float) -> None:
+    async def requeue(self, record: Record, body: str, seconds: float) -> None:
         """Send ``body`` (the whole or the rest of the record) around again as a fresh message that shows up after
         ``seconds``, then ack the record: its receive count starts anew, for nothing failed. At most 900 s at once."""
 
-    async def bury(self, record: Record, letter: Letter) -> None:
-        """Put the letter on the queue's dead-letter queue. Does not ack."""
+    async def dead_letter(self, record: Record, dead_letter: DeadLetter) -> None:
+        """Put the dead letter on the queue's dead-letter queue. Does not ack."""
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         """Put a body straight on one queue, past the topics: a replay concerns only the consumer that failed."""
 
     async def depth(self, queue: str) -> int:
-        """About how many messages the queue holds: those that can be received, are delayed, or are hidden."""
+        """About how many messages the queue holds: those that can be received, are delayed, or are invisible."""
 
     async def drain(self) -> None:
         """See through whatever is still on its way out (acks, publishes)."""

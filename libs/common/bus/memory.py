@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from libs.common.bus import letters
-from libs.common.bus.base import Letter, Record
-from libs.common.bus.batches import EntryFailed
-from libs.common.clock import Clock, drawn_id, monotonic
-from libs.common.event import Envelope
-from libs.common.jsontext import sendable
-from libs.common.names import Names
-from libs.common.packing import pack
-from libs.common.topology import Topology
+from libs.common.bus import dead_letters
+from libs.common.bus.base import DeadLetter, Record
+from libs.common.bus.batch_calls import EntryFailed
+from libs.common.bus.encoding import pack
+from libs.common.clock import Clock, monotonic, random_id
+from libs.common.declare.event import Envelope
+from libs.common.declare.names import Names
+from libs.common.declare.topology import Topology
+from libs.common.json_text import sendable
 
 #: SNS and SQS: "The minimum size is one byte, the maximum 262,144 bytes", attributes included.
 MAX_MESSAGE_BYTES = 262_144
@@ -81,11 +81,11 @@ class MemoryBus:
             if all(had.get(name) in values for name, values in subscription.filter.items()):
                 self._send(subscription.queue, body, had, 0)
 
-    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
+    async def receive(self, queue: str, maximum: int, wait: float) -> list[Record]:
         await asyncio.sleep(0)
         until = monotonic() + wait
         # Real time passes here even when the clock is a test's: another task may send, or move the clock.
-        while not (found := self._take(queue, most)) and monotonic() < until:  # noqa: ASYNC110
+        while not (found := self._take(queue, maximum)) and monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return found
 
@@ -95,22 +95,22 @@ class MemoryBus:
         if message:
             self._queues[record.queue].remove(message)
 
-    async def hide(self, record: Record, seconds: float) -> None:
+    async def change_visibility(self, record: Record, seconds: float) -> None:
         await asyncio.sleep(0)
         message = self._held(record)
         if message:
             message.visible_at = self._clock.now() + timedelta(seconds=seconds)
 
-    async def renew(self, record: Record, body: str, seconds: float) -> None:
+    async def requeue(self, record: Record, body: str, seconds: float) -> None:
         await asyncio.sleep(0)
-        # Tests hand each delivery over twice; were a copy of what is gone renewed as well, Laters would breed.
+        # Tests hand each delivery over twice; were a copy of what is gone requeued as well, Laters would breed.
         if self._held(record):
             self._send(record.queue, sendable(body), record.attributes, min(seconds, 900))
             await self.ack(record)
 
-    async def bury(self, record: Record, letter: Letter) -> None:
+    async def dead_letter(self, record: Record, dead_letter: DeadLetter) -> None:
         await asyncio.sleep(0)
-        self._send(self._specs[record.queue].dlq, letters.to_body(letter), record.attributes, 0)
+        self._send(self._specs[record.queue].dlq, dead_letters.to_body(dead_letter), record.attributes, 0)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
         await asyncio.sleep(0)
@@ -124,7 +124,7 @@ class MemoryBus:
         await asyncio.sleep(0)
 
     def peek(self, queue: str) -> list[Record]:
-        """Everything on a queue (or dead-letter queue), hidden or not, without receiving it."""
+        """Everything on a queue (or dead-letter queue), invisible or not, without receiving it."""
         return [self._record(queue, message) for message in self._queues[queue]]
 
     def wakes(self) -> datetime | None:
@@ -134,14 +134,14 @@ class MemoryBus:
     def _send(self, queue: str, body: str, attributes: dict[str, str], seconds: float) -> None:
         refuse(body, attributes)
         now = self._clock.now()
-        self._queues[queue].append(_Message(drawn_id(), body, dict(attributes), now, now + timedelta(seconds=seconds)))
+        self._queues[queue].append(_Message(random_id(), body, dict(attributes), now, now + timedelta(seconds=seconds)))
 
-    def _take(self, queue: str, most: int) -> list[Record]:
+    def _take(self, queue: str, maximum: int) -> list[Record]:
         now = self._clock.now()
         spec = self._specs.get(queue)
         taken: list[Record] = []
         for message in list(self._queues[queue]):
-            if len(taken) == most:
+            if len(taken) == maximum:
                 break
             if message.visible_at > now:
                 continue
@@ -151,7 +151,7 @@ class MemoryBus:
                 continue
             message.receive_count += 1
             message.first_received_at = message.first_received_at or now
-            message.handle = drawn_id()
+            message.handle = random_id()
             message.visible_at = now + timedelta(seconds=spec.visibility if spec else 30)
             taken.append(self._record(queue, message))
         return taken

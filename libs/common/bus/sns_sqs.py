@@ -7,36 +7,36 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from libs.common.aws import Aws
-from libs.common.batcher import Batcher
-from libs.common.bus import letters
-from libs.common.bus.base import Letter, Record
-from libs.common.bus.batches import Entry, EntryFailed, send_all
-from libs.common.event import Envelope
-from libs.common.jsontext import sendable
-from libs.common.names import Names
-from libs.common.packing import pack
+from libs.common.aws.batcher import Batcher
+from libs.common.aws.clients import Aws
+from libs.common.bus import dead_letters
+from libs.common.bus.base import DeadLetter, Record
+from libs.common.bus.batch_calls import Entry, EntryFailed, send_all
+from libs.common.bus.encoding import pack
+from libs.common.declare.event import Envelope
+from libs.common.declare.names import Names
+from libs.common.json_text import sendable
 
 #: A batch may weigh 256 KiB with its attributes.
-BATCH_BYTES = 250_000
-SEND_LINGER = 0.005
-#: An ack is in no hurry: the record stays hidden for much longer.
-ACK_LINGER = 0.1
+MAX_BATCH_BYTES = 250_000
+SEND_LINGER_SECONDS = 0.005
+#: An ack is in no hurry: the record stays invisible for much longer.
+ACK_LINGER_SECONDS = 0.1
 #: Calls to one queue or topic under way that are not full.
-AT_ONCE = 2
+MAX_CONCURRENT_CALLS = 2
 #: Envelopes in one flush: ten messages of a hundred.
-PUBLISH_MOST = 1000
-LONGEST_POLL = 20
-LONGEST_DELAY = 900
-LONGEST_HIDE = 12 * 3600
-#: A message that is gone, or that another receive has taken over, needs no ack and cannot be hidden.
-GONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
+MAX_PUBLISH_EVENTS = 1000
+MAX_POLL_SECONDS = 20
+MAX_DELAY_SECONDS = 900
+MAX_VISIBILITY_SECONDS = 12 * 3600
+#: A message that is gone, or that another receive has taken over, needs no ack and cannot be invisible.
+HANDLE_EXPIRED = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 _DEPTHS = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 ]
-_SYSTEM = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
+_SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstReceiveTimestamp"]
 
 
 class SnsSqsBus:
@@ -59,38 +59,40 @@ class SnsSqsBus:
             if isinstance(result, BaseException):
                 raise result
 
-    async def receive(self, queue: str, most: int, wait: float) -> list[Record]:
+    async def receive(self, queue: str, maximum: int, wait: float) -> list[Record]:
         sqs = await self._aws.client("sqs")
         answer = await sqs.receive_message(
             QueueUrl=await self._url(queue),
-            MaxNumberOfMessages=most,
-            WaitTimeSeconds=min(LONGEST_POLL, round(wait)),
+            MaxNumberOfMessages=maximum,
+            WaitTimeSeconds=min(MAX_POLL_SECONDS, round(wait)),
             MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=_SYSTEM,
+            MessageSystemAttributeNames=_SYSTEM_ATTRIBUTES,
         )
         return [_record(queue, message) for message in answer.get("Messages", [])]
 
     async def ack(self, record: Record) -> None:
         if self._acks:
-            await self._batcher("delete_message_batch", record.queue, ACK_LINGER).do({"ReceiptHandle": record.handle})
+            await self._batcher("delete_message_batch", record.queue, ACK_LINGER_SECONDS).do(
+                {"ReceiptHandle": record.handle}
+            )
 
-    async def hide(self, record: Record, seconds: float) -> None:
+    async def change_visibility(self, record: Record, seconds: float) -> None:
         if not record.handle:
             return  # it came straight from a topic and lies on no queue
-        entry = {"ReceiptHandle": record.handle, "VisibilityTimeout": min(LONGEST_HIDE, round(seconds))}
-        await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER).do(entry)
+        entry = {"ReceiptHandle": record.handle, "VisibilityTimeout": min(MAX_VISIBILITY_SECONDS, round(seconds))}
+        await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER_SECONDS).do(entry)
 
-    async def renew(self, record: Record, body: str, seconds: float) -> None:
-        entry = {"DelaySeconds": min(LONGEST_DELAY, round(seconds)), **_message(sendable(body), record.attributes)}
-        await self._batcher("send_message_batch", record.queue, SEND_LINGER).do(entry)
+    async def requeue(self, record: Record, body: str, seconds: float) -> None:
+        entry = {"DelaySeconds": min(MAX_DELAY_SECONDS, round(seconds)), **_message(sendable(body), record.attributes)}
+        await self._batcher("send_message_batch", record.queue, SEND_LINGER_SECONDS).do(entry)
         await self.ack(record)
 
-    async def bury(self, record: Record, letter: Letter) -> None:
-        entry = _message(letters.to_body(letter), record.attributes)
-        await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER).do(entry)
+    async def dead_letter(self, record: Record, dead_letter: DeadLetter) -> None:
+        entry = _message(dead_letters.to_body(dead_letter), record.attributes)
+        await self._batcher("send_message_batch", self._names.dlq(record.queue), SEND_LINGER_SECONDS).do(entry)
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        await self._batcher("send_message_batch", queue, SEND_LINGER).do(_message(sendable(body), attributes))
+        await self._batcher("send_message_batch", queue, SEND_LINGER_SECONDS).do(_message(sendable(body), attributes))
 
     async def depth(self, queue: str) -> int:
         sqs = await self._aws.client("sqs")
@@ -109,12 +111,18 @@ class SnsSqsBus:
             async def call(some: list[Entry]) -> dict[str, Any]:
                 return dict(await getattr(sqs, operation)(QueueUrl=url, Entries=some))
 
-            return await send_all(call, entries, GONE if "ReceiptHandle" in entries[0] else frozenset())
+            return await send_all(call, entries, HANDLE_EXPIRED if "ReceiptHandle" in entries[0] else frozenset())
 
         key = (operation, queue)
         if key not in self._batchers:
             self._batchers[key] = Batcher(
-                send, most=10, linger=linger, at_once=AT_ONCE, key=_handle, weight=_weight, heaviest=BATCH_BYTES
+                send,
+                maximum=10,
+                linger=linger,
+                concurrency=MAX_CONCURRENT_CALLS,
+                key=_handle,
+                weight=_weight,
+                max_weight=MAX_BATCH_BYTES,
             )
         return self._batchers[key]
 
@@ -124,11 +132,13 @@ class SnsSqsBus:
 
         key = (f"publish {linger}", topic)
         if key not in self._batchers:
-            self._batchers[key] = Batcher(send, most=PUBLISH_MOST, linger=linger, at_once=AT_ONCE)
+            self._batchers[key] = Batcher(
+                send, maximum=MAX_PUBLISH_EVENTS, linger=linger, concurrency=MAX_CONCURRENT_CALLS
+            )
         return self._batchers[key]
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
-        """Events of one type and routing share a message, ten messages share a request; what fails is told to exactly
+        """Events of one type and routing share a message, ten messages share a request; what fails is reported to exactly
         those whose events were in it. A message that is refused for good is taken apart first."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
         packed, refused = pack(envelopes)
@@ -190,7 +200,7 @@ def _shares(entries: Sequence[Entry], weigh: Callable[[Entry], int]) -> list[lis
     weight = 0
     for n, entry in enumerate(entries):
         cost = weigh(entry)
-        if not shares or len(shares[-1]) == 10 or weight + cost > BATCH_BYTES:
+        if not shares or len(shares[-1]) == 10 or weight + cost > MAX_BATCH_BYTES:
             shares.append([])
             weight = 0
         shares[-1].append(n)

@@ -16,19 +16,19 @@ from typing import Any
 
 import structlog
 
-from libs.common.brake import Brake
 from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
-from libs.common.delivery import run_tick
-from libs.common.discover import consumed, discover
-from libs.common.log import configure
-from libs.common.names import Names
-from libs.common.outbox import sweep_outbox
-from libs.common.receive import receive
-from libs.common.runtime import Runtime, aws_runtime
-from libs.common.service import Service
+from libs.common.declare.discover import consumed, discover
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
+from libs.common.declare.topology import schedules_of, subscriptions_of
+from libs.common.handle.consumer_breaker import ConsumerBreaker
+from libs.common.handle.delivery import run_tick
+from libs.common.handle.outbox import sweep_outbox
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime, aws_runtime
+from libs.common.observe.log import configure
 from libs.common.settings import Settings, settings
-from libs.common.topology import schedules_of, subscriptions_of
 
 log = structlog.get_logger()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -43,7 +43,7 @@ class LambdaHost:
         self._runtime = runtime
         self._services = services
         self._queues = {spec.name: named[spec.service] for spec in consumed(services, runtime.settings.prefix)}
-        self._brakes = {name: Brake() for name in self._queues}
+        self._breakers = {name: ConsumerBreaker() for name in self._queues}
         names = Names(runtime.settings.prefix)
         self._subscriptions = [sub for service in services for sub in subscriptions_of(names, service)]
 
@@ -68,17 +68,24 @@ class LambdaHost:
             raise RuntimeError(f"to come again: {', '.join(back)}")
         return {}
 
-    def _fed(self, told: dict[str, Any]) -> list[Record]:
+    def _fed(self, notification: dict[str, Any]) -> list[Record]:
         """The notification as a record of each queue behind its topic that wants it."""
-        topic, had = told["TopicArn"].rsplit(":", 1)[1], told.get("MessageAttributes") or {}
+        topic, had = notification["TopicArn"].rsplit(":", 1)[1], notification.get("MessageAttributes") or {}
         subscriptions = [sub for sub in self._subscriptions if sub.topic == topic]
         if not subscriptions:
             known = ", ".join(sorted({sub.topic for sub in self._subscriptions}))
             raise LookupError(f"the topic {topic} feeds no queue of this function's services; these do: {known}")
         attributes = {name: each["Value"] for name, each in had.items() if each.get("Type") == "String"}
-        at = datetime.fromisoformat(told["Timestamp"])
+        at = datetime.fromisoformat(notification["Timestamp"])
         return [
-            Record(sub.queue, told["MessageId"], told["Message"], attributes, sent_at=at, first_received_at=at)
+            Record(
+                sub.queue,
+                notification["MessageId"],
+                notification["Message"],
+                attributes,
+                sent_at=at,
+                first_received_at=at,
+            )
             for sub in subscriptions
             if all(attributes.get(name) in values for name, values in sub.filter.items())
         ]
@@ -90,17 +97,21 @@ class LambdaHost:
         return [record.id for record, well in zip(records, done, strict=True) if not well]
 
     async def _one(self, record: Record) -> bool:
-        """While nearly everything fails nothing is buried here either. What is taken is Lambda's to say, so each record is a
-        probe; one that fails is hidden for longer each time."""
-        brake = self._brakes[record.queue]
+        """While nearly everything fails nothing is dead-lettered here either. What is taken is Lambda's to say, so each record is a
+        probe; one that fails is invisible for longer each time."""
+        breaker = self._breakers[record.queue]
         try:
-            return await receive(self._runtime, self._queues[record.queue], record, brake)
+            return await receive(self._runtime, self._queues[record.queue], record, breaker)
         except Exception as error:
             log.error("record not settled", queue=record.queue, record=record.id, exc_info=error)
             return False
         finally:
-            if brake.on:
-                log.error("brake: nearly everything fails; burying nothing", queue=record.queue, why=brake.why)
+            if breaker.open:
+                log.error(
+                    "consumer breaker open: nearly everything fails; dead-lettering nothing",
+                    queue=record.queue,
+                    why=breaker.why,
+                )
 
     async def tick(self, name: str) -> dict[str, Any]:
         """Do what one schedule is for, and sweep the outbox of its service. Raises what the tick raises."""

@@ -10,15 +10,15 @@ from typing import Any
 from fastapi import FastAPI
 from mangum import Mangum
 
-from libs.common.auth import CognitoVerifier
-from libs.common.discover import discover
-from libs.common.hosts.api import create_app
-from libs.common.log import configure
-from libs.common.runtime import aws_runtime
+from libs.common.aws.auth import CognitoVerifier
+from libs.common.declare.discover import discover
+from libs.common.handle.runtime import aws_runtime
+from libs.common.hosts.http.api import create_app
+from libs.common.observe.log import configure
 from libs.common.settings import Settings, settings
 
 _loop: asyncio.AbstractEventLoop | None = None
-_door: Mangum | None = None
+_adapter: Mangum | None = None
 
 
 async def _open(ours: Settings) -> FastAPI:
@@ -30,17 +30,17 @@ async def _open(ours: Settings) -> FastAPI:
     )
 
 
-def door(app: FastAPI) -> Mangum:
+def adapter(app: FastAPI) -> Mangum:
     """What answers API Gateway's requests with ``app``, in the event loop that is set."""
     return Mangum(app, lifespan="off")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The entry point."""
-    global _loop, _door
+    global _loop, _adapter
     if _loop is None:
         # Mangum runs each request in the loop that is set; connections live in the loop that made them.
         _loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_loop)
-    _door = _door or door(_loop.run_until_complete(_open(settings())))
-    return _door(event, context)
+    _adapter = _adapter or adapter(_loop.run_until_complete(_open(settings())))
+    return _adapter(event, context)

@@ -1,72 +1,263 @@
-"""The worker process: from the environment to a running :class:`Worker`, until SIGTERM or SIGINT."""
+"""The worker: takes from its queues all the time, hands each record to a task of its own, and stops without losing any.
+
+Nothing waits for a batch to be whole: while some records of a receive are still being handled, the next are taken.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-from collections.abc import Sequence
+import random
+from collections.abc import Coroutine, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
 
-from libs.common import metrics
-from libs.common.discover import ALL, Share, consumed, discover
-from libs.common.log import configure
-from libs.common.runtime import aws_runtime
-from libs.common.settings import Settings, settings
-from libs.common.worker import Worker
+import structlog
 
+from libs.common.bus.base import Record
+from libs.common.clock import monotonic
+from libs.common.declare.event import is_pack
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
+from libs.common.declare.topology import QueueSpec, queues_of
+from libs.common.handle.consumer_breaker import ConsumerBreaker
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
+from libs.common.hosts.inflight_limiter import InflightLimiter
+from libs.common.hosts.shutdown import ShutdownSignal, cancel
+from libs.common.hosts.ticks import ticks
 
-async def work(names: Sequence[str], health_port: int | None = None, share: Share = ALL) -> None:
-    """Work for the named services (all, if none is named), or a share of them. Returns once stopped and drained."""
-    configure(settings().log_level)
-    services = discover(names)
-    queues = consumed(services, settings().prefix, share)
-    async with aws_runtime(settings(), services) as runtime:
-        # Whoever works for certain queues only leaves what is done every so often to the others.
-        worker = Worker(runtime, services, queues, ticking=not share.only)
-        await run_until_signal(worker, health_port, host_for(settings()))
+#: Receives of one queue at the same time, while they come back full.
+MAX_POLLS_PER_QUEUE = 4
+#: Packs (up to a hundred events each) of one queue that are handled at the same time: a storm of news would be in memory all at
+#: once otherwise. Two thousand events keep every batch to DynamoDB full.
+MAX_BATCHES_PER_QUEUE = 20
+#: Pause after a receive that brought some, but not as many as there was room for.
+GATHER_SECONDS = 0.1
+#: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them invisible for
+#: the whole visibility time. So it is seen through, and this is what it may be late by.
+POLL_GRACE_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 15.0
+DEAD_LETTER_QUEUES = "(dead letters)"
 
-
-async def run_until_signal(worker: Worker, health_port: int | None = None, host: str = "127.0.0.1") -> None:
-    """Run it in this process; SIGTERM and SIGINT stop it gently."""
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, worker.stop)
-    health = await serve_health(worker, health_port, host) if health_port is not None else None
-    try:
-        await worker.run()
-    finally:
-        if health is not None:
-            health.close()
-
-
-def host_for(ours: Settings) -> str:
-    """On a laptop only this machine may ask; elsewhere the load balancer does."""
-    return "127.0.0.1" if ours.stage == "local" else "0.0.0.0"  # noqa: S104 - see above
+log = structlog.get_logger()
+_random = random.SystemRandom().random
 
 
-async def serve_health(worker: Worker, port: int, host: str) -> asyncio.Server:
-    """``GET /metrics``: what this process counted, for Prometheus. ``GET`` anything else: 200 while every queue is being asked,
-    else 503; the body tells about each queue. Both hold names and numbers only."""
+@dataclass
+class _Queue:
+    service: Service
+    spec: QueueSpec
+    breaker: ConsumerBreaker = field(default_factory=ConsumerBreaker)
+    batch_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_BATCHES_PER_QUEUE))
+    polls: int = 0
+    polled_at: float = field(default_factory=monotonic)
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @property
+    def limiter_key(self) -> str:
+        """What its records take room from; the dead-letter queues, which are many and mostly empty, share theirs."""
+        return DEAD_LETTER_QUEUES if self.spec.source_queue else self.spec.name
+
+
+@dataclass
+class _Running:
+    record: Record
+    queue: _Queue
+    extended_at: float
+
+
+class Worker:
+    """Consumes ``queues`` (all those of ``services``) and, if ``ticking``, does what the services do ``every`` so often, until
+    :meth:`stop`. ``poll`` is how long a receive waits on an empty queue, in seconds (the setting, if None)."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        services: Sequence[Service],
+        queues: Sequence[QueueSpec] | None = None,
+        poll: float | None = None,
+        *,
+        ticking: bool = True,
+    ) -> None:
+        names, named = Names(runtime.settings.prefix), {service.name: service for service in services}
+        if queues is None:
+            queues = [spec for service in services for spec in queues_of(names, service)]
+        self._runtime = runtime
+        self._ticking = services if ticking else ()
+        self._poll_seconds = runtime.settings.poll_seconds if poll is None else poll
+        self._queues = [_Queue(named[spec.service], spec) for spec in queues]
+        self._limiter = InflightLimiter(
+            runtime.settings.concurrency, list({queue.limiter_key: None for queue in self._queues})
+        )
+        self._running: dict[asyncio.Task[None], _Running] = {}
+        self._pollers: set[asyncio.Task[None]] = set()
+        self._ticks: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        self._stop = ShutdownSignal()
+
+    def health(self) -> dict[str, Any]:
+        """``alive`` while every queue is being asked; how long ago each was, and whether (and why) its consumer breaker is open; how many
+        requests went to AWS, by service and operation."""
+        now = monotonic()
+        return {
+            "alive": all(queue.polls for queue in self._queues),
+            "running": len(self._running),
+            "queues": {
+                q.spec.name: {"polledSecondsAgo": round(now - q.polled_at, 1), "brake": q.breaker.open}
+                | ({"why": q.breaker.why} if q.breaker.open else {})
+                for q in self._queues
+            },
+            "calls": {f"{service}.{name}": n for (service, name), n in sorted(self._runtime.aws.calls.items())},
+        }
+
+    def stop(self) -> None:
+        """Take nothing more; :meth:`run` returns once what is running is seen through."""
+        self._stop.request()
+
+    async def run(self) -> None:
+        heart = asyncio.create_task(self._heartbeat())
+        for queue in self._queues:
+            self._start_poll(queue)
+        for service in self._ticking:
+            for ticking in ticks(self._runtime, service, self._stop):
+                _keep(self._ticks, ticking)
+        log.info("worker started", queues=[queue.spec.name for queue in self._queues])
         try:
-            asked = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=2)
-            status, kind, body = _metrics() if asked.startswith(b"GET /metrics ") else _health(worker)
-            writer.write(b"HTTP/1.1 %b\r\nContent-Type: %b\r\n" % (status, kind))
-            writer.write(b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
-            await writer.drain()
-        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            pass
+            await self._stop.wait()
         finally:
-            writer.close()
+            await self._shut_down()
+            heart.cancel()
+            log.info("worker stopped")
 
-    return await asyncio.start_server(answer, host, port)
+    async def _shut_down(self) -> None:
+        """Stop taking; let what runs finish; show at once what did not; see acks and publishes through."""
+        self._stop.request()
+        stopped_at = monotonic()
+        if self._pollers:
+            await asyncio.wait(self._pollers, timeout=self._poll_seconds + POLL_GRACE_SECONDS)
+        await cancel(self._pollers)
+        working = {*self._running, *self._ticks}
+        if working:
+            left_seconds = self._runtime.settings.drain_seconds - (monotonic() - stopped_at)
+            await asyncio.wait(working, timeout=max(0.0, left_seconds))
+        left = [running.record for running in self._running.values()]
+        await cancel({*self._running, *self._ticks})
+        await asyncio.gather(*(self._change_visibility(record, 0) for record in left))
+        await self._runtime.bus.drain()
+
+    # -- taking ----------------------------------------------------------------------------------------
+
+    def _start_poll(self, queue: _Queue) -> None:
+        queue.polls += 1
+        _keep(self._pollers, self._poll(queue, first=queue.polls == 1))
+
+    async def _poll(self, queue: _Queue, first: bool) -> None:
+        """The first poll of a queue goes on for ever; others join while receives come back full."""
+        errors = 0
+        try:
+            while not self._stop.requested and (first or not queue.breaker.open):
+                if await self._breaker_open(queue):
+                    continue
+                maximum = self._limiter.ready(queue.limiter_key) or await self._stop.until(
+                    self._limiter.wait(queue.limiter_key)
+                )
+                if not maximum:
+                    return
+                maximum = 1 if queue.breaker.open else min(10, maximum)
+                try:
+                    records = await self._runtime.bus.receive(
+                        queue.spec.name, maximum, self._poll_seconds if first else 0
+                    )
+                    errors, queue.polled_at = 0, monotonic()
+                except Exception as error:
+                    errors += 1
+                    log.warning("cannot receive", queue=queue.spec.name, exc_info=error)
+                    await self._stop.sleep(_random() * min(MAX_BACKOFF_SECONDS, 0.5 * 2 ** min(errors, 8)))
+                    continue
+                await self._take(queue, records)
+                if len(records) == 10 and queue.polls < MAX_POLLS_PER_QUEUE:
+                    self._start_poll(queue)
+                elif not first and len(records) < maximum:
+                    return
+                elif 0 < len(records) < maximum:
+                    # The next ones come together: a message each time would cost a receive, an ack and all that follows.
+                    await self._stop.sleep(GATHER_SECONDS)
+        finally:
+            queue.polls -= 1
+
+    async def _take(self, queue: _Queue, records: Sequence[Record]) -> None:
+        if self._stop.requested:
+            await asyncio.gather(*(self._change_visibility(record, 0) for record in records))
+            return
+        breaker_open = queue.breaker.open
+        if breaker_open:
+            # Taken before the consumer breaker opened: one is a probe, the others wait.
+            await asyncio.gather(
+                *(self._change_visibility(record, queue.breaker.pause_seconds(monotonic())) for record in records[1:])
+            )
+            records = records[:1]
+        tasks = [self._start(queue, record) for record in records]
+        if breaker_open and tasks:
+            await asyncio.wait(tasks)
+
+    async def _breaker_open(self, queue: _Queue) -> bool:
+        seconds = queue.breaker.pause_seconds(monotonic())
+        if seconds:
+            fields = {"queue": queue.spec.name, "why": queue.breaker.why, "seconds": round(seconds, 1)}
+            log.error("consumer breaker open: nearly everything fails; probing", **fields)
+            queue.polled_at = monotonic()
+            await self._stop.sleep(seconds)
+        return seconds > 0
+
+    # -- handling --------------------------------------------------------------------------------------
+
+    def _start(self, queue: _Queue, record: Record) -> asyncio.Task[None]:
+        self._limiter.acquire(queue.limiter_key)
+        task = asyncio.create_task(self._handle(queue, record))
+        self._running[task] = _Running(record, queue, monotonic())
+        task.add_done_callback(self._finished)
+        return task
+
+    async def _handle(self, queue: _Queue, record: Record) -> None:
+        breaker_open = queue.breaker.open
+        try:
+            async with queue.batch_slots if is_pack(record.body) else nullcontext():
+                await receive(self._runtime, queue.service, record, queue.breaker)
+        except Exception as error:
+            # The bus failed us; the record shows up again by itself.
+            log.error("record not settled", queue=queue.spec.name, record=record.id, exc_info=error)
+        if breaker_open and not queue.breaker.open:
+            log.warning("consumer breaker closed: one went through", queue=queue.spec.name)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._limiter.release(self._running.pop(task).queue.limiter_key)
+
+    async def _heartbeat(self) -> None:
+        """Extend the visibility timeout of what is still being handled: nobody else gets it while we are alive."""
+        shortest = min((queue.spec.visibility for queue in self._queues), default=30)
+        while True:
+            await asyncio.sleep(shortest / 6)
+            now = monotonic()
+            for running in self._running.values():
+                if now - running.extended_at >= running.queue.spec.visibility / 2:
+                    running.extended_at = now
+                    _keep(self._chores, self._extend(running))
+
+    async def _extend(self, running: _Running) -> None:
+        if not await self._change_visibility(running.record, running.queue.spec.visibility):
+            running.extended_at = 0.0  # again at the next beat
+
+    async def _change_visibility(self, record: Record, seconds: float) -> bool:
+        try:
+            await self._runtime.bus.change_visibility(record, seconds)
+        except Exception as error:
+            log.warning("cannot change a record's visibility", queue=record.queue, seconds=seconds, exc_info=error)
+            return False
+        return True
 
 
-def _health(worker: Worker) -> tuple[bytes, bytes, bytes]:
-    told = worker.health()
-    return b"200 OK" if told["alive"] else b"503 Service Unavailable", b"application/json", json.dumps(told).encode()
-
-
-def _metrics() -> tuple[bytes, bytes, bytes]:
-    return b"200 OK", b"text/plain; version=0.0.4", metrics.exposition().encode()
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Start it, and hold it until it is over."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

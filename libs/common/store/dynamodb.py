@@ -13,24 +13,24 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from libs.common.aws import Aws
-from libs.common.batcher import Batcher
+from libs.common.aws.batcher import Batcher
+from libs.common.aws.clients import Aws
 from libs.common.clock import derived_id
-from libs.common.item import Key, Row, Table
 from libs.common.store import values
+from libs.common.store.item import Key, Row, Table
 from libs.common.store.ops import Op, Put, Query, Rows, TransactionConflict, Write, Written
-from libs.common.store.partiql import bears, query_request, transact_item
-from libs.common.store.persist import Unavailable, is_transient, may_pass, persist, refusal
+from libs.common.store.partiql import has_nonce, query_request, transact_item
+from libs.common.store.persist import Unavailable, is_retryable, is_transient, persist, refusal
 from libs.common.store.values import Attributes, from_attributes, key_names
 from libs.common.store.writes import Pending, Writer
 
-MOST_READS = 100
-MOST_WRITES = 25
+MAX_BATCH_READS = 100
+MAX_BATCH_WRITES = 25
 #: Calls under way that are not full; enough for a worker with little to do, and one that hangs does not hold up the rest.
-AT_ONCE = 4
+MAX_CONCURRENT_CALLS = 4
 
 
-class _Met(Unavailable):
+class _ConditionFailed(Unavailable):
     """A transaction that only met another one, or a throttle."""
 
 
@@ -41,9 +41,11 @@ class DynamoStore:
         self._aws = aws
         self._tables = tables
         writer = Writer(self._call, self._read)
-        self._reads = Batcher(self._read_each, most=MOST_READS, at_once=AT_ONCE)
-        self._writes = Batcher(writer.execute, most=MOST_WRITES, at_once=AT_ONCE, key=lambda each: each.row)
-        self._puts = Batcher(writer.put, most=MOST_WRITES, at_once=AT_ONCE)
+        self._reads = Batcher(self._read_each, maximum=MAX_BATCH_READS, concurrency=MAX_CONCURRENT_CALLS)
+        self._writes = Batcher(
+            writer.execute, maximum=MAX_BATCH_WRITES, concurrency=MAX_CONCURRENT_CALLS, key=lambda each: each.row
+        )
+        self._puts = Batcher(writer.put, maximum=MAX_BATCH_WRITES, concurrency=MAX_CONCURRENT_CALLS)
 
     async def _call(self, operation: str, **request: Any) -> dict[str, Any]:
         # One attempt: retries are ours, because botocore's take a second between them and do not see partial failures.
@@ -63,7 +65,7 @@ class DynamoStore:
         try:
             return await self._read(wanted)
         except (ClientError, BotoCoreError) as error:
-            if may_pass(error) or len(wanted) == 1:
+            if is_retryable(error) or len(wanted) == 1:
                 raise
             # A key that DynamoDB does not take (empty, too long) must not take the others with it.
             alone = await asyncio.gather(*(self._read([each]) for each in wanted), return_exceptions=True)
@@ -122,7 +124,7 @@ class DynamoStore:
 
         try:
             await persist(step)
-        except _Met as error:
+        except _ConditionFailed as error:
             raise TransactionConflict([]) from error
 
     @staticmethod
@@ -130,12 +132,12 @@ class DynamoStore:
         """Return if the refusing rows show that we were here before; raise what the cancellation means if not."""
         reasons = error.response.get("CancellationReasons", [])
         failed = [n for n, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
-        if any(bears(reasons[n].get("Item"), nonce) for n in failed):
+        if any(has_nonce(reasons[n].get("Item"), nonce) for n in failed):
             return
         if failed:
             raise TransactionConflict(failed) from error
         if all(is_transient(reason["Code"]) for reason in reasons if reason.get("Code", "None") != "None"):
-            raise _Met from error
+            raise _ConditionFailed from error
         raise refusal(error) from error
 
     async def query(self, query: Query) -> Rows:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from libs.common.item import Item, Key, Row
+from libs.common.store.item import Item, Key, Row
 from libs.common.store.ops import (
     Check,
     Delete,

@@ -10,8 +10,8 @@ import operator
 from collections.abc import Mapping, Sequence
 
 from libs.common.clock import derived_id
-from libs.common.item import Key, Row, Table
 from libs.common.store import values
+from libs.common.store.item import Key, Row, Table
 from libs.common.store.ops import (
     Delete,
     Insert,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from libs.common.errors import Poison
-from libs.common.item import Item, Key, Row
+from libs.common.store.item import Item, Key, Row
 
 Operator = Literal["=", "<>", "<", "<=", ">", ">=", "missing", "present"]
 

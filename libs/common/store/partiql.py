@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from libs.common.item import Row, Table
+from libs.common.store.item import Row, Table
 from libs.common.store.ops import Check, Delete, Insert, Op, Put, Query, Update, When
 from libs.common.store.values import HIDDEN, key_of, must_exist, to_attribute, to_attributes
 
 #: How many of the last writes of a row leave their mark in it.
-MARKS = 8
+MAX_NONCES = 8
 
 
-def mark(op: Insert | Update, nonce: str) -> Row:
+def write_nonce(op: Insert | Update, nonce: str) -> Row:
     """The attribute by which a write recognises its own effect. Each has a place among eight, by the version it makes
     where it makes one, so that a writer who missed an answer finds its mark even if others wrote after it."""
     version = (op.row if isinstance(op, Insert) else op.set).get("version")
     place = version if isinstance(version, int) else int(nonce, 16)
-    return {f"{HIDDEN}{place % MARKS}": nonce}
+    return {f"{HIDDEN}{place % MAX_NONCES}": nonce}
 
 
-def bears(row: dict[str, dict[str, Any]] | None, nonce: str) -> bool:
+def has_nonce(row: dict[str, dict[str, Any]] | None, nonce: str) -> bool:
     """Whether the write with this nonce is among the row's last."""
     return any(name.startswith(HIDDEN) and value.get("S") == nonce for name, value in (row or {}).items())
 
@@ -75,7 +75,7 @@ def statement(op: Insert | Update | Delete, nonce: str, table: Table) -> dict[st
     say = _PartiQL()
     name = say.name(op.table)
     if isinstance(op, Insert):
-        row = {**op.row, **mark(op, nonce)}
+        row = {**op.row, **write_nonce(op, nonce)}
         pairs = ", ".join("'" + each.replace("'", "''") + f"': {say.value(value)}" for each, value in row.items())
         text = f"INSERT INTO {name} VALUE {{{pairs}}}"
     else:
@@ -89,7 +89,7 @@ def statement(op: Insert | Update | Delete, nonce: str, table: Table) -> dict[st
 
 
 def _set(op: Update, nonce: str) -> Row:
-    return {**op.set, **mark(op, nonce)}
+    return {**op.set, **write_nonce(op, nonce)}
 
 
 class _Expression:
@@ -124,7 +124,7 @@ def transact_item(op: Op, nonce: str, table: Table) -> dict[str, Any]:
     say = _Expression()
     request: dict[str, Any] = {"TableName": op.table}
     if isinstance(op, Insert | Put):
-        request["Item"] = to_attributes({**op.row, **(mark(op, nonce) if isinstance(op, Insert) else {})})
+        request["Item"] = to_attributes({**op.row, **(write_nonce(op, nonce) if isinstance(op, Insert) else {})})
         condition = say.missing(table.key) if isinstance(op, Insert) else ""
     else:
         request["Key"] = to_attributes(key_of(op, table))

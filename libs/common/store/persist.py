@@ -16,9 +16,9 @@ TRANSIENT = {
     "InternalServer", "InternalFailure", "LimitExceeded", "ProvisionedThroughputExceeded", "RequestLimitExceeded",
     "RequestTimeout", "ServiceUnavailable", "Throttling", "TransactionConflict", "TransactionInProgress",
 }  # fmt: skip
-#: Short first waits (50 ms), because a key stays busy while its write is retried; in all less than a message is hidden.
-ATTEMPTS = 8
-PATIENCE_SECONDS = 15
+#: Short first waits (50 ms), because a key stays busy while its write is retried; in all less than a message is invisible.
+MAX_ATTEMPTS = 8
+MAX_RETRY_SECONDS = 15
 
 
 class Unavailable(Exception):
@@ -29,7 +29,7 @@ def is_transient(code: str) -> bool:
     return code.removesuffix("Exception").removesuffix("Error") in TRANSIENT
 
 
-def may_pass(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Whether another attempt can help."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -40,18 +40,18 @@ def may_pass(error: BaseException) -> bool:
 def refusal(error: ClientError) -> Exception:
     """RowRefused where DynamoDB refuses the row itself, else the error as it is."""
     reasons = error.response.get("CancellationReasons", [])
-    told = " ".join(str(each.get("Message", "")) for each in (error.response["Error"], *reasons))
-    if "Item size" in told:
+    fields = " ".join(str(each.get("Message", "")) for each in (error.response["Error"], *reasons))
+    if "Item size" in fields:
         return too_large_row()
-    return too_deep_row() if "Nesting Levels" in told else error
+    return too_deep_row() if "Nesting Levels" in fields else error
 
 
 async def persist(step: Callable[[], Awaitable[None]]) -> None:
     """Repeat ``step`` while what stops it may pass; then raise that."""
     async for attempt in AsyncRetrying(
-        retry=retry_if_exception(may_pass),
+        retry=retry_if_exception(is_retryable),
         wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(PATIENCE_SECONDS),
+        stop=stop_after_attempt(MAX_ATTEMPTS) | stop_after_delay(MAX_RETRY_SECONDS),
         reraise=True,
     ):
         with attempt:

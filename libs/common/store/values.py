@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-from libs.common.item import Key, Row, Table
+from libs.common.store.item import Key, Row, Table
 from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query, RowRefused, Update
 
 Attributes = dict[str, dict[str, Any]]
 #: The stores' own attributes, never shown: marks of the last writes (``partiql.mark``).
 HIDDEN = "_w"
-MOST_IN_TRANSACTION = 100
+MAX_TRANSACTION_WRITES = 100
 #: DynamoDB, "Quotas": an item has 400 KB with its attribute names, and 32 levels.
 MAX_ROW_BYTES = 400 * 1024
 MAX_ROW_LEVELS = 32
@@ -121,7 +121,7 @@ def key_names(table: Table, index: str | None = None) -> list[str]:
 def check_transaction(ops: Sequence[Op], tables: Mapping[str, Table]) -> None:
     """Raises ValueError for a transaction that DynamoDB would not take."""
     keys = {(op.table, *key_of(op, tables[op.table]).values()) for op in ops}
-    if len(keys) != len(ops) or not 0 < len(ops) <= MOST_IN_TRANSACTION:
+    if len(keys) != len(ops) or not 0 < len(ops) <= MAX_TRANSACTION_WRITES:
         raise ValueError("a transaction has 1 to 100 operations, each on a row of its own")
 
 

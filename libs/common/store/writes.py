@@ -9,11 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from libs.common.clock import drawn_id
-from libs.common.item import Key, Table
+from libs.common.clock import random_id
+from libs.common.store.item import Key, Table
 from libs.common.store.ops import Delete, Insert, Put, Write, Written
-from libs.common.store.partiql import bears, statement
-from libs.common.store.persist import Unavailable, is_transient, may_pass, persist, refusal
+from libs.common.store.partiql import has_nonce, statement
+from libs.common.store.persist import Unavailable, is_retryable, is_transient, persist, refusal
 from libs.common.store.values import Attributes, from_attributes, key_of, to_attributes
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -33,7 +33,7 @@ class Pending:
     @classmethod
     def of(cls, op: Write, table: Table) -> Pending:
         """Raises TypeError or ValueError for values that DynamoDB cannot hold."""
-        nonce = drawn_id()[:12]
+        nonce = random_id()[:12]
         request = to_attributes(op.row) if isinstance(op, Put) else statement(op, nonce, table)
         return cls(op, key_of(op, table), nonce, request)
 
@@ -45,7 +45,7 @@ class Pending:
     def refused(self, row: Attributes | None) -> None:
         """What a refusal means, now that the row that refused is seen."""
         if row is not None:
-            mine = bears(row, self.nonce)
+            mine = has_nonce(row, self.nonce)
             self.outcome = Written(True) if mine else Written(False, from_attributes(row))
         elif not isinstance(self.op, Insert):  # an insert whose obstacle has gone is tried again
             self.outcome = Written(isinstance(self.op, Delete))
@@ -88,7 +88,7 @@ class Writer:
         try:
             await send(some)
         except (ClientError, BotoCoreError) as error:
-            if may_pass(error):
+            if is_retryable(error):
                 raise
             if len(some) == 1:
                 some[0].outcome = refusal(error) if isinstance(error, ClientError) else error
@@ -103,8 +103,8 @@ class Writer:
         skipped = (await self._call("batch_write_item", RequestItems=dict(requests))).get("UnprocessedItems", {})
         for each in some:
             key = to_attributes(each.key).items()
-            again = (entry["PutRequest"]["Item"] for entry in skipped.get(each.op.table, []))
-            if not any(key <= item.items() for item in again):
+            unprocessed = (entry["PutRequest"]["Item"] for entry in skipped.get(each.op.table, []))
+            if not any(key <= item.items() for item in unprocessed):
                 each.outcome = Written(True)
 
     async def _execute(self, some: list[Pending]) -> None:

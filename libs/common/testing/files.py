@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from libs.common.files import Digest, Stat, TooBig, attachment
+from libs.common.aws.files import Digest, Stat, TooBig, attachment
 
 
 class MemoryFiles:
@@ -17,14 +17,14 @@ class MemoryFiles:
         found = self.objects.get((bucket, key))
         return Stat(len(found[0]), found[1], _etag(found[0])) if found else None
 
-    async def read(self, bucket: str, key: str, most: int) -> bytes | None:
+    async def read(self, bucket: str, key: str, maximum: int) -> bytes | None:
         found = self.objects.get((bucket, key))
-        if found and len(found[0]) > most:
-            raise TooBig(f"more than {most} bytes")
+        if found and len(found[0]) > maximum:
+            raise TooBig(f"more than {maximum} bytes")
         return found[0] if found else None
 
-    async def digest(self, bucket: str, key: str, head: int, most: int) -> Digest | None:
-        data = await self.read(bucket, key, most)
+    async def digest(self, bucket: str, key: str, head: int, maximum: int) -> Digest | None:
+        data = await self.read(bucket, key, maximum)
         if data is None:
             return None
         return Digest(data[:head], len(data), hashlib.sha256(data).hexdigest(), _etag(data))
@@ -42,8 +42,8 @@ class MemoryFiles:
     async def delete(self, bucket: str, key: str) -> None:
         self.objects.pop((bucket, key), None)
 
-    async def keys(self, bucket: str, prefix: str, most: int = 100) -> list[str]:
-        return sorted(key for at, key in self.objects if at == bucket and key.startswith(prefix))[:most]
+    async def keys(self, bucket: str, prefix: str, maximum: int = 100) -> list[str]:
+        return sorted(key for at, key in self.objects if at == bucket and key.startswith(prefix))[:maximum]
 
     async def upload_url(self, bucket: str, key: str, content_type: str, size: int, seconds: int) -> str:
         return f"https://{bucket}.example.com/{key}?type={content_type}&size={size}&seconds={seconds}"

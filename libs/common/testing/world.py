@@ -14,26 +14,26 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from libs.common.auth import Caller, Role, unauthorized
-from libs.common.aws import Aws
+from libs.common.aws.auth import Caller, Role, unauthorized
+from libs.common.aws.clients import Aws
+from libs.common.aws.secrets import MemorySecrets
 from libs.common.bus.base import Record
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import ManualClock
-from libs.common.delivery import run_tick
-from libs.common.event import Envelope, Event, following, root_cause
-from libs.common.hosts.api import create_app
-from libs.common.item import Item
-from libs.common.names import Names
-from libs.common.outbox import sweep_outbox
-from libs.common.receive import receive
-from libs.common.runtime import Runtime, check_settings
-from libs.common.secrets import MemorySecrets
-from libs.common.service import Service
+from libs.common.declare.event import Envelope, Event, following, root_cause
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
+from libs.common.declare.topology import owned, topology
+from libs.common.handle.delivery import run_tick
+from libs.common.handle.outbox import sweep_outbox
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime, check_settings
+from libs.common.hosts.http.api import create_app
 from libs.common.settings import Settings
 from libs.common.store.expiring import ExpiringStore
+from libs.common.store.item import Item
 from libs.common.store.memory import MemoryStore
 from libs.common.testing.files import MemoryFiles
-from libs.common.topology import owned, topology
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T", bound=Item)
@@ -73,8 +73,8 @@ class World:
         aws: Aws | None = None,
         times: int = 2,
     ) -> None:
-        said = {event for service in services for event in service.facts()}
-        missing = [on.event for service in services for on in service.hears if on.event not in said]
+        published = {event for service in services for event in service.facts()}
+        missing = [on.event for service in services for on in service.hears if on.event not in published]
         self.test = Service("test", says=list(dict.fromkeys([*missing, *strangers])))
         self.services = [*services, self.test]
         self.settings = settings or Settings(stage="test", send_mode="LIVE")
@@ -132,11 +132,11 @@ class World:
         await self.settle()
 
     async def settle(self) -> None:
-        """Handle all that can be seen, and what follows from it, until the queues are quiet; hidden messages stay hidden."""
+        """Handle all that can be seen, and what follows from it, until the queues are quiet; invisible messages stay invisible."""
         for _ in range(10_000):
             records = [
                 (self.service(spec.service), record)
-                for spec in (*self.topology.queues, *self.topology.letter_queues)
+                for spec in (*self.topology.queues, *self.topology.dead_letter_queues)
                 for record in await self.bus.receive(spec.name, 10, 0)
             ]
             if not records:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.content import Content
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
 
 
 class ContactCreated(Event):
@@ -64,7 +64,7 @@ class PermissionChanged(Event):
 
     contact_id: str
     channel: Channel
-    standing: Standing
+    standing: Permission
     acknowledge: bool = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 
 
 class LetterKept(Event):
@@ -30,7 +30,7 @@ class LetterKept(Event):
 
 
 class LetterDecided(Event):
-    """What became of a letter, by whose decision and why."""
+    """What became of a dead letter, by whose decision and why."""
 
     TYPE = "dlq.letter-decided.v1"
     ABOUT = "dlq_message_id"
@@ -64,7 +64,7 @@ class ReplayJobChanged(Event):
 
 
 class AlarmChanged(Event):
-    """Too many letters of a queue are open (``raised``), or no longer. Open are those that wait and those in quarantine."""
+    """Too many dead letters of a queue are open (``raised``), or no longer. Open are those that wait and those in quarantine."""
 
     TYPE = "dlq.alarm-changed.v1"
     ABOUT = "queue"

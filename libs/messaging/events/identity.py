@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from libs.common.event import Event
+from libs.common.declare.event import Event
 
 RoleName = Literal["VIEWER", "OPERATOR", "ADMIN"]
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 
 
 class MessageReceived(Event):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
-from libs.messaging.words import Channel
+from libs.common.declare.event import Event
+from libs.messaging.vocabulary import Channel
 
 
 class DeliveryAlarmChanged(Event):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 
 
 class MediaStored(Event):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Channel, MessageClass, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Status
 
 
 class DeliveryChanged(Event):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 
 
 class SettingChanged(Event):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from libs.common.clock import Timestamp
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.templates import TemplateState
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 
 
 class TemplateChanged(Event):

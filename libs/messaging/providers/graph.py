@@ -1,7 +1,7 @@
 """Meta's Graph API, as far as a WhatsApp number needs it that is connected at Meta itself (Cloud API).
 
 Source: Meta, "WhatsApp Cloud API: Messages, Media, Error codes" (v23.0, 2026). Each request is made once; a failure is raised
-as it came (:class:`~libs.common.rest.Answered` for an answer that is no 2xx, with Meta's code), never interpreted here.
+as it came (:class:`~libs.common.aws.rest.Answered` for an answer that is no 2xx, with Meta's code), never interpreted here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import structlog
 from aiohttp import FormData
 from yarl import URL
 
-from libs.common.context import Context
-from libs.common.rest import FILE_SECONDS, Answer, Answered, Rest
-from libs.common.service import Secret
+from libs.common.aws.rest import FILE_TIMEOUT_SECONDS, Answer, Answered, Rest
+from libs.common.declare.service import Secret
+from libs.common.handle.context import Context
 
 VERSION = "v23.0"
 #: The access token of a system user that may send for all of ``meta_numbers``.
@@ -82,7 +82,7 @@ class Graph:
         form.add_field("type", content_type)
         form.add_field("file", data, filename=filename, content_type=content_type)
         answer = await self._rest.ask(
-            "POST", self._at(VERSION, number, "media"), self._token, body=form, seconds=FILE_SECONDS
+            "POST", self._at(VERSION, number, "media"), self._token, body=form, seconds=FILE_TIMEOUT_SECONDS
         )
         return _text(_object(_good(answer)).get("id"))
 
@@ -98,8 +98,8 @@ class Graph:
             raise ValueError("the answer has no url, or no sha256")
         return Stored(url, sha256, int(str(size)))
 
-    async def file(self, url: str, most: int) -> bytes:
-        """The bytes at a ``url`` of :meth:`media`. Raises NotMeta, and :class:`~libs.common.rest.TooLong` beyond ``most``."""
+    async def file(self, url: str, maximum: int) -> bytes:
+        """The bytes at a ``url`` of :meth:`media`. Raises NotMeta, and :class:`~libs.common.aws.rest.TooLong` beyond ``maximum``."""
         try:
             # Parsed once: what is looked at is what is connected to.
             where = URL(url)
@@ -107,7 +107,9 @@ class Graph:
             raise NotMeta from None
         if not self._meta(where):
             raise NotMeta
-        return _good(await self._rest.ask("GET", where, self._token, most=most, seconds=FILE_SECONDS)).body
+        return _good(
+            await self._rest.ask("GET", where, self._token, maximum=maximum, seconds=FILE_TIMEOUT_SECONDS)
+        ).body
 
     @property
     def files(self) -> Any:

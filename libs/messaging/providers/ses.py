@@ -4,7 +4,7 @@ that Amazon SES publishes to Amazon SNS"; SES API v2, ``BulkEmailEntryResult`` (
 from __future__ import annotations
 
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 
 #: What an event proves. A delay is no end: the message was taken and is still under way. Opens and clicks of likely bots
 #: prove the delivery and nothing more (see :func:`status_of`).

@@ -7,7 +7,7 @@ for SMS, MMS and voice* and *RCS events*.
 from __future__ import annotations
 
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 
 #: The reason that the destination is on the account's own opt-out list.
 OPTED_OUT_REASON = "DESTINATION_PHONE_NUMBER_OPTED_OUT"

@@ -13,11 +13,11 @@ from typing import Any
 
 from aiohttp import web
 
-from libs.simulator import magic
+from libs.simulator import magic_recipients
 from libs.simulator.behaviour import SERVICES, Behaviour
 from libs.simulator.core import Core, Service
 from libs.simulator.errors import ControlError
-from libs.simulator.wishes import Wish
+from libs.simulator.request_body import RequestBody
 
 Answer = dict[str, Any]
 LIST_LIMIT = 10_000
@@ -156,10 +156,10 @@ class Control:
 
     async def put_outcome(self, request: web.Request) -> Answer:
         """Fix the events of all later messages of a service to a recipient, in this order."""
-        wish = Wish(await body_of(request))
-        service, to = wish.choice("service", SERVICES), wish.text("to", required=True) or ""
-        events = wish.texts("events")
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        service, to = intent.choice("service", SERVICES), intent.text("to", required=True) or ""
+        events = intent.texts("events")
+        intent.done()
         check = self.services[service].known_event
         for name in events:
             if not check(name):
@@ -189,10 +189,10 @@ class Control:
 
     async def emit(self, request: web.Request) -> Answer:
         """Publish `message` (a string, or JSON to be made a string) to `topic`, verbatim and unchecked."""
-        wish = Wish(await body_of(request))
-        topic, times = wish.text("topic", required=True) or "", wish.count("times", 1, 10_000)
-        message = wish.get("message")
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        topic, times = intent.text("topic", required=True) or "", intent.count("times", 1, 10_000)
+        message = intent.get("message")
+        intent.done()
         if message is None:
             raise ControlError("message", "is required")
         text = message if isinstance(message, str) else json.dumps(message, separators=(",", ":"))
@@ -201,21 +201,25 @@ class Control:
         return {"published": times}
 
     async def advance(self, request: web.Request) -> Answer:
-        wish = Wish(await body_of(request))
-        seconds = wish.number("seconds", 0, 400 * 86400)
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        seconds = intent.number("seconds", 0, 400 * 86400)
+        intent.done()
         self.core.clock.advance(seconds)
         self.core.emitter.wake.set()
         return {"clockOffset": self.core.clock.offset, "now": self.core.clock.now()}
 
     async def magic(self, request: web.Request) -> Answer:
-        tables = {"numbers": magic.NUMBERS, "emails": magic.EMAILS, "mailboxSimulator": magic.MAILBOX_SIMULATOR}
+        tables = {
+            "numbers": magic_recipients.NUMBERS,
+            "emails": magic_recipients.EMAILS,
+            "mailboxSimulator": magic_recipients.MAILBOX_SIMULATOR,
+        }
         return {name: {to: asdict(m) for to, m in table.items()} for name, table in tables.items()}
 
     async def reset(self, request: web.Request) -> Answer:
-        wish = Wish(await body_of(request))
-        everything = wish.flag("everything", False)
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        everything = intent.flag("everything", False)
+        intent.done()
         self.core.reset(everything)
         for service in self.services.values():
             service.reset(everything)

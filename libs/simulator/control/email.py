@@ -6,10 +6,10 @@ from aiohttp import web
 
 from libs.simulator.control.api import Answer, body_of, route
 from libs.simulator.errors import ControlError
+from libs.simulator.request_body import RequestBody
 from libs.simulator.sesv2.account import identity_record
 from libs.simulator.sesv2.inbound import Inbound
 from libs.simulator.sesv2.service import Ses
-from libs.simulator.wishes import Wish
 
 
 class EmailControl:
@@ -24,27 +24,27 @@ class EmailControl:
         router.add_post("/control/email/verify", route(self.verify))
 
     async def receipt(self, request: web.Request) -> Answer:
-        return self.inbound.receipt(Wish(await body_of(request)))
+        return self.inbound.receipt(RequestBody(await body_of(request)))
 
     async def email(self, request: web.Request) -> Answer:
-        return await self.inbound.email(Wish(await body_of(request)))
+        return await self.inbound.email(RequestBody(await body_of(request)))
 
     async def account(self, request: web.Request) -> Answer:
         """Change quota (`max_rate` per second, `max_24_hours`) or suspend the account."""
-        wish, account = Wish(await body_of(request)), self.service.account
-        if wish.get("max_rate") is not None:
-            account.max_rate = wish.number("max_rate", 0.01, 1_000_000)
-        if wish.get("max_24_hours") is not None:
-            account.max_24_hours = wish.number("max_24_hours", 0, 1_000_000_000)
-        account.suspended = wish.flag("suspended", account.suspended)
-        wish.done()
+        intent, account = RequestBody(await body_of(request)), self.service.account
+        if intent.get("max_rate") is not None:
+            account.max_rate = intent.number("max_rate", 0.01, 1_000_000)
+        if intent.get("max_24_hours") is not None:
+            account.max_24_hours = intent.number("max_24_hours", 0, 1_000_000_000)
+        account.suspended = intent.flag("suspended", account.suspended)
+        intent.done()
         return {"max_rate": account.max_rate, "max_24_hours": account.max_24_hours, "suspended": account.suspended}
 
     async def verify(self, request: web.Request) -> Answer:
         """Finish the verification of an identity that was created."""
-        wish = Wish(await body_of(request))
-        name = (wish.text("identity", required=True) or "").lower()
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        name = (intent.text("identity", required=True) or "").lower()
+        intent.done()
         if name not in self.service.account.identities:
             raise ControlError("identity", "was not created", 404)
         self.service.account.identities[name] = identity_record(name, verified=True)

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from libs.simulator.control.api import Answer, body_of, route
 from libs.simulator.errors import ControlError
+from libs.simulator.request_body import RequestBody
 from libs.simulator.sms_voice.account import CHANNELS, e164
 from libs.simulator.sms_voice.inbound import Inbound
 from libs.simulator.sms_voice.service import SmsVoice
-from libs.simulator.wishes import Wish
 
 
 class SmsControl:
@@ -24,24 +24,24 @@ class SmsControl:
         router.add_post("/control/verified", route(self.verified))
 
     async def sms(self, request: web.Request) -> Answer:
-        return self.inbound.sms(Wish(await body_of(request)))
+        return self.inbound.sms(RequestBody(await body_of(request)))
 
     async def rcs(self, request: web.Request) -> Answer:
-        return self.inbound.rcs(Wish(await body_of(request)))
+        return self.inbound.rcs(RequestBody(await body_of(request)))
 
     async def spend(self, request: web.Request) -> Answer:
         """Set what was spent this month on a channel (USD), to reach the limit without a million messages."""
-        wish = Wish(await body_of(request))
-        channel, spent = wish.choice("channel", CHANNELS), wish.number("spent", 0, 10_000_000)
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        channel, spent = intent.choice("channel", CHANNELS), intent.number("spent", 0, 10_000_000)
+        intent.done()
         self.service.account.spent[channel] = spent
         return {"channel": channel, "spent": spent, "limit": self.service.account.limit(channel)}
 
     async def verified(self, request: web.Request) -> Answer:
         """Verify a destination number, for the sandbox."""
-        wish = Wish(await body_of(request))
-        number = e164(wish.text("number", required=True) or "")
-        wish.done()
+        intent = RequestBody(await body_of(request))
+        number = e164(intent.text("number", required=True) or "")
+        intent.done()
         if not number[1:].isdigit():
             raise ControlError("number", "must be a phone number")
         self.service.account.verified[number] = {"DestinationPhoneNumber": number}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from libs.simulator.control.api import Answer, body_of, route
+from libs.simulator.request_body import RequestBody
 from libs.simulator.socialmessaging.inbound import Inbound
-from libs.simulator.wishes import Wish
 
 
 class WhatsAppControl:
@@ -23,22 +23,22 @@ class WhatsAppControl:
         router.add_post("/control/account", route(self.account))
 
     async def message(self, request: web.Request) -> Answer:
-        return self.inbound.message(Wish(await body_of(request)))
+        return self.inbound.message(RequestBody(await body_of(request)))
 
     async def webhook(self, request: web.Request) -> Answer:
-        return self.inbound.webhook(Wish(await body_of(request)))
+        return self.inbound.webhook(RequestBody(await body_of(request)))
 
     async def preference(self, request: web.Request) -> Answer:
-        return self.inbound.preference(Wish(await body_of(request)))
+        return self.inbound.preference(RequestBody(await body_of(request)))
 
     async def template_status(self, request: web.Request) -> Answer:
-        return self.inbound.template_status(request.match_info["name"], Wish(await body_of(request)))
+        return self.inbound.template_status(request.match_info["name"], RequestBody(await body_of(request)))
 
     async def template_category(self, request: web.Request) -> Answer:
-        return self.inbound.template_category(request.match_info["name"], Wish(await body_of(request)))
+        return self.inbound.template_category(request.match_info["name"], RequestBody(await body_of(request)))
 
     async def quality(self, request: web.Request) -> Answer:
-        return self.inbound.quality(Wish(await body_of(request)))
+        return self.inbound.quality(RequestBody(await body_of(request)))
 
     async def account(self, request: web.Request) -> Answer:
-        return self.inbound.account_state(Wish(await body_of(request)))
+        return self.inbound.account_state(RequestBody(await body_of(request)))

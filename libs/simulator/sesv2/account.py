@@ -13,7 +13,7 @@ CREATED = 1767225600
 RESERVED_DOMAINS = (".example.com", ".example.net", ".example.org", ".test", ".invalid")
 """Identities under these are verified at once: nobody else can own them (RFC 2606)."""
 SIMULATOR_DOMAIN = "simulator.amazonses.com"
-DAY_S = 86400.0
+DAY_SECONDS = 86400.0
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Account:
         return bool(local) and any(self.identities.get(n, {}).get("VerifiedForSendingStatus") for n in names)
 
     def sent_last_24_hours(self, now: float) -> int:
-        self.sent = [(at, n) for at, n in self.sent if now - at < DAY_S]
+        self.sent = [(at, n) for at, n in self.sent if now - at < DAY_SECONDS]
         return sum(n for _, n in self.sent)
 
     def count(self, now: float, recipients: int) -> None:

@@ -17,9 +17,9 @@ from libs.simulator.aws import session
 from libs.simulator.clock import iso_millis
 from libs.simulator.core import Core
 from libs.simulator.errors import ControlError
+from libs.simulator.request_body import RequestBody
 from libs.simulator.sesv2.account import Account
 from libs.simulator.sesv2.compose import bare
-from libs.simulator.wishes import Wish
 
 SNS_MAX = 150 * 1024
 """Messages beyond it cannot go through the SNS action."""
@@ -34,32 +34,34 @@ class Inbound:
         self.stack = AsyncExitStack()
         self.s3: Any = None
 
-    def receipt(self, wish: Wish) -> dict[str, Any]:
+    def receipt(self, intent: RequestBody) -> dict[str, Any]:
         """Set the receipt rule: `topic`, `action` SNS (default) or S3 with `bucket` and `prefix`, `encoding`."""
         rule = {
-            "topic": wish.text("topic", required=True),
-            "action": wish.choice("action", ("SNS", "S3"), "SNS"),
-            "bucket": wish.text("bucket"),
-            "prefix": wish.text("prefix") or "",
-            "encoding": wish.choice("encoding", ("BASE64", "UTF8"), "BASE64"),
+            "topic": intent.text("topic", required=True),
+            "action": intent.choice("action", ("SNS", "S3"), "SNS"),
+            "bucket": intent.text("bucket"),
+            "prefix": intent.text("prefix") or "",
+            "encoding": intent.choice("encoding", ("BASE64", "UTF8"), "BASE64"),
         }
-        wish.done()
+        intent.done()
         if rule["action"] == "S3" and not rule["bucket"]:
             raise ControlError("bucket", "is required for the S3 action")
         self.account.receipt = rule
         return rule
 
-    async def email(self, wish: Wish) -> dict[str, Any]:
+    async def email(self, intent: RequestBody) -> dict[str, Any]:
         """An email comes in: `raw` (base64 of a MIME message) or from, to, subject, text and so on."""
         rule = self.account.receipt
         if not rule:
             raise ControlError("receipt", "set a receipt rule first: PUT /control/receipt", 409)
-        recipients = wish.texts("to") if isinstance(wish.get("to"), list) else [wish.text("to", required=True) or ""]
+        recipients = (
+            intent.texts("to") if isinstance(intent.get("to"), list) else [intent.text("to", required=True) or ""]
+        )
         message_id = self.core.noise.hex(40)
-        raw, message = self._compose(wish, recipients, message_id)
-        verdicts = {k: wish.choice(f"{k}_verdict", VERDICTS, "PASS") for k in KINDS_OF_VERDICT}
-        times = wish.count("times", 1, 1000)
-        wish.done()
+        raw, message = self._compose(intent, recipients, message_id)
+        verdicts = {k: intent.choice(f"{k}_verdict", VERDICTS, "PASS") for k in KINDS_OF_VERDICT}
+        times = intent.count("times", 1, 1000)
+        intent.done()
         event = self._event(message, recipients, verdicts, message_id)
         if rule["action"] == "S3":
             key = rule["prefix"] + message_id
@@ -79,24 +81,24 @@ class Inbound:
             self.core.emitter.now([rule["topic"]], text)
         return {"messageId": message_id, "published": times}
 
-    def _compose(self, wish: Wish, recipients: list[str], message_id: str) -> tuple[bytes, EmailMessage]:
+    def _compose(self, intent: RequestBody, recipients: list[str], message_id: str) -> tuple[bytes, EmailMessage]:
         message = EmailMessage()
-        message["From"] = wish.text("from", required=True)
+        message["From"] = intent.text("from", required=True)
         message["To"] = ", ".join(recipients)
-        message["Subject"] = wish.text("subject") or ""
+        message["Subject"] = intent.text("subject") or ""
         message["Date"] = format_datetime(datetime.fromtimestamp(self.core.clock.now(), UTC))
-        message["Message-ID"] = wish.text("message_id") or f"<{message_id[:16]}@example.com>"
+        message["Message-ID"] = intent.text("message_id") or f"<{message_id[:16]}@example.com>"
         for name, header in (("in_reply_to", "In-Reply-To"), ("references", "References")):
-            value = wish.text(name)
+            value = intent.text(name)
             if value:
                 message[header] = value
-        for name, value in (wish.get("headers") or {}).items():
+        for name, value in (intent.get("headers") or {}).items():
             message[name] = value
-        message.set_content(wish.text("text") or "")
-        html = wish.text("html")
+        message.set_content(intent.text("text") or "")
+        html = intent.text("html")
         if html:
             message.add_alternative(html, subtype="html")
-        for attachment in wish.get("attachments") or ():
+        for attachment in intent.get("attachments") or ():
             self._attach(message, attachment)
         return message.as_bytes(), message
 

@@ -10,7 +10,7 @@ from libs.simulator.errors import ProviderError
 from libs.simulator.sesv2 import compose, events
 from libs.simulator.sesv2.account import SIMULATOR_DOMAIN, Account, ConfigurationSet
 from libs.simulator.sesv2.compose import Mail, bad, bare
-from libs.simulator.sesv2.future import Future
+from libs.simulator.sesv2.outcomes import Future
 
 SERVICE = "sesv2"
 OUR_ID_TAGS = ("messageId", "message_id", "wecareMessageId")

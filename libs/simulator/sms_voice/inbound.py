@@ -9,9 +9,9 @@ from libs.simulator import demo
 from libs.simulator.clock import iso_millis
 from libs.simulator.core import Core
 from libs.simulator.errors import ControlError, ProviderError
+from libs.simulator.request_body import RequestBody
 from libs.simulator.sms_voice.account import OPT_IN_WORDS, OPT_OUT_WORDS, Account, e164
 from libs.simulator.sms_voice.optouts import OptOuts
-from libs.simulator.wishes import Wish
 
 RCS_TYPES = ("suggestion", "typing", "conversation_started", "media", "location", "unsubscribe")
 
@@ -22,8 +22,8 @@ class Inbound:
         self.account = account
         self.optouts = optouts
 
-    def _target(self, wish: Wish, default: str) -> tuple[str, dict[str, Any]]:
-        key = wish.text("to") or default
+    def _target(self, intent: RequestBody, default: str) -> tuple[str, dict[str, Any]]:
+        key = intent.text("to") or default
         try:
             kind, record = self.account.resource(key)
         except ProviderError as error:
@@ -33,17 +33,17 @@ class Inbound:
         return kind, record
 
     @staticmethod
-    def _person(wish: Wish) -> str:
-        person = wish.text("from", required=True) or ""
+    def _person(intent: RequestBody) -> str:
+        person = intent.text("from", required=True) or ""
         if not person.removeprefix("+").isdigit() or not 5 <= len(person) <= 16:
             raise ControlError("from", "must be a phone number such as +12025550143")
         return e164(person)
 
-    def sms(self, wish: Wish) -> dict[str, Any]:
+    def sms(self, intent: RequestBody) -> dict[str, Any]:
         """A person writes an SMS; opt-out words take effect as AWS makes them."""
-        person, (_, record) = self._person(wish), self._target(wish, demo.PHONE_NUMBER)
-        words, times = wish.text("text", required=True) or "", wish.count("times", 1, 1000)
-        wish.done()
+        person, (_, record) = self._person(intent), self._target(intent, demo.PHONE_NUMBER)
+        words, times = intent.text("text", required=True) or "", intent.count("times", 1, 1000)
+        intent.done()
         identity = record.get("PhoneNumberId") or record["RcsAgentId"]
         origin = record.get("PhoneNumber") or identity
         keyword, reply = self._keyword(identity, record, person, words)
@@ -80,25 +80,25 @@ class Inbound:
             return found, keywords[found].message if found in keywords else None
         return found, keyword.message
 
-    def rcs(self, wish: Wish) -> dict[str, Any]:
+    def rcs(self, intent: RequestBody) -> dict[str, Any]:
         """A person writes to the RCS agent, taps, types, or sends a file or place."""
-        person, (kind, record) = self._person(wish), self._target(wish, demo.RCS_AGENT_ID)
+        person, (kind, record) = self._person(intent), self._target(intent, demo.RCS_AGENT_ID)
         if kind != "rcs-agent":
             raise ControlError("to", "must be an RCS agent")
-        words = wish.text("text")
+        words = intent.text("text")
         agent = record["RcsAgentId"]
         reply: str | None = None
         if words is not None:
             keyword, reply = self._keyword(agent, record, person, words)
             event = self._event(person, agent, words, keyword)
         else:
-            event = self._structured(wish, person, agent)
-        times = wish.count("times", 1, 1000)
-        wish.done()
+            event = self._structured(intent, person, agent)
+        times = intent.count("times", 1, 1000)
+        intent.done()
         return self._publish(record, event, times) | {"autoReply": reply}
 
-    def _structured(self, wish: Wish, person: str, agent: str) -> dict[str, Any]:
-        kind, extra = wish.choice("type", RCS_TYPES), wish.get("body") or {}
+    def _structured(self, intent: RequestBody, person: str, agent: str) -> dict[str, Any]:
+        kind, extra = intent.choice("type", RCS_TYPES), intent.get("body") or {}
         if not isinstance(extra, dict):
             raise ControlError("body", "must be an object")
         event = self._event(person, agent, "", None)

@@ -11,7 +11,7 @@ from libs.simulator.sms_voice.errors import conflict, not_found, quota
 
 HELP_TEXT = "Example Store: for help write to support@example.com. Msg & data rates may apply. Reply STOP to cancel."
 STOP_TEXT = "You are unsubscribed from Example Store and will receive no more messages."
-ONCE_S = 30 * 86400.0
+REPEAT_SECONDS = 30 * 86400.0
 """A number can be taken off a list once in 30 days."""
 MAX_KEYWORDS = 30
 
@@ -55,7 +55,7 @@ class OptOuts:
         if found is None:
             raise not_found("opted-out-number", number)
         now = self.core.clock.now()
-        if now - self.removed.get((name, number), -ONCE_S) < ONCE_S:
+        if now - self.removed.get((name, number), -REPEAT_SECONDS) < REPEAT_SECONDS:
             message = "The number was removed within the last 30 days"
             raise conflict("RESOURCE_DELETION_NOT_ALLOWED", message, "opted-out-number", number)
         self.removed[(name, number)] = now

@@ -177,7 +177,7 @@ class Resources:
             ("CONFIGURATION_SETS", len(account.sets), MAX_SETS), ("OPT_OUT_LISTS", len(account.opt_out_lists), 25),
             ("SENDER_IDS", len(account.sender_ids), 200),
         )  # fmt: skip
-        limits = [{"Name": name, "Used": n, "Max": most} for name, n, most in used]
+        limits = [{"Name": name, "Used": n, "Max": maximum} for name, n, maximum in used]
         return describe("AccountLimits", limits, params)
 
 

@@ -7,13 +7,13 @@ import re
 from functools import partial
 from typing import Any
 
-from libs.simulator import demo, magic
+from libs.simulator import demo, magic_recipients
 from libs.simulator.core import Addressee, Core
-from libs.simulator.fates import Dice, timeline
+from libs.simulator.event_timing import SeededRandom, timeline
 from libs.simulator.sms_voice import events
 from libs.simulator.sms_voice.account import Account, Identity, e164
-from libs.simulator.sms_voice.courses import course
 from libs.simulator.sms_voice.errors import OPTED_OUT, OUR_ID_KEYS, conflict, invalid, not_found, quota
+from libs.simulator.sms_voice.event_sequence import course
 from libs.simulator.sms_voice.rcs import check_rcs, is_rich
 from libs.simulator.sms_voice.segments import Segments, segment
 
@@ -41,8 +41,8 @@ class Sender:
             raise invalid("MISSING_PARAMETER", "MessageBody", "is required")
         identity = self._identity(params, "SMS")
         segments = segment(params["MessageBody"])
-        fate = "invalid_message" if segments.too_long else None
-        return self._accept(params, "SendTextMessage", "TEXT", identity, segments, fate)
+        outcome = "invalid_message" if segments.too_long else None
+        return self._accept(params, "SendTextMessage", "TEXT", identity, segments, outcome)
 
     async def media(self, params: dict[str, Any]) -> dict[str, Any]:
         if "MediaUrls" not in params and "MessageBody" not in params:
@@ -102,7 +102,7 @@ class Sender:
                 "MESSAGE_TYPE_MISMATCH", f"The identity sends {own_type} messages", identity.kind, identity.id
             )
         opted_out = account.opt_out_record(identity.record.get("OptOutListName"), to)
-        if opted_out is not None or magic.fate_of(to) == "opted_out":
+        if opted_out is not None or magic_recipients.outcome_of(to) == "opted_out":
             raise conflict(OPTED_OUT, "Destination phone number has opted out", "opted-out-number", to)
         if self.core.behaviour.sandbox and to not in account.verified and not to.startswith("+1425414"):
             reason = "DESTINATION_PHONE_NUMBER_NOT_VERIFIED"
@@ -143,7 +143,7 @@ class Sender:
             provider_id=message.id, to=to, sender=identity.origin, kind=_KINDS[channel], payload=params,
         )  # fmt: skip
         self.account.last_to[(identity.origin, to)] = message.id
-        self._plan(params, channel, message, forced_fate or magic.fate_of(to), dice)
+        self._plan(params, channel, message, forced_fate or magic_recipients.outcome_of(to), dice)
         return {"MessageId": message.id}
 
     def _fallback_origin(self, params: dict[str, Any], identity: Identity) -> str:
@@ -156,15 +156,17 @@ class Sender:
         kind, record = self.account.resource(named)
         return str(record["PhoneNumber"] if kind == "phone-number" else named)
 
-    def _plan(self, params: dict[str, Any], channel: str, message: events.Message, fate: str, dice: Dice) -> None:
+    def _plan(
+        self, params: dict[str, Any], channel: str, message: events.Message, outcome: str, dice: SeededRandom
+    ) -> None:
         behaviour = self.core.behaviour
         fallback = (params.get("FallbackConfiguration") or {}).get("Channel")
-        usual = course(channel, fate, behaviour, dice, fallback)
-        names = [fate] if fate.startswith("MEDIA_") else usual
+        usual = course(channel, outcome, behaviour, dice, fallback)
+        names = [outcome] if outcome.startswith("MEDIA_") else usual
         names = self.core.outcomes.get((SERVICE, message.to), names)
         name = params.get("ConfigurationSetName")
         configuration_set = self.account.configuration_set(name) if name is not None else None
-        for step in timeline(behaviour, dice, names, message.requested_at, fate):
+        for step in timeline(behaviour, dice, names, message.requested_at, outcome):
             source = message
             if channel == "RCS" and not step.name.startswith("RCS_"):
                 source = dataclasses.replace(message, origin=message.fallback_origin)

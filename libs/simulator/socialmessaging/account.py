@@ -10,7 +10,7 @@ from libs.simulator.errors import ProviderError
 from libs.simulator.socialmessaging.records import Media, Number, Waba
 from libs.simulator.socialmessaging.seeds import demo_media, demo_templates
 
-WINDOW_S = 24 * 3600.0
+SERVICE_WINDOW_SECONDS = 24 * 3600.0
 
 
 class Account:
@@ -83,4 +83,4 @@ class Account:
 
     def window_open(self, number: Number, digits: str, now: float) -> bool:
         last = self.windows.get((number.id, digits))
-        return last is not None and now - last < WINDOW_S
+        return last is not None and now - last < SERVICE_WINDOW_SECONDS

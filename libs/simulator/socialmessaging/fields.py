@@ -23,8 +23,8 @@ def member(parent: dict[str, Any], name: str, path: str = "") -> dict[str, Any]:
     return value
 
 
-def text(parent: dict[str, Any], name: str, most: int, path: str = "", required: bool = True) -> str:
-    """A string member of at most `most` characters; an optional one that is missing reads as ""."""
+def text(parent: dict[str, Any], name: str, maximum: int, path: str = "", required: bool = True) -> str:
+    """A string member of at most `maximum` characters; an optional one that is missing reads as ""."""
     value = parent.get(name)
     if value is None and not required:
         return ""
@@ -32,8 +32,8 @@ def text(parent: dict[str, Any], name: str, most: int, path: str = "", required:
         raise refuse(MISSING, path or name)
     if not isinstance(value, str):
         raise refuse(INVALID, f"{path or name} must be a string")
-    if len(value) > most:
-        raise refuse(INVALID, f"{path or name} must be at most {most} characters long")
+    if len(value) > maximum:
+        raise refuse(INVALID, f"{path or name} must be at most {maximum} characters long")
     return value
 
 

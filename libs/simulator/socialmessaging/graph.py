@@ -16,7 +16,7 @@ from aiohttp import web
 
 from libs.simulator.core import Addressee, Core
 from libs.simulator.errors import ProviderError
-from libs.simulator.mishaps import Call, Mishaps
+from libs.simulator.fault_injection import Call, FaultInjector
 from libs.simulator.socialmessaging import media_rules
 from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.records import Media, Number, Waba
@@ -32,11 +32,11 @@ class Graph:
 
     name = DIRECT.service
 
-    def __init__(self, core: Core, account: Account, sender: Sender, mishaps: Mishaps) -> None:
+    def __init__(self, core: Core, account: Account, sender: Sender, fault_injector: FaultInjector) -> None:
         self.core = core
         self.account = account
         self.sender = sender
-        self.mishaps = mishaps
+        self.fault_injector = fault_injector
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         router.add_post(f"/{VERSION}/{{number}}/messages", self.messages)
@@ -73,7 +73,7 @@ class Graph:
     async def _carry_out(
         self, request: web.Request, operation: str, run: Any, addressee: Addressee | None = None
     ) -> web.StreamResponse:
-        return await self.mishaps.carry_out(request, Call(self, operation, addressee, run, answered, refused))
+        return await self.fault_injector.carry_out(request, Call(self, operation, addressee, run, answered, refused))
 
     def _known(self, request: web.Request) -> None:
         """Somebody with a token; tokens are not told apart."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from libs.simulator.core import Core
 from libs.simulator.errors import ControlError
+from libs.simulator.request_body import RequestBody
 from libs.simulator.socialmessaging import events
 from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.body import E164
 from libs.simulator.socialmessaging.records import Number, Waba
 from libs.simulator.socialmessaging.seeds import placeholder
 from libs.simulator.socialmessaging.templates import Templates
-from libs.simulator.wishes import Wish
 
 DEFAULT_MIME = {
     "image": "image/jpeg",
@@ -45,53 +45,53 @@ class Inbound:
         self.account = account
         self.templates = templates
 
-    def _number(self, wish: Wish, name: str = "to") -> tuple[Waba, Number]:
-        key = wish.text(name)
+    def _number(self, intent: RequestBody, name: str = "to") -> tuple[Waba, Number]:
+        key = intent.text(name)
         found = self.account.number_for(key)
         if found is None:
             raise ControlError(name, "is not a number of this account", 404)
         return found
 
-    def _person(self, wish: Wish) -> str:
-        person = wish.text("from", required=True) or ""
+    def _person(self, intent: RequestBody) -> str:
+        person = intent.text("from", required=True) or ""
         if not E164.fullmatch(person):
             raise ControlError("from", "must be an E.164 number such as +12025550143")
         return person.removeprefix("+")
 
-    def message(self, wish: Wish) -> dict[str, Any]:
+    def message(self, intent: RequestBody) -> dict[str, Any]:
         """A customer writes in: opens the window and publishes the same event `times` times."""
-        digits, (waba, number) = self._person(wish), self._number(wish)
-        kind, content = self._content(wish)
+        digits, (waba, number) = self._person(intent), self._number(intent)
+        kind, content = self._content(intent)
         now = self.core.clock.now()
-        name = wish.text("profile_name")
+        name = intent.text("profile_name")
         if name:
             self.account.names[digits] = name
-        wamid = wish.text("wamid") or f"wamid.IN{self.core.noise.hex(32).upper()}"
-        hide = wish.flag("hide_phone", False)
-        item = self._item(wish, digits, number, wamid, now, hide)
+        wamid = intent.text("wamid") or f"wamid.IN{self.core.noise.hex(32).upper()}"
+        change_visibility = intent.flag("hide_phone", False)
+        item = self._item(intent, digits, number, wamid, now, change_visibility)
         item |= {"type": kind, **({"errors": content} if kind == "unsupported" else {kind: content})}
         value = events.base_value(number)
         if kind != "system":
-            value["contacts"] = [events.contact(self.account, digits, hide)]
+            value["contacts"] = [events.contact(self.account, digits, change_visibility)]
         value["messages"] = [item]
         self.account.heard(number, digits, now)
         message_id = self.core.noise.uuid()
-        direct = wish.flag("direct", False)
+        direct = intent.flag("direct", False)
         text = events.envelope(self.account, waba, number, value, "messages", now, message_id)
         places = waba.topics
         if direct:
             text, places = events.webhook(waba, value, "messages", now), [waba.webhook] if waba.webhook else []
-        times = wish.count("times", 1, 1000)
-        wish.done()
+        times = intent.count("times", 1, 1000)
+        intent.done()
         for _ in range(times):
             self.core.emitter.now(places, text)
         media = content.get("id") if isinstance(content, dict) and kind in DEFAULT_MIME else None
         return {"wamid": wamid, "messageId": message_id, "mediaId": media, "published": times * len(places)}
 
-    def webhook(self, wish: Wish) -> dict[str, Any]:
+    def webhook(self, intent: RequestBody) -> dict[str, Any]:
         """Where Meta sends what happens to numbers that are connected there, signed with the app's `secret`; no `url`: nowhere."""
-        url, secret = wish.text("url"), wish.text("secret") or ""
-        wish.done()
+        url, secret = intent.text("url"), intent.text("secret") or ""
+        intent.done()
         if url is not None and not url.startswith(("http://", "https://")):
             raise ControlError("url", "must be an http or https URL")
         if url is not None:
@@ -100,35 +100,37 @@ class Inbound:
             waba.webhook = url
         return {"url": url}
 
-    def _item(self, wish: Wish, digits: str, number: Number, wamid: str, now: float, hide: bool) -> dict[str, Any]:
-        item: dict[str, Any] = {} if hide else {"from": digits}
+    def _item(
+        self, intent: RequestBody, digits: str, number: Number, wamid: str, now: float, change_visibility: bool
+    ) -> dict[str, Any]:
+        item: dict[str, Any] = {} if change_visibility else {"from": digits}
         item |= {"from_user_id": self.account.user_id(digits), "id": wamid, "timestamp": str(int(now))}
-        replied = wish.text("context_message_id")
+        replied = intent.text("context_message_id")
         if replied:
             item["context"] = {"from": number.digits, "id": replied}
-        referral = wish.get("referral")
+        referral = intent.get("referral")
         if referral is not None:
             item["referral"] = referral
         return item
 
-    def _content(self, wish: Wish) -> tuple[str, Any]:
-        words = wish.text("text")
+    def _content(self, intent: RequestBody) -> tuple[str, Any]:
+        words = intent.text("text")
         if words is not None:
             return "text", {"body": words}
-        kind = wish.choice("type", TYPES)
+        kind = intent.choice("type", TYPES)
         if kind in WITHOUT_OBJECT:
             return kind, WITHOUT_OBJECT[kind]
-        content = wish.get("body")
+        content = intent.get("body")
         if kind in DEFAULT_MIME:
-            return kind, self._media(wish, kind, content or {})
+            return kind, self._media(intent, kind, content or {})
         if not isinstance(content, list if kind == "contacts" else dict):
             raise ControlError("body", f"must be the {kind} object of the message (or give text)")
         return kind, content
 
-    def _media(self, wish: Wish, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    def _media(self, intent: RequestBody, kind: str, content: dict[str, Any]) -> dict[str, Any]:
         """Store the file that the customer sends; `data` is base64, without it a placeholder."""
-        mime_type = wish.text("mime_type") or str(content.get("mime_type", DEFAULT_MIME[kind]))
-        data = wish.text("data")
+        mime_type = intent.text("mime_type") or str(content.get("mime_type", DEFAULT_MIME[kind]))
+        data = intent.text("data")
         try:
             raw = placeholder(mime_type) if data is None else base64.b64decode(data, validate=True)
         except binascii.Error as error:
@@ -137,11 +139,11 @@ class Inbound:
         extra = {"voice": True} if kind == "audio" else {"animated": False} if kind == "sticker" else {}
         return {"id": media.id, "mime_type": mime_type, "sha256": media.sha256, **extra, **content}
 
-    def preference(self, wish: Wish) -> dict[str, Any]:
+    def preference(self, intent: RequestBody) -> dict[str, Any]:
         """A user stops or resumes marketing messages (`user_preferences`)."""
-        digits, (waba, number) = self._person(wish), self._number(wish)
-        value = wish.choice("value", ("stop", "resume"))
-        wish.done()
+        digits, (waba, number) = self._person(intent), self._number(intent)
+        value = intent.choice("value", ("stop", "resume"))
+        intent.done()
         (self.account.opted_out.add if value == "stop" else self.account.opted_out.discard)(digits)
         now = self.core.clock.now()
         body = events.base_value(number) | {"contacts": [events.contact(self.account, digits)]}
@@ -150,14 +152,16 @@ class Inbound:
             "detail": f"User requested to {value} marketing messages", "category": "marketing_messages",
             "value": value, "timestamp": int(now),
         }]  # fmt: skip
-        return self._tell(waba, number, body, "user_preferences")
+        return self._publish(waba, number, body, "user_preferences")
 
-    def template_status(self, name: str, wish: Wish) -> dict[str, Any]:
+    def template_status(self, name: str, intent: RequestBody) -> dict[str, Any]:
         """Meta changes the status of a template."""
-        language, event = wish.text("language"), wish.choice("status", TEMPLATE_EVENTS)
-        reason = wish.text("reason") or "NONE"
-        extra = {k: wish.get(k) for k in ("other_info", "rejection_info", "disable_info") if wish.get(k) is not None}
-        wish.done()
+        language, event = intent.text("language"), intent.choice("status", TEMPLATE_EVENTS)
+        reason = intent.text("reason") or "NONE"
+        extra = {
+            k: intent.get(k) for k in ("other_info", "rejection_info", "disable_info") if intent.get(k) is not None
+        }
+        intent.done()
         changed = [
             (waba, t) for waba in self.account.wabas.values() for t in waba.templates.values()
             if t.name == name and language in (None, t.language)
@@ -168,10 +172,10 @@ class Inbound:
             self.core.emitter.now(waba.topics, self.templates.decide(waba, template, event, reason, extra))
         return {"name": name, "status": event, "languages": [t.language for _, t in changed]}
 
-    def template_category(self, name: str, wish: Wish) -> dict[str, Any]:
+    def template_category(self, name: str, intent: RequestBody) -> dict[str, Any]:
         """Meta re-categorises a template (`template_category_update`)."""
-        category = wish.choice("category", ("MARKETING", "UTILITY", "AUTHENTICATION"))
-        wish.done()
+        category = intent.choice("category", ("MARKETING", "UTILITY", "AUTHENTICATION"))
+        intent.done()
         for waba in self.account.wabas.values():
             for template in (t for t in waba.templates.values() if t.name == name):
                 value = {
@@ -180,27 +184,27 @@ class Inbound:
                     "previous_category": template.category, "new_category": category,
                 }  # fmt: skip
                 template.category = category
-                return self._tell(waba, None, value, "template_category_update")
+                return self._publish(waba, None, value, "template_category_update")
         raise ControlError("name", f"there is no template {name}", 404)
 
-    def quality(self, wish: Wish) -> dict[str, Any]:
+    def quality(self, intent: RequestBody) -> dict[str, Any]:
         """Quality or throughput of a number changes (`phone_number_quality_update`)."""
-        waba, number = self._number(wish, "phone_number")
-        rating = wish.text("quality_rating")
+        waba, number = self._number(intent, "phone_number")
+        rating = intent.text("quality_rating")
         if rating is not None:
-            number.quality = wish.choice("quality_rating", ("GREEN", "YELLOW", "RED"))
-        limit = wish.text("limit") or "TIER_UNLIMITED"
+            number.quality = intent.choice("quality_rating", ("GREEN", "YELLOW", "RED"))
+        limit = intent.text("limit") or "TIER_UNLIMITED"
         value = {
-            "display_phone_number": number.digits, "event": wish.text("event") or "THROUGHPUT_UPGRADE",
+            "display_phone_number": number.digits, "event": intent.text("event") or "THROUGHPUT_UPGRADE",
             "current_limit": limit, "max_daily_conversations_per_business": limit,
         }  # fmt: skip
-        wish.done()
-        return self._tell(waba, number, value, "phone_number_quality_update")
+        intent.done()
+        return self._publish(waba, number, value, "phone_number_quality_update")
 
-    def account_state(self, wish: Wish) -> dict[str, Any]:
+    def account_state(self, intent: RequestBody) -> dict[str, Any]:
         """The business account is restricted, locked, unpaid or fine again; publishes account_update."""
         waba = next(iter(self.account.wabas.values()))
-        waba.state = wish.choice("state", ACCOUNT_STATES)
+        waba.state = intent.choice("state", ACCOUNT_STATES)
         named = {"RESTRICTED": "ACCOUNT_RESTRICTION", "LOCKED": "DISABLED_UPDATE", "UNPAID": "ACCOUNT_VIOLATION"}
         value: dict[str, Any] = {"event": named.get(waba.state, "ACCOUNT_REINSTATED")}
         if waba.state == "RESTRICTED":
@@ -208,10 +212,10 @@ class Inbound:
             value["restriction_info"] = [
                 {"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": expiry}
             ]
-        wish.done()
-        return {"state": waba.state, **self._tell(waba, None, value, "account_update")}
+        intent.done()
+        return {"state": waba.state, **self._publish(waba, None, value, "account_update")}
 
-    def _tell(self, waba: Waba, number: Number | None, value: dict[str, Any], field: str) -> dict[str, Any]:
+    def _publish(self, waba: Waba, number: Number | None, value: dict[str, Any], field: str) -> dict[str, Any]:
         message_id = self.core.noise.uuid()
         text = events.envelope(self.account, waba, number, value, field, self.core.clock.now(), message_id)
         self.core.emitter.now(waba.topics, text)

@@ -35,10 +35,12 @@ def _header(header: dict[str, Any], text_only: bool) -> None:
         raise refuse(INVALID, "interactive.header.type")
 
 
-def _items(action: dict[str, Any], name: str, most: int) -> list[dict[str, Any]]:
+def _items(action: dict[str, Any], name: str, maximum: int) -> list[dict[str, Any]]:
     found = action.get(name)
-    if not isinstance(found, list) or not 1 <= len(found) <= most or not all(isinstance(i, dict) for i in found):
-        raise refuse(MISSING if found is None else INVALID, f"interactive.action.{name} must be a list of 1 to {most}")
+    if not isinstance(found, list) or not 1 <= len(found) <= maximum or not all(isinstance(i, dict) for i in found):
+        raise refuse(
+            MISSING if found is None else INVALID, f"interactive.action.{name} must be a list of 1 to {maximum}"
+        )
     return found
 
 

@@ -16,7 +16,7 @@ from libs.simulator.socialmessaging import media_rules
 from libs.simulator.socialmessaging.account import Account
 from libs.simulator.socialmessaging.records import Media
 
-TRANSFER_TIMEOUT_S = 30
+TRANSFER_TIMEOUT_SECONDS = 30
 
 
 class MediaStore:
@@ -72,7 +72,9 @@ class MediaStore:
             raise ProviderError("DependencyException", "The simulator was started without an S3 endpoint")
         if self.s3 is None:
             # Path style, because emulators have no wildcard host names.
-            config = AioConfig(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=TRANSFER_TIMEOUT_S)
+            config = AioConfig(
+                s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=TRANSFER_TIMEOUT_SECONDS
+            )
             url = None if endpoint == "aws" else endpoint
             context = session().create_client(
                 "s3", region_name=self.core.settings.region, endpoint_url=url, config=config
@@ -121,7 +123,7 @@ def one_of(params: dict[str, Any], *names: str) -> str:
 
 async def fetch(source: dict[str, Any]) -> tuple[str, bytes]:
     """GET a presigned URL with the headers it was signed for."""
-    timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -136,7 +138,7 @@ async def fetch(source: dict[str, Any]) -> tuple[str, bytes]:
 
 async def deliver(destination: dict[str, Any], media: Media) -> None:
     """PUT to a presigned URL."""
-    timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S)
+    timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from libs.simulator import magic
+from libs.simulator import magic_recipients
 from libs.simulator.behaviour import GRAPH
 from libs.simulator.core import Addressee, Core
 from libs.simulator.errors import ProviderError
-from libs.simulator.fates import Dice, Step, timeline
+from libs.simulator.event_timing import SeededRandom, Step, timeline
 from libs.simulator.socialmessaging import body as bodies
 from libs.simulator.socialmessaging import events, media_rules, template_rules
 from libs.simulator.socialmessaging.account import Account
@@ -93,14 +93,14 @@ class Sender:
         digits = self._digits(body)
         template, error = self._template(waba, body)
         if error is not None and (way.direct or self.core.behaviour.sync_template_errors):
-            raise _at_once(error)
+            raise _concurrency(error)
         dice = self.core.dice(SERVICE, body.callback_data, "+" + digits)
-        fate = magic.fate_of("+" + digits)
-        error = error or self._misfortune(waba, number, body, digits, template, fate)
+        outcome = magic_recipients.outcome_of("+" + digits)
+        error = error or self._misfortune(waba, number, body, digits, template, outcome)
         if error is not None and way.direct and error["code"] in REFUSED_BY_META:
-            raise _at_once(error)
+            raise _concurrency(error)
         sent = self._accept(waba, number, body, digits, template, error, dice, way)
-        self._plan(sent, fate, dice)
+        self._plan(sent, outcome, dice)
         return sent.api_id
 
     def _digits(self, body: bodies.Body) -> str:
@@ -131,14 +131,14 @@ class Sender:
         return found, template_rules.check_parameters(found, body.json["template"])
 
     def _misfortune(
-        self, waba: Waba, number: Number, body: bodies.Body, digits: str, template: Template | None, fate: str
+        self, waba: Waba, number: Number, body: bodies.Body, digits: str, template: Template | None, outcome: str
     ) -> MetaError | None:
         """The error that an accepted message ends with at once, if any: the first reason counts."""
         marketing = template is not None and template.category == "MARKETING"
         return (
             self._by_account(waba, number, digits, template)
-            or self._by_fate(digits, fate, marketing)
-            or self._by_window(number, digits, template, fate)
+            or self._by_fate(digits, outcome, marketing)
+            or self._by_window(number, digits, template, outcome)
             or self._by_media(body)
             or self._by_rate(number, digits)
         )
@@ -150,20 +150,20 @@ class Sender:
             return meta_error(368)
         return {"LOCKED": meta_error(131031), "UNPAID": meta_error(131042)}.get(waba.state)
 
-    def _by_fate(self, digits: str, fate: str, marketing: bool) -> MetaError | None:
-        if marketing and (fate == "opted_out" or digits in self.account.opted_out):
+    def _by_fate(self, digits: str, outcome: str, marketing: bool) -> MetaError | None:
+        if marketing and (outcome == "opted_out" or digits in self.account.opted_out):
             return meta_error(131050)
-        if marketing and fate == "ecosystem":
+        if marketing and outcome == "ecosystem":
             return meta_error(131049)
         if not digits.isdigit():
             return meta_error(131026)
         codes = {"undeliverable": 131026, "blocked": 131026, "throughput": 130429, "pair_rate": 131056}
-        return meta_error(codes[fate]) if fate in codes else None
+        return meta_error(codes[outcome]) if outcome in codes else None
 
-    def _by_window(self, number: Number, digits: str, template: Template | None, fate: str) -> MetaError | None:
+    def _by_window(self, number: Number, digits: str, template: Template | None, outcome: str) -> MetaError | None:
         if template is not None or self.core.behaviour.always_open_window:
             return None
-        if fate != "window_closed" and self.account.window_open(number, digits, self.core.clock.now()):
+        if outcome != "window_closed" and self.account.window_open(number, digits, self.core.clock.now()):
             return None
         return meta_error(131047)
 
@@ -198,7 +198,7 @@ class Sender:
         digits: str,
         template: Template | None,
         error: MetaError | None,
-        dice: Dice,
+        dice: SeededRandom,
         way: Way,
     ) -> Sent:
         api_id = dice.uuid()
@@ -221,16 +221,16 @@ class Sender:
         )  # fmt: skip
         return Sent(waba, number, digits, api_id, wamid, category, body.callback_data, error, way)
 
-    def _plan(self, sent: Sent, fate: str, dice: Dice) -> None:
+    def _plan(self, sent: Sent, outcome: str, dice: SeededRandom) -> None:
         read, failed = dice.chance(self.core.behaviour.read_share), dice.chance(self.core.behaviour.fail_share)
-        if sent.error is None and (failed or fate == "fails_after_sent"):
+        if sent.error is None and (failed or outcome == "fails_after_sent"):
             names = ["sent", "failed"]
         elif sent.error is not None:
             names = ["failed"]
         else:
-            names = _STATUSES.get(fate, ["sent", "delivered", "read"] if read else ["sent", "delivered"])
+            names = _STATUSES.get(outcome, ["sent", "delivered", "read"] if read else ["sent", "delivered"])
         names = self.core.outcomes.get((SERVICE, "+" + sent.digits), names)
-        for step in timeline(self.core.behaviour, dice, names, self.core.clock.now(), fate):
+        for step in timeline(self.core.behaviour, dice, names, self.core.clock.now(), outcome):
             self.core.emitter.at(step.due, sent.places, partial(self._status, sent, step))
 
     def _status(self, sent: Sent, step: Step) -> str:
@@ -248,7 +248,7 @@ class Sender:
         return events.envelope(self.account, sent.waba, sent.number, value, "messages", step.happens, message_id)
 
 
-def _at_once(error: MetaError) -> ProviderError:
+def _concurrency(error: MetaError) -> ProviderError:
     details = error["error_data"]["details"]
     return ProviderError("InvalidParametersException", f"(#{error['code']}) {error['title']}: {details}")
 

@@ -68,14 +68,14 @@ def _check_header(component: dict[str, Any]) -> None:
 
 
 def _check_text(
-    component: dict[str, Any], most: int, what: str, parameter_format: str | None, most_variables: int | None = None
+    component: dict[str, Any], maximum: int, what: str, parameter_format: str | None, most_variables: int | None = None
 ) -> None:
     text = component.get("text")
     # Authentication bodies are Meta's own text and have none in their definition.
     if text is None and what == "BODY" and "add_security_recommendation" in component:
         return
-    if not isinstance(text, str) or not text or len(text) > most:
-        raise _bad(f"{what} text must have 1 to {most} characters")
+    if not isinstance(text, str) or not text or len(text) > maximum:
+        raise _bad(f"{what} text must have 1 to {maximum} characters")
     found = variables(text)
     if most_variables is not None and len(found) > most_variables:
         raise _bad(f"{what} may have at most {most_variables} variable(s)")
@@ -97,9 +97,9 @@ def _check_buttons(buttons: Any) -> None:
             raise _bad(f"button type must be one of {', '.join(sorted(known))}")
         if len(str(button.get("text", ""))) > 25:
             raise _bad("button text must have at most 25 characters")
-    for kind, most in PER_KIND.items():
-        if kinds.count(kind) > most:
-            raise _bad(f"at most {most} button(s) of type {kind}")
+    for kind, maximum in PER_KIND.items():
+        if kinds.count(kind) > maximum:
+            raise _bad(f"at most {maximum} button(s) of type {kind}")
 
 
 def find_template(waba: Waba, sent: dict[str, Any]) -> Template | MetaError:
@@ -151,9 +151,9 @@ def _body_fits(template: Template, given: dict[str, Any] | None) -> MetaError | 
     source = str(body.get("text") or "{{1}}")
     parameters = (given or {}).get("parameters") or []
     wanted = variables(source)
-    misfit = _texts_fit(template, wanted, parameters, "body")
-    if misfit is not None:
-        return misfit
+    unsupported_reason = _texts_fit(template, wanted, parameters, "body")
+    if unsupported_reason is not None:
+        return unsupported_reason
     grown = len(VARIABLE.sub("", source)) + sum(len(str(p.get("text", ""))) for p in parameters)
     return meta_error(132005, f"body: {grown} characters exceed {BODY_MAX}") if grown > BODY_MAX else None
 
@@ -169,9 +169,9 @@ def _texts_fit(template: Template, wanted: list[str], given: list[dict[str, Any]
         if set(names) != set(wanted):
             return meta_error(132000, f"{where}: expected the parameters {', '.join(wanted)}")
     for parameter in given:
-        misfit = _value_fits(parameter, where)
-        if misfit is not None:
-            return misfit
+        unsupported_reason = _value_fits(parameter, where)
+        if unsupported_reason is not None:
+            return unsupported_reason
     return None
 
 
@@ -198,9 +198,9 @@ def _buttons_fit(template: Template, given: list[dict[str, Any]]) -> MetaError |
         if not index.isdigit() or int(index) >= len(buttons):
             return meta_error(132000, f"button: the template has no button at index {index or 'missing'}")
     for i, button in enumerate(buttons):
-        misfit = _button_fits(i, button, by_index.get(str(i)))
-        if misfit is not None:
-            return misfit
+        unsupported_reason = _button_fits(i, button, by_index.get(str(i)))
+        if unsupported_reason is not None:
+            return unsupported_reason
     return None
 
 

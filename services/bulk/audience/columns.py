@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import phonenumbers
 
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.bulk.model import Columns
 
 _PHONE = ("phone", "mobile", "cell", "whatsapp", "number", "msisdn", "tel", "telefon", "telefono", "handy", "celular")
@@ -33,7 +33,7 @@ def guess(columns: Sequence[str], samples: Sequence[Sequence[str]], channel: Cha
 def _named(name: str, words: Sequence[str]) -> int:
     """The place of the first word that the name holds; the number of words if it holds none."""
     folded = re.sub(r"[\s_]+", " ", name.casefold())
-    return next((n for n, word in enumerate(words) if word in folded), len(words))
+    return next((n for n, status in enumerate(words) if status in folded), len(words))
 
 
 def _like_phone(cell: str) -> bool:

@@ -11,16 +11,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from libs.common.context import Context
+from libs.common.handle.context import Context
 from services.bulk.audience.read import BadFile, Row, is_xlsx, read
 from services.bulk.audience.storage import Files
 from services.bulk.sources import Upload
 
 #: Rows of one part.
-PART_ROWS = 5_000
-MOST_ROWS = 2_000_000
-LARGEST_FILE = 500_000_000
-LARGEST_SHEET = 50_000_000
+MAX_PART_ROWS = 5_000
+MAX_ROWS = 2_000_000
+MAX_FILE_BYTES = 500_000_000
+MAX_SHEET_BYTES = 50_000_000
 HEAD_BYTES = 65_536
 NOBODY = "There is a header and no row. Export it again with one person a row."
 
@@ -33,7 +33,7 @@ class Shape:
     samples: list[list[str]]
 
 
-async def looked_into(upload: Upload, ctx: Context) -> Shape:
+async def inspected(upload: Upload, ctx: Context) -> Shape:
     """The columns and the first rows. Of a CSV only the head is fetched. Raises BadFile."""
     files = Files(ctx)
     size = await files.size(upload.object_key)
@@ -42,15 +42,15 @@ async def looked_into(upload: Upload, ctx: Context) -> Shape:
     if head.startswith(b"PK\x03\x04"):
         check_size(size, sheet=True)
         async with files.on_disk(upload.object_key) as path:
-            return _peopled(await asyncio.to_thread(_shape, path))
+            return _require_rows(await asyncio.to_thread(_shape, path))
     if size is not None and size > len(head):
         # Whole rows only; of UTF-16 whole characters.
         head = head[: head.rfind(b"\n") & ~1] if head.rfind(b"\n") > 0 else head
         return await asyncio.to_thread(_shape_of_bytes, head)
-    return _peopled(await asyncio.to_thread(_shape_of_bytes, head))
+    return _require_rows(await asyncio.to_thread(_shape_of_bytes, head))
 
 
-def _peopled(shape: Shape) -> Shape:
+def _require_rows(shape: Shape) -> Shape:
     """Of a file that was seen whole. Raises BadFile."""
     if not shape.samples:
         raise BadFile(NOBODY)
@@ -61,7 +61,7 @@ def check_size(size: int | None, sheet: bool) -> None:
     """Raises BadFile."""
     if not size:
         raise BadFile("The file is empty or was not uploaded. PUT it to the address that creating the upload gave.")
-    largest = LARGEST_SHEET if sheet else LARGEST_FILE
+    largest = MAX_SHEET_BYTES if sheet else MAX_FILE_BYTES
     if size > largest:
         raise BadFile(
             f"It has {size:,} bytes; at most {largest:,} can be read. "
@@ -98,8 +98,8 @@ async def split(upload: Upload, ctx: Context) -> tuple[list[str], int, int]:
             if not taken:
                 break
             total += len(taken)
-            if total > MOST_ROWS:
-                raise BadFile(f"It has more than {MOST_ROWS:,} rows. Split it into several files.")
+            if total > MAX_ROWS:
+                raise BadFile(f"It has more than {MAX_ROWS:,} rows. Split it into several files.")
             body = "\n".join(json.dumps([row.number, row.cells], ensure_ascii=False) for row in taken)
             await files.put(part_key(upload.prefix, part), body.encode())
             part += 1
@@ -109,7 +109,7 @@ async def split(upload: Upload, ctx: Context) -> tuple[list[str], int, int]:
 
 
 def _take(rows: Iterator[Row]) -> list[Row]:
-    return list(islice(rows, PART_ROWS))
+    return list(islice(rows, MAX_PART_ROWS))
 
 
 def part_key(prefix: str, part: int) -> str:

@@ -20,10 +20,10 @@ from typing import Any
 import openpyxl
 from charset_normalizer import from_bytes
 
-HEAD = 65536
+SNIFFED_BYTES = 65536
 DELIMITERS = ",;\t|"
-LONGEST_CELL = 32_768
-MOST_COLUMNS = 200
+MAX_CELL_LENGTH = 32_768
+MAX_COLUMNS = 200
 #: What an XLSX may come to once unpacked, and its table of strings, which is held in memory as a whole.
 MAX_UNPACKED_BYTES, MAX_STRINGS_BYTES = 400_000_000, 25_000_000
 _STRINGS = "xl/sharedStrings.xml"
@@ -69,8 +69,8 @@ def read(path: Path) -> tuple[list[str], Iterator[Row]]:
     first = next(rows, None)
     if first is None:
         raise BadFile("There is no row in the file. Export it again with a header row and one person a row.")
-    if len(first.cells) > MOST_COLUMNS:
-        raise BadFile(f"It has more than {MOST_COLUMNS} columns: is the delimiter a rare one? Use comma or semicolon.")
+    if len(first.cells) > MAX_COLUMNS:
+        raise BadFile(f"It has more than {MAX_COLUMNS} columns: is the delimiter a rare one? Use comma or semicolon.")
     if any(_ADDRESS.fullmatch(cell) for cell in first.cells):
         return _names([""] * len(first.cells)), chain([first], rows)
     return _names(first.cells), rows
@@ -91,9 +91,9 @@ def _names(cells: list[str]) -> list[str]:
 def encoding_of(path: Path) -> str:
     """By its mark, by being UTF-8 from end to end, or else by the best guess. Raises BadFile."""
     with path.open("rb") as file:
-        head = file.read(HEAD)
-        for mark, name in _BOMS:
-            if head.startswith(mark):
+        head = file.read(SNIFFED_BYTES)
+        for bom, name in _BOMS:
+            if head.startswith(bom):
                 return name
         if b"\0" in head:
             # Text has none, but for UTF-16 without its mark.
@@ -106,9 +106,9 @@ def encoding_of(path: Path) -> str:
             try:
                 decoder.decode(piece, final=not piece)
             except UnicodeDecodeError as error:
-                around = max(0, at + error.start - HEAD // 2)
+                around = max(0, at + error.start - SNIFFED_BYTES // 2)
                 file.seek(around)
-                sample = file.read(HEAD)
+                sample = file.read(SNIFFED_BYTES)
                 if _mostly_utf8(sample):
                     raise BadFile(
                         "Most of it is UTF-8, but this is not: was it put together from several files? "
@@ -154,9 +154,9 @@ def _csv(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with path.open(encoding=encoding, newline="") as file:
-            delimiter = delimiter_of(file.read(HEAD))
+            delimiter = delimiter_of(file.read(SNIFFED_BYTES))
             file.seek(0)
-            csv.field_size_limit(LONGEST_CELL)
+            csv.field_size_limit(MAX_CELL_LENGTH)
             reader = csv.reader(file, delimiter=delimiter)
             for cells in reader:
                 number = reader.line_num
@@ -206,4 +206,4 @@ def _text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    return str(value)[:LONGEST_CELL]
+    return str(value)[:MAX_CELL_LENGTH]

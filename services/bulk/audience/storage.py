@@ -10,14 +10,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from libs.common.context import Context
+from libs.common.handle.context import Context
 
 BUCKET = "files"
 #: How long a presigned address holds (s).
-PRESIGNED_SECONDS = 900
-_PIECE = 1 << 20
+URL_SECONDS = 900
+_READ_BYTES = 1 << 20
 #: S3 wants 5 MiB for each part of a large object but the last.
-_PART = 8 << 20
+_UPLOAD_PART_BYTES = 8 << 20
 
 
 class Files:
@@ -36,7 +36,7 @@ class Files:
         if size is not None:
             given["ContentLength"] = size
         s3 = await self._s3()
-        return str(await s3.generate_presigned_url("put_object", Params=given, ExpiresIn=PRESIGNED_SECONDS))
+        return str(await s3.generate_presigned_url("put_object", Params=given, ExpiresIn=URL_SECONDS))
 
     async def get_url(self, key: str, filename: str) -> str:
         s3 = await self._s3()
@@ -45,7 +45,7 @@ class Files:
             "Key": key,
             "ResponseContentDisposition": f'attachment; filename="{filename}"',
         }
-        return str(await s3.generate_presigned_url("get_object", Params=given, ExpiresIn=PRESIGNED_SECONDS))
+        return str(await s3.generate_presigned_url("get_object", Params=given, ExpiresIn=URL_SECONDS))
 
     async def size(self, key: str) -> int | None:
         """None: it is not there."""
@@ -79,7 +79,7 @@ class Files:
             answer = await (await self._s3()).get_object(Bucket=self._bucket, Key=key)
             async with answer["Body"] as body:
                 with path.open("wb") as file:
-                    async for piece in body.iter_chunks(_PIECE):
+                    async for piece in body.iter_chunks(_READ_BYTES):
                         file.write(piece)
             yield path
 
@@ -100,7 +100,7 @@ class Files:
         async for piece in pieces:
             held += piece
             size += len(piece)
-            if len(held) >= _PART:
+            if len(held) >= _UPLOAD_PART_BYTES:
                 if upload is None:
                     made = await s3.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)
                     upload = made["UploadId"]

@@ -13,15 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import derived_id
+from libs.common.declare.event import Event
 from libs.common.errors import Malformed
-from libs.common.event import Event
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.ses import bounce_code, is_hard, is_suppressed, status_of
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 from services.inbound.channels.email_received import received
 from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional, parsed
-from services.inbound.channels.members import beside, of_ses_event, unknown
+from services.inbound.channels.members import of_ses_event, unknown, with_unknown_members
 
 Keyed = list[tuple[str, Event]]
 
@@ -34,7 +34,7 @@ _MEMBERS = {
 #: SES says so once, in plain text, when a topic is connected to a configuration set.
 _CONNECTED = "Successfully validated SNS topic"
 #: Facts of a report that are kept: which link, what the other side said, never who was where.
-_KEPT = (
+_KEPT_MEMBERS = (
     "bounceType", "bounceSubType", "complaintSubType", "complaintFeedbackType", "delayType", "expirationTime", "isBotEvent",
     "link", "linkTags", "processingTimeMillis", "smtpResponse", "templateName", "userAgent",
 )  # fmt: skip
@@ -61,74 +61,79 @@ def parse(feed: str) -> Keyed:
 def _event(kind: str, whole: Json, mail: Json) -> Keyed:
     provider_id = needed(mail, "messageId", "mail")
     member = _MEMBERS.get(kind)
-    told = an_object(whole, member, "message") if member else {k: v for k, v in whole.items() if k != "mail"}
-    own = member if member and optional(told, "timestamp") else None
-    at = iso_moment(told if own else mail, "timestamp", own or "mail")
+    payload = an_object(whole, member, "message") if member else {k: v for k, v in whole.items() if k != "mail"}
+    own = member if member and optional(payload, "timestamp") else None
+    at = iso_moment(payload if own else mail, "timestamp", own or "mail")
     ours = _our_id(mail)
     # Of an event that nobody knows all is kept anyway.
-    strange = beside(unknown(whole if member else {"mail": mail}, of_ses_event(member)))
+    extra_members = with_unknown_members(unknown(whole if member else {"mail": mail}, of_ses_event(member)))
     if kind == "Subscription":
-        return _preferences(told, mail, provider_id, at, strange)
-    status, code, word, detail = _read(kind, told)
+        return _preferences(payload, mail, provider_id, at, extra_members)
+    status, code, provider_status, detail = _read(kind, payload)
     receipt = ReceiptReceived(
         channel=Channel.EMAIL,
         provider_id=provider_id,
         message_id=ours,
         status=status,
-        provider_status=word,
+        provider_status=provider_status,
         at=at,
         error_code=code,
-        provider_code=_provider_code(told),
+        provider_code=_provider_code(payload),
         error_detail=detail,
-        details={**({name: told[name] for name in _KEPT if told.get(name) is not None} if member else told), **strange},
+        details={
+            **({name: payload[name] for name in _KEPT_MEMBERS if payload.get(name) is not None} if member else payload),
+            **extra_members,
+        },
     )
     # A message can be opened more than once, and one that went to several can bounce more than once.
-    found: Keyed = [(f"event#{provider_id}#{word}#{derived_id(json.dumps(told, sort_keys=True))}", receipt)]
-    return found + _suppressions(kind, told, ours, provider_id, at)
+    found: Keyed = [
+        (f"event#{provider_id}#{provider_status}#{derived_id(json.dumps(payload, sort_keys=True))}", receipt)
+    ]
+    return found + _suppressions(kind, payload, ours, provider_id, at)
 
 
-def _read(kind: str, told: Json) -> tuple[Status, ErrorCode | None, str, str | None]:
+def _read(kind: str, payload: Json) -> tuple[Status, ErrorCode | None, str, str | None]:
     """Status, our code, the provider's word, its explanation."""
-    status = status_of(kind, told.get("isBotEvent") == "Likely")
+    status = status_of(kind, payload.get("isBotEvent") == "Likely")
     if kind == "Bounce":
-        subtype = optional(told, "bounceSubType") or ""
-        word = ".".join(filter(None, [kind, optional(told, "bounceType"), subtype]))
-        first = next(iter(objects(told, "bouncedRecipients", "bounce")), {})
-        return status, bounce_code(subtype), word, optional(first, "diagnosticCode")
+        subtype = optional(payload, "bounceSubType") or ""
+        provider_status = ".".join(filter(None, [kind, optional(payload, "bounceType"), subtype]))
+        first = next(iter(objects(payload, "bouncedRecipients", "bounce")), {})
+        return status, bounce_code(subtype), provider_status, optional(first, "diagnosticCode")
     if kind == "Complaint":
-        if optional(told, "complaintSubType"):
-            return status, ErrorCode.SUPPRESSED, kind, optional(told, "complaintSubType")
-        if _is_no_complaint(told):
+        if optional(payload, "complaintSubType"):
+            return status, ErrorCode.SUPPRESSED, kind, optional(payload, "complaintSubType")
+        if _is_no_complaint(payload):
             return Status.DELIVERED, None, kind, None
-        return status, ErrorCode.BLOCKED, kind, optional(told, "complaintFeedbackType")
+        return status, ErrorCode.BLOCKED, kind, optional(payload, "complaintFeedbackType")
     if kind == "Reject":
-        return status, ErrorCode.INVALID_CONTENT, kind, optional(told, "reason")
+        return status, ErrorCode.INVALID_CONTENT, kind, optional(payload, "reason")
     if status is Status.FAILED:
-        return status, ErrorCode.VARIABLES_INCOMPLETE, kind, optional(told, "errorMessage")
+        return status, ErrorCode.VARIABLES_INCOMPLETE, kind, optional(payload, "errorMessage")
     return status, None, kind, None
 
 
-def _provider_code(told: Json) -> str | None:
+def _provider_code(payload: Json) -> str | None:
     """The enhanced status code (RFC 3463) of a bounce or delay."""
     for name in ("bouncedRecipients", "delayedRecipients"):
-        for recipient in objects(told, name, "message"):
+        for recipient in objects(payload, name, "message"):
             return optional(recipient, "status")
     return None
 
 
-def _suppressions(kind: str, told: Json, ours: str | None, provider_id: str, at: datetime) -> Keyed:
+def _suppressions(kind: str, payload: Json, ours: str | None, provider_id: str, at: datetime) -> Keyed:
     """Addresses that must not be written to again. A transient or undetermined bounce says nothing of the address."""
-    if kind == "Bounce" and is_hard(optional(told, "bounceType") or ""):
-        subtype = optional(told, "bounceSubType") or ""
+    if kind == "Bounce" and is_hard(optional(payload, "bounceType") or ""):
+        subtype = optional(payload, "bounceSubType") or ""
         reason, recipients = "provider_list" if is_suppressed(subtype) else "hard_bounce", "bouncedRecipients"
-        detail = " ".join(filter(None, [subtype, _provider_code(told)]))
-    elif kind == "Complaint" and not _is_no_complaint(told):
+        detail = " ".join(filter(None, [subtype, _provider_code(payload)]))
+    elif kind == "Complaint" and not _is_no_complaint(payload):
         reason, recipients = "complaint", "complainedRecipients"
-        detail = optional(told, "complaintFeedbackType") or optional(told, "complaintSubType") or ""
+        detail = optional(payload, "complaintFeedbackType") or optional(payload, "complaintSubType") or ""
     else:
         return []
     found: Keyed = []
-    for recipient in objects(told, recipients, kind.lower()):
+    for recipient in objects(payload, recipients, kind.lower()):
         address = needed(recipient, "emailAddress", recipients)
         suppressed: dict[str, Any] = {"reason": reason, "detail": detail or None, "address": address, "at": at}
         event = AddressSuppressed(channel=Channel.EMAIL, message_id=ours, provider_id=provider_id, **suppressed)
@@ -136,14 +141,14 @@ def _suppressions(kind: str, told: Json, ours: str | None, provider_id: str, at:
     return found
 
 
-def _is_no_complaint(told: Json) -> bool:
+def _is_no_complaint(payload: Json) -> bool:
     """Somebody moved it out of the spam folder."""
-    return told.get("complaintFeedbackType") == "not-spam"
+    return payload.get("complaintFeedbackType") == "not-spam"
 
 
-def _preferences(told: Json, mail: Json, provider_id: str, at: datetime, strange: Json) -> Keyed:
+def _preferences(payload: Json, mail: Json, provider_id: str, at: datetime, extra_members: Json) -> Keyed:
     """Somebody changed a subscription of SES's own list management: out of all of it, or of topics."""
-    new, old = (an_object(told, name, "subscription") for name in ("newTopicPreferences", "oldTopicPreferences"))
+    new, old = (an_object(payload, name, "subscription") for name in ("newTopicPreferences", "oldTopicPreferences"))
     left, stayed = _topics(new, "OptOut"), _topics(new, "OptIn")
     if new.get("unsubscribeAll") is True:
         scope, wanted = "all", False
@@ -154,7 +159,7 @@ def _preferences(told: Json, mail: Json, provider_id: str, at: datetime, strange
     elif stayed - _topics(old, "OptIn"):
         scope, wanted = "marketing", True
     else:
-        return [_notice("unknown", {"type": "Subscription", "value": told}, provider_id)]
+        return [_notice("unknown", {"type": "Subscription", "value": payload}, provider_id)]
     recipients = mail.get("destination")
     if not isinstance(recipients, list) or len(recipients) != 1 or not isinstance(recipients[0], str):
         raise Malformed("mail.destination: not one address")
@@ -164,9 +169,12 @@ def _preferences(told: Json, mail: Json, provider_id: str, at: datetime, strange
         scope=scope,
         wanted=wanted,
         at=at,
-        details={**{name: told[name] for name in ("contactList", "source") if optional(told, name)}, **strange},
+        details={
+            **{name: payload[name] for name in ("contactList", "source") if optional(payload, name)},
+            **extra_members,
+        },
     )
-    return [(f"subscription#{provider_id}#{derived_id(json.dumps(told, sort_keys=True))}", changed)]
+    return [(f"subscription#{provider_id}#{derived_id(json.dumps(payload, sort_keys=True))}", changed)]
 
 
 def _topics(preferences: Json, status: str) -> set[str]:

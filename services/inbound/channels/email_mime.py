@@ -12,17 +12,17 @@ from email.message import EmailMessage, Message
 from email.policy import EmailPolicy
 from typing import Any
 
-from libs.messaging.content import EMAIL_BYTES, Content, Email, File, Raw
+from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
 from services.inbound.channels.email_html import text_of
 
 #: Text and HTML each; together they still fit an event.
-LONGEST_PART = EMAIL_BYTES // 2
-LONGEST_SUBJECT = 998
-MOST_ATTACHMENTS = 20
-MOST_PARTS = 500
+MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2
+MAX_SUBJECT_LENGTH = 998
+MAX_ATTACHMENTS = 20
+MAX_PARTS = 500
 NO_SUBJECT = "(no subject)"
 #: Tell an answering machine and a list from a person.
-_TOLD = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
+_REPORTED_HEADERS = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
 
 
 #: The library takes time that grows with the square of some headers; no honest one is nearly as long.
@@ -62,12 +62,12 @@ def read(raw: bytes) -> Mime:
         content, details = _content(message, headers)
     except (RecursionError, MemoryError, AssertionError):
         return Mime(Raw(type="email", raw={"unreadable": "nested too deeply"}))
-    told = {name: headers[name] for name in _TOLD if name in headers}
-    return Mime(content, {**details, **({"headers": told} if told else {})}, headers)
+    reported_headers = {name: headers[name] for name in _REPORTED_HEADERS if name in headers}
+    return Mime(content, {**details, **({"headers": reported_headers} if reported_headers else {})}, headers)
 
 
 def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, dict[str, Any]]:
-    parts = [part for part in message.walk() if not part.is_multipart()][:MOST_PARTS]
+    parts = [part for part in message.walk() if not part.is_multipart()][:MAX_PARTS]
     texts: list[str] = []
     htmls: list[str] = []
     files: list[File] = []
@@ -84,15 +84,15 @@ def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, d
     html = htmls[0] if htmls else None
     text = texts[0] if texts else (text_of(html) if html else None)
     details: dict[str, Any] = {}
-    if len(files) > MOST_ATTACHMENTS:
+    if len(files) > MAX_ATTACHMENTS:
         details["attachments"] = len(files)
-    if any(part and len(part.encode()) > LONGEST_PART for part in (text, html)):
+    if any(part and len(part.encode()) > MAX_PART_LENGTH for part in (text, html)):
         details["cut"] = True
     email = Email(
-        subject=headers.get("subject", "")[:LONGEST_SUBJECT] or NO_SUBJECT,
+        subject=headers.get("subject", "")[:MAX_SUBJECT_LENGTH] or NO_SUBJECT,
         text=_cut(text),
         html=_cut(html),
-        attachments=files[:MOST_ATTACHMENTS],
+        attachments=files[:MAX_ATTACHMENTS],
     )
     return email, details
 
@@ -154,7 +154,7 @@ def _cut(text: str | None) -> str | None:
     """At most so many bytes, between two characters."""
     if text is None:
         return None
-    return text.encode()[:LONGEST_PART].decode("utf-8", "ignore")
+    return text.encode()[:MAX_PART_LENGTH].decode("utf-8", "ignore")
 
 
 def _writable(text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from libs.common.errors import Malformed
-from libs.common.jsontext import read_json
+from libs.common.json_text import read_json
 
 Json = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Members of known messages that nobody has told us of: found here, kept raw beside what is recorded, counted by ``unknown.py``.
+"""Members of known messages that nobody has told us of: found here, kept raw beside what is recorded, counted by ``unknown_members.py``.
 
 What is known is what the providers document and what their samples carry (2026): AWS, *Message and event format*, *Event format
 for SMS, MMS and voice*, *RCS events*, *Two-way SMS messaging: payload*; Amazon SES, *Contents of event data*, *Contents of
@@ -40,9 +40,9 @@ def unknown(source: Any, known: Known, where: str = "") -> Json:
     return found
 
 
-def beside(strange: Json) -> Json:
+def with_unknown_members(extra_members: Json) -> Json:
     """The part of ``details`` that holds them."""
-    return {UNKNOWN: {path: bounded(value) for path, value in strange.items()}} if strange else {}
+    return {UNKNOWN: {path: bounded(value) for path, value in extra_members.items()}} if extra_members else {}
 
 
 # -- WhatsApp ------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def structured(body: Any) -> Content | Notice | Unsubscribe | None:
     return Raw(type=kind.lower(), raw=value) if kind in _RAW else None
 
 
-def strange_in(body: Any) -> Json:
+def extra_members_in(body: Any) -> Json:
     """What nobody has told us of in a body that is structured; of what is kept whole, nothing."""
     value = _an_object(body) or {}
     known = RCS_SUGGESTION if optional(value, "type") == "SUGGESTION" else None

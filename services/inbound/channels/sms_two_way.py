@@ -12,21 +12,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.clock import derived_id
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.content import Content, Raw, Text
 from libs.messaging.events.inbound import ConversationNoticed, MessageReceived, PreferenceChanged
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.inbound.channels.fields import Json, needed, optional, parsed
-from services.inbound.channels.members import TWO_WAY, beside, unknown
-from services.inbound.channels.rcs_content import Notice, Unsubscribe, strange_in, structured
+from services.inbound.channels.members import TWO_WAY, unknown, with_unknown_members
+from services.inbound.channels.rcs_content import Notice, Unsubscribe, extra_members_in, structured
 
 Keyed = list[tuple[str, Event]]
 
 #: Kept beside the message: the keyword that it begins with (a placeholder if none), and our last message to them, which need
 #: not be what it answers.
-_KEPT = ("messageKeyword", "previousPublishedMessageId")
+_KEPT_MEMBERS = ("messageKeyword", "previousPublishedMessageId")
 #: Of these no international number has fewer.
-_SHORTEST = 7
+_MIN_NUMBER_LENGTH = 7
 
 
 def parse(feed: str, at: datetime) -> Keyed:
@@ -40,15 +40,27 @@ def parse(feed: str, at: datetime) -> Keyed:
     channel = Channel.RCS if "rcs-" in ours else Channel.SMS
     to = ours if channel is Channel.RCS else _number(ours)
     content = structured(message.get("messageBody")) if channel is Channel.RCS else None
-    strange = beside(unknown(message, TWO_WAY) | (strange_in(message["messageBody"]) if content else {}))
+    extra_members = with_unknown_members(
+        unknown(message, TWO_WAY) | (extra_members_in(message["messageBody"]) if content else {})
+    )
     if isinstance(content, Notice):
         noticed = ConversationNoticed(
-            channel=channel, kind=content.kind, sender=sender, to=to, at=at, details={**content.details, **strange}
+            channel=channel,
+            kind=content.kind,
+            sender=sender,
+            to=to,
+            at=at,
+            details={**content.details, **extra_members},
         )
         return [(f"notice#{provider_id}#{content.kind}", noticed)]
     if isinstance(content, Unsubscribe):
         changed = PreferenceChanged(
-            channel=channel, address=sender, scope="all", wanted=False, at=at, details={**content.details, **strange}
+            channel=channel,
+            address=sender,
+            scope="all",
+            wanted=False,
+            at=at,
+            details={**content.details, **extra_members},
         )
         return [(f"preference#{provider_id}", changed)]
     received = MessageReceived(
@@ -59,7 +71,7 @@ def parse(feed: str, at: datetime) -> Keyed:
         to=to,
         content=content or _text(message.get("messageBody")),
         received_at=at,
-        details={**_details(message), **strange},
+        details={**_details(message), **extra_members},
     )
     return [(f"message#{provider_id}", received)]
 
@@ -73,10 +85,10 @@ def _text(body: Any) -> Content:
 
 
 def _details(message: Json) -> dict[str, Any]:
-    return {name: message[name] for name in _KEPT if optional(message, name)}
+    return {name: message[name] for name in _KEPT_MEMBERS if optional(message, name)}
 
 
 def _number(number: str) -> str:
     """RCS gives numbers without the plus now and then. A short code stays as it is."""
     digits = number.removeprefix("+")
-    return f"+{digits}" if digits.isdecimal() and digits.isascii() and len(digits) >= _SHORTEST else number
+    return f"+{digits}" if digits.isdecimal() and digits.isascii() and len(digits) >= _MIN_NUMBER_LENGTH else number

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, ReceiptReceived
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, optional, parsed
-from services.inbound.channels.members import SMS_VOICE_EVENT, beside, unknown
+from services.inbound.channels.members import SMS_VOICE_EVENT, unknown, with_unknown_members
 
 Keyed = list[tuple[str, Event]]
 
@@ -70,14 +70,16 @@ def _meaning(kind: str, event: Json) -> Meaning:
 
 def _asked_for(context: Json) -> Channel | None:
     """The channel that the message was sent on, where we wrote it down."""
-    word = optional(context, "channel")
-    return Channel(word) if word in {channel.value for channel in CHANNELS.values()} else None
+    channel_name = optional(context, "channel")
+    return Channel(channel_name) if channel_name in {channel.value for channel in CHANNELS.values()} else None
 
 
 def _rest(event: Json, context: Json) -> dict[str, Any]:
     # Of an event that nobody knows all is kept anyway.
-    strange = unknown(event, SMS_VOICE_EVENT) if event["eventType"] in EVENTS else {}
-    kept = {name: value for name, value in event.items() if name not in {*_TOLD, "context", *strange}} | beside(strange)
+    extra_members = unknown(event, SMS_VOICE_EVENT) if event["eventType"] in EVENTS else {}
+    kept = {
+        name: value for name, value in event.items() if name not in {*_TOLD, "context", *extra_members}
+    } | with_unknown_members(extra_members)
     others = {name: value for name, value in context.items() if name not in _OWN}
     if event["eventType"] not in EVENTS:
         kept["messageStatusDescription"] = event.get("messageStatusDescription")

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from libs.common.clock import derived_id
+from libs.common.declare.event import Event
 from libs.common.errors import Malformed
-from libs.common.event import Event
 from libs.messaging.content import Media
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, objects, optional, parsed
 from services.inbound.channels.members import (
     WHATSAPP_CHANGE,
@@ -29,12 +29,12 @@ from services.inbound.channels.members import (
     WHATSAPP_PREFERENCE,
     WHATSAPP_STATUS,
     WHATSAPP_VALUE,
-    beside,
     of_whatsapp_message,
     unknown,
+    with_unknown_members,
 )
 from services.inbound.channels.whatsapp_content import content_of
-from services.inbound.channels.whatsapp_numbers import Around, arns, e164, identity, of_file, ours
+from services.inbound.channels.whatsapp_numbers import EventContext, arns, e164, identity, of_file, ours
 
 Keyed = list[tuple[str, Event]]
 
@@ -60,14 +60,16 @@ def parse(feed: str) -> Keyed:
     ``[(key, event)]``. Raises Malformed, naming the field."""
     envelope = parsed(feed, "message")
     if envelope.get("source") == EVENTBRIDGE:
-        return [_told_by_eventbridge(envelope)]
+        return [_from_eventbridge(envelope)]
     entry = envelope.get("whatsAppWebhookEntry")
     if entry is None:
         raise Malformed("message.whatsAppWebhookEntry: missing")
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
-    said_at = optional(envelope, "message_timestamp") or ""
-    aws = Around(optional(envelope, "messageId"), arns(envelope), strange=unknown(envelope, WHATSAPP_ENVELOPE))
-    return _entry(parsed(entry, "whatsAppWebhookEntry"), said_at, aws)
+    entry_time = optional(envelope, "message_timestamp") or ""
+    aws = EventContext(
+        optional(envelope, "messageId"), arns(envelope), extra_members=unknown(envelope, WHATSAPP_ENVELOPE)
+    )
+    return _entry(parsed(entry, "whatsAppWebhookEntry"), entry_time, aws)
 
 
 def parse_meta(body: str) -> Keyed:
@@ -75,41 +77,41 @@ def parse_meta(body: str) -> Keyed:
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
-    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", Around(direct=True))]
+    return [pair for entry in objects(whole, "entry", "body") for pair in _entry(entry, "", EventContext(direct=True))]
 
 
-def _entry(entry: Json, said_at: str, aws: Around) -> Keyed:
+def _entry(entry: Json, entry_time: str, aws: EventContext) -> Keyed:
     account = needed(entry, "id", "entry")
     found: Keyed = []
     for change in objects(entry, "changes", "entry"):
         field = needed(change, "field", "changes")
         value = an_object(change, "value", "changes")
-        told_apart = f"{said_at}{entry.get('time', '')}"
-        strange = unknown(entry, WHATSAPP_ENTRY, "entry") | unknown(change, WHATSAPP_CHANGE, "changes")
-        around = replace(aws, strange=aws.strange | strange | unknown(value, WHATSAPP_VALUE, "value"))
+        dedup_key = f"{entry_time}{entry.get('time', '')}"
+        extra_members = unknown(entry, WHATSAPP_ENTRY, "entry") | unknown(change, WHATSAPP_CHANGE, "changes")
+        around = replace(aws, extra_members=aws.extra_members | extra_members | unknown(value, WHATSAPP_VALUE, "value"))
         if field == "messages":
-            found += _messages(value, account, told_apart, around)
+            found += _messages(value, account, dedup_key, around)
         elif field == "user_preferences":
-            found += _preferences(value, account, told_apart, around.strange)
+            found += _preferences(value, account, dedup_key, around.extra_members)
         else:
-            found.append(_notice(ACCOUNT_KINDS.get(field, "unknown"), field, value, account, told_apart))
+            found.append(_notice(ACCOUNT_KINDS.get(field, "unknown"), field, value, account, dedup_key))
     return found
 
 
-def _messages(value: Json, account: str, told_apart: str, aws: Around) -> Keyed:
+def _messages(value: Json, account: str, dedup_key: str, aws: EventContext) -> Keyed:
     statuses = objects(value, "statuses", "value")
     # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
     found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
-    found += [_receipt(each, also, aws.strange | unknown(each, WHATSAPP_STATUS, "statuses")) for each in statuses]
+    found += [_receipt(each, also, aws.extra_members | unknown(each, WHATSAPP_STATUS, "statuses")) for each in statuses]
     found += [stopped for status in statuses if (stopped := _stopped(status)) is not None]
     if not found:
         kind = "error" if value.get("errors") else "unknown"
-        found.append(_notice(kind, "messages", value, account, told_apart))
+        found.append(_notice(kind, "messages", value, account, dedup_key))
     return found
 
 
-def _message(message: Json, value: Json, aws: Around) -> tuple[str, Event]:
+def _message(message: Json, value: Json, aws: EventContext) -> tuple[str, Event]:
     provider_id = needed(message, "id", "messages")
     kind = optional(message, "type") or "unknown"
     # Users with a username come without a number (2026); their business-scoped id stands for them.
@@ -117,8 +119,8 @@ def _message(message: Json, value: Json, aws: Around) -> tuple[str, Event]:
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
     content = content_of(message, kind)
-    strange = unknown(message, of_whatsapp_message(kind), "messages")
-    details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.strange | strange)
+    extra_members = unknown(message, of_whatsapp_message(kind), "messages")
+    details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.extra_members | extra_members)
     if isinstance(content, Media):
         details |= of_file(value, aws)
     received = MessageReceived(
@@ -138,50 +140,52 @@ def _message(message: Json, value: Json, aws: Around) -> tuple[str, Event]:
     return f"message#{provider_id}", received
 
 
-def _rest(source: Json, read: Collection[str], where: str, strange: Json) -> Json:
+def _rest(source: Json, read: Collection[str], where: str, extra_members: Json) -> Json:
     """What is known and not read, and beside it what is not known."""
-    kept = {name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in strange}
-    return kept | beside(strange)
+    kept = {
+        name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in extra_members
+    }
+    return kept | with_unknown_members(extra_members)
 
 
-def _receipt(status: Json, also: tuple[str, ...], strange: Json, where: str = "statuses") -> tuple[str, Event]:
+def _receipt(status: Json, also: tuple[str, ...], extra_members: Json, where: str = "statuses") -> tuple[str, Event]:
     provider_id = needed(status, "id", "statuses")
-    word = needed(status, "status", "statuses")
+    provider_status = needed(status, "status", "statuses")
     error = next(iter(objects(status, "errors", "statuses")), None)
-    code, number, words = _error(error) if error else (None, None, None)
+    code, number, detail = _error(error) if error else (None, None, None)
     receipt = ReceiptReceived(
         channel=Channel.WHATSAPP,
         provider_id=provider_id,
         message_id=optional(status, "biz_opaque_callback_data"),
         also_known_as=also,
-        status=STATUSES.get(word, Status.UNKNOWN),
-        provider_status=word,
+        status=STATUSES.get(provider_status, Status.UNKNOWN),
+        provider_status=provider_status,
         at=moment(status, "timestamp", "statuses"),
         error_code=code,
         provider_code=number,
-        error_detail=words,
-        details=_rest(status, _READ_OF_STATUS, where, strange),
+        error_detail=detail,
+        details=_rest(status, _READ_OF_STATUS, where, extra_members),
     )
-    return f"status#{provider_id}#{word}", receipt
+    return f"status#{provider_id}#{provider_status}", receipt
 
 
-def _told_by_eventbridge(event: Json) -> tuple[str, Event]:
+def _from_eventbridge(event: Json) -> tuple[str, Event]:
     """EventBridge tells of statuses by AWS's id alone, as well as it can (best effort): AWS, *Monitoring with EventBridge*.
     What is no status is kept whole."""
-    told = an_object(event, "detail", "event")
-    provider_id, word = optional(told, "messageId"), optional(told, "status")
-    if provider_id is None or word is None:
+    detail = an_object(event, "detail", "event")
+    provider_id, provider_status = optional(detail, "messageId"), optional(detail, "status")
+    if provider_id is None or provider_status is None:
         return _notice(
             "unknown",
             needed(event, "detail-type", "event"),
-            told,
-            optional(told, "wabaId") or "",
+            detail,
+            optional(detail, "wabaId") or "",
             optional(event, "id") or "",
         )
-    strange = unknown(event, WHATSAPP_EVENTBRIDGE)
+    extra_members = unknown(event, WHATSAPP_EVENTBRIDGE)
     # Here the id is AWS's own, which names our send, and nothing is echoed.
-    rest = {name: value for name, value in told.items() if name not in ("messageId", "eventTimestamp")}
-    return _receipt({**rest, "id": provider_id, "timestamp": told.get("eventTimestamp")}, (), strange, "detail")
+    rest = {name: value for name, value in detail.items() if name not in ("messageId", "eventTimestamp")}
+    return _receipt({**rest, "id": provider_id, "timestamp": detail.get("eventTimestamp")}, (), extra_members, "detail")
 
 
 def _stopped(status: Json) -> tuple[str, Event] | None:
@@ -203,42 +207,42 @@ def _stopped(status: Json) -> tuple[str, Event] | None:
 
 def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:
     """Decided by the number alone; Meta changes titles."""
-    words = optional(an_object(error, "error_data", "errors"), "details") or optional(error, "message")
+    detail = optional(an_object(error, "error_data", "errors"), "details") or optional(error, "message")
     try:
         number = int(error["code"])
     except (KeyError, TypeError, ValueError):
-        return ErrorCode.UNKNOWN, None, words
-    return error_code(number), str(number), words or optional(error, "title")
+        return ErrorCode.UNKNOWN, None, detail
+    return error_code(number), str(number), detail or optional(error, "title")
 
 
-def _preferences(value: Json, account: str, told_apart: str, strange: Json) -> Keyed:
+def _preferences(value: Json, account: str, dedup_key: str, extra_members: Json) -> Keyed:
     found: Keyed = []
     for preference in objects(value, "user_preferences", "value"):
         address = e164(optional(preference, "wa_id")) or optional(preference, "user_id")
-        wish = {"stop": False, "resume": True}.get(str(preference.get("value")))
-        if address is None or wish is None or preference.get("category") != "marketing_messages":
-            found.append(_notice("unknown", "user_preferences", preference, account, told_apart))
+        wanted = {"stop": False, "resume": True}.get(str(preference.get("value")))
+        if address is None or wanted is None or preference.get("category") != "marketing_messages":
+            found.append(_notice("unknown", "user_preferences", preference, account, dedup_key))
             continue
         changed = PreferenceChanged(
             channel=Channel.WHATSAPP,
             address=address,
             scope="marketing",
-            wanted=wish,
+            wanted=wanted,
             at=moment(preference, "timestamp", "user_preferences"),
             details={
                 **({"detail": preference["detail"]} if optional(preference, "detail") else {}),
-                **beside(strange | unknown(preference, WHATSAPP_PREFERENCE, "user_preferences")),
+                **with_unknown_members(extra_members | unknown(preference, WHATSAPP_PREFERENCE, "user_preferences")),
             },
         )
         found.append((f"preference#{_fingerprint(preference)}", changed))
     return found
 
 
-def _notice(kind: str, field: str, value: Json, account: str, told_apart: str) -> tuple[str, Event]:
+def _notice(kind: str, field: str, value: Json, account: str, dedup_key: str) -> tuple[str, Event]:
     notice = AccountNoticed(
         channel=Channel.WHATSAPP, kind=kind, account=account, details={"field": field, "value": bounded(value)}
     )
-    return f"notice#{account}#{told_apart}#{_fingerprint([field, value])}", notice
+    return f"notice#{account}#{dedup_key}#{_fingerprint([field, value])}", notice
 
 
 def _fingerprint(value: Any) -> str:

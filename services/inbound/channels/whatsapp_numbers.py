@@ -10,14 +10,14 @@ from services.inbound.channels.fields import Json, an_object, optional
 
 
 @dataclass(frozen=True)
-class Around:
+class EventContext:
     """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids; whether it
     came ``direct`` from Meta. And what nobody knows, there and in the entry around its messages and statuses."""
 
     id: str | None = None
     arns: Mapping[str, str] = field(default_factory=dict)
     direct: bool = False
-    strange: Json = field(default_factory=dict)
+    extra_members: Json = field(default_factory=dict)
 
 
 def arns(envelope: Json) -> dict[str, str]:
@@ -29,7 +29,7 @@ def arns(envelope: Json) -> dict[str, str]:
     return {meta: arn for meta, arn in pairs if meta and arn}
 
 
-def of_file(value: Json, aws: Around) -> Json:
+def of_file(value: Json, aws: EventContext) -> Json:
     """Where the file of a message is to be had: from AWS, by its name of the number that it was sent to, or from Meta itself."""
     number = optional(an_object(value, "metadata", "value"), "phone_number_id") or ""
     if aws.direct:
@@ -52,7 +52,7 @@ def ours(value: Json) -> str:
     return to
 
 
-def identity(value: Json, aws: Around) -> str | None:
+def identity(value: Json, aws: EventContext) -> str | None:
     """Our number as a sender names it: by Meta's id, or by AWS's, which is the last part of its ARN."""
     number = optional(an_object(value, "metadata", "value"), "phone_number_id")
     if aws.direct or number is None:

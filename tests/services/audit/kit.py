@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.clock import iso
-from libs.common.item import Item
-from libs.common.service import Service
+from libs.common.declare.service import Service
 from libs.common.settings import Settings
+from libs.common.store.item import Item
 from libs.common.store.ops import Delete, Put
 from libs.common.testing.world import World
 from services.audit.model import SHARDS, AuditBlock, AuditHead, AuditLog
@@ -53,29 +53,29 @@ class Record:
         """All that fit, page by page, newest first."""
         found: list[dict[str, Any]] = []
         while True:
-            told = await self.get(**query)
-            found += told["items"]
-            if told.get("cursor") is None:
+            reported = await self.get(**query)
+            found += reported["items"]
+            if reported.get("cursor") is None:
                 return found
-            query["cursor"] = told["cursor"]
+            query["cursor"] = reported["cursor"]
 
     async def verified(self, day: str | None = None) -> dict[str, Any]:
         """All parts of a day (today) as one."""
         query = {"day": day} if day else {}
-        whole = told = await self.get("/verify", **query)
-        while told.get("cursor"):
-            told = await self.get("/verify", **query, cursor=told["cursor"])
+        whole = reported = await self.get("/verify", **query)
+        while reported.get("cursor"):
+            reported = await self.get("/verify", **query, cursor=reported["cursor"])
             whole = {
-                **told,
-                "entries": whole["entries"] + told["entries"],
-                "waiting": whole["waiting"] + told["waiting"],
+                **reported,
+                "entries": whole["entries"] + reported["entries"],
+                "waiting": whole["waiting"] + reported["waiting"],
             }
         return whole
 
     async def broken(self, day: str | None = None) -> str:
-        told = await self.verified(day)
-        assert told["ok"] == ("broken" not in told)
-        return str(told["broken"]["what"]) if not told["ok"] else ""
+        reported = await self.verified(day)
+        assert reported["ok"] == ("broken" not in reported)
+        return str(reported["broken"]["what"]) if not reported["ok"] else ""
 
     # -- what somebody with access to the tables could do ------------------------------------------
 

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from libs.common.clock import iso
-from libs.common.delivery import run_tick
+from libs.common.handle.delivery import run_tick
 from libs.common.store.ops import Put, TransactionConflict
 from services.audit import chains, verify
-from services.audit.links import MOST_IN_BLOCK, NOTHING, link
+from services.audit.links import MAX_IN_BLOCK, NOTHING, link
 from services.audit.model import AuditBlock, AuditHead, AuditLog, Linked
 from services.audit.service import service as audit
 from tests.services.audit.kit import Record
@@ -20,11 +20,11 @@ NAMES = [f"n{n}" for n in range(12)]
 
 async def test_what_was_written_and_left_alone_is_well(record: Record) -> None:
     await record.greets(*NAMES)
-    told = await record.verified()
-    assert (told["ok"], told["entries"], told["waiting"]) == (True, 0, 12)
+    reported = await record.verified()
+    assert (reported["ok"], reported["entries"], reported["waiting"]) == (True, 0, 12)
     await record.links()
-    told = await record.verified()
-    assert (told["ok"], told["entries"], told["waiting"]) == (True, 12, 0)
+    reported = await record.verified()
+    assert (reported["ok"], reported["entries"], reported["waiting"]) == (True, 12, 0)
     assert all(entry["hash"] for entry in await record.entries())
 
 
@@ -41,14 +41,14 @@ async def test_entries_that_wait_together_are_linked_together(record: Record) ->
 async def test_more_than_fits_into_a_transaction_becomes_several_blocks(record: Record) -> None:
     entries = [
         AuditLog.of(f"e{n:03}", record.world.clock.now(), kind="fact", actor="test", service="t", action="t.a", correlation_id="c")
-        for n in range(3 * MOST_IN_BLOCK)
+        for n in range(3 * MAX_IN_BLOCK)
     ]  # fmt: skip
     for entry in entries:
         await record.rewrite(entry.model_copy(update={"shard": "0", "waiting": "0"}))
     await record.links()
     (head,) = await record.heads()
-    assert (head.blocks, head.entries) == (3, 3 * MOST_IN_BLOCK)
-    assert (await record.verified())["entries"] == 3 * MOST_IN_BLOCK
+    assert (head.blocks, head.entries) == (3, 3 * MAX_IN_BLOCK)
+    assert (await record.verified())["entries"] == 3 * MAX_IN_BLOCK
 
 
 async def test_two_processes_that_link_at_once_make_one_chain(record: Record) -> None:
@@ -56,8 +56,8 @@ async def test_two_processes_that_link_at_once_make_one_chain(record: Record) ->
     for part in range(0, len(NAMES), 4):
         await record.greets(*NAMES[part : part + 4])
         await asyncio.gather(*(run_tick(record.world.runtime, audit, ticking) for _ in range(3)))
-    told = await record.verified()
-    assert (told["ok"], told["entries"], told["waiting"]) == (True, 12, 0)
+    reported = await record.verified()
+    assert (reported["ok"], reported["entries"], reported["waiting"]) == (True, 12, 0)
 
 
 async def test_the_chain_goes_on_from_day_to_day(record: Record) -> None:
@@ -289,8 +289,8 @@ async def test_each_hour_has_one_anchor_and_the_last_of_a_day_is_written_on_the_
 
 async def test_a_long_day_is_verified_in_parts(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     head, block = await linked(record)
-    monkeypatch.setattr(verify, "BLOCKS", 1)
-    monkeypatch.setattr(verify, "LISTED", 2)
+    monkeypatch.setattr(verify, "MAX_BLOCKS", 1)
+    monkeypatch.setattr(verify, "MAX_LISTED", 2)
     assert (await record.verified())["entries"] == 36
     (row, *_) = await record.rows(block)
     await record.rewrite(row.model_copy(update={"actor": "user:nobody"}))
@@ -307,8 +307,8 @@ async def test_entries_that_nobody_links_are_late(record: Record) -> None:
 
 @pytest.mark.parametrize("day", ["2026-01-16", "2025-07-01", "yesterday"])
 async def test_a_day_without_a_record_is_refused_by_name(record: Record, day: str) -> None:
-    told = await record.get("/verify", expect=422, day=day)
-    assert told["errors"][0]["field"] == "day"
+    reported = await record.get("/verify", expect=422, day=day)
+    assert reported["errors"][0]["field"] == "day"
 
 
 @pytest.mark.parametrize("cursor", ["x", "walk.9.1", "walk.0.x", "list.0.é", "walk.0.1.2", "list.0.abc"])

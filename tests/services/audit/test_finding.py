@@ -94,8 +94,8 @@ async def test_times_narrow(record: Record) -> None:
     ],
 )
 async def test_what_is_wrong_is_named(record: Record, query: dict[str, Any], field: str) -> None:
-    told = await record.get(expect=422, **query)
-    assert told["errors"][0]["field"] == field
+    reported = await record.get(expect=422, **query)
+    assert reported["errors"][0]["field"] == field
 
 
 async def test_what_is_not_there_is_said(record: Record) -> None:
@@ -120,33 +120,33 @@ async def test_an_entry_is_gone_after_180_days(record: Record) -> None:
 async def exported(record: Record, **body: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
     answer = await record.admin.post("/api/audit/exports", json=body)
     assert answer.status_code == 201, answer.text
-    told = await record.get(f"/exports/{answer.json()['exportId']}")
-    assert f"{told['exportId']}.csv" in told["url"]
+    reported = await record.get(f"/exports/{answer.json()['exportId']}")
+    assert f"{reported['exportId']}.csv" in reported["url"]
     ((data, kind),) = [
-        found for (_, key), found in record.world.files.objects.items() if key == f"{told['exportId']}.csv"
+        found for (_, key), found in record.world.files.objects.items() if key == f"{reported['exportId']}.csv"
     ]
     assert kind.startswith("text/csv")
-    return told, list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    return reported, list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
 
 
 async def test_an_export_holds_what_fits_and_is_on_record_itself(record: Record) -> None:
     await record.greets(*NAMES)
     await record.links()
-    told, rows = await exported(record, action="toy.say_hello")
-    assert (told["rows"], told["complete"], len(rows)) == (25, True, 25)
+    reported, rows = await exported(record, action="toy.say_hello")
+    assert (reported["rows"], reported["complete"], len(rows)) == (25, True, 25)
     assert [row["logId"] for row in rows] == [entry["logId"] for entry in await record.entries(action="toy.say_hello")]
     assert all(row["hash"] for row in rows)
     await record.world.settle()
     (entry,) = await record.entries(action="audit.create_export")
-    assert (entry["resource"], entry["after"]) == (told["exportId"], {"rows": 25, "complete": True})
+    assert (entry["resource"], entry["after"]) == (reported["exportId"], {"rows": 25, "complete": True})
 
 
 async def test_an_export_has_a_limit_and_says_so(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "MOST_ROWS", 10)
-    monkeypatch.setattr(exports, "PAGE", 5)
+    monkeypatch.setattr(exports, "MAX_ROWS", 10)
+    monkeypatch.setattr(exports, "PAGE_ROWS", 5)
     await record.greets(*NAMES)
-    told, rows = await exported(record)
-    assert (told["rows"], told["complete"], len(rows)) == (10, False, 10)
+    reported, rows = await exported(record)
+    assert (reported["rows"], reported["complete"], len(rows)) == (10, False, 10)
 
 
 async def test_no_cell_of_an_export_is_run_as_a_formula(record: Record) -> None:

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from libs.common.handled import RequestHandled
-from libs.common.ledger import LedgerEntry
+from libs.common.declare.ledger import LedgerEntry
+from libs.common.declare.request_events import RequestHandled
 from libs.common.store.ops import Delete
 from libs.common.testing.world import World
 from libs.messaging.content import Text
@@ -18,7 +18,7 @@ from libs.messaging.events.identity import UserChanged, UserRemoved, UserStatus
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 from tests.services.audit.kit import Record
 
@@ -39,10 +39,10 @@ async def test_a_request_is_one_entry_however_often_it_is_repeated_and_delivered
 
 async def test_facts_that_come_in_any_order_are_kept_in_the_order_of_their_times(record: Record) -> None:
     await record.greets(*"abc")
-    told = record.world.said(RequestHandled)
+    reported = record.world.said(RequestHandled)
     fresh = Record()
     async with fresh.world:
-        for event in reversed(told):
+        for event in reversed(reported):
             await fresh.world.hear(event)
         assert [entry["facts"] for entry in await fresh.entries()] == [e["facts"] for e in await record.entries()]
 

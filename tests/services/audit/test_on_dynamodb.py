@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from libs.common.aws import Aws
-from libs.common.delivery import run_tick
-from libs.common.files import AwsFiles
+from libs.common.aws.clients import Aws
+from libs.common.aws.files import AwsFiles
+from libs.common.handle.delivery import run_tick
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
-from services.audit.links import MOST_IN_BLOCK
+from services.audit.links import MAX_IN_BLOCK
 from services.audit.model import AuditLog
 from services.audit.service import service as audit
 from tests.kit import toy
@@ -43,9 +43,9 @@ async def test_a_record_lives_there(record: Record) -> None:
     await record.greets("dan", role="VIEWER")
     await record.links()
     await record.anchors()
-    told = await record.verified()
-    assert (told["ok"], told["entries"], told["waiting"]) == (True, 4, 0)
-    assert told["anchored"]
+    reported = await record.verified()
+    assert (reported["ok"], reported["entries"], reported["waiting"]) == (True, 4, 0)
+    assert reported["anchored"]
     assert [entry["kind"] for entry in await record.entries(limit=2)] == ["refusal", "request", "request", "request"]
     assert len(await record.entries(actor="user:test-operator", limit=2)) == 3
     made = await record.admin.post("/api/audit/exports", json={"action": "toy.say_hello"})
@@ -58,7 +58,7 @@ async def test_a_record_lives_there(record: Record) -> None:
 async def test_full_blocks_are_linked_by_one_of_several_processes(record: Record) -> None:
     now = record.world.clock.now()
     facts = {"kind": "fact", "actor": "test", "service": "t", "action": "t.a", "correlation_id": "c"}
-    count = MOST_IN_BLOCK + 10
+    count = MAX_IN_BLOCK + 10
     await asyncio.gather(
         *(
             record.rewrite(AuditLog.of(f"e{n:03}", now, **facts).model_copy(update={"shard": "0", "waiting": "0"}))
@@ -69,5 +69,5 @@ async def test_full_blocks_are_linked_by_one_of_several_processes(record: Record
     await asyncio.gather(*(run_tick(record.world.runtime, audit, ticking) for _ in range(3)))
     (head,) = await record.heads()
     assert head.entries == count
-    told = await record.verified()
-    assert (told["ok"], told["entries"], told["waiting"]) == (True, count, 0)
+    reported = await record.verified()
+    assert (reported["ok"], reported["entries"], reported["waiting"]) == (True, count, 0)

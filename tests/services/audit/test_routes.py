@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from libs.common.auth import Role
-from libs.common.discover import discover
-from libs.common.handled import RequestHandled, RequestRefused, action_of
-from libs.common.hosts.routes import Api, Route
-from libs.common.service import Service
+from libs.common.aws.auth import Role
+from libs.common.declare.discover import discover
+from libs.common.declare.request_events import RequestHandled, RequestRefused, action_of
+from libs.common.declare.service import Service
+from libs.common.hosts.http.routes import Api, Route
 from services.audit.service import service as audit
 
 SERVICES = discover()

@@ -8,22 +8,22 @@ from typing import Any
 
 import httpx
 
-from libs.common.aws import Aws
-from libs.common.names import Names
-from libs.common.service import Service
+from libs.common.aws.clients import Aws
+from libs.common.declare.names import Names
+from libs.common.declare.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel, Status
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel, Status
 from services.bulk import counts
 from services.bulk.model import BulkChunk, BulkRecipient
 from services.bulk.service import service as bulk
 from services.messages.service import service as messages
-from services.outbound.portfolios import Portfolios
-from services.outbound.rates import Limits
+from services.outbound.limits.portfolios import Portfolios
+from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import Fake, fake_sender
 
 TEXT = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {}}
@@ -47,7 +47,7 @@ class Platform:
         ids = []
         for n in numbers:
             contact = f"contact-{n}"
-            standing = Standing(
+            standing = Permission(
                 contact_id=contact, channel=Channel.WHATSAPP, revision=1, address=phone(n), name=f"Person {n}",
                 **{"opted_in": True, **facts},
             )  # fmt: skip
@@ -75,25 +75,25 @@ class Platform:
     async def job(self, job_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/api/bulk/jobs/{job_id}")
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        assert sum(told["counts"].values()) == told["planned"], told
-        return told
+        reported: dict[str, Any] = answer.json()
+        assert sum(reported["counts"].values()) == reported["planned"], reported
+        return reported
 
     async def approve(self, job_id: str) -> None:
         plan_hash = (await self.job(job_id))["planHash"]
         answer = await self.api.put(f"/api/bulk/jobs/{job_id}/approve", json={"hash": plan_hash})
         assert answer.status_code == 200, answer.text
 
-    async def run(self, job_id: str, most: int = 40) -> dict[str, Any]:
+    async def run(self, job_id: str, maximum: int = 40) -> dict[str, Any]:
         """Let time pass until the job is over."""
-        for _ in range(most):
+        for _ in range(maximum):
             await self.world.settle()
-            told = await self.job(job_id)
-            if told["state"] in ("finished", "cancelled", "rejected", "paused", "planned"):
-                return told
+            reported = await self.job(job_id)
+            if reported["state"] in ("finished", "cancelled", "rejected", "paused", "planned"):
+                return reported
             await self.world.advance(3)
             await self.world.tick("bulk", "look-after")
-        raise AssertionError(f"the job did not end: {told}")
+        raise AssertionError(f"the job did not end: {reported}")
 
     async def receipts(self, status: Status, message_ids: Iterable[str], **more: Any) -> None:
         for message_id in message_ids:
@@ -145,11 +145,11 @@ async def platform(
 ) -> Platform:
     """``beside``: services that listen in the same world."""
     fake = fake or Fake()
-    counts.LINGER = 0.002
+    counts.LINGER_SECONDS = 0.002
     aws = Aws(environment=emulator)
-    told = Settings(stage="test", send_mode="LIVE", **settings)
+    reported = Settings(stage="test", send_mode="LIVE", **settings)
     sender = fake_sender(fake, Limits(per_second=rate), portfolios)
-    world = World([bulk, messages, sender, *beside], aws=aws, times=times, settings=told)
+    world = World([bulk, messages, sender, *beside], aws=aws, times=times, settings=reported)
     s3 = await aws.client("s3")
     await s3.create_bucket(Bucket=Names(world.settings.prefix).bucket("bulk", "files"))
     return Platform(world, fake)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.messaging.events.outbound import BudgetCounted, CapReached
-from services.outbound.portfolios import Portfolios
+from services.outbound.limits.portfolios import Portfolios
 from tests.services.bulk.kit import Platform, platform, rows
 from tests.services.outbound.kit import NAME, SENDER
 
@@ -14,8 +14,8 @@ from tests.services.outbound.kit import NAME, SENDER
 async def plan_of(on: Platform, job: str) -> dict[str, Any]:
     answer = await on.api.get(f"/api/bulk/jobs/{job}/plan")
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    reported: dict[str, Any] = answer.json()
+    return reported
 
 
 async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(emulator: dict[str, str]) -> None:
@@ -31,12 +31,12 @@ async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(
         plan = await plan_of(on, job)
         # A tenth is kept for codes.
         assert plan["putOff"] == {"budget_exhausted": 15}
-        told = {name: plan["budget"][name] for name in ("limit", "used", "leftForBulk", "needed", "over")}
-        assert told == {"limit": 50, "used": 0, "leftForBulk": 45, "needed": 60, "over": 15}
+        reported = {name: plan["budget"][name] for name in ("limit", "used", "leftForBulk", "needed", "over")}
+        assert reported == {"limit": 50, "used": 0, "leftForBulk": 45, "needed": 60, "over": 15}
         await on.approve(job)
         await on.world.settle()
-        told = await on.job(job)
-        assert (told["counts"]["sent"], told["counts"]["pending"]) == (55, 15)
+        reported = await on.job(job)
+        assert (reported["counts"]["sent"], reported["counts"]["pending"]) == (55, 15)
         assert {each["reason"] for each in await on.recipients(job, status="pending")} == {"budget_exhausted"}
         await on.world.advance(60)
         await on.world.tick(NAME, "budget")
@@ -63,8 +63,8 @@ async def test_the_plan_counts_who_has_had_enough_marketing_and_so_many_wait(emu
         assert (await plan_of(on, await send(12, hold=True, purpose="service")))["putOff"] == {}
         await on.approve(job)
         await on.world.settle()
-        told = await on.job(job)
-        assert (told["counts"]["sent"], told["counts"]["pending"]) == (7, 5)
+        reported = await on.job(job)
+        assert (reported["counts"]["sent"], reported["counts"]["pending"]) == (7, 5)
         assert {each["reason"] for each in await on.recipients(job, status="pending")} == {"frequency_capped"}
         # A day later each of them has a place again.
         await on.world.advance(24 * 3600 + 1, step=7200)
@@ -92,8 +92,8 @@ async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[st
         await on.people(range(20))
         await on.world.tick(NAME, "budget")
         await on.world.tick(NAME, "budget")
-        told = on.world.said(BudgetCounted)
-        assert [(each.used, each.limit, each.left_for_bulk) for each in told] == [(0, 4000, 3600)]
+        reported = on.world.said(BudgetCounted)
+        assert [(each.used, each.limit, each.left_for_bulk) for each in reported] == [(0, 4000, 3600)]
         await on.run((await on.create(audience={"filter": {}}))["jobId"])
         await on.world.tick(NAME, "budget")
         assert len(on.world.said(BudgetCounted)) == 2
@@ -121,8 +121,8 @@ async def test_the_plan_counts_by_the_portfolio_of_the_number_that_will_send(emu
         job = (await on.create(audience={"filter": {}}))["jobId"]
         await on.approve(job)
         await on.world.settle()
-        told = await on.job(job)
-        assert (told["counts"]["sent"], told["counts"]["pending"]) == (18, 12)
+        reported = await on.job(job)
+        assert (reported["counts"]["sent"], reported["counts"]["pending"]) == (18, 12)
         await on.world.advance(60)
         await on.world.tick(NAME, "budget")
         assert (await plan_of(on, job))["budget"]["leftForBulk"] == 0

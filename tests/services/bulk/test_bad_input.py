@@ -13,7 +13,7 @@ import pytest
 
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.templates import TemplatesListed
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.bulk.audience import parts
 from tests.services.bulk.kit import Platform, phone, rows
 
@@ -43,12 +43,12 @@ async def refused(on: Platform, answer: httpx.Response, field: str, says: str = 
     """It names the field and what to do, and there is no job."""
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"].startswith("application/problem+json")
-    told: dict[str, Any] = answer.json()
-    assert told["errors"][0]["field"] == field
-    assert says in told["errors"][0]["detail"]
+    reported: dict[str, Any] = answer.json()
+    assert reported["errors"][0]["field"] == field
+    assert says in reported["errors"][0]["detail"]
     assert (await on.api.get("/api/bulk/jobs")).json()["items"] == []
     assert not on.world.said(JobChanged)
-    return told
+    return reported
 
 
 async def rejected(on: Platform, answer: httpx.Response, says: str) -> None:
@@ -71,8 +71,8 @@ async def rejected(on: Platform, answer: httpx.Response, says: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n\n", b"Phone,Name\n", b"Phone,Name\r\n ,\r\n"])
 async def test_an_empty_file(on: Platform, body: bytes) -> None:
     upload = await put(on, body)
-    told = await refused(on, await asked(on, upload), "audience.uploadId")
-    assert told["code"] == "FILE_NOT_READABLE"
+    reported = await refused(on, await asked(on, upload), "audience.uploadId")
+    assert reported["code"] == "FILE_NOT_READABLE"
     assert (await on.api.get(f"/api/bulk/uploads/{upload}")).status_code == 422
 
 
@@ -82,19 +82,19 @@ async def test_a_file_that_was_never_put(on: Platform) -> None:
 
 
 async def test_a_file_over_the_limit(on: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = await on.api.post("/api/bulk/uploads", json={"filename": "people.csv", "size": 500_000_001})
-    assert (told.status_code, told.json()["errors"][0]["field"]) == (422, "size")
+    reported = await on.api.post("/api/bulk/uploads", json={"filename": "people.csv", "size": 500_000_001})
+    assert (reported.status_code, reported.json()["errors"][0]["field"]) == (422, "size")
     upload = await put(on, rows(range(100)))
-    monkeypatch.setattr(parts, "LARGEST_FILE", 1000)
+    monkeypatch.setattr(parts, "MAX_FILE_BYTES", 1000)
     await refused(on, await asked(on, upload), "audience.uploadId", "Split it")
     sheet = await put(on, rows(range(100)), "people.xlsx")
-    monkeypatch.setattr(parts, "LARGEST_SHEET", 1000)
+    monkeypatch.setattr(parts, "MAX_SHEET_BYTES", 1000)
     await refused(on, await asked(on, sheet), "audience.uploadId", "Save it as CSV")
 
 
 async def test_a_file_with_too_many_rows(on: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     await on.people(range(20))
-    monkeypatch.setattr(parts, "MOST_ROWS", 10)
+    monkeypatch.setattr(parts, "MAX_ROWS", 10)
     await rejected(on, await asked(on, await on.upload(rows(range(20)))), "Split it")
 
 
@@ -195,8 +195,8 @@ async def test_a_list_with_a_wrong_mapping_is_not_kept(on: Platform) -> None:
 async def test_an_unknown_template(on: Platform) -> None:
     upload = await on.upload(rows(range(2)))
     await on.world.hear(TemplatesListed(channel=Channel.WHATSAPP, at=on.world.clock.now()))
-    told = await refused(on, await asked(on, upload), "content.name", "Choose another")
-    assert told["code"] == "TEMPLATE_MISSING"
+    reported = await refused(on, await asked(on, upload), "content.name", "Choose another")
+    assert reported["code"] == "TEMPLATE_MISSING"
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ async def test_a_plan_that_is_changed_after_its_approval_needs_another_one(on: P
     answer = await on.api.put(f"{url}/approve", json=old)
     assert (answer.status_code, answer.json()["code"]) == (409, "PLAN_CHANGED")
     assert answer.json()["errors"][0]["field"] == "hash"
-    told = await on.job(job["jobId"])
-    assert (told["state"], told["planHash"]) == ("planned", answer.json()["hash"])
-    assert "approvedBy" not in told
+    reported = await on.job(job["jobId"])
+    assert (reported["state"], reported["planHash"]) == ("planned", answer.json()["hash"])
+    assert "approvedBy" not in reported
     # Its time comes, and nothing goes out.
     await on.world.advance(3700)
     await on.world.tick("bulk", "look-after")
@@ -254,8 +254,12 @@ async def test_a_change_that_turns_the_window_around_changes_nothing(on: Platfor
             422,
             "startAt" if seconds == -3600 else "endAt",
         )
-    told = await on.job(job["jobId"])
-    assert (told["state"], told["planHash"], told["version"]) == ("scheduled", job["planHash"], job["version"])
+    reported = await on.job(job["jobId"])
+    assert (reported["state"], reported["planHash"], reported["version"]) == (
+        "scheduled",
+        job["planHash"],
+        job["version"],
+    )
 
 
 async def test_an_approval_that_comes_after_the_end(on: Platform) -> None:

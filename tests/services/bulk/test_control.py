@@ -7,8 +7,8 @@ from collections import Counter
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.inbound import AccountNoticed
-from libs.messaging.words import Channel, Status
-from services.outbound.channel import Rejected
+from libs.messaging.vocabulary import Channel, Status
+from services.outbound.contract import Rejected
 from tests.services.bulk.kit import Platform, platform, rows
 from tests.services.outbound.kit import Fake, loses_answer
 
@@ -22,21 +22,21 @@ async def planned(on: Platform, count: int, **more: object) -> str:
 async def call(on: Platform, job: str, verb: str, expect: int = 200) -> dict[str, object]:
     answer = await on.api.post(f"/api/bulk/jobs/{job}/{verb}", json={})
     assert answer.status_code == expect, answer.text
-    told: dict[str, object] = answer.json()
-    return told
+    reported: dict[str, object] = answer.json()
+    return reported
 
 
 async def test_what_is_released_after_a_pause_comes_back_unsent_and_goes_out_after_the_resume(on: Platform) -> None:
     job = await planned(on, 120)
     await on.approve(job)
     await call(on, job, "pause")
-    told = await on.run(job)
-    assert told["state"] == "paused"
+    reported = await on.run(job)
+    assert reported["state"] == "paused"
     assert not on.fake.accepted
-    assert told["counts"]["pending"] == 120
+    assert reported["counts"]["pending"] == 120
     await call(on, job, "resume")
-    told = await on.run(job)
-    assert told["counts"]["sent"] == 120
+    reported = await on.run(job)
+    assert reported["counts"]["sent"] == 120
     assert Counter(on.fake.accepted.values()) == {1: 120}
 
 
@@ -44,9 +44,9 @@ async def test_a_cancelled_job_sends_nothing_more_and_says_who_was_not_reached(o
     job = await planned(on, 120)
     await on.approve(job)
     await call(on, job, "cancel")
-    told = await on.run(job)
-    assert told["state"] == "cancelled"
-    assert told["counts"]["cancelled"] == 120 - len(on.fake.accepted)
+    reported = await on.run(job)
+    assert reported["state"] == "cancelled"
+    assert reported["counts"]["cancelled"] == 120 - len(on.fake.accepted)
     assert {each["status"] for each in await on.recipients(job)} == {"cancelled"}
     await call(on, job, "resume", expect=409)
 
@@ -68,11 +68,11 @@ async def test_a_send_whose_answer_is_lost_stays_uncertain_until_its_receipt(emu
         job = await planned(on, 25)
         await on.approve(job)
         # A provider that answers no send is sent to ever more rarely.
-        told = await on.run(job, most=300)
-        assert told["counts"]["uncertain"] == 25
+        reported = await on.run(job, maximum=300)
+        assert reported["counts"]["uncertain"] == 25
         await on.receipts(Status.DELIVERED, list(on.fake.accepted)[:10])
-        told = await on.job(job)
-        assert (told["counts"]["uncertain"], told["counts"]["delivered"]) == (15, 10)
+        reported = await on.job(job)
+        assert (reported["counts"]["uncertain"], reported["counts"]["delivered"]) == (15, 10)
         assert Counter(on.fake.accepted.values()) == {1: 25}
 
 
@@ -89,15 +89,15 @@ async def test_retry_failed_tries_only_what_may_succeed_and_was_never_accepted(e
     async with on.world:
         job = await planned(on, 30)
         await on.approve(job)
-        told = await on.run(job)
-        assert (told["counts"]["failed"], told["counts"]["sent"]) == (20, 10)
+        reported = await on.run(job)
+        assert (reported["counts"]["failed"], reported["counts"]["sent"]) == (20, 10)
         accepted = list(on.fake.accepted)
         # The provider takes two of the sent ones back: they were accepted, so they are not tried again.
         await on.receipts(Status.FAILED, accepted[:2], error_code=ErrorCode.FREQUENCY_CAPPED)
         await call(on, job, "retry-failed")
-        told = await on.run(job)
-        assert told["state"] == "finished"
-        assert (told["counts"]["sent"], told["counts"]["failed"]) == (18, 12)
+        reported = await on.run(job)
+        assert reported["state"] == "finished"
+        assert (reported["counts"]["sent"], reported["counts"]["failed"]) == (18, 12)
         retried = [each for each in await on.recipients(job) if each["attempt"] == 2]
         assert len(retried) == 10
         assert set(on.fake.accepted.values()) == {1}
@@ -108,9 +108,9 @@ async def test_a_template_that_is_paused_at_the_provider_pauses_its_job_with_the
     await on.approve(job)
     details = {"event": "PAUSED", "message_template_name": "order_update", "message_template_language": "en_US"}
     await on.world.hear(AccountNoticed(channel=Channel.WHATSAPP, kind="template_status", details=details))
-    told = await on.job(job)
-    assert told["state"] in ("paused", "finished")
-    assert told["state"] == "finished" or "order_update is paused" in told["why"]
+    reported = await on.job(job)
+    assert reported["state"] in ("paused", "finished")
+    assert reported["state"] == "finished" or "order_update is paused" in reported["why"]
 
 
 async def test_a_job_brakes_by_itself_when_the_provider_refuses_too_many(emulator: dict[str, str]) -> None:
@@ -121,7 +121,7 @@ async def test_a_job_brakes_by_itself_when_the_provider_refuses_too_many(emulato
     async with on.world:
         job = await planned(on, 800, throttlePerSecond=4)
         await on.approve(job)
-        told = await on.run(job)
-        assert told["state"] == "paused"
-        assert "errors of ours" in told["why"]
-        assert told["counts"]["pending"] >= 100
+        reported = await on.run(job)
+        assert reported["state"] == "paused"
+        assert "errors of ours" in reported["why"]
+        assert reported["counts"]["pending"] >= 100

@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 import pytest
 
-from libs.common.item import Item
-from libs.common.topology import Names
+from libs.common.declare.topology import Names
+from libs.common.store.item import Item
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
 from services.bulk import requests, ticks
 from services.bulk.audience.parts import part_key
 from services.bulk.model import BulkJob
@@ -20,7 +20,7 @@ from tests.services.bulk.kit import TEXT, Platform
 
 
 async def test_a_test_send_with_a_value_that_is_no_safe_address_is_refused_with_its_field(on: Platform) -> None:
-    said = Standing(contact_id="c", channel=Channel.EMAIL, revision=1, address="ann@example.com", opted_in=True)
+    said = Permission(contact_id="c", channel=Channel.EMAIL, revision=1, address="ann@example.com", opted_in=True)
     await on.world.hear(PermissionChanged(contact_id="c", channel=Channel.EMAIL, standing=said))
     content = {"kind": "email", "subject": "Hi", "html": '<a href="{{link}}">here</a>'}
     mapping = {"fallbacks": {"link": "https://example.com"}}
@@ -55,11 +55,11 @@ async def test_a_job_whose_audience_cannot_be_read_is_rejected_and_says_why(on: 
     job = await asked(on, 2)
     await spoil(on, job, 0, b"no JSON")
     await on.world.advance(30, step=5)
-    told = await on.job(job)
-    assert (told["state"], told["planned"]) == ("rejected", 0)
-    assert told["problem"]["code"] == "PLANNING_FAILED"
-    assert "part 1 of the audience" in told["problem"]["detail"]
-    assert told["why"] == told["problem"]["detail"]
+    reported = await on.job(job)
+    assert (reported["state"], reported["planned"]) == ("rejected", 0)
+    assert reported["problem"]["code"] == "PLANNING_FAILED"
+    assert "part 1 of the audience" in reported["problem"]["detail"]
+    assert reported["why"] == reported["problem"]["detail"]
     assert on.states()[-1] == "rejected"
     assert not on.world.letters()
     other = (await on.create(audience={"contactIds": ["contact-0"]}))["jobId"]
@@ -71,14 +71,14 @@ async def test_what_may_pass_is_tried_for_minutes_and_then_the_job_is_rejected(o
     job = await asked(on, 2)
     await spoil(on, job, 0, None)
     minutes = 0
-    while (told := await on.job(job))["state"] == "planning":
+    while (reported := await on.job(job))["state"] == "planning":
         await on.world.advance(61, step=20)
         await on.world.tick("bulk", "look-after")
         minutes += 1
         assert minutes < 3 * ticks.MAX_PLAN_TRIES
     assert minutes >= ticks.MAX_PLAN_TRIES
-    assert (told["state"], told["problem"]["code"]) == ("rejected", "PLANNING_FAILED")
-    assert "NoSuchKey" in told["problem"]["detail"]
+    assert (reported["state"], reported["problem"]["code"]) == ("rejected", "PLANNING_FAILED")
+    assert "NoSuchKey" in reported["problem"]["detail"]
 
 
 async def test_a_part_that_comes_back_in_time_is_planned(on: Platform) -> None:
@@ -99,15 +99,15 @@ async def test_a_part_that_comes_back_in_time_is_planned(on: Platform) -> None:
 async def test_who_was_planned_before_the_rest_failed_is_not_left_pending(
     on: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "PART_ROWS", 10)
+    monkeypatch.setattr(requests, "MAX_PART_ROWS", 10)
     await on.people(range(25))
     job = await asked(on, 25)
     await spoil(on, job, 1, b"\xff\xfe")
     await on.world.advance(30, step=5)
     assert (await on.job(job))["state"] == "rejected"
     await on.world.tick("bulk", "look-after")
-    told = await on.job(job)
-    assert (told["state"], told["planned"], told["counts"]["cancelled"]) == ("rejected", 10, 10)
+    reported = await on.job(job)
+    assert (reported["state"], reported["planned"], reported["counts"]["cancelled"]) == ("rejected", 10, 10)
     await on.world.tick("bulk", "look-after")
     row = await on.world.row("bulk", BulkJob, job)
     assert row is not None

@@ -9,9 +9,9 @@ import pytest
 
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
-from services.bulk import sums
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
+from services.bulk import plan_totals
 from services.bulk.model import BulkJob
 from tests.services.bulk.kit import TEXT, Platform, phone
 
@@ -26,7 +26,7 @@ def address(n: int) -> str:
 async def readers(on: Platform, count: int) -> None:
     """Contacts that said yes to e-mail."""
     for n in range(count):
-        standing = Standing(
+        standing = Permission(
             contact_id=f"contact-{n}", channel=Channel.EMAIL, revision=1, address=address(n), opted_in=True
         )
         await on.world.publish(PermissionChanged(contact_id=f"contact-{n}", channel=Channel.EMAIL, standing=standing))
@@ -69,8 +69,8 @@ async def test_a_message_that_its_values_make_too_large_is_skipped_by_row_and_th
     content = {"kind": "email", "subject": "News", "html": "{{name}}" * 4000}
     upload = await on.upload(file.replace('\\"', '""').encode())
     made = await on.create(channel="email", content=content, audience={"uploadId": upload}, mapping=mapping, hold=True)
-    told = await on.job(made["jobId"])
-    assert (told["counts"]["pending"], told["counts"]["skipped"]) == (1, 2)
+    reported = await on.job(made["jobId"])
+    assert (reported["counts"]["pending"], reported["counts"]["skipped"]) == (1, 2)
     for skipped in await on.recipients(made["jobId"], status="skipped"):
         assert (skipped["reason"], skipped["variables"]) == ("variables_incomplete", {})
         assert "bytes" in skipped["detail"]
@@ -85,8 +85,8 @@ async def test_a_value_that_no_row_can_hold_does_not_stop_the_plan(on: Platform)
     upload = await on.upload("\n".join(lines).encode())
     mapping = {"address": "Phone", "variables": {name: name for name in names}}
     job = (await on.create(audience={"uploadId": upload}, mapping=mapping, hold=True))["jobId"]
-    told = await on.job(job)
-    assert (told["counts"]["pending"], told["reasons"]) == (25, {"variables_incomplete": 1})
+    reported = await on.job(job)
+    assert (reported["counts"]["pending"], reported["reasons"]) == (25, {"variables_incomplete": 1})
     row = await on.recipient(job, 25)
     assert len(orjson.dumps(row.to_row())) < MAX_ITEM_BYTES
 
@@ -110,13 +110,17 @@ async def test_a_chunk_that_no_event_can_carry_ends_visibly_and_its_job_with_it(
     lines = ["Phone," + ",".join(names), *(phone(n) + ("," + "v" * 400) * 20 for n in range(60))]
     upload = await on.upload("\n".join(lines).encode())
     with monkeypatch.context() as older:
-        older.setattr(sums, "room_bytes", lambda content: 10**9)
+        older.setattr(plan_totals, "room_bytes", lambda content: 10**9)
         mapping = {"address": "Phone", "variables": {name: name for name in names}}
         job = (await on.create(audience={"uploadId": upload}, mapping=mapping))["jobId"]
     await on.approve(job)
-    told = await on.run(job)
+    reported = await on.run(job)
     # So many failures pause a job by themselves.
-    assert (told["state"], told["counts"]["failed"], told["reasons"]) == ("paused", 60, {"invalid_content": 60})
+    assert (reported["state"], reported["counts"]["failed"], reported["reasons"]) == (
+        "paused",
+        60,
+        {"invalid_content": 60},
+    )
     assert (await on.api.post(f"/api/bulk/jobs/{job}/resume")).status_code == 200
     assert (await on.run(job))["state"] == "finished"
     assert not on.world.said(ChunkReleased)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
-from libs.messaging.permission import Standing
+from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from tests.services.arriving import ArrivingClock
 from tests.services.bulk.kit import Platform, phone
 
@@ -15,7 +15,7 @@ from tests.services.bulk.kit import Platform, phone
 async def test_a_test_message_reaches_a_contact_who_was_just_created(on: Platform) -> None:
     job = (await on.create(audience={"contactIds": await on.people([1])}, hold=True))["jobId"]
     ArrivingClock(on.world, 0.5)
-    standing = Standing(
+    standing = Permission(
         contact_id="contact-2", channel=Channel.WHATSAPP, revision=1, address=phone(2), name="Person 2", opted_in=True
     )
     await on.world.publish(PermissionChanged(contact_id="contact-2", channel=Channel.WHATSAPP, standing=standing))

@@ -34,9 +34,9 @@ async def test_everybody_is_counted_and_who_is_dropped_is_told_why(on: Platform)
     assert plan["skipped"] == {"no_consent": 4, "opted_out": 2, "suppressed": 1}
     assert plan["rejected"] == {"duplicate": 1, "invalid": 2, "missing": 1}
     assert len(plan["samples"]) == 3
-    told = await on.job(job)
-    assert told["planned"] == 17
-    assert told["counts"]["skipped"] == 7
+    reported = await on.job(job)
+    assert reported["planned"] == 17
+    assert reported["counts"]["skipped"] == 7
     (link,) = (await on.api.get(f"/api/bulk/jobs/{job}/rejects")).json()["items"]
     refused = list(csv.reader(io.StringIO((await fetched(link["url"])).text)))
     assert len(refused) == 11
@@ -46,14 +46,14 @@ async def test_everybody_is_counted_and_who_is_dropped_is_told_why(on: Platform)
 async def test_more_than_twenty_wait_for_an_approval_that_names_the_plan(on: Platform) -> None:
     await on.people(range(21))
     job = (await on.create(audience={"contactIds": [f"contact-{n}" for n in range(21)]}))["jobId"]
-    told = await on.run(job)
-    assert (told["state"], told["needsApproval"]) == ("planned", True)
+    reported = await on.run(job)
+    assert (reported["state"], reported["needsApproval"]) == ("planned", True)
     wrong = await on.api.put(f"/api/bulk/jobs/{job}/approve", json={"hash": "0" * 64})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "PLAN_CHANGED")
-    assert wrong.json()["hash"] == told["planHash"]
+    assert wrong.json()["hash"] == reported["planHash"]
     slower = await on.api.put(f"/api/bulk/jobs/{job}", json={"throttlePerSecond": 5})
     assert slower.status_code == 200, slower.text
-    stale = await on.api.put(f"/api/bulk/jobs/{job}/approve", json={"hash": told["planHash"]})
+    stale = await on.api.put(f"/api/bulk/jobs/{job}/approve", json={"hash": reported["planHash"]})
     assert stale.json()["code"] == "PLAN_CHANGED"
     assert not on.world.said(ChunkReleased)
     await on.approve(job)
@@ -80,8 +80,8 @@ async def test_variables_are_frozen_for_each_and_what_lacks_one_is_skipped(on: P
     upload = await on.upload(file)
     mapping = {"address": "Phone", "variables": {"1": "Vorname"}}
     job = (await on.create(audience={"uploadId": upload}, mapping=mapping))["jobId"]
-    told = await on.run(job)
-    assert (told["counts"]["sent"], told["counts"]["skipped"]) == (2, 1)
+    reported = await on.run(job)
+    assert (reported["counts"]["sent"], reported["counts"]["skipped"]) == (2, 1)
     shown = {each["address"]: each for each in await on.recipients(job)}
     assert shown[phone(0)]["variables"] == {"1": "Jürgen"}
     assert shown[phone(1)]["reason"] == "variables_incomplete"
@@ -122,10 +122,10 @@ async def test_a_file_that_cannot_be_read_is_refused_with_what_to_do_and_nothing
     )  # fmt: skip
     if answer.status_code == 202:
         await on.world.settle()
-        told = await on.job(answer.json()["jobId"])
-        assert told["state"] == "rejected"
-        assert says in told["problem"]["detail"]
-        assert told["planned"] == 0
+        reported = await on.job(answer.json()["jobId"])
+        assert reported["state"] == "rejected"
+        assert says in reported["problem"]["detail"]
+        assert reported["planned"] == 0
     else:
         assert answer.status_code == 422, answer.text
         assert says in answer.json()["errors"][0]["detail"]
@@ -157,10 +157,10 @@ async def test_a_wrong_job_is_refused_and_the_field_is_named(
     }  # fmt: skip
     answer = await on.api.post("/api/bulk/jobs", json=body)
     assert answer.status_code == 422, answer.text
-    told = answer.json()
-    assert told["code"] == code
-    assert told["errors"][0]["field"] == field
-    assert told["errors"][0]["detail"]
+    reported = answer.json()
+    assert reported["code"] == code
+    assert reported["errors"][0]["field"] == field
+    assert reported["errors"][0]["detail"]
     assert (await on.api.get("/api/bulk/jobs")).json()["items"] == []
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from libs.common.delivery import run_tick
-from libs.common.event import Envelope
+from libs.common.declare.event import Envelope
+from libs.common.handle.delivery import run_tick
 from libs.messaging.events.bulk import ChunkCalledBack, DriftFound
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 from services.bulk import ticks
-from services.outbound.model import Delivery
+from services.outbound.ledger.model import Delivery
 from tests.services.bulk.kit import Platform, rows
 from tests.services.outbound.kit import NAME
 
@@ -37,10 +37,14 @@ async def deliveries(on: Platform, job: str, status: str) -> list[Delivery]:
 
 async def test_what_waits_for_the_morning_is_pending_and_says_why(on: Platform) -> None:
     job = await job_at_night(on)
-    told = await on.job(job)
-    assert told["state"] == "running"
-    assert (told["counts"]["sent"], told["counts"]["pending"], told["counts"]["claimed"]) == (AWAKE, ASLEEP, 0)
-    assert not told.get("reasons")
+    reported = await on.job(job)
+    assert reported["state"] == "running"
+    assert (reported["counts"]["sent"], reported["counts"]["pending"], reported["counts"]["claimed"]) == (
+        AWAKE,
+        ASLEEP,
+        0,
+    )
+    assert not reported.get("reasons")
     shown = await on.recipients(job, status="pending")
     assert len(shown) == ASLEEP
     assert {each["reason"] for each in shown} == {"quiet_hours"}
@@ -56,8 +60,8 @@ async def test_it_goes_out_in_the_morning_once(on: Platform) -> None:
     for _ in range(20):
         await on.world.advance(60)
         await on.world.tick(NAME, "reconcile")
-    told = await on.run(job)
-    assert (told["state"], told["counts"]["sent"]) == ("finished", AWAKE + ASLEEP)
+    reported = await on.run(job)
+    assert (reported["state"], reported["counts"]["sent"]) == ("finished", AWAKE + ASLEEP)
     assert set(on.fake.accepted.values()) == {1}
     assert len(on.fake.accepted) == AWAKE + ASLEEP
     await on.world.tick("bulk", "audit")
@@ -73,9 +77,9 @@ async def test_a_cancel_reaches_within_seconds_what_waits_for_the_morning(on: Pl
     await on.world.tick("bulk", "look-after")
     await on.world.advance(2)
     await on.world.tick("bulk", "look-after")
-    told = await on.job(job)
-    assert told["state"] == "cancelled"
-    assert (told["counts"]["sent"], told["counts"]["cancelled"]) == (AWAKE, ASLEEP)
+    reported = await on.job(job)
+    assert reported["state"] == "cancelled"
+    assert (reported["counts"]["sent"], reported["counts"]["cancelled"]) == (AWAKE, ASLEEP)
     assert {each["reason"] for each in await on.recipients(job, status="cancelled")} == {"cancelled"}
     # Not only the job says so: the sender and the messages do.
     assert {row.status for row in await deliveries(on, job, "cancelled")} == {Status.CANCELLED}
@@ -103,12 +107,12 @@ async def test_a_paused_job_that_is_cancelled_calls_back_too(on: Platform) -> No
     for verb in ("pause", "cancel"):
         assert (await on.api.post(f"/api/bulk/jobs/{job}/{verb}", json={})).status_code == 200
         await on.world.settle()
-    told = await on.run(job)
-    assert (told["state"], told["counts"]["cancelled"]) == ("cancelled", ASLEEP)
+    reported = await on.run(job)
+    assert (reported["state"], reported["counts"]["cancelled"]) == ("cancelled", ASLEEP)
 
 
 async def test_a_large_job_is_called_back_a_page_at_a_time(on: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "MOST_CHUNKS", 1)
+    monkeypatch.setattr(ticks, "MAX_CHUNKS", 1)
     job = await job_at_night(on)
     await on.api.post(f"/api/bulk/jobs/{job}/cancel", json={})
     await on.world.settle()
@@ -135,9 +139,9 @@ async def test_what_was_called_back_in_vain_is_called_back_again(on: Platform, m
     monkeypatch.setattr(on.world.bus, "publish", loses)
     await run_tick(on.world.runtime, bulk, bulk.every[0])
     await on.world.settle()
-    told = await on.job(job)
-    assert (told["state"], told["counts"]["pending"]) == ("cancelling", ASLEEP)
+    reported = await on.job(job)
+    assert (reported["state"], reported["counts"]["pending"]) == ("cancelling", ASLEEP)
     monkeypatch.setattr(on.world.bus, "publish", publish)
     await on.world.advance(61)
-    told = await on.run(job)
-    assert (told["state"], told["counts"]["cancelled"]) == ("cancelled", ASLEEP)
+    reported = await on.run(job)
+    assert (reported["state"], reported["counts"]["cancelled"]) == ("cancelled", ASLEEP)

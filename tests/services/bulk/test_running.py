@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 from tests.services.bulk.kit import Platform, rows
 
 
@@ -10,19 +10,19 @@ async def test_a_job_sends_to_each_once_and_counts_what_became_of_it(on: Platfor
     await on.people(range(250))
     upload = await on.upload(rows(range(250)))
     job = (await on.create(audience={"uploadId": upload}, mapping={"address": "Phone"}))["jobId"]
-    told = await on.job(job)
-    assert told["state"] == "planned"
-    assert told["counts"]["pending"] == told["planned"] == 250
+    reported = await on.job(job)
+    assert reported["state"] == "planned"
+    assert reported["counts"]["pending"] == reported["planned"] == 250
     assert not on.fake.accepted
     await on.approve(job)
-    told = await on.run(job)
-    assert told["state"] == "finished"
-    assert told["counts"]["sent"] == 250
+    reported = await on.run(job)
+    assert reported["state"] == "finished"
+    assert reported["counts"]["sent"] == 250
     assert len(on.fake.accepted) == 250
     assert set(on.fake.accepted.values()) == {1}
     await on.receipts(Status.DELIVERED, on.fake.accepted)
-    told = await on.job(job)
-    assert told["counts"]["delivered"] == 250
+    reported = await on.job(job)
+    assert reported["counts"]["delivered"] == 250
     shown = await on.recipients(job, status="delivered")
     assert len({each["recipientId"] for each in shown}) == 250
     assert all(each["sentAt"] and each["deliveredAt"] for each in shown)

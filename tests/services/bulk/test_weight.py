@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from libs.common.packing import MAX_EVENT_BYTES
+from libs.common.bus.encoding import MAX_EVENT_BYTES
 from libs.messaging.content import Template
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
-from services.bulk.weight import recipient_bytes, room_bytes
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
+from services.bulk.event_size import recipient_bytes, room_bytes
 from tests.services.bulk.kit import Platform, phone
 
 CONTROL, ODD = "\u0001", "\ufffe"
@@ -41,9 +41,9 @@ async def test_a_job_of_heavy_rows_is_released_whole_in_events_that_fit(
     upload = await on.upload(body.encode())
     content = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {}}
     job = await on.create(content=content, audience={"uploadId": upload}, mapping=mapped(names, value), hold=True)
-    told = await on.run(job["jobId"])
-    assert told["state"] == "planned"
-    assert told["planned"] == people
+    reported = await on.run(job["jobId"])
+    assert reported["state"] == "planned"
+    assert reported["planned"] == people
     await on.approve(job["jobId"])
     await on.run(job["jobId"])
     released = on.world.said(ChunkReleased)
@@ -71,11 +71,11 @@ async def test_a_content_that_leaves_no_room_for_recipients_is_refused_at_once(o
 
 async def test_an_erased_contact_is_left_out_with_its_reason_and_the_others_are_planned(on: Platform) -> None:
     await on.people(range(2))
-    gone = Standing(contact_id="contact-0", channel=Channel.WHATSAPP, revision=2, deleted=True)
+    gone = Permission(contact_id="contact-0", channel=Channel.WHATSAPP, revision=2, deleted=True)
     await on.world.hear(PermissionChanged(contact_id="contact-0", channel=Channel.WHATSAPP, standing=gone))
     job = (await on.create(audience={"contactIds": ["contact-0", "contact-1"]}, hold=True))["jobId"]
-    told = await on.run(job)
-    assert (told["state"], told["planned"]) == ("planned", 1)
+    reported = await on.run(job)
+    assert (reported["state"], reported["planned"]) == ("planned", 1)
     plan = (await on.api.get(f"/api/bulk/jobs/{job}/plan")).json()
     assert plan["rejected"] == {"missing": 1}
     test = await on.api.post(f"/api/bulk/jobs/{job}/test", json={"contactId": "contact-0"})
@@ -95,9 +95,9 @@ async def test_a_job_whose_planning_fails_each_time_ends_rejected_and_says_so(
         for _ in range(30):
             await on.world.advance(60)
             await on.world.tick("bulk", "look-after")
-    told = await on.job(job)
-    assert told["state"] == "rejected"
-    assert told["problem"]["code"] == "PLANNING_FAILED"
+    reported = await on.job(job)
+    assert reported["state"] == "rejected"
+    assert reported["problem"]["code"] == "PLANNING_FAILED"
 
 
 async def test_a_plan_waits_for_changes_of_contacts_that_are_on_their_way(on: Platform) -> None:
@@ -106,7 +106,7 @@ async def test_a_plan_waits_for_changes_of_contacts_that_are_on_their_way(on: Pl
     for n in range(3):
         contact = f"contact-{n}"
         facts = {"address": phone(n), "opted_in": True}
-        standing = Standing(contact_id=contact, channel=Channel.WHATSAPP, revision=2, **facts)
+        standing = Permission(contact_id=contact, channel=Channel.WHATSAPP, revision=2, **facts)
         await on.world.publish(PermissionChanged(contact_id=contact, channel=Channel.WHATSAPP, standing=standing))
     queue = "wecare-test-bulk-people"
     held = [record for record in await on.world.bus.receive(queue, 10, 0) if record.queue == queue]
@@ -123,7 +123,7 @@ async def test_ten_thousand_contacts_and_a_job_planned_at_once_nobody_is_dropped
     said = []
     for n in range(count):
         facts = {"address": f"+1{200 + n // 100}555{100 + n % 100:04d}", "opted_in": True}
-        standing = Standing(contact_id=f"contact-{n}", channel=Channel.WHATSAPP, revision=1, **facts)
+        standing = Permission(contact_id=f"contact-{n}", channel=Channel.WHATSAPP, revision=1, **facts)
         said.append(PermissionChanged(contact_id=standing.contact_id, channel=Channel.WHATSAPP, standing=standing))
     await on.world.publish(*said)
     named = await on.create(audience={"contactIds": [f"contact-{n}" for n in range(count)]}, hold=True)
@@ -136,11 +136,11 @@ async def test_ten_thousand_contacts_and_a_job_planned_at_once_nobody_is_dropped
 
 async def test_a_plan_that_can_wait_no_longer_says_how_many_changes_are_missing(on: Platform) -> None:
     await on.people(range(3))
-    standing = Standing(contact_id="contact-9", channel=Channel.WHATSAPP, revision=1, address=phone(9), opted_in=True)
+    standing = Permission(contact_id="contact-9", channel=Channel.WHATSAPP, revision=1, address=phone(9), opted_in=True)
     await on.world.publish(PermissionChanged(contact_id="contact-9", channel=Channel.WHATSAPP, standing=standing))
     job_made = on.create(audience={"contactIds": [f"contact-{n}" for n in range(3)]}, hold=True)
     (record,) = await on.world.bus.receive("wecare-test-bulk-people", 10, 0)
-    await on.world.bus.hide(record, 3600)
+    await on.world.bus.change_visibility(record, 3600)
     job = (await job_made)["jobId"]
     await on.world.advance(200, step=5)
     plan = (await on.api.get(f"/api/bulk/jobs/{job}/plan")).json()

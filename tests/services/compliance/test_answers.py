@@ -10,18 +10,18 @@ import pytest
 
 from libs.common.settings import Settings
 from libs.common.testing.world import World
-from libs.messaging.answers import TEXTS, Answer, answer_text
+from libs.messaging.auto_replies import TEXTS, Answer, answer_text
 from libs.messaging.content import Email, Text
 from libs.messaging.events.contacts import OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import OptOutFound
 from libs.messaging.segments import segments
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from services.contacts.service import service as contacts
 from services.messages.model import Message
 from services.messages.service import service as messages
-from services.outbound.family import sender
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import LIMITS, SENDER, Fake, NoAws
 
 PHONE, OURS = "+12025550143", "+12025550100"
@@ -37,15 +37,15 @@ class Town:
         self.whatsapp, self.sms = Fake(), SmsFake()
         settings = Settings(stage="test", send_mode="LIVE", business_name="Example Store", **more)
         senders = [
-            sender(self.whatsapp, LIMITS, needs=[], senders=lambda settings: [SENDER]),
-            sender(self.sms, LIMITS, needs=[], senders=lambda settings: ["pool-1"]),
+            channel_service(self.whatsapp, LIMITS, needs=[], senders=lambda settings: [SENDER]),
+            channel_service(self.sms, LIMITS, needs=[], senders=lambda settings: ["pool-1"]),
         ]
         self.world = World([contacts, messages, *senders], settings=settings, aws=NoAws())  # type: ignore[arg-type]
         self._n = 0
 
     async def writes(self, text: str, channel: Channel = Channel.WHATSAPP, times: int = 1, **more: Any) -> None:
         self._n += 1
-        told: dict[str, Any] = {
+        reported: dict[str, Any] = {
             "message_id": f"in-{self._n}",
             "channel": channel,
             "provider_message_id": f"provider-{self._n}",
@@ -54,7 +54,7 @@ class Town:
             "content": Text(body=text),
             "received_at": self.world.clock.now(),
         }
-        received = MessageReceived(**{**told, **more})
+        received = MessageReceived(**{**reported, **more})
         for _ in range(times):
             await self.world.hear(received, key=f"in-{self._n}")
         await self.world.advance(10, step=2)

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from libs.common.service import Service
+from libs.common.declare.service import Service
 from libs.common.settings import Settings, read
 from libs.common.store.ops import Written
 from libs.common.testing.world import World
 from libs.messaging.content import Template
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed, DeliveryChanged
-from libs.messaging.words import MessageClass, Purpose, Status
-from services.outbound.budget import HOUR, WINDOW, Budget, BudgetCount, BudgetMark
-from services.outbound.family import sender
-from services.outbound.portfolios import Portfolios
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
+from services.outbound.limits.budget import HOUR_SECONDS, WINDOW_HOURS, Budget, BudgetCount, BudgetMark
+from services.outbound.limits.portfolios import Portfolios
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import LIMITS, NAME, SENDER, Fake, NoAws, message, permission, row
 
 CONTENT = Template(name="order_update", variables={"1": "a"})
@@ -36,14 +36,14 @@ class Town:
         self.fake = Fake()
         self.portfolios = Portfolios()
         self.budget = self.portfolios.of(SENDER, Settings())
-        self.service: Service = sender(
+        self.service: Service = channel_service(
             self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios
         )
         self.world = World([self.service], settings=limited(limit), aws=NoAws(), times=times)  # type: ignore[arg-type]
 
     async def person(self, n: int, **facts: Any) -> None:
-        told = {"contact_id": f"c{n}", "address": f"+1202555{n:04}", "last_inbound_at": None, **facts}
-        await self.world.hear(permission(self.world.clock.now(), **told))
+        reported = {"contact_id": f"c{n}", "address": f"+1202555{n:04}", "last_inbound_at": None, **facts}
+        await self.world.hear(permission(self.world.clock.now(), **reported))
 
     async def send(self, key: str, n: int, message_class: MessageClass = MessageClass.BULK, **more: Any) -> None:
         facts = {"contact_id": f"c{n}", "content": CONTENT, **more}
@@ -73,7 +73,7 @@ async def test_what_waits_goes_out_when_a_day_has_gone_by() -> None:
     for n in range(10):
         await town.person(n)
         await town.send(f"b{n}", n)
-    await town.world.advance(WINDOW * HOUR - 1800, step=3600)
+    await town.world.advance(WINDOW_HOURS * HOUR_SECONDS - 1800, step=3600)
     for _ in range(60):
         await town.world.advance(60)
         await town.world.tick(NAME, "reconcile")
@@ -95,13 +95,13 @@ async def test_one_person_is_one_however_many_messages_and_hours() -> None:
     for _ in range(48):
         assert await town.take(1)
         assert await town.budget.used(ctx) == 1
-        town.world.clock.advance(HOUR)
+        town.world.clock.advance(HOUR_SECONDS)
 
 
 async def test_a_full_day_still_takes_those_who_are_counted_already() -> None:
     town = Town(10)
     assert [await town.take(n) for n in range(12)] == [True] * 10 + [False] * 2
-    town.world.clock.advance(3 * HOUR)
+    town.world.clock.advance(3 * HOUR_SECONDS)
     assert [await town.take(n) for n in range(12)] == [True] * 10 + [False] * 2
 
 
@@ -129,7 +129,7 @@ async def test_a_worker_that_dies_between_two_writes_can_only_count_too_much(mon
         town = Town(10)
         ctx = town.world.runtime.context(town.service)
         assert await town.take(1)
-        town.world.clock.advance(2 * HOUR)
+        town.world.clock.advance(2 * HOUR_SECONDS)
         store, write, calls = town.world.store, town.world.store.write, Counter[str]()
 
         async def dying(op: Any, write: Any = write, calls: Counter[str] = calls, at: int = dies_at) -> Written:
@@ -210,11 +210,11 @@ class Several(Town):
 
     def __init__(self) -> None:
         super().__init__(10)
-        self.service = sender(
+        self.service = channel_service(
             self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER, OTHER, THIRD], portfolios=self.portfolios
         )
-        told = {"WECARE_WHATSAPP_DAILY_RECIPIENTS": "10", "WECARE_WHATSAPP_PORTFOLIOS": json.dumps(PORTFOLIOS)}
-        settings = read({"WECARE_STAGE": "test", "WECARE_SEND_MODE": "LIVE", **told})
+        reported = {"WECARE_WHATSAPP_DAILY_RECIPIENTS": "10", "WECARE_WHATSAPP_PORTFOLIOS": json.dumps(PORTFOLIOS)}
+        settings = read({"WECARE_STAGE": "test", "WECARE_SEND_MODE": "LIVE", **reported})
         self.world = World([self.service], settings=settings, aws=NoAws())  # type: ignore[arg-type]
 
     async def used(self, number: str) -> int:
@@ -273,7 +273,7 @@ async def test_each_portfolio_tells_for_itself_how_it_stands() -> None:
         await town.send(f"b{n}", n, sender=OTHER)
     for _ in range(2):
         await town.world.tick(NAME, "budget")
-    told = [(said.portfolio, said.used, said.limit, said.left_for_bulk) for said in town.world.said(BudgetCounted)]
-    assert told == [("default", 0, 10, 9), ("shop", 4, 5, 0)]
+    reported = [(said.portfolio, said.used, said.limit, said.left_for_bulk) for said in town.world.said(BudgetCounted)]
+    assert reported == [("default", 0, 10, 9), ("shop", 4, 5, 0)]
     noticed = [(said.portfolio, said.percent, said.used, said.limit) for said in town.world.said(BudgetNoticed)]
     assert noticed == [("shop", 80, 4, 5)]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.words import MessageClass, Purpose, Status
-from services.outbound.frequency import DAY_SECONDS, Frequency, take_place
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
+from services.outbound.limits.frequency import DAY_SECONDS, Frequency, reserve_slot
 from tests.services.outbound.kit import CONTACT, NAME, Fake, first, message, permission, row, unreachable, world
 
 CAP = 3
@@ -85,7 +85,7 @@ def test_no_day_ever_holds_more_than_the_cap_with_many_workers_at_once(cap: int,
             for round, wait in enumerate(waits):
                 w.clock.advance(wait)
                 contexts = [w.runtime.context(w.service(NAME)) for _ in range(4)]
-                asked = (take_place(CONTACT, f"{round}-{n}", cap, ctx) for n, ctx in enumerate(contexts))
+                asked = (reserve_slot(CONTACT, f"{round}-{n}", cap, ctx) for n, ctx in enumerate(contexts))
                 taken += [
                     w.clock.now().timestamp() for until in await asyncio.gather(*asked) if until.not_before is None
                 ]

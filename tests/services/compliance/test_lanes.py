@@ -6,16 +6,16 @@ import asyncio
 
 from libs.common.bus.memory import MemoryBus
 from libs.common.clock import SystemClock
-from libs.common.event import Event, following, root_cause
-from libs.common.runtime import Runtime
-from libs.common.service import Service
+from libs.common.declare.event import Event, following, root_cause
+from libs.common.declare.service import Service
+from libs.common.declare.topology import topology
+from libs.common.handle.runtime import Runtime
+from libs.common.hosts.worker import Worker
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
-from libs.common.topology import topology
-from libs.common.worker import Worker
-from libs.messaging.words import MessageClass
-from services.outbound.channel import Outcome, Request
-from services.outbound.rates import Limits
+from libs.messaging.vocabulary import MessageClass
+from services.outbound.contract import Outcome, Request
+from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import Fake, NoAws, fake_sender, message, permission
 
 #: Fifteen seconds' worth of bulk at the sender's rate.

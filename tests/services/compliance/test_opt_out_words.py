@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.settings import Settings
 from libs.messaging import optout
-from libs.messaging.optout import LOCAL_OPT_OUT, OPT_IN, OPT_OUT, Wish, normalise, words_of
+from libs.messaging.optout import LOCAL_OPT_OUT, OPT_IN, OPT_OUT, Intent, keywords_of, normalise
 
 WORDS = sorted({*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)})
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
@@ -19,8 +19,8 @@ AROUND = ".,!?;:'\"()[]*_-~“”¡¿。！…🛑✋️👍🏽✅"
 words = st.sampled_from(WORDS)
 
 
-def wish(text: str, **settings: str) -> Wish | None:
-    return optout.wish(text, words_of(Settings(**settings)))  # type: ignore[arg-type]
+def intent(text: str, **settings: str) -> Intent | None:
+    return optout.intent_of(text, keywords_of(Settings(**settings)))  # type: ignore[arg-type]
 
 
 def full_width(text: str) -> str:
@@ -50,14 +50,14 @@ def written(draw: st.DrawFn) -> str:
 
 @given(written())
 def test_an_opt_out_word_counts_however_it_is_written(text: str) -> None:
-    assert wish(text) is Wish.OPT_OUT
+    assert intent(text) is Intent.OPT_OUT
 
 
 @given(words, st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12), st.booleans())
 def test_a_word_inside_a_sentence_is_not_an_opt_out(word: str, more: str, before: bool) -> None:
     sentence = f"{more} {word}" if before else f"{word} {more}"
     known = {normalise(each) for each in [*WORDS, *OPT_IN, "help", "info"]}
-    assert (wish(sentence) is Wish.OPT_OUT) == (normalise(sentence) in known and normalise(sentence) not in OPT_IN)
+    assert (intent(sentence) is Intent.OPT_OUT) == (normalise(sentence) in known and normalise(sentence) not in OPT_IN)
 
 
 @given(st.text(max_size=60))
@@ -69,11 +69,11 @@ def test_any_text_is_read_without_an_error_and_reading_it_again_changes_nothing(
     "text", ["STOP 🛑", "ＳＴＯＰ", "s\u200bt\u200bop", "¡ALTO!", "arrêt", "Opt\u2028Out", "退订。", "İPTAL", "रोकें।"]
 )
 def test_what_people_really_write(text: str) -> None:
-    assert wish(text) is Wish.OPT_OUT
+    assert intent(text) is Intent.OPT_OUT
 
 
 @pytest.mark.parametrize(
     "text", ["don't stop", "stop it", "I cannot quit", "the end.", "stops", "", "🛑", "stop please"]
 )
 def test_what_is_not_meant_so(text: str) -> None:
-    assert wish(text) is None
+    assert intent(text) is None

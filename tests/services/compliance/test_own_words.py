@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from libs.common.runtime import aws_runtime
+from libs.common.handle.runtime import aws_runtime
 from libs.common.settings import read
 from libs.common.testing.world import World
 from libs.messaging.content import Choosing, Content, Email, Text
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, PermissionChanged
 from libs.messaging.events.inbound import MessageReceived
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 
 WORDS = {"WECARE_OPT_OUT_WORDS": " leave me, Bästa ,,", "WECARE_OPT_IN_WORDS": "hola", "WECARE_HELP_WORDS": "ayuda"}
@@ -89,7 +89,7 @@ async def test_without_the_setting_they_are_words_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         ({"WECARE_OPT_IN_WORDS": "Stop!"}, "WECARE_OPT_IN_WORDS: 'Stop!' is a word of OPT_OUT already"),
         ({"WECARE_HELP_WORDS": "alto"}, "WECARE_HELP_WORDS: 'alto' is a word of OPT_OUT already"),
@@ -101,8 +101,8 @@ async def test_without_the_setting_they_are_words_like_any_other() -> None:
         ({"WECARE_OPT_OUT_WORDS": "🛑"}, "WECARE_OPT_OUT_WORDS: '🛑' has no letter or digit"),
     ],
 )
-async def test_a_word_for_two_wishes_keeps_a_process_from_starting(words: dict[str, str], told: str) -> None:
-    with pytest.raises(SystemExit, match=told):
+async def test_a_word_for_two_wishes_keeps_a_process_from_starting(words: dict[str, str], reported: str) -> None:
+    with pytest.raises(SystemExit, match=reported):
         async with aws_runtime(read(words), [contacts]):
             raise AssertionError("it started")
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
-from libs.messaging.quiet import HORIZON, Hours, next_allowed, zones_of
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.quiet_hours import SEARCH_HORIZON, Hours, next_allowed, zones_of
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from tests.services.outbound.kit import NAME, Fake, message, permission, row, world
 
 HOURS = Hours()
@@ -51,7 +51,7 @@ def test_it_is_day_in_every_zone_when_it_may_go(now: datetime, zones: list[str])
 @given(moments, some_zones)
 def test_no_hour_that_suits_all_is_passed_over(now: datetime, zones: list[str]) -> None:
     found = next_allowed(now, zones, HOURS)
-    end = found if found is not None else now + HORIZON - timedelta(hours=2)
+    end = found if found is not None else now + SEARCH_HORIZON - timedelta(hours=2)
     step = now
     while step < end:
         assert not allowed(step, zones)

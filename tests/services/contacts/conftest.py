@@ -13,8 +13,8 @@ from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
 from services.contacts.service import service
 
 PHONE = "+12025550123"
@@ -33,7 +33,7 @@ class Town:
         """A message that was received ``after`` seconds from now; ``n`` tells one message from another."""
         self._n += 1
         number = self._n if n is None else n
-        told: dict[str, Any] = {
+        reported: dict[str, Any] = {
             "message_id": f"message-{number}",
             "channel": Channel.WHATSAPP,
             "provider_message_id": f"wamid.{number}",
@@ -43,11 +43,11 @@ class Town:
             "content": Text(body=text),
             "received_at": self.world.clock.now() + timedelta(seconds=after),
         }
-        return MessageReceived(**{**told, **facts})
+        return MessageReceived(**{**reported, **facts})
 
     def preference(self, wanted: bool, scope: str = "all", *, after: float = 0, **facts: Any) -> PreferenceChanged:
-        told: dict[str, Any] = {"channel": Channel.WHATSAPP, "address": PHONE, "scope": scope, "wanted": wanted}
-        return PreferenceChanged(**{**told, "at": self.world.clock.now() + timedelta(seconds=after), **facts})
+        reported: dict[str, Any] = {"channel": Channel.WHATSAPP, "address": PHONE, "scope": scope, "wanted": wanted}
+        return PreferenceChanged(**{**reported, "at": self.world.clock.now() + timedelta(seconds=after), **facts})
 
     async def writes(self, text: str = "hello", **facts: Any) -> None:
         """A message comes in and all that follows follows; then a second goes by."""
@@ -83,7 +83,7 @@ class Town:
         (contact,) = await self.everybody()
         return contact
 
-    def standing(self, channel: Channel = Channel.WHATSAPP) -> Standing:
+    def standing(self, channel: Channel = Channel.WHATSAPP) -> Permission:
         """The newest that was said."""
         said = [each.standing for each in self.world.said(PermissionChanged) if each.channel is channel]
         return max(said, key=lambda each: each.revision)

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.testing.world import World
 from libs.messaging.events.outbound import PermissionApplied
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.service import service
 from tests.kit.tables import create
 from tests.services.contacts.conftest import OTHER, PHONE, Town

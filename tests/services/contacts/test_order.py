@@ -7,9 +7,9 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.common.testing.world import World
-from libs.messaging.permission import Standing
+from libs.messaging.permission import Permission
 from services.contacts.service import service
 from tests.services.contacts.conftest import Town
 
@@ -23,7 +23,7 @@ def _event(town: Town, n: int, word: str, second: int) -> Event:
     return town.message(word, after=second, n=n)
 
 
-async def _final(story: list[tuple[str, int]], order: list[int]) -> Standing:
+async def _final(story: list[tuple[str, int]], order: list[int]) -> Permission:
     async with World([service]) as world:
         town = Town(world)
         for n in order:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.contacts.words import sought, words
+from services.contacts.search_terms import parse_query, split_terms
 from tests.services.contacts.conftest import Town
 
 PEOPLE = [
@@ -94,5 +94,5 @@ async def test_a_new_name_is_found_and_the_old_one_is_not(town: Town) -> None:
 
 
 def test_words_are_the_same_however_they_are_written() -> None:
-    assert words("Ｊosé  O’Brien_smith José 😀") == ["jose", "o", "brien", "smith"]
-    assert sought("josé") == sought("JOSE ")
+    assert split_terms("Ｊosé  O’Brien_smith José 😀") == ["jose", "o", "brien", "smith"]
+    assert parse_query("josé") == parse_query("JOSE ")

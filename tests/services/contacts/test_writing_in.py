@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from libs.common.delivery import deliver
-from libs.messaging.checks import Asked, refusal
+from libs.common.handle.delivery import deliver
+from libs.messaging.checks import SendFacts, refusal
 from libs.messaging.content import Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import ContactCreated, ContactWroteIn, PermissionChanged
-from libs.messaging.words import Channel, Purpose
+from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts.service import service
 from tests.services.contacts.conftest import OTHER, PHONE, Town
 
@@ -21,12 +21,12 @@ async def test_a_first_message_makes_a_contact_who_may_be_answered_and_no_more(t
     assert contact["consents"]["whatsapp"]["purposes"] == ["service"]
     assert not contact["consents"]["sms"]["optedIn"]
     standing, now = town.standing(), town.world.clock.now()
-    answer = Asked(Channel.WHATSAPP, Purpose.SERVICE, Text(body="hi"))
+    answer = SendFacts(Channel.WHATSAPP, Purpose.SERVICE, Text(body="hi"))
     assert refusal(standing, answer, now) is None
-    refused = refusal(standing, Asked(Channel.WHATSAPP, Purpose.MARKETING, Text(body="buy")), now)
+    refused = refusal(standing, SendFacts(Channel.WHATSAPP, Purpose.MARKETING, Text(body="buy")), now)
     assert refused
     assert refused.code is ErrorCode.NO_CONSENT
-    refused = refusal(town.standing(Channel.SMS), Asked(Channel.SMS, Purpose.SERVICE, Text(body="hi")), now)
+    refused = refusal(town.standing(Channel.SMS), SendFacts(Channel.SMS, Purpose.SERVICE, Text(body="hi")), now)
     assert refused
     assert refused.code is ErrorCode.NO_CONSENT
 
@@ -95,7 +95,7 @@ async def test_a_short_code_is_told_apart_but_not_written_to(town: Town) -> None
     await town.writes(channel=Channel.SMS, sender="72975")
     assert len(await town.everybody()) == 1
     refused = refusal(
-        town.standing(Channel.SMS), Asked(Channel.SMS, Purpose.SERVICE, Text(body="hi")), town.world.clock.now()
+        town.standing(Channel.SMS), SendFacts(Channel.SMS, Purpose.SERVICE, Text(body="hi")), town.world.clock.now()
     )
     assert refused
     assert refused.code is ErrorCode.INVALID_RECIPIENT

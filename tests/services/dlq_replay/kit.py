@@ -1,4 +1,4 @@
-"""A shop whose handler can be broken and mended, and the workbench that keeps what it lets die."""
+"""A shop whose handler can be broken and fixed, and the workbench that keeps what it lets die."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 import httpx
 
-from libs.common.bus.base import Letter, Record
-from libs.common.bus.letters import to_body
-from libs.common.context import Context
+from libs.common.bus.base import DeadLetter, Record
+from libs.common.bus.dead_letters import to_body
+from libs.common.declare.event import Event
+from libs.common.declare.service import Feed, Service, on
 from libs.common.errors import Malformed, Poison
-from libs.common.event import Event
-from libs.common.item import Item, Table
-from libs.common.service import Feed, Service, on
+from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.common.store.item import Item, Table
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel, MessageClass
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel, MessageClass
 from services.dlq_replay.service import service as workbench
 from tests.kit.toy import Greeted
 
@@ -93,11 +93,11 @@ class Bench:
         return found
 
     async def only(self, **query: Any) -> dict[str, Any]:
-        (letter,) = await self.letters(**query)
-        return letter
+        (dead_letter,) = await self.letters(**query)
+        return dead_letter
 
-    async def show(self, letter: dict[str, Any]) -> dict[str, Any]:
-        return await self.get(f"/api/dlq/{letter['dlqMessageId']}")
+    async def show(self, dead_letter: dict[str, Any]) -> dict[str, Any]:
+        return await self.get(f"/api/dlq/{dead_letter['dlqMessageId']}")
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = await self.viewer.get(path, params=query)
@@ -109,8 +109,8 @@ class Bench:
         """Ask for a replay."""
         answer = await (client or self.operator).post("/api/dlq/replay", json=body)
         assert answer.status_code == status, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        reported: dict[str, Any] = answer.json()
+        return reported
 
     async def work(self) -> None:
         """Let the replayer have its turns until no job is open, and let everything follow."""
@@ -147,18 +147,18 @@ class Dead:
         }  # fmt: skip
         return MessageQueued(**{**given, **facts})
 
-    async def dies(self, event: Event, **letter: Any) -> str:
-        """Lay a letter of that event on the dead-letter queue; with the cause ``unhandled`` as SQS does it."""
+    async def dies(self, event: Event, **dead_letter: Any) -> str:
+        """Lay a dead letter of that event on the dead-letter queue; with the cause ``unhandled`` as SQS does it."""
         world = self.bench.world
         envelope = world.envelope(event)
-        wire = {**envelope.to_wire(), **letter.pop("wire", {})}
+        wire = {**envelope.to_wire(), **dead_letter.pop("wire", {})}
         record = Record(SENDER, "sqs-1", json.dumps(wire), envelope.attributes())
-        told = Letter(
-            **{"cause": "exhausted", "exception": "RuntimeError", "text": "", "service": "outbound-whatsapp", **letter},
+        reported = DeadLetter(
+            **{"cause": "exhausted", "exception": "RuntimeError", "text": "", "service": "outbound-whatsapp", **dead_letter},
             queue=SENDER, handler="queued", build="b0", record=record, event_id=envelope.id, event_type=wire["type"],
             died_at=world.clock.now(),
         )  # fmt: skip
-        body = record.body if told.cause == "unhandled" else to_body(told)
+        body = record.body if reported.cause == "unhandled" else to_body(reported)
         await world.bus.send(f"{SENDER}-dlq", body, record.attributes)
         await world.settle()
         letter_row = await self.bench.only(text=envelope.id, queue=SENDER)
@@ -167,19 +167,19 @@ class Dead:
     async def knows(self, revision: int = 1, contact_id: str = "c1", **facts: Any) -> None:
         now = self.bench.world.clock.now()
         given = {"address": "+12025550143", "opted_in": True, "last_inbound_at": now, **facts}
-        standing = Standing(contact_id=contact_id, channel=Channel.WHATSAPP, revision=revision, **given)
+        standing = Permission(contact_id=contact_id, channel=Channel.WHATSAPP, revision=revision, **given)
         event = PermissionChanged(contact_id=contact_id, channel=Channel.WHATSAPP, standing=standing)
         await self.bench.world.hear(event)
 
-    async def foresee(self, *letters: str) -> dict[str, Any]:
-        answer = await self.bench.viewer.post("/api/dlq/simulate", json={"ids": list(letters)})
+    async def foresee(self, *dead_letters: str) -> dict[str, Any]:
+        answer = await self.bench.viewer.post("/api/dlq/simulate", json={"ids": list(dead_letters)})
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        reported: dict[str, Any] = answer.json()
+        return reported
 
 
-def ids(letters: Sequence[dict[str, Any]]) -> list[str]:
-    return [letter["dlqMessageId"] for letter in letters]
+def ids(dead_letters: Sequence[dict[str, Any]]) -> list[str]:
+    return [dead_letter["dlqMessageId"] for dead_letter in dead_letters]
 
 
 __all__ = ["DLQ", "QUEUE", "Bench", "Dead", "Greeted", "Shop", "ids", "workbench"]

@@ -1,4 +1,4 @@
-"""The alarm of a queue: raised above ten open letters, said once, seen until it is over."""
+"""The alarm of a queue: raised above ten open dead letters, said once, seen until it is over."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import structlog
 
-from libs.common import metrics
+from libs.common.observe import metrics
 from libs.messaging.events.dlq import AlarmChanged
-from services.dlq_replay import find
+from services.dlq_replay import queries
 from tests.services.dlq_replay.kit import QUEUE, Bench, ids
 
 LOOK = "watch-queues"
@@ -50,12 +50,12 @@ async def test_an_alarm_is_said_and_logged_once_by_however_many_and_counted_whil
     before = _of(counted)
     with structlog.testing.capture_logs() as lines:
         await asyncio.gather(*(bench.world.tick("dlq-replay", LOOK) for _ in range(2)))
-        told = [line for line in lines if line["event"] == "too many dead letters"]
+        reported = [line for line in lines if line["event"] == "too many dead letters"]
         bench.world.clock.advance(60)
         await bench.world.tick("dlq-replay", LOOK)
     assert len(bench.world.said(AlarmChanged)) == 1
-    assert {(line["log_level"], line["queue"], line["waiting"]) for line in told} == {("error", QUEUE, 12)}
-    assert told == [line for line in lines if line["event"] == "too many dead letters"], "once it was said, no more"
+    assert {(line["log_level"], line["queue"], line["waiting"]) for line in reported} == {("error", QUEUE, 12)}
+    assert reported == [line for line in lines if line["event"] == "too many dead letters"], "once it was said, no more"
     assert _of(counted) - before == 6, "two ticks at once and one later, each twice"
 
 
@@ -96,15 +96,15 @@ async def test_a_filter_narrows_the_groups_and_not_the_alarm() -> None:
     bench = Bench()
     await _many(bench, 8)
     await _many(bench, 8, error=ValueError("a bug"))
-    told = await bench.get("/api/dlq/groups", cause="exhausted")
-    assert (told["total"], [group["cause"] for group in told["groups"]]) == (8, ["exhausted"])
-    assert told["queues"] == [{"queue": QUEUE, "waiting": 16, "quarantined": 0, "alarm": True}]
+    reported = await bench.get("/api/dlq/groups", cause="exhausted")
+    assert (reported["total"], [group["cause"] for group in reported["groups"]]) == (8, ["exhausted"])
+    assert reported["queues"] == [{"queue": QUEUE, "waiting": 16, "quarantined": 0, "alarm": True}]
 
 
 async def test_an_alarm_is_not_over_because_there_are_too_many_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     await _many(bench, 12)
     await bench.world.tick("dlq-replay", LOOK)
-    monkeypatch.setattr(find, "MOST_LOOKED_AT", 5)
+    monkeypatch.setattr(queries, "MAX_ROWS_SCANNED", 5)
     await bench.world.tick("dlq-replay", LOOK)
     assert [said.raised for said in bench.world.said(AlarmChanged)] == [True]

@@ -1,15 +1,15 @@
-"""Kill whoever keeps or replays letters at every await, and let others go on: nothing is lost, nothing takes effect twice."""
+"""Kill whoever keeps or replays dead letters at every await, and let others go on: nothing is lost, nothing takes effect twice."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 
-from libs.common.delivery import run_tick
 from libs.common.errors import Poison
-from libs.common.receive import receive
-from libs.common.runtime import Runtime
-from libs.common.testing.crashpoints import Crashing, Killed, Points, every_crash
+from libs.common.handle.delivery import run_tick
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
+from libs.common.testing.crash_points import CrashingAdapter, Points, SimulatedCrash, crash_at_every_point
 from libs.messaging.events.dlq import LetterDecided, LetterKept
 from tests.kit.toy import Greeted
 from tests.services.dlq_replay.kit import DLQ, QUEUE, Bench, workbench
@@ -20,7 +20,7 @@ NAMES = ("ann", "bob", "cid")
 def dying(bench: Bench, points: Points) -> Runtime:
     """A process of its own on the same AWS, which dies at a point."""
     world = bench.world
-    store, bus = Crashing(world.store, points, "store"), Crashing(world.bus, points, "bus")
+    store, bus = CrashingAdapter(world.store, points, "store"), CrashingAdapter(world.bus, points, "bus")
     return Runtime(world.settings, store, bus, world.clock, world.aws)  # type: ignore[arg-type]
 
 
@@ -30,21 +30,21 @@ async def test_a_replayer_killed_at_any_await_loses_no_letter_and_none_takes_eff
         bench.world.times = 1
         await bench.dies(*NAMES)
         job = await bench.ask(filter={}, rate=100)
-        with contextlib.suppress(Killed):
+        with contextlib.suppress(SimulatedCrash):
             await run_tick(dying(bench, points), workbench, workbench.every[0])
         bench.world.clock.advance(11)
         await bench.work()
         bench.world.clock.advance(60)
         await bench.world.tick("dlq-replay")
-        told = await bench.get(f"/api/dlq/jobs/{job['jobId']}")
-        assert (told["state"], told["sent"], told["skipped"]) == ("done", 3, 0)
+        reported = await bench.get(f"/api/dlq/jobs/{job['jobId']}")
+        assert (reported["state"], reported["sent"], reported["skipped"]) == ("done", 3, 0)
         assert dict(bench.shop.applied) == dict.fromkeys(NAMES, 1)
-        letters = await bench.letters(state="replayed")
-        assert [(each["replays"], each["jobId"]) for each in letters] == [(1, job["jobId"])] * 3
+        dead_letters = await bench.letters(state="replayed")
+        assert [(each["replays"], each["jobId"]) for each in dead_letters] == [(1, job["jobId"])] * 3
         said = [each for each in bench.world.said(LetterDecided) if each.decision == "replayed"]
         assert len(said) == 3
 
-    coverage = await every_crash(story)
+    coverage = await crash_at_every_point(story)
     print(coverage)
     assert coverage.covered == coverage.points > 30
 
@@ -58,15 +58,15 @@ async def test_a_keeper_killed_at_any_await_loses_no_letter() -> None:
         (record,) = await world.bus.receive(QUEUE, 1, 0)
         await receive(world.runtime, bench.shop.service, record)
         (dead,) = await world.bus.receive(DLQ, 1, 0)
-        with contextlib.suppress(Killed):
+        with contextlib.suppress(SimulatedCrash):
             await receive(dying(bench, points), workbench, dead)
         await world.advance(600)
-        letter = await bench.only()
-        assert (letter["deaths"], letter["state"]) == (1, "waiting")
+        dead_letter = await bench.only()
+        assert (dead_letter["deaths"], dead_letter["state"]) == (1, "waiting")
         assert len(world.said(LetterKept)) == 1
         assert world.bus.peek(DLQ) == []
 
-    coverage = await every_crash(story)
+    coverage = await crash_at_every_point(story)
     print(coverage)
     assert coverage.covered == coverage.points >= 8
 
@@ -89,8 +89,8 @@ async def test_what_a_replayer_does_that_wakes_up_after_its_lease_takes_no_effec
         await zombie
         await bench.work()
         assert dict(bench.shop.applied) == dict.fromkeys(NAMES, 1)
-        letters = await bench.letters(state="replayed")
-        assert [each["replays"] for each in letters] == [1, 1, 1]
+        dead_letters = await bench.letters(state="replayed")
+        assert [each["replays"] for each in dead_letters] == [1, 1, 1]
         (job,) = (await bench.get("/api/dlq/jobs"))["items"]
         assert (job["state"], job["sent"]) == ("done", 3)
         return len(points.seen)
@@ -113,11 +113,11 @@ async def test_a_pause_that_is_asked_for_at_any_await_leaves_counts_and_letters_
             points.release()
             await replayer
             await bench.work()
-            told = await bench.get(path)
-            assert told["state"] in (("paused", "done") if asked.status_code == 202 else ("done",))
-            assert len(await bench.letters(state="replayed")) == told["sent"]
+            reported = await bench.get(path)
+            assert reported["state"] in (("paused", "done") if asked.status_code == 202 else ("done",))
+            assert len(await bench.letters(state="replayed")) == reported["sent"]
             assert await bench.letters(state="replaying") == []
-            assert len(bench.world.said(LetterDecided)) == told["sent"]
+            assert len(bench.world.said(LetterDecided)) == reported["sent"]
             await bench.operator.post(f"{path}/resume", json={})
         await replayer
         await bench.work()

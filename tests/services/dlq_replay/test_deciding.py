@@ -13,9 +13,9 @@ from tests.services.dlq_replay.kit import Bench, ids
 WHY = "the trouble was a typing error"
 
 
-async def _edit(bench: Bench, letter: dict[str, Any], data: dict[str, Any], client: Any = None) -> httpx.Response:
+async def _edit(bench: Bench, dead_letter: dict[str, Any], data: dict[str, Any], client: Any = None) -> httpx.Response:
     answer: httpx.Response = await (client or bench.admin).post(
-        f"/api/dlq/{letter['dlqMessageId']}/edit", json={"data": data, "why": WHY}
+        f"/api/dlq/{dead_letter['dlqMessageId']}/edit", json={"data": data, "why": WHY}
     )
     return answer
 
@@ -27,16 +27,16 @@ async def _poisoned(bench: Bench) -> dict[str, Any]:
 
 async def test_an_edited_letter_is_replayed_as_edited_and_its_original_is_kept() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    answer = await _edit(bench, letter, {**letter["event"]["data"], "trouble": ""})
+    dead_letter = await _poisoned(bench)
+    answer = await _edit(bench, dead_letter, {**dead_letter["event"]["data"], "trouble": ""})
     assert answer.status_code == 200, answer.text
-    await bench.replayed(ids=ids([letter]))
+    await bench.replayed(ids=ids([dead_letter]))
     assert bench.shop.applied == {"ann": 1}
-    told = await bench.show(letter)
-    assert told["event"] == letter["event"]
-    assert told["editedEvent"]["id"] == letter["eventId"]
-    assert told["editedEvent"]["data"]["trouble"] == ""
-    assert [(action["what"], action["by"]) for action in told["history"]] == [
+    reported = await bench.show(dead_letter)
+    assert reported["event"] == dead_letter["event"]
+    assert reported["editedEvent"]["id"] == dead_letter["eventId"]
+    assert reported["editedEvent"]["data"]["trouble"] == ""
+    assert [(action["what"], action["by"]) for action in reported["history"]] == [
         ("edited", "user:test-admin"),
         ("replayed", "user:test-operator"),
     ]
@@ -45,12 +45,12 @@ async def test_an_edited_letter_is_replayed_as_edited_and_its_original_is_kept()
 
 async def test_what_dies_of_an_edited_replay_comes_back_to_the_same_letter() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    await _edit(bench, letter, {**letter["event"]["data"], "trouble": "poison", "extra": "1"})
-    await bench.replayed(ids=ids([letter]))
-    told = await bench.show(await bench.only())
-    assert (told["dlqMessageId"], told["event"]) == (letter["dlqMessageId"], letter["event"])
-    assert told["attempts"][-1]["replay"] == 1
+    dead_letter = await _poisoned(bench)
+    await _edit(bench, dead_letter, {**dead_letter["event"]["data"], "trouble": "poison", "extra": "1"})
+    await bench.replayed(ids=ids([dead_letter]))
+    reported = await bench.show(await bench.only())
+    assert (reported["dlqMessageId"], reported["event"]) == (dead_letter["dlqMessageId"], dead_letter["event"])
+    assert reported["attempts"][-1]["replay"] == 1
 
 
 @pytest.mark.parametrize(
@@ -64,25 +64,25 @@ async def test_what_dies_of_an_edited_replay_comes_back_to_the_same_letter() -> 
 )
 async def test_an_edit_cannot_change_whom_or_what_it_is_about(change: dict[str, Any], field: str) -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    answer = await _edit(bench, letter, {**letter["event"]["data"], **change})
-    told = answer.json()
-    assert (answer.status_code, told["code"], told["errors"][0]["field"]) == (422, "RECIPIENT_FIXED", field)
-    assert not (await bench.show(letter))["history"]
+    dead_letter = await _poisoned(bench)
+    answer = await _edit(bench, dead_letter, {**dead_letter["event"]["data"], **change})
+    reported = answer.json()
+    assert (answer.status_code, reported["code"], reported["errors"][0]["field"]) == (422, "RECIPIENT_FIXED", field)
+    assert not (await bench.show(dead_letter))["history"]
 
 
 async def test_an_edit_that_is_no_valid_event_is_refused_with_the_field() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    answer = await _edit(bench, letter, {**letter["event"]["data"], "trouble": 7})
+    dead_letter = await _poisoned(bench)
+    answer = await _edit(bench, dead_letter, {**dead_letter["event"]["data"], "trouble": 7})
     assert (answer.status_code, answer.json()["code"]) == (422, "VALIDATION_FAILED")
     assert "trouble" in answer.json()["detail"]
 
 
 async def test_an_edit_that_would_not_fit_beside_its_original_is_refused() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    answer = await _edit(bench, letter, {**letter["event"]["data"], "trouble": "x" * 100_000})
+    dead_letter = await _poisoned(bench)
+    answer = await _edit(bench, dead_letter, {**dead_letter["event"]["data"], "trouble": "x" * 100_000})
     assert (answer.status_code, answer.json()["code"]) == (422, "TOO_LARGE")
 
 
@@ -99,8 +99,8 @@ async def test_a_discarded_letter_keeps_its_record_and_is_not_replayed() -> None
     ann, bob = await bench.letters()
     answer = await bench.admin.post("/api/dlq/discard", json={"ids": ids([ann]), "why": "sold out for good"})
     assert answer.status_code == 200, answer.text
-    told = await bench.show(ann)
-    assert (told["state"], told["history"][0]["why"]) == ("discarded", "sold out for good")
+    reported = await bench.show(ann)
+    assert (reported["state"], reported["history"][0]["why"]) == ("discarded", "sold out for good")
     job = await bench.replayed(filter={})
     assert job["total"] == 1
     assert (await bench.ask(status=409, ids=ids([ann])))["code"] == "NOT_WAITING"
@@ -111,10 +111,10 @@ async def test_a_discarded_letter_keeps_its_record_and_is_not_replayed() -> None
 
 async def test_discarding_and_editing_take_a_reason() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
+    dead_letter = await _poisoned(bench)
     for path, body in (
-        ("/api/dlq/discard", {"ids": ids([letter])}),
-        (f"/api/dlq/{letter['dlqMessageId']}/edit", {"data": {}}),
+        ("/api/dlq/discard", {"ids": ids([dead_letter])}),
+        (f"/api/dlq/{dead_letter['dlqMessageId']}/edit", {"data": {}}),
     ):
         answer = await bench.admin.post(path, json=body)
         assert answer.status_code == 422
@@ -123,15 +123,15 @@ async def test_discarding_and_editing_take_a_reason() -> None:
 
 async def test_viewers_look_operators_replay_and_admins_edit_and_discard() -> None:
     bench = Bench()
-    letter = await _poisoned(bench)
-    one = ids([letter])
-    data = letter["event"]["data"]
+    dead_letter = await _poisoned(bench)
+    one = ids([dead_letter])
+    data = dead_letter["event"]["data"]
     assert (await bench.viewer.post("/api/dlq/replay", json={"ids": one})).status_code == 403
-    assert (await _edit(bench, letter, data, bench.operator)).status_code == 403
+    assert (await _edit(bench, dead_letter, data, bench.operator)).status_code == 403
     assert (await bench.operator.post("/api/dlq/discard", json={"ids": one, "why": WHY})).status_code == 403
     assert (await bench.viewer.post("/api/dlq/simulate", json={"ids": one})).status_code == 200
     assert (await bench.world.http(None).get("/api/dlq")).status_code == 401
-    assert (await bench.show(letter))["history"] == []
+    assert (await bench.show(dead_letter))["history"] == []
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ async def test_viewers_look_operators_replay_and_admins_edit_and_discard() -> No
     ],
 )
 async def test_a_replay_that_is_asked_for_wrongly_names_the_field(body: dict[str, Any], field: str) -> None:
-    told = await Bench().ask(status=422, **body)
-    assert told["errors"][0]["field"] == field
+    reported = await Bench().ask(status=422, **body)
+    assert reported["errors"][0]["field"] == field

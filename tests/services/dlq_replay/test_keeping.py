@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.bus.base import Record
 from libs.common.errors import Poison
-from libs.common.receive import receive
+from libs.common.handle.receive import receive
 from libs.common.settings import Settings
 from libs.messaging.events.dlq import LetterKept
 from services.dlq_replay.model import DLQMessage
@@ -18,19 +18,24 @@ from tests.services.dlq_replay.kit import DLQ, QUEUE, Bench, Greeted, workbench
 async def test_a_letter_is_kept_whole_with_who_why_and_when() -> None:
     bench = Bench()
     await bench.dies("ann", error=Poison("call +12025550123, she knows"))
-    letter = await bench.show(await bench.only())
-    assert (letter["queue"], letter["service"], letter["handler"], letter["build"]) == (QUEUE, "shop", "hear", "b1")
-    assert (letter["cause"], letter["exception"]) == ("rejected", "Poison")
-    assert letter["text"] == "call [phone], she knows"
-    assert (letter["eventType"], letter["channel"]) == ("toy.greeted.v1", "whatsapp")
-    assert letter["event"]["id"] == letter["eventId"]
-    assert letter["event"]["data"]["name"] == "ann"
-    assert letter["attributes"] == {"type": "toy.greeted.v1", "channel": "whatsapp"}
-    assert letter["correlationId"] == letter["event"]["correlationid"]
-    assert letter["attempts"][0]["receives"] == 1
-    assert letter["attempts"][0]["firstReceivedAt"]
+    dead_letter = await bench.show(await bench.only())
+    assert (dead_letter["queue"], dead_letter["service"], dead_letter["handler"], dead_letter["build"]) == (
+        QUEUE,
+        "shop",
+        "hear",
+        "b1",
+    )
+    assert (dead_letter["cause"], dead_letter["exception"]) == ("rejected", "Poison")
+    assert dead_letter["text"] == "call [phone], she knows"
+    assert (dead_letter["eventType"], dead_letter["channel"]) == ("toy.greeted.v1", "whatsapp")
+    assert dead_letter["event"]["id"] == dead_letter["eventId"]
+    assert dead_letter["event"]["data"]["name"] == "ann"
+    assert dead_letter["attributes"] == {"type": "toy.greeted.v1", "channel": "whatsapp"}
+    assert dead_letter["correlationId"] == dead_letter["event"]["correlationid"]
+    assert dead_letter["attempts"][0]["receives"] == 1
+    assert dead_letter["attempts"][0]["firstReceivedAt"]
     now = bench.world.clock.now().timestamp()
-    assert letter["expiresAt"] == int(now) + 7 * 24 * 3600
+    assert dead_letter["expiresAt"] == int(now) + 7 * 24 * 3600
     assert bench.world.bus.peek(DLQ) == []
 
 
@@ -40,11 +45,11 @@ async def test_the_same_death_told_twice_is_one_death() -> None:
     bench.world.times = 1
     await bench.dies("ann")
     bench.world.times = 2
-    letter = await bench.only()
-    assert letter["deaths"] == 1
+    dead_letter = await bench.only()
+    assert dead_letter["deaths"] == 1
     await bench.dies("bob")
     (bob,) = [each for each in await bench.letters(text="bob")]
-    # Delivered twice to the shop: it died twice, and is one letter.
+    # Delivered twice to the shop: it died twice, and is one dead letter.
     assert bob["deaths"] == 2
     assert len(bench.world.said(LetterKept)) == 3
 
@@ -72,14 +77,14 @@ async def test_what_sqs_moved_by_itself_is_kept_with_the_cause_unhandled_one_let
     await bench.world.publish(*(Greeted(name=name) for name in ("ann", "bob")))
     for _ in range(60):
         for record in await bench.world.bus.receive(QUEUE, 10, 0):
-            await bench.world.bus.hide(record, 0)
+            await bench.world.bus.change_visibility(record, 0)
     await bench.world.settle()
-    letters = await bench.letters()
-    assert {letter["cause"] for letter in letters} == {"unhandled"}
-    shown = [await bench.show(letter) for letter in letters]
-    assert {letter["event"]["data"]["name"] for letter in shown} == {"ann", "bob"}
-    assert {letter["channel"] for letter in letters} == {"whatsapp"}
-    await bench.replayed(ids=[letter["dlqMessageId"] for letter in letters])
+    dead_letters = await bench.letters()
+    assert {dead_letter["cause"] for dead_letter in dead_letters} == {"unhandled"}
+    shown = [await bench.show(dead_letter) for dead_letter in dead_letters]
+    assert {dead_letter["event"]["data"]["name"] for dead_letter in shown} == {"ann", "bob"}
+    assert {dead_letter["channel"] for dead_letter in dead_letters} == {"whatsapp"}
+    await bench.replayed(ids=[dead_letter["dlqMessageId"] for dead_letter in dead_letters])
     assert set(bench.shop.applied) == {"ann", "bob"}
 
 
@@ -87,12 +92,16 @@ async def test_a_providers_message_that_cannot_be_read_is_kept_as_it_came_and_on
     bench = Bench()
     for body in ("not a greeting", "not a greeting"):
         await bench.world.feed("shop", body)
-    letter = await bench.show(await bench.only())
-    assert (letter["cause"], letter["body"], letter["queue"]) == ("malformed", "not a greeting", f"{QUEUE}-feed-shop")
-    assert "eventId" not in letter
-    assert letter["deaths"] == 4
-    told = await bench.viewer.post("/api/dlq/simulate", json={"ids": [letter["dlqMessageId"]]})
-    assert told.json()["outcomes"] == {"dies_again": 1}
+    dead_letter = await bench.show(await bench.only())
+    assert (dead_letter["cause"], dead_letter["body"], dead_letter["queue"]) == (
+        "malformed",
+        "not a greeting",
+        f"{QUEUE}-feed-shop",
+    )
+    assert "eventId" not in dead_letter
+    assert dead_letter["deaths"] == 4
+    reported = await bench.viewer.post("/api/dlq/simulate", json={"ids": [dead_letter["dlqMessageId"]]})
+    assert reported.json()["outcomes"] == {"dies_again": 1}
 
 
 async def test_a_body_that_only_looks_like_a_letter_is_no_letter_of_ours() -> None:
@@ -100,16 +109,16 @@ async def test_a_body_that_only_looks_like_a_letter_is_no_letter_of_ours() -> No
     forged = json.dumps({"cause": "x", "queue": "wecare-test-contacts", "record": {"id": "1", "body": "{}"}})
     await bench.world.bus.send(DLQ, forged, {})
     await bench.world.settle()
-    letter = await bench.show(await bench.only())
-    assert (letter["queue"], letter["cause"]) == (QUEUE, "unhandled")
+    dead_letter = await bench.show(await bench.only())
+    assert (dead_letter["queue"], dead_letter["cause"]) == (QUEUE, "unhandled")
 
 
 async def test_letters_of_its_own_queue_are_kept_too() -> None:
     bench = Bench()
     await bench.world.bus.send("wecare-test-dlq-replay", "not json", {})
     await bench.world.settle()
-    letter = await bench.only()
-    assert (letter["queue"], letter["service"], letter["cause"]) == (
+    dead_letter = await bench.only()
+    assert (dead_letter["queue"], dead_letter["service"], dead_letter["cause"]) == (
         "wecare-test-dlq-replay",
         "dlq-replay",
         "malformed",

@@ -1,4 +1,4 @@
-"""A replay: to the queue it died on, with the same event id, each letter once for each decision."""
+"""A replay: to the queue it died on, with the same event id, each dead letter once for each decision."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.services.dlq_replay.kit import QUEUE, Bench, Greeted, ids
 async def test_a_replayed_letter_is_handled_under_its_own_event_id_and_stays_on_record() -> None:
     bench = Bench()
     await bench.dies("ann")
-    letter = await bench.only()
-    job = await bench.replayed(ids=[letter["dlqMessageId"]], why="the shop is open again")
+    dead_letter = await bench.only()
+    job = await bench.replayed(ids=[dead_letter["dlqMessageId"]], why="the shop is open again")
     assert (job["state"], job["sent"], job["skipped"]) == ("done", 1, 0)
     assert bench.shop.applied == {"ann": 1}
-    told = await bench.show(letter)
-    assert (told["state"], told["replays"]) == ("replayed", 1)
-    (action,) = told["history"]
+    reported = await bench.show(dead_letter)
+    assert (reported["state"], reported["replays"]) == ("replayed", 1)
+    (action,) = reported["history"]
     assert (action["what"], action["by"], action["why"]) == ("replayed", "user:test-operator", "the shop is open again")
     assert action["jobId"] == job["jobId"]
     (said,) = bench.world.said(LetterDecided)
@@ -32,8 +32,8 @@ async def test_a_replayed_letter_is_handled_under_its_own_event_id_and_stays_on_
 async def test_it_goes_to_the_queue_that_it_died_on_with_body_and_attributes_as_they_were() -> None:
     bench = Bench()
     await bench.dies("ann")
-    letter = await bench.show(await bench.only())
-    await bench.ask(ids=[letter["dlqMessageId"]])
+    dead_letter = await bench.show(await bench.only())
+    await bench.ask(ids=[dead_letter["dlqMessageId"]])
     bench.world.times = 1
     sent = []
     inner = bench.world.bus.send
@@ -45,38 +45,38 @@ async def test_it_goes_to_the_queue_that_it_died_on_with_body_and_attributes_as_
     bench.world.runtime.bus.send = send  # type: ignore[method-assign]
     await bench.work()
     ((queue, event, attributes),) = sent
-    assert (queue, event) == (QUEUE, letter["event"])
-    assert letter["attributes"].items() <= attributes.items()
+    assert (queue, event) == (QUEUE, dead_letter["event"])
+    assert dead_letter["attributes"].items() <= attributes.items()
 
 
 async def test_what_dies_of_a_replay_waits_again_in_the_same_letter() -> None:
     bench = Bench()
     await bench.dies("ann")
-    letter = await bench.only()
+    dead_letter = await bench.only()
     bench.shop.broken = Poison("still closed")
-    await bench.replayed(ids=ids([letter]))
-    told = await bench.show(await bench.only())
-    assert told["dlqMessageId"] == letter["dlqMessageId"]
-    assert (told["state"], told["text"]) == ("waiting", "still closed")
-    assert [attempt.get("replay") for attempt in told["attempts"]] == [None, None, 1, 1]
+    await bench.replayed(ids=ids([dead_letter]))
+    reported = await bench.show(await bench.only())
+    assert reported["dlqMessageId"] == dead_letter["dlqMessageId"]
+    assert (reported["state"], reported["text"]) == ("waiting", "still closed")
+    assert [attempt.get("replay") for attempt in reported["attempts"]] == [None, None, 1, 1]
 
 
 async def test_after_five_replays_it_is_quarantined_and_only_taken_when_somebody_insists() -> None:
     bench = Bench()
     await bench.dies("ann")
-    letter = await bench.only()
+    dead_letter = await bench.only()
     bench.shop.broken = Poison("still closed")
     for _ in range(5):
-        await bench.replayed(ids=ids([letter]))
+        await bench.replayed(ids=ids([dead_letter]))
     assert await bench.letters() == []
-    told = await bench.only(state="quarantined")
-    assert "expiresAt" not in told
+    reported = await bench.only(state="quarantined")
+    assert "expiresAt" not in reported
     bench.world.clock.advance(30 * 24 * 3600)
     assert (await bench.only(state="quarantined"))["replays"] == 5
-    assert (await bench.ask(status=409, ids=ids([letter])))["code"] == "NOT_WAITING"
-    assert (await bench.ask(status=422, ids=ids([letter]), force=True))["code"] == "VALIDATION_FAILED"
+    assert (await bench.ask(status=409, ids=ids([dead_letter])))["code"] == "NOT_WAITING"
+    assert (await bench.ask(status=422, ids=ids([dead_letter]), force=True))["code"] == "VALIDATION_FAILED"
     bench.shop.broken = None
-    await bench.replayed(ids=ids([letter]), force=True, why="the shop was rebuilt")
+    await bench.replayed(ids=ids([dead_letter]), force=True, why="the shop was rebuilt")
     assert bench.shop.applied == {"ann": 1}
     assert [each.decision for each in bench.world.said(LetterDecided)].count("quarantined") == 1
 
@@ -186,23 +186,23 @@ async def test_an_old_copy_that_dies_late_does_not_undo_a_replay() -> None:
     await bench.world.hear(greeting, key="same")
     copies = bench.world.bus.peek(QUEUE)
     assert copies == []
-    letter = await bench.show(await bench.only())
+    dead_letter = await bench.show(await bench.only())
     bench.shop.broken = None
-    await bench.replayed(ids=ids([letter]))
+    await bench.replayed(ids=ids([dead_letter]))
     # A copy of the event that had died before the replay is only told now.
-    late = {**_told(letter), "diedAt": letter["diedAt"]}
-    await bench.world.bus.send(f"{QUEUE}-dlq", json.dumps(late), letter["attributes"])
+    late = {**_reported(dead_letter), "diedAt": dead_letter["diedAt"]}
+    await bench.world.bus.send(f"{QUEUE}-dlq", json.dumps(late), dead_letter["attributes"])
     await bench.world.settle()
-    told = await bench.show(letter)
-    assert (told["state"], told["deaths"]) == ("replayed", 2)
+    reported = await bench.show(dead_letter)
+    assert (reported["state"], reported["deaths"]) == ("replayed", 2)
 
 
-def _told(letter: dict) -> dict:  # type: ignore[type-arg]
+def _reported(dead_letter: dict) -> dict:  # type: ignore[type-arg]
     record = {
         "id": "another",
-        "body": json.dumps(letter["event"]),
-        "attributes": letter["attributes"],
+        "body": json.dumps(dead_letter["event"]),
+        "attributes": dead_letter["attributes"],
         "receiveCount": 1,
     }
-    facts = {name: letter[name] for name in ("cause", "exception", "text", "queue", "service", "handler", "build")}
-    return {**facts, "eventId": letter["eventId"], "eventType": letter["eventType"], "record": record}
+    facts = {name: dead_letter[name] for name in ("cause", "exception", "text", "queue", "service", "handler", "build")}
+    return {**facts, "eventId": dead_letter["eventId"], "eventType": dead_letter["eventType"], "record": record}

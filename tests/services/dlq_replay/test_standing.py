@@ -1,4 +1,4 @@
-"""Where the message stands that a letter is about, and what that means for a replay."""
+"""Where the message stands that a dead letter is about, and what that means for a replay."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from libs.common.context import Context
+from libs.common.declare.event import Event
+from libs.common.declare.service import Service, on
 from libs.common.errors import Poison
-from libs.common.event import Event
-from libs.common.service import Service, on
+from libs.common.handle.context import Context
 from libs.messaging.content import Template, Text
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.messages import MessageQueued, StandingTold
 from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from services.messages.service import service as messages
 from tests.services.dlq_replay.kit import Dead
 
@@ -33,20 +33,20 @@ async def test_a_message_that_was_sent_before_its_event_died_is_foreseen_as_appl
     dead = Dead(messages)
     await dead.knows()
     await dead.bench.world.hear(_delivery(dead, Status.SENT))
-    letter = await dead.dies(dead.queued())
-    told = await dead.foresee(letter)
-    assert told["outcomes"] == {"already_applied": 1}
-    assert told["items"][0]["alreadyApplied"] == "yes"
-    assert (await dead.bench.get(f"/api/dlq/{letter}"))["message"]["status"] == "sent"
+    dead_letter = await dead.dies(dead.queued())
+    reported = await dead.foresee(dead_letter)
+    assert reported["outcomes"] == {"already_applied": 1}
+    assert reported["items"][0]["alreadyApplied"] == "yes"
+    assert (await dead.bench.get(f"/api/dlq/{dead_letter}"))["message"]["status"] == "sent"
     assert len(dead.bench.world.said(StandingTold)) == 1
 
 
 async def test_of_a_message_that_nobody_knows_nothing_is_told() -> None:
     dead = Dead(messages)
     await dead.knows()
-    letter = await dead.dies(dead.queued())
-    assert (await dead.foresee(letter))["outcomes"] == {"ready": 1}
-    assert "status" not in (await dead.bench.get(f"/api/dlq/{letter}"))["message"]
+    dead_letter = await dead.dies(dead.queued())
+    assert (await dead.foresee(dead_letter))["outcomes"] == {"ready": 1}
+    assert "status" not in (await dead.bench.get(f"/api/dlq/{dead_letter}"))["message"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ async def test_what_a_replay_comes_to_depends_on_where_the_message_stands_and_on
     dead = Dead(messages)
     await dead.knows()
     await dead.bench.world.hear(_delivery(dead, status))
-    letter = await dead.dies(dead.queued(resend=resend))
-    assert (await dead.foresee(letter))["outcomes"] == {outcome: 1}
+    dead_letter = await dead.dies(dead.queued(resend=resend))
+    assert (await dead.foresee(dead_letter))["outcomes"] == {outcome: 1}
 
 
 async def test_a_further_attempt_of_a_message_that_was_sent_meanwhile_is_applied() -> None:
@@ -77,10 +77,10 @@ async def test_a_further_attempt_of_a_message_that_was_sent_meanwhile_is_applied
         message_id="m1", contact_id="c1", channel=Channel.WHATSAPP, message_class=MessageClass.REPLY, attempt=2,
         not_before=dead.bench.world.clock.now(), why="not_sent",
     )  # fmt: skip
-    letter = await dead.dies(again)
-    assert (await dead.foresee(letter))["outcomes"] == {"ready": 1}
+    dead_letter = await dead.dies(again)
+    assert (await dead.foresee(dead_letter))["outcomes"] == {"ready": 1}
     await dead.bench.world.hear(_delivery(dead, Status.SENT))
-    assert (await dead.foresee(letter))["outcomes"] == {"already_applied": 1}
+    assert (await dead.foresee(dead_letter))["outcomes"] == {"already_applied": 1}
 
 
 def _chunk(dead: Dead, *contacts: str, **facts: Any) -> ChunkReleased:
@@ -97,22 +97,22 @@ async def test_a_chunk_of_a_job_tells_how_many_of_its_messages_would_be_refused(
     dead = Dead()
     await dead.knows()
     await dead.knows(contact_id="c2", opted_out_at="2026-01-15T12:00:00Z")
-    letter = await dead.dies(_chunk(dead, "c1", "c2", "c3"))
-    (item,) = (await dead.foresee(letter))["items"]
+    dead_letter = await dead.dies(_chunk(dead, "c1", "c2", "c3"))
+    (item,) = (await dead.foresee(dead_letter))["items"]
     assert (item["outcome"], item.get("code")) == ("ready", None)
     for words in ("1 of its 3 messages would be refused (opted_out 1)", "of 1 contacts no permission is known"):
         assert words in item["detail"]
     nobody = await dead.dies(_chunk(dead, "c2", "c2"))
-    told = await dead.foresee(nobody)
-    assert (told["outcomes"], told["refusals"]) == ({"refused": 1}, {"opted_out": 1})
+    reported = await dead.foresee(nobody)
+    assert (reported["outcomes"], reported["refusals"]) == ({"refused": 1}, {"opted_out": 1})
 
 
 async def test_a_chunk_whose_time_is_over_is_refused_whoever_it_is_for() -> None:
     dead = Dead()
     await dead.knows()
-    letter = await dead.dies(_chunk(dead, "c1", "stranger", content=Template(name="order_update")))
+    dead_letter = await dead.dies(_chunk(dead, "c1", "stranger", content=Template(name="order_update")))
     dead.bench.world.clock.advance(25 * 3600)
-    assert (await dead.foresee(letter))["refusals"] == {"expired": 1}
+    assert (await dead.foresee(dead_letter))["refusals"] == {"expired": 1}
 
 
 @pytest.mark.parametrize("news", [LetterKept, StandingTold])
@@ -123,5 +123,5 @@ async def test_who_dies_of_the_news_of_a_letter_does_not_die_without_end(news: t
     dead = Dead(Service("listener", hears=[on(news, die)]), messages)
     await dead.bench.world.hear(_delivery(dead, Status.SENT))
     await dead.dies(dead.queued())
-    letters = await dead.bench.letters()
-    assert sorted(each["eventType"] for each in letters) == sorted([MessageQueued.TYPE, news.TYPE])
+    dead_letters = await dead.bench.letters()
+    assert sorted(each["eventType"] for each in dead_letters) == sorted([MessageQueued.TYPE, news.TYPE])

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from deploy.local import cognito, environment
-from libs.common.auth import CognitoVerifier
-from libs.common.aws import Aws
-from libs.common.hosts.api import create_app
+from libs.common.aws.auth import CognitoVerifier
+from libs.common.aws.clients import Aws
+from libs.common.hosts.http.api import create_app
 from libs.common.settings import Settings
-from libs.common.testing.faultproxy import FaultProxy, Rule
+from libs.common.testing.fault_proxy import FaultProxy, Rule
 from libs.common.testing.world import World
 from services.identity.service import service
 

@@ -10,10 +10,10 @@ import jwt
 import pytest
 
 from deploy.local import cognito
-from libs.common.delivery import run_tick
-from libs.common.testing.faultproxy import Rule
+from libs.common.handle.delivery import run_tick
+from libs.common.testing.fault_proxy import Rule
 from libs.messaging.events.identity import UserChangeAsked, UserChanged, UserChangeRefused, UserRemoved
-from services.identity.model import STALE
+from services.identity.model import SYNC_DEADLINE
 from services.identity.service import service
 from tests.services.identity.conftest import Office, fields
 
@@ -115,7 +115,7 @@ async def test_one_change_of_a_person_at_a_time(office: Office) -> None:
     refused = await office.asked("PUT", f"/{operator}", {"role": "ADMIN"}, expect=409)
     assert refused["code"] == "CHANGE_PENDING"
     # One that got lost may be asked for anew, and does nothing should it turn up.
-    office.world.clock.advance(STALE.total_seconds() + 1)
+    office.world.clock.advance(SYNC_DEADLINE.total_seconds() + 1)
     await office.done("PUT", f"/{operator}", {"role": "ADMIN"})
     assert office.groups("operator@example.com") == ["ADMIN"]
 

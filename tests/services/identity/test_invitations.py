@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.testing.faultproxy import Rule
+from libs.common.testing.fault_proxy import Rule
 from libs.messaging.events.identity import InvitationRefused, UserInvited
-from services.identity.model import STALE
+from services.identity.model import SYNC_DEADLINE
 from tests.services.identity.conftest import Office, fields
 
 ANN = {"email": "Ann@Example.com", "role": "OPERATOR"}
@@ -102,7 +102,7 @@ async def test_an_invitation_on_its_way_is_not_asked_for_twice_and_one_that_got_
     await office.asked("POST", "", ANN, expect=202)
     refused = await office.asked("POST", "", ANN, expect=409)
     assert refused["code"] == "INVITATION_PENDING"
-    office.world.clock.advance(STALE.total_seconds() + 1)
+    office.world.clock.advance(SYNC_DEADLINE.total_seconds() + 1)
     await office.done("POST", "", {**ANN, "role": "VIEWER"})
     assert office.groups("ann@example.com") == ["VIEWER"]
     assert len(office.world.said(UserInvited)) == 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from libs.common.declare.topology import topology
 from libs.common.settings import Settings
-from libs.common.testing.faultproxy import Rule
+from libs.common.testing.fault_proxy import Rule
 from libs.common.testing.world import World
-from libs.common.topology import topology
 from libs.messaging.events.identity import UserChanged, UserRemoved, UserStatus
 from services.identity.service import service
 from tests.services.identity.conftest import Office

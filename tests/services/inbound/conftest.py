@@ -8,7 +8,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from services.inbound import http

@@ -1,4 +1,4 @@
-"""What the tests of the public doors share: a world whose internet and SNS are in the test's hands."""
+"""What the tests of the public entry points share: a world whose internet and SNS are in the test's hands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sample(name: str) -> dict[str, Any]:
 
 
 class Internet:
-    """What the certificates' door sees of the world; counts who is asked."""
+    """What the certificates' entry point sees of the world; counts who is asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -46,7 +46,7 @@ class Internet:
 
 
 class Sns:
-    """The one operation of SNS's API that the door may call."""
+    """The one operation of SNS's API that the entry point may call."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, str]] = []

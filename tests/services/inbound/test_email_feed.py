@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from libs.common.errors import Malformed
 from libs.common.testing.world import World
-from libs.messaging.content import EMAIL_BYTES, Email, Raw
+from libs.messaging.content import MAX_EMAIL_BYTES, Email, Raw
 from libs.messaging.events.inbound import AddressSuppressed, EmailStored, MessageReceived, ReceiptReceived
 from services.inbound.channels import email
 from services.inbound.channels.email_mime import read
@@ -73,35 +73,37 @@ async def test_a_bounce_that_is_told_three_times_is_one_receipt_and_one_suppress
 
 
 async def test_mail_in_our_bucket_is_read_from_there_and_is_the_message_that_the_feed_would_have_brought() -> None:
-    told = sample("inbound.Received.s3-action")
+    reported = sample("inbound.Received.s3-action")
     raw = b64decode(sample("inbound.html-and-attachments")["content"])
     async with World([service]) as world:
-        await world.files.put(BUCKET, told["mail"]["messageId"], raw, "message/rfc822")
-        await world.feed("email", told, times=2)
+        await world.files.put(BUCKET, reported["mail"]["messageId"], raw, "message/rfc822")
+        await world.feed("email", reported, times=2)
         assert len(world.said(EmailStored)) == 1
         (received,) = world.said(MessageReceived)
     assert isinstance(received.content, Email)
     assert received.content.text == "See the picture"
     assert [file.filename for file in received.content.attachments] == ["photo.png", "evil.pdf"]
     assert received.in_reply_to == "0100018f00000001-00000000-0000-4000-8000-000000000001-000000"
-    assert received.details["raw"] == f"s3://{BUCKET}/{told['mail']['messageId']}"
+    assert received.details["raw"] == f"s3://{BUCKET}/{reported['mail']['messageId']}"
 
 
 async def test_mail_that_is_not_there_yet_is_read_once_it_is() -> None:
-    told = sample("inbound.Received.s3-action")
+    reported = sample("inbound.Received.s3-action")
     async with World([service]) as world:
-        await world.feed("email", told)
+        await world.feed("email", reported)
         assert world.said(MessageReceived) == []
-        await world.files.put(BUCKET, told["mail"]["messageId"], b"From: alex@example.com\n\nHello", "message/rfc822")
+        await world.files.put(
+            BUCKET, reported["mail"]["messageId"], b"From: alex@example.com\n\nHello", "message/rfc822"
+        )
         await world.advance(120, step=5)
         assert len(world.said(MessageReceived)) == 1
 
 
 async def test_mail_is_read_from_no_bucket_but_ours() -> None:
-    told = sample("inbound.Received.s3-action")
-    told["receipt"]["action"]["bucketName"] = "somebody-elses"
+    reported = sample("inbound.Received.s3-action")
+    reported["receipt"]["action"]["bucketName"] = "somebody-elses"
     async with World([service]) as world:
-        await world.feed("email", told)
+        await world.feed("email", reported)
         assert {letter["cause"] for letter in world.letters()} == {"rejected"}
         assert world.said(MessageReceived) == []
 
@@ -116,10 +118,10 @@ def test_two_mails_with_the_same_message_id_are_two_messages() -> None:
 
 
 def test_a_message_id_that_looks_like_one_of_ours_is_not_taken_for_it() -> None:
-    told = sample("inbound.Received.sns-action")
+    reported = sample("inbound.Received.sns-action")
     ours = "0100018f00000001-00000000-0000-4000-8000-000000000001-000000"
-    told["content"] = b64encode(f"From: a@example.com\nMessage-ID: {ours}@x\n\nhi".encode()).decode()
-    ((_, event),) = email.parse(json.dumps(told))
+    reported["content"] = b64encode(f"From: a@example.com\nMessage-ID: {ours}@x\n\nhi".encode()).decode()
+    ((_, event),) = email.parse(json.dumps(reported))
     assert isinstance(event, MessageReceived)
     assert event.provider_message_id != ours
 
@@ -138,11 +140,11 @@ def test_a_mail_nested_without_end_is_kept_raw_or_read(depth: int) -> None:
 
 
 def test_a_long_mail_is_cut_between_two_characters_and_says_so() -> None:
-    found = read(b"Subject: long\nContent-Type: text/plain; charset=utf-8\n\n" + "ü".encode() * EMAIL_BYTES)
+    found = read(b"Subject: long\nContent-Type: text/plain; charset=utf-8\n\n" + "ü".encode() * MAX_EMAIL_BYTES)
     assert isinstance(found.content, Email)
     assert found.content.text is not None
     assert set(found.content.text) == {"ü"}
-    assert len(found.content.text.encode()) == EMAIL_BYTES // 2
+    assert len(found.content.text.encode()) == MAX_EMAIL_BYTES // 2
     assert found.details["cut"] is True
 
 

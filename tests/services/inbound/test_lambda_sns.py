@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from libs.common.declare.names import Names
 from libs.common.errors import Malformed
 from libs.common.hosts.lambda_ import LambdaHost
-from libs.common.names import Names
 from libs.common.testing.world import World
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
 from services.inbound.service import service
@@ -19,7 +19,7 @@ from tests.services.inbound.test_whatsapp_cases import EXPECTED, as_json, in_a_w
 NAME = "sns.lambda.event.json"
 
 
-def told(feed: str, prefix: str, message: str | None = None) -> dict[str, Any]:
+def reported(feed: str, prefix: str, message: str | None = None) -> dict[str, Any]:
     """The sample, from the topic of a feed of ours."""
     event: dict[str, Any] = json.loads((SAMPLES / NAME).read_text())
     (record,) = event["Records"]
@@ -34,7 +34,7 @@ async def test_the_sample_says_what_the_feed_says_and_once_however_often_it_come
     async with World([service]) as world:
         host = LambdaHost(world.runtime, [service])
         for _ in range(2):
-            assert await host.answer(told("whatsapp", world.settings.prefix)) == {}
+            assert await host.answer(reported("whatsapp", world.settings.prefix)) == {}
         (said,) = world.said(MessageReceived)
         found = as_json([("message#wamid.SAMPLEINBOUND00000000000000000000001", said)])
         assert found == EXPECTED["eum-social.event.inbound.text.json"]
@@ -45,7 +45,7 @@ async def test_the_topic_tells_which_feed_it_is() -> None:
     async with World([service]) as world:
         host = LambdaHost(world.runtime, [service])
         for _ in range(2):
-            await host.answer(told("email", world.settings.prefix, DELIVERY))
+            await host.answer(reported("email", world.settings.prefix, DELIVERY))
         assert [(said.channel, said.status) for said in world.said(ReceiptReceived)] == [("email", "delivered")]
 
 
@@ -53,7 +53,7 @@ async def test_a_message_without_a_time_of_its_own_gets_that_of_the_notification
     async with World([service]) as world:
         body = {"inboundMessageId": "in-1", "originationNumber": "+12025550143", "destinationNumber": "+12025550100",
                 "messageBody": "Hi", "messageKeyword": "KEYWORD_X"}  # fmt: skip
-        event = told("sms-voice-inbound", world.settings.prefix, json.dumps(body))
+        event = reported("sms-voice-inbound", world.settings.prefix, json.dumps(body))
         for _ in range(2):
             await LambdaHost(world.runtime, [service]).answer(event)
         (said,) = world.said(MessageReceived)
@@ -64,7 +64,7 @@ async def test_what_cannot_be_read_dies_with_its_reason_and_does_not_come_again(
     async with World([service]) as world:
         host = LambdaHost(world.runtime, [service])
         for _ in range(2):
-            assert await host.answer(told("whatsapp", world.settings.prefix, "no json")) == {}
+            assert await host.answer(reported("whatsapp", world.settings.prefix, "no json")) == {}
         assert {(letter["cause"], letter["text"]) for letter in world.letters()} == {("malformed", "message: not JSON")}
         assert {letter["exception"] for letter in world.letters()} == {Malformed.__name__}
 

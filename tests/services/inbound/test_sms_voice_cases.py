@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from libs.messaging.providers.sms_voice import EVENTS
 from services.inbound.channels import sms_two_way, sms_voice
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libs.common import metrics
+from libs.common.observe import metrics
 from libs.common.testing.world import World
 from libs.messaging.content import Raw
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
@@ -27,19 +27,19 @@ def sample(name: str, **fields: Any) -> dict[str, Any]:
 
 def whatsapp(name: str, **fields: Any) -> dict[str, Any]:
     """A sample with more members in its message or status, and everywhere around it."""
-    told = sample(f"whatsapp/eum-social.event.{name}", shoeSize=43)
-    entry = json.loads(told["whatsAppWebhookEntry"])
+    reported = sample(f"whatsapp/eum-social.event.{name}", shoeSize=43)
+    entry = json.loads(reported["whatsAppWebhookEntry"])
     value = entry["changes"][0]["value"]
     for part in (entry, entry["changes"][0], value, *value.get("messages", []), *value.get("statuses", [])):
         part |= fields
-    return told | {"whatsAppWebhookEntry": json.dumps(entry)}
+    return reported | {"whatsAppWebhookEntry": json.dumps(entry)}
 
 
 def email(name: str, **fields: Any) -> dict[str, Any]:
-    told = sample(f"email/ses.{name}")
-    for part in (told, *(each for each in told.values() if isinstance(each, dict))):
+    reported = sample(f"email/ses.{name}")
+    for part in (reported, *(each for each in reported.values() if isinstance(each, dict))):
         part |= fields
-    return told
+    return reported
 
 
 def counted(channel: str, kind: str, word: str) -> int:
@@ -118,18 +118,18 @@ async def test_an_unknown_event_is_kept_and_counted_and_its_neighbours_go_throug
 
 
 @pytest.mark.parametrize(
-    ("feed", "told", "channel", "word"),
+    ("feed", "reported", "channel", "word"),
     [
         ("whatsapp", whatsapp("inbound.type-of-tomorrow"), "whatsapp", "hologram"),
         ("sms-voice-inbound", sample("rcs/rcs.inbound.suggestion-broken"), "rcs", "suggestion"),
     ],
 )
 async def test_a_message_of_an_unknown_kind_is_kept_and_counted(
-    feed: str, told: dict[str, Any], channel: str, word: str
+    feed: str, reported: dict[str, Any], channel: str, word: str
 ) -> None:
     before = counted(channel, "content", word)
     async with World([service]) as world:
-        await world.feed(feed, told)
+        await world.feed(feed, reported)
         (kept,) = world.said(MessageReceived)
         assert isinstance(kept.content, Raw)
     assert counted(channel, "content", word) > before
@@ -154,16 +154,16 @@ def paths(*around: str) -> dict[str, Any]:
 
 
 def bounced() -> dict[str, Any]:
-    told = email("event.Bounce.Permanent-General", **STRANGE)
-    told["bounce"]["bouncedRecipients"][0] |= STRANGE
-    return told
+    reported = email("event.Bounce.Permanent-General", **STRANGE)
+    reported["bounce"]["bouncedRecipients"][0] |= STRANGE
+    return reported
 
 
 IN_ENTRY = paths("entry", "changes", "value") | {"shoeSize": 43}
 
 
 @pytest.mark.parametrize(
-    ("feed", "told", "status", "kept"),
+    ("feed", "reported", "status", "kept"),
     [
         ("whatsapp", whatsapp("status.read", **STRANGE), "read", IN_ENTRY | paths("statuses")),
         (
@@ -180,22 +180,22 @@ IN_ENTRY = paths("entry", "changes", "value") | {"shoeSize": 43}
     ],
 )  # fmt: skip
 async def test_members_that_nobody_knows_are_kept_and_counted_and_change_nothing_else(
-    feed: str, told: dict[str, Any], status: str, kept: dict[str, Any]
+    feed: str, reported: dict[str, Any], status: str, kept: dict[str, Any]
 ) -> None:
     words = {re.sub(r"\.\d+", "", path) for path in kept}
     async with World([service]) as world:
-        await world.feed(feed, told)
+        await world.feed(feed, reported)
         (receipt,) = world.said(ReceiptReceived)
         assert (receipt.status, receipt.details["unknown"]) == (status, kept)
         before = {word: counted(receipt.channel, "member", word) for word in words}
-        await world.feed(feed, told)
+        await world.feed(feed, reported)
         assert world.said(ReceiptReceived) == [receipt]
         assert world.letters() == []
     assert all(counted(receipt.channel, "member", word) > n for word, n in before.items())
 
 
 @pytest.mark.parametrize(
-    ("feed", "told", "kind", "kept"),
+    ("feed", "reported", "kind", "kept"),
     [
         ("whatsapp", whatsapp("inbound.text", **STRANGE), "text", IN_ENTRY | paths("messages")),
         ("sms-voice-inbound", sample("sms/sms.inbound.text", **STRANGE), "text", paths("")),
@@ -204,9 +204,11 @@ async def test_members_that_nobody_knows_are_kept_and_counted_and_change_nothing
         ),
     ],
 )  # fmt: skip
-async def test_so_they_are_beside_a_message(feed: str, told: dict[str, Any], kind: str, kept: dict[str, Any]) -> None:
+async def test_so_they_are_beside_a_message(
+    feed: str, reported: dict[str, Any], kind: str, kept: dict[str, Any]
+) -> None:
     async with World([service]) as world:
-        await world.feed(feed, told)
+        await world.feed(feed, reported)
         (message,) = world.said(MessageReceived)
         assert (message.content.kind, message.details["unknown"]) == (kind, kept)
         assert world.letters() == []
@@ -214,10 +216,10 @@ async def test_so_they_are_beside_a_message(feed: str, told: dict[str, Any], kin
 
 
 async def test_what_is_new_inside_a_content_that_we_know_is_kept_too(world: World) -> None:
-    told = whatsapp("inbound.text")
-    entry = json.loads(told["whatsAppWebhookEntry"])
+    reported = whatsapp("inbound.text")
+    entry = json.loads(reported["whatsAppWebhookEntry"])
     entry["changes"][0]["value"]["messages"][0]["text"] |= STRANGE
-    await world.feed("whatsapp", told | {"whatsAppWebhookEntry": json.dumps(entry)})
+    await world.feed("whatsapp", reported | {"whatsAppWebhookEntry": json.dumps(entry)})
     tapped = sample("rcs/rcs.inbound.suggestion")
     tapped["messageBody"] = json.dumps(json.loads(tapped["messageBody"]) | STRANGE)
     await world.feed("sms-voice-inbound", tapped)
@@ -235,28 +237,28 @@ async def test_a_changed_subscription_keeps_them_too(world: World) -> None:
 
 
 async def test_mail_in_our_bucket_keeps_them_until_it_is_read(world: World) -> None:
-    told = email("inbound.Received.s3-action", **STRANGE)
-    action = told["receipt"]["action"]
+    reported = email("inbound.Received.s3-action", **STRANGE)
+    action = reported["receipt"]["action"]
     action["bucketName"] = "wecare-test-inbound-mail"
     await world.files.put(action["bucketName"], action["objectKey"], b"From: a@example.com\n\nHi", "message/rfc822")
-    await world.feed("email", told)
+    await world.feed("email", reported)
     (message,) = world.said(MessageReceived)
     assert message.details["unknown"] == paths("", "mail", "receipt")
 
 
 def test_no_recorded_sample_has_a_member_that_nobody_knows() -> None:
-    strange = [
+    extra_members = [
         (name, each["data"]["details"]["unknown"])
         for file in sorted(CASES.glob("*/expected.json"))
         for name, events in json.loads(file.read_text()).items()
         for each in events
         if "unknown" in each["data"].get("details", {})
     ]
-    assert strange == []
+    assert extra_members == []
 
 
 async def test_what_is_counted_tells_nothing_about_anybody(world: World) -> None:
-    told = sample("sms/sms.event.service-of-tomorrow", eventType=f"FAX {NUMBER}", destinationPhoneNumber=NUMBER)
-    await world.feed("sms-voice", told)
+    reported = sample("sms/sms.event.service-of-tomorrow", eventType=f"FAX {NUMBER}", destinationPhoneNumber=NUMBER)
+    await world.feed("sms-voice", reported)
     assert counted("sms", "notice", "FAX_phone")
     assert NUMBER[2:] not in metrics.exposition()

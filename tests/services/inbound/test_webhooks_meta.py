@@ -1,4 +1,4 @@
-"""Meta's door (battery S6, S7): who cannot sign is refused before anything is read, what is replayed has one effect, and one
+"""Meta's entry point (battery S6, S7): who cannot sign is refused before anything is read, what is replayed has one effect, and one
 thing that cannot be read takes no other along."""
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived
-from services.inbound.doors import signed_by_meta
+from services.inbound.webhooks import signed_by_meta
 from tests.services.inbound.kit import META, SAMPLES
 
 
 async def meta(world: World, body: bytes | None = None, signature: str | None = "", **headers: str) -> httpx.Response:
-    """Post to Meta's door; the signature is right unless another (None: none) is given."""
+    """Post to Meta's entry point; the signature is right unless another (None: none) is given."""
     raw = META["rawBody"].encode() if body is None else body
     mac = "sha256=" + hmac.new(META["appSecret"].encode(), raw, hashlib.sha256).hexdigest()
     if signature is not None:

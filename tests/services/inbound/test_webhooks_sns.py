@@ -1,4 +1,4 @@
-"""The door of SNS (battery S6 to S9): forged, replayed, downgraded and misaddressed messages are refused, and no address that a
+"""The entry point of SNS (battery S6 to S9): forged, replayed, downgraded and misaddressed messages are refused, and no address that a
 message names is opened unless it is one of SNS's certificates."""
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.common.event import Event
+from libs.common.declare.event import Event
 from services.inbound.channels import whatsapp
 
 CASES = Path("services/inbound/channels/cases/whatsapp")

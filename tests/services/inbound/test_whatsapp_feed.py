@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from libs.common.declare.names import Names
 from libs.common.errors import Malformed
 from libs.common.hosts.lambda_ import LambdaHost
-from libs.common.names import Names
 from libs.common.testing.world import World
 from libs.messaging.content import Raw, Text
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
@@ -65,11 +65,11 @@ def test_metas_own_webhook_must_be_about_whatsapp() -> None:
 
 def test_metas_own_webhook_and_awss_feed_say_the_same_event_but_what_they_call_our_number() -> None:
     ((key, direct),) = whatsapp.parse_meta((CASES / "meta.webhook.inbound-text.json").read_text())
-    ((same, told),) = whatsapp.parse(json.dumps(sample("inbound.text")))
-    assert isinstance(told, MessageReceived)
+    ((same, reported),) = whatsapp.parse(json.dumps(sample("inbound.text")))
+    assert isinstance(reported, MessageReceived)
     assert isinstance(direct, MessageReceived)
-    assert (same, told.model_copy(update={"received_by": direct.received_by})) == (key, direct)
-    assert told.received_by == "phone-number-id-1a2b3c4d5e6f708192a3b4c5d6e7f809"
+    assert (same, reported.model_copy(update={"received_by": direct.received_by})) == (key, direct)
+    assert reported.received_by == "phone-number-id-1a2b3c4d5e6f708192a3b4c5d6e7f809"
     assert direct.received_by == "200000000000001"
 
 

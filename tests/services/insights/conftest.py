@@ -13,7 +13,7 @@ from tests.services.insights.kit import Insights
 @pytest.fixture
 async def insights(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Insights]:
     # Everything comes by itself here, and would wait for company each time.
-    monkeypatch.setattr(counts, "LINGER_OF_JOBS", 0.002)
-    monkeypatch.setattr(counts, "LINGER", 0.001)
+    monkeypatch.setattr(counts, "JOB_LINGER_SECONDS", 0.002)
+    monkeypatch.setattr(counts, "LINGER_SECONDS", 0.001)
     async with World([service]) as world:
         yield Insights(world)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from libs.common.event import Envelope
+from libs.common.declare.event import Envelope
 from libs.common.testing.world import World
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.words import Channel, Direction, MessageClass, Status
+from libs.messaging.vocabulary import Channel, Direction, MessageClass, Status
 
 #: What a message may go through, as ``messages`` says it: only ever up. Seconds after it began, status, who told.
 WAYS: list[list[tuple[float, str, str]]] = [
@@ -89,31 +89,31 @@ def of_job(count: int, job: str = "job-1", chunk: int = 100, began: datetime = N
 
 
 def crowd(seed: int, count: int = 150) -> list[MessageChanged]:
-    """All that is told of so many messages of every kind, over two hours and a midnight."""
+    """All that is notified of so many messages of every kind, over two hours and a midnight."""
     draw = random.Random(seed)
-    told: list[MessageChanged] = []
+    reported: list[MessageChanged] = []
     for n in range(count):
         began = datetime(2026, 1, 14, 23, 0, tzinfo=UTC) + timedelta(seconds=draw.randrange(7200))
         channel = draw.choice(list(Channel))
         if n % 10 == 9:
-            told.append(changed(f"in{n}", "received", began, channel=channel, source="customer"))
+            reported.append(changed(f"in{n}", "received", began, channel=channel, source="customer"))
             continue
         facts: dict[str, Any] = {"channel": channel, "code": None, "message_class": draw.choice(list(MessageClass))}
         if n % 3 == 0:
             ref = f"p{n % 7:06d}.{n}.r{n}.1"
             facts |= {"job_id": "job-x", "job_ref": ref, "message_class": MessageClass.BULK}
         steps = draw.choice(WAYS)
-        told += [
+        reported += [
             event.model_copy(update={"error_code": draw.choice(CODES)}) if event.status is Status.FAILED else event
             for event in way(f"m{n}", steps, began, **facts)
         ]
-    return told
+    return reported
 
 
 def shuffled(events: Sequence[MessageChanged], seed: int) -> list[MessageChanged]:
-    drawn = list(events)
-    random.Random(seed).shuffle(drawn)
-    return drawn
+    jitter = list(events)
+    random.Random(seed).shuffle(jitter)
+    return jitter
 
 
 class Insights:
@@ -125,8 +125,8 @@ class Insights:
 
     async def hears(self, *events: MessageChanged) -> None:
         """Each under the id that ``messages`` would say it with, however often it is said."""
-        told = [self.envelope(event) for event in events]
-        await self.world.bus.publish(told)
+        reported = [self.envelope(event) for event in events]
+        await self.world.bus.publish(reported)
         await self.world.settle()
 
     def envelope(self, event: MessageChanged) -> Envelope:
@@ -138,8 +138,8 @@ class Insights:
         return answer.json()
 
     async def overview(self, channel: str = "sms") -> dict[str, Any]:
-        told = await self.get("/overview")
-        return next(each for each in told["channels"] if each["channel"] == channel)
+        reported = await self.get("/overview")
+        return next(each for each in reported["channels"] if each["channel"] == channel)
 
     async def items(self, **query: Any) -> list[dict[str, Any]]:
         """All pages."""
@@ -170,37 +170,37 @@ def expected(events: Iterable[MessageChanged], by: str = "hour") -> Counter[str]
         if event.status is not Status.CLAIMED:
             messages.setdefault(event.message_id, {})[event.status.value] = event
     found: Counter[str] = Counter()
-    for told in messages.values():
-        some = next(iter(told.values()))
-        for name, at in _by_hand(told):
+    for reported in messages.values():
+        some = next(iter(reported.values()))
+        for name, at in _by_hand(reported):
             period = at.strftime("%Y-%m-%dT%H" if by == "hour" else "%Y-%m-%d")
             found[f"{period} {some.channel} {some.message_class or '-'} {name}"] += 1
     return found
 
 
-def _by_hand(told: dict[str, MessageChanged]) -> Iterable[tuple[str, datetime]]:
+def _by_hand(reported: dict[str, MessageChanged]) -> Iterable[tuple[str, datetime]]:
     """What one message counts for, and when."""
-    if "received" in told:
-        yield "received", told["received"].at
+    if "received" in reported:
+        yield "received", reported["received"].at
         return
-    yield "queued", told["queued"].at if "queued" in told else min(event.at for event in told.values())
-    yield from _sending(told)
+    yield "queued", reported["queued"].at if "queued" in reported else min(event.at for event in reported.values())
+    yield from _sending(reported)
     for name in ("read", "uncertain", "unknown", "suppressed", "expired", "cancelled"):
-        if name in told:
-            yield name, told[name].at
-    if "uncertain" in told and told.keys() <= {"queued", "uncertain"}:
-        yield "unsettled", told["uncertain"].at
+        if name in reported:
+            yield name, reported[name].at
+    if "uncertain" in reported and reported.keys() <= {"queued", "uncertain"}:
+        yield "unsettled", reported["uncertain"].at
 
 
-def _sending(told: dict[str, MessageChanged]) -> Iterable[tuple[str, datetime]]:
-    proofs = [event.at for event in told.values() if event.source == "provider" or event.status is Status.SENT]
-    proven = "delivered" in told or "read" in told
+def _sending(reported: dict[str, MessageChanged]) -> Iterable[tuple[str, datetime]]:
+    proofs = [event.at for event in reported.values() if event.source == "provider" or event.status is Status.SENT]
+    proven = "delivered" in reported or "read" in reported
     if proofs:
-        sent = told["sent"].at if "sent" in told else min(proofs)
+        sent = reported["sent"].at if "sent" in reported else min(proofs)
         yield from (("sent", sent), ("tried", sent))
     if proven:
-        yield "delivered", told["delivered" if "delivered" in told else "read"].at
-    elif "failed" in told:
-        yield from ((word, told["failed"].at) for word in ("failed", str(told["failed"].error_code)))
+        yield "delivered", reported["delivered" if "delivered" in reported else "read"].at
+    elif "failed" in reported:
+        yield from ((word, reported["failed"].at) for word in ("failed", str(reported["failed"].error_code)))
         if not proofs:
-            yield "tried", told["failed"].at
+            yield "tried", reported["failed"].at

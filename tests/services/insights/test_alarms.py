@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from libs.common import metrics
+from libs.common.observe import metrics
 from libs.messaging.events.dlq import AlarmChanged
 from libs.messaging.events.insights import DeliveryAlarmChanged
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from tests.services.insights.kit import Insights, changed
 
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.packing import pack
-from libs.common.receive import receive
-from libs.common.runtime import Runtime
+from libs.common.bus.encoding import pack
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
 from libs.common.store.memory import MemoryStore
 from libs.common.store.ops import Op, TransactionConflict
 from libs.common.testing.world import World
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.insights import counts
 from services.insights.service import service
 from tests.services.insights.kit import NOON, Insights, changed, crowd, expected, of_job, shuffled, way
@@ -23,20 +23,20 @@ from tests.services.insights.kit import NOON, Insights, changed, crowd, expected
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_crowd_in_any_order_and_everything_twice_comes_to_what_it_is(insights: Insights, seed: int) -> None:
-    told = crowd(seed)
-    await insights.hears(*shuffled(told, seed))
-    assert await insights.figures() == expected(told)
+    reported = crowd(seed)
+    await insights.hears(*shuffled(reported, seed))
+    assert await insights.figures() == expected(reported)
     # Packed otherwise, as after a crash.
-    await insights.hears(*shuffled(told, seed + 10))
-    assert await insights.figures() == expected(told)
-    assert await insights.figures("day") == expected(told, "day")
+    await insights.hears(*shuffled(reported, seed + 10))
+    assert await insights.figures() == expected(reported)
+    assert await insights.figures("day") == expected(reported, "day")
 
 
 async def test_it_is_right_at_every_moment_and_not_only_in_the_end(insights: Insights) -> None:
-    told = shuffled(crowd(4, 30), 4)
-    for n in range(0, len(told), 7):
-        await insights.hears(*told[n : n + 7])
-        assert await insights.figures() == expected(told[: n + 7])
+    reported = shuffled(crowd(4, 30), 4)
+    for n in range(0, len(reported), 7):
+        await insights.hears(*reported[n : n + 7])
+        assert await insights.figures() == expected(reported[: n + 7])
 
 
 async def test_a_status_that_was_skipped_counts_when_a_later_one_is_told_and_moves_when_it_is_told_itself(
@@ -66,8 +66,8 @@ async def test_a_proof_of_delivery_takes_a_failure_back(insights: Insights) -> N
     await insights.hears(changed("m1", "failed", source="provider"))
     assert (await insights.overview())["today"]["failed"] == 1
     await insights.hears(changed("m1", "delivered", source="provider"))
-    told = await insights.overview()
-    assert (told["today"]["failed"], told["today"]["delivered"], told["errors"]) == (0, 1, [])
+    reported = await insights.overview()
+    assert (reported["today"]["failed"], reported["today"]["delivered"], reported["errors"]) == (0, 1, [])
 
 
 async def test_an_event_too_old_to_know_whether_it_was_counted_is_not(insights: Insights) -> None:
@@ -79,12 +79,12 @@ async def test_an_event_too_old_to_know_whether_it_was_counted_is_not(insights: 
 
 
 async def test_an_event_that_comes_again_after_a_month_finds_that_it_was_counted(insights: Insights) -> None:
-    told = [*way("m1", [(0, "queued", "request"), (1, "sent", "sender")]), *of_job(3)[0]]
-    await insights.hears(*told)
+    reported = [*way("m1", [(0, "queued", "request"), (1, "sent", "sender")]), *of_job(3)[0]]
+    await insights.hears(*reported)
     before = await insights.figures()
     await insights.world.advance(39 * 86400, step=86400)
-    await insights.hears(*told)
-    assert await insights.figures() == before == expected(told)
+    await insights.hears(*reported)
+    assert await insights.figures() == before == expected(reported)
 
 
 class Slow(MemoryStore):
@@ -110,21 +110,21 @@ class Slow(MemoryStore):
 async def test_two_workers_at_once_and_lost_answers_count_nothing_twice(
     insights: Insights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "MOST_ROWS", 12)
+    monkeypatch.setattr(counts, "MAX_ROWS", 12)
     world: World = insights.world
     stores = [Slow(world.store) for _ in range(2)]
     workers = [Runtime(world.settings, store, world.bus, world.clock, world.aws) for store in stores]
-    told: list[MessageChanged] = [*crowd(5, 60), *of_job(40)[0], *of_job(40)[1]]
+    reported: list[MessageChanged] = [*crowd(5, 60), *of_job(40)[0], *of_job(40)[1]]
 
     for seed in range(3):
-        await world.bus.publish([insights.envelope(event) for event in shuffled(told, seed)])
+        await world.bus.publish([insights.envelope(event) for event in shuffled(reported, seed)])
         while records := await world.bus.receive("wecare-test-insights-counts", 10, 0):
             # Both are given all of it: one of them is too late to be told so.
             await asyncio.gather(*(receive(worker, service, each) for each in records for worker in workers))
     world.clock.advance(3600)
     await world.settle()
     assert not world.letters()
-    assert await insights.figures() == expected(told)
+    assert await insights.figures() == expected(reported)
     assert all(store.transactions > 3 for store in stores)
     assert any(store.refused for store in stores)
 

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from libs.common.aws import Aws
-from libs.common.event import Envelope
-from libs.common.packing import pack
-from libs.common.receive import receive
-from libs.common.runtime import Runtime
+from libs.common.aws.clients import Aws
+from libs.common.bus.encoding import pack
+from libs.common.declare.event import Envelope
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.testing.world import World
@@ -24,7 +24,7 @@ from tests.services.insights.kit import Insights, crowd, expected, of_job, shuff
 
 @pytest.fixture
 async def insights(emulator: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Insights]:
-    monkeypatch.setattr(counts, "LINGER_OF_JOBS", 0.02)
+    monkeypatch.setattr(counts, "JOB_LINGER_SECONDS", 0.02)
     settings = Settings(stage=f"t{uuid4().hex[:8]}", send_mode="LIVE")
     async with Aws(environment=emulator) as aws, World([service], aws=aws, settings=settings) as world:
         tables = {spec.name: spec.table for spec in world.topology.tables}
@@ -44,14 +44,14 @@ async def test_two_workers_on_the_same_packs_at_once_come_to_a_count_by_hand(ins
     workers = [
         Runtime(world.settings, DynamoStore(world.aws, tables), world.bus, world.clock, world.aws) for _ in range(2)
     ]
-    told = [*crowd(8, 60), *(event for events in of_job(60, chunk=20) for event in events)]
-    await world.bus.publish([insights.envelope(event) for event in shuffled(told, 8)])
+    reported = [*crowd(8, 60), *(event for events in of_job(60, chunk=20) for event in events)]
+    await world.bus.publish([insights.envelope(event) for event in shuffled(reported, 8)])
     while records := await world.bus.receive(f"{world.settings.prefix}-insights-counts", 10, 0):
         await asyncio.gather(*(receive(worker, service, each) for each in records for worker in workers))
     await world.advance(3600)
     assert not world.letters()
-    assert await insights.figures() == expected(told)
-    assert await insights.figures("day") == expected(told, "day")
+    assert await insights.figures() == expected(reported)
+    assert await insights.figures("day") == expected(reported, "day")
 
 
 async def arrives(insights: Insights, envelopes: list[Envelope]) -> int:
@@ -81,10 +81,10 @@ def shuffled_envelopes(envelopes: list[Envelope]) -> list[Envelope]:
 
 async def test_messages_that_come_alone_share_calls_too(insights: Insights) -> None:
     steps = [(0, "queued", "request"), (1, "sent", "sender"), (3, "delivered", "provider")]
-    told = [event for n in range(200) for event in way(f"m{n}", steps)]
-    cost = await arrives(insights, [insights.envelope(event) for event in told])
-    assert cost / len(told) <= 0.05
-    assert await insights.figures() == expected(told)
+    reported = [event for n in range(200) for event in way(f"m{n}", steps)]
+    cost = await arrives(insights, [insights.envelope(event) for event in reported])
+    assert cost / len(reported) <= 0.05
+    assert await insights.figures() == expected(reported)
 
 
 async def test_packs_that_come_one_by_one_are_cheap_as_well(insights: Insights) -> None:

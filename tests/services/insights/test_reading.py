@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from tests.services.insights.kit import NOON, Insights, changed, crowd, expected, way
 
 
@@ -36,8 +36,8 @@ async def test_the_last_day_by_hour_and_the_last_month_by_day_are_what_is_meant_
 async def test_a_page_is_one_query_for_each_channel_and_pages_come_to_the_whole(
     insights: Insights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = crowd(6)
-    await insights.hears(*told)
+    reported = crowd(6)
+    await insights.hears(*reported)
     queries: list[Any] = []
     store = insights.world.runtime.store
     query = store.query
@@ -62,7 +62,7 @@ async def test_a_page_is_one_query_for_each_channel_and_pages_come_to_the_whole(
     await insights.get("/overview")
     assert len(queries) == len(Channel) + 2
     whole = await insights.figures()
-    assert whole == expected(told)
+    assert whole == expected(reported)
     only = await insights.items(channel="rcs", **time)
     assert {each["channel"] for each in only} == {"rcs"}
     assert sum(each["sent"] for each in only) == sum(
@@ -131,21 +131,21 @@ async def test_today_stands_beside_yesterday_at_the_same_time(insights: Insights
     ]
     await insights.hears(*before, *today)
     insights.world.clock.advance(12 * 60)
-    told = await insights.overview()
-    assert told["today"] == {
+    reported = await insights.overview()
+    assert reported["today"] == {
         "sent": 6, "delivered": 3, "failed": 2, "tried": 8, "received": 1, "deliveredShare": 0.5, "failedShare": 0.25,
     }  # fmt: skip
-    assert (told["yesterday"]["sent"], told["yesterday"]["delivered"]) == (6, 1)
+    assert (reported["yesterday"]["sent"], reported["yesterday"]["delivered"]) == (6, 1)
     why = EXPLANATIONS[ErrorCode.BLOCKED]
-    assert told["errors"] == [{"code": "blocked", "count": 2, "means": why.means, "action": why.do}]
+    assert reported["errors"] == [{"code": "blocked", "count": 2, "means": why.means, "action": why.do}]
     quiet = await insights.overview("voice")
     assert quiet["today"]["sent"] == 0
     assert "deliveredShare" not in quiet["today"]
 
 
 async def test_an_export_has_the_same_figures_and_is_fetched_by_a_link(insights: Insights) -> None:
-    told = crowd(7, 60)
-    await insights.hears(*told)
+    reported = crowd(7, 60)
+    await insights.hears(*reported)
     body = {"from": "2026-01-14T00:00:00Z", "to": "2026-01-17T00:00:00Z", "by": "hour"}
     made = await insights.viewer.post("/api/insights/exports", json=body, headers={"Idempotency-Key": "1"})
     assert made.status_code == 201, made.text
@@ -157,7 +157,7 @@ async def test_an_export_has_the_same_figures_and_is_fetched_by_a_link(insights:
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     assert len(rows) == shown["rows"]
     assert sum(int(row["failed"]) for row in rows) == sum(
-        n for name, n in expected(told).items() if name.endswith(" failed")
+        n for name, n in expected(reported).items() if name.endswith(" failed")
     )
     assert any("=" in row["errors"] for row in rows)
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())

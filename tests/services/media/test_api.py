@@ -1,4 +1,4 @@
-"""Uploads and downloads through the front door; the bytes go to a real S3 over the URLs that were answered."""
+"""Uploads and downloads through the front entry point; the bytes go to a real S3 over the URLs that were answered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.aws import Aws
-from libs.common.files import AwsFiles
+from libs.common.aws.clients import Aws
+from libs.common.aws.files import AwsFiles
 from libs.common.testing.world import World
 from libs.messaging.events.media import MediaRejected, MediaStored
 from services.media.model import MediaFile

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
+from libs.common.aws.files import AwsFiles
 from libs.common.clock import derived_id
-from libs.common.files import AwsFiles
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.content import Content, Email, File, Media, Text
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
@@ -123,7 +123,7 @@ async def test_a_file_that_cannot_be_had_is_rejected_with_the_reason(
 async def test_a_file_larger_than_any_channel_takes_is_rejected(
     on: World, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.media.admission.MOST_BYTES", 1000)
+    monkeypatch.setattr("services.media.admission.MAX_FILE_BYTES", 1000)
     await on.hear(received(on, picture(sent_in(simulator, kit.JPEG + bytes(1000), "image/jpeg"))))
     assert (await file_of(on)).reason == "too_big"
 
@@ -150,8 +150,8 @@ async def test_the_number_is_a_setting_where_the_message_does_not_tell_it(simula
     media_id = sent_in(simulator, kit.JPEG, "image/jpeg")
     await on.hear(received(on, picture(media_id), details={}))
     assert (await file_of(on)).reason == "no_sender"
-    told = Settings(stage="test", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    async with World([service], settings=told, aws=on.aws) as other:
+    reported = Settings(stage="test", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
+    async with World([service], settings=reported, aws=on.aws) as other:
         other.runtime.files = on.runtime.files
         await other.hear(received(on, picture(media_id), details={}))
         assert (await file_of(other)).state == "ready"

@@ -16,21 +16,21 @@ import pytest
 import structlog
 from aiohttp import web
 
-from libs.common import aws as door
+from libs.common.aws import clients as entry_point
+from libs.common.aws.rest import Rest
 from libs.common.clock import derived_id
-from libs.common.discover import discover
-from libs.common.rest import Rest
+from libs.common.declare.discover import discover
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaRejected, MediaStored
 from libs.messaging.providers.graph import OWNER, TOKEN, Graph, NotMeta, Stored
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
+from libs.simulator.request_body import RequestBody
 from libs.simulator.socialmessaging.inbound import Inbound
-from libs.simulator.wishes import Wish
 from services.media.model import MediaFile, inbound_id
 from tests.services.media import kit
 from tests.services.media.test_inbound import picture
@@ -55,7 +55,7 @@ def world(url: str) -> World:
 
 @pytest.fixture
 async def on(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(door, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.3)
     async with world(simulator.url) as running:
         yield running
 
@@ -83,8 +83,8 @@ async def test_a_picture_that_a_customer_sends_to_a_number_of_metas_lies_in_our_
 ) -> None:
     """From Meta's webhook, signed, to the file."""
     whatsapp = simulator.whatsapp
-    wish = {"from": "+12025550143", "type": "image", "data": base64.b64encode(kit.PNG).decode(), "direct": True}
-    Inbound(simulator.core, whatsapp.account, whatsapp.templates).message(Wish(wish))
+    intent = {"from": "+12025550143", "type": "image", "data": base64.b64encode(kit.PNG).decode(), "direct": True}
+    Inbound(simulator.core, whatsapp.account, whatsapp.templates).message(RequestBody(intent))
     text = str(simulator.core.emitter.recent[-1]["message"])
     secret = await on.secrets.get("wecare-test/inbound/meta-app-secret")
     mac = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -137,11 +137,11 @@ async def test_a_number_that_the_settings_do_not_name_has_no_way_to_its_files(si
     assert not simulator.core.requests
 
 
-@pytest.mark.parametrize("most", [len(kit.JPEG) - 1, 10])
+@pytest.mark.parametrize("maximum", [len(kit.JPEG) - 1, 10])
 async def test_a_file_larger_than_any_channel_takes_is_rejected(
-    simulator: Simulator, on: World, most: int, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, on: World, maximum: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.media.meta.MOST_BYTES", most)
+    monkeypatch.setattr("services.media.meta.MAX_FILE_BYTES", maximum)
     await on.hear(received(on, sent_in(simulator)))
     assert (await file_of(on)).reason == "too_big"
     assert simulator.core.requests["graph.media.file"] == 0
@@ -261,7 +261,7 @@ async def test_bytes_that_are_not_what_meta_announced_are_not_taken() -> None:
 
 
 async def test_more_bytes_than_were_announced_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.media.meta.MOST_BYTES", 100_000)
+    monkeypatch.setattr("services.media.meta.MAX_FILE_BYTES", 100_000)
     async with meta_of_our_own(Meta(bytes(1_000_000), file_size=10)) as on:
         await on.hear(received(on, "800000000000001"))
         assert (await file_of(on)).reason == "too_big"

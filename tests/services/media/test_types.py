@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from libs.messaging.media import ENDINGS, KB, LIMITS, MB, TYPES, fits, misfit, settle
-from libs.messaging.words import Channel
+from libs.messaging.media import ENDINGS, KB, LIMITS, MB, TYPES, fits, settle, unsupported_reason
+from libs.messaging.vocabulary import Channel
 from tests.services.media import kit
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -63,7 +63,7 @@ def test_a_text_cut_inside_a_character_is_still_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "kind", "content_type", "most"),
+    ("channel", "kind", "content_type", "maximum"),
     [
         (Channel.WHATSAPP, "image", "image/jpeg", 5 * MB),
         (Channel.WHATSAPP, "video", "video/mp4", 16 * MB),
@@ -77,10 +77,10 @@ def test_a_text_cut_inside_a_character_is_still_text() -> None:
     ],
 )
 def test_each_channel_takes_up_to_its_limit_and_not_a_byte_more(
-    channel: Channel, kind: str | None, content_type: str, most: int
+    channel: Channel, kind: str | None, content_type: str, maximum: int
 ) -> None:
-    assert misfit(channel, kind, content_type, most) is None
-    assert str(most) in (misfit(channel, kind, content_type, most + 1) or "")
+    assert unsupported_reason(channel, kind, content_type, maximum) is None
+    assert str(maximum) in (unsupported_reason(channel, kind, content_type, maximum + 1) or "")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_each_channel_takes_up_to_its_limit_and_not_a_byte_more(
 def test_a_kind_that_does_not_hold_the_type_is_refused_in_words(
     channel: Channel, kind: str | None, content_type: str
 ) -> None:
-    why = misfit(channel, kind, content_type, 10)
+    why = unsupported_reason(channel, kind, content_type, 10)
     assert why is not None
     assert channel.value in why
 

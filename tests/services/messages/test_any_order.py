@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.common.delivery import deliver
-from libs.common.errors import Conflict, Later
-from libs.common.event import Event
+from libs.common.declare.event import Event
+from libs.common.errors import Conflict, RetryLater
+from libs.common.handle.delivery import deliver
 from libs.common.testing.world import World
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.words import RANK, Status
+from libs.messaging.vocabulary import RANK, Status
 from services.messages.model import Conversation, Message
-from tests.services.messages.story import (
+from tests.services.messages.scenario import (
     ALEX,
     AWS_ID,
     a_world,
@@ -92,7 +92,7 @@ def test_all_at_once_and_twice_ends_where_one_by_one_ends(order: list[str]) -> N
                 ons = [next(on for on in service.hears if on.event is type(each.data)) for each in left]
                 work = [deliver(world.runtime, service, on, each) for on, each in zip(ons, left, strict=True)]
                 done = await asyncio.gather(*work, return_exceptions=True)
-                assert all(error is None or isinstance(error, Later | Conflict) for error in done), done
+                assert all(error is None or isinstance(error, RetryLater | Conflict) for error in done), done
                 left = [each for each, error in zip(left, done, strict=True) if error is not None]
                 world.clock.advance(3)
             assert left == []

@@ -10,7 +10,7 @@ from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.messages import MessageQueued
 from services.messages.service import service
-from tests.services.messages.story import a_world, asked, permission
+from tests.services.messages.scenario import a_world, asked, permission
 
 MAIL = {"kind": "email", "subject": "Hi", "text": "Hello"}
 IMAGE = {"kind": "media", "mediaType": "image"}

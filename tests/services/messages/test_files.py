@@ -12,8 +12,8 @@ from libs.messaging.content import File, Media
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import MessageDeleted, MessageQueued
-from libs.messaging.permission import Standing
-from libs.messaging.words import Channel
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import Channel
 from services.messages.service import service
 
 MB = 1024 * 1024
@@ -82,7 +82,7 @@ async def test_a_deleted_message_shows_no_files_and_gets_none_later() -> None:
 
 
 async def ask(on: World, channel: Channel, content: dict[str, Any]) -> Any:
-    standing = Standing(
+    standing = Permission(
         contact_id="c1", channel=channel, revision=1, address="+12025550143", opted_in=True,
         last_inbound_at=on.clock.now(),
     )  # fmt: skip

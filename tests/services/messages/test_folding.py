@@ -1,13 +1,13 @@
-"""What senders and providers say becomes one status that never goes back, and whoever was unsure is told."""
+"""What senders and providers say becomes one status that never goes back, and whoever was uncertain is told."""
 
 import pytest
 
 from libs.messaging.content import Reaction, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged, MessageConfirmed
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 from services.messages.model import Conversation, Orphan
-from tests.services.messages.story import (
+from tests.services.messages.scenario import (
     ALEX,
     AWS_ID,
     WAMID,
@@ -78,26 +78,26 @@ async def test_an_old_receipt_that_was_held_up_still_waits_its_time_here() -> No
         assert await status_of(world, message_id) == Status.DELIVERED
 
 
-@pytest.mark.parametrize("unsure", [Status.UNCERTAIN, Status.UNKNOWN, Status.CLAIMED, Status.DEFERRED])
-async def test_a_sender_that_is_unsure_is_told_when_the_receipt_comes(unsure: Status) -> None:
+@pytest.mark.parametrize("uncertain", [Status.UNCERTAIN, Status.UNKNOWN, Status.CLAIMED, Status.DEFERRED])
+async def test_a_sender_that_is_unsure_is_told_when_the_receipt_comes(uncertain: Status) -> None:
     async with a_world() as world:
         message_id = await queued(world)
-        await world.hear(delivery(message_id, unsure, later(world, 1)))
+        await world.hear(delivery(message_id, uncertain, later(world, 1)))
         await world.hear(receipt(Status.SENT, later(world, 2), message_id=message_id))
         (event,) = world.said(MessageConfirmed)
         assert (event.message_id, event.status, event.provider_id) == (message_id, "sent", WAMID)
         assert await status_of(world, message_id) == Status.SENT
 
 
-@pytest.mark.parametrize("unsure", [Status.UNCERTAIN, Status.UNKNOWN, Status.CLAIMED, Status.DEFERRED])
-async def test_a_sender_that_says_so_after_the_receipt_is_told_at_once(unsure: Status) -> None:
+@pytest.mark.parametrize("uncertain", [Status.UNCERTAIN, Status.UNKNOWN, Status.CLAIMED, Status.DEFERRED])
+async def test_a_sender_that_says_so_after_the_receipt_is_told_at_once(uncertain: Status) -> None:
     async with a_world() as world:
         message_id = await queued(world)
         await world.hear(receipt(Status.DELIVERED, later(world, 2), message_id=message_id))
         before = len(world.said(MessageConfirmed))
-        await world.hear(delivery(message_id, unsure, later(world, 1)))
-        told = world.said(MessageConfirmed)[before:]
-        assert [(event.status, event.provider_id) for event in told] == [("delivered", WAMID)]
+        await world.hear(delivery(message_id, uncertain, later(world, 1)))
+        reported = world.said(MessageConfirmed)[before:]
+        assert [(event.status, event.provider_id) for event in reported] == [("delivered", WAMID)]
         assert await status_of(world, message_id) == Status.DELIVERED
         assert statuses_said(world) == ["queued", "delivered"]
 

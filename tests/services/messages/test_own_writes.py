@@ -13,11 +13,11 @@ from libs.messaging.events.media import MediaStored
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.templates import TemplatesListed
 from libs.messaging.templates import TemplateCopy, TemplateState, TemplateStatus
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 from services.messages.service import service as messages
 from tests.services.arriving import ArrivingClock
-from tests.services.messages.story import ALEX, TEMPLATE, a_world, asked, later, permission
+from tests.services.messages.scenario import ALEX, TEMPLATE, a_world, asked, later, permission
 
 YES = {"optedIn": True, "how": "form", "words": "Yes, message me on WhatsApp"}
 

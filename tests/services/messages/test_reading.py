@@ -2,8 +2,8 @@
 
 import pytest
 
-from libs.messaging.words import Channel, Status
-from tests.services.messages.story import (
+from libs.messaging.vocabulary import Channel, Status
+from tests.services.messages.scenario import (
     ALEX,
     AWS_ID,
     WAMID,

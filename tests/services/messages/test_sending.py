@@ -7,10 +7,10 @@ import pytest
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.messages import CancelAsked, MessageDeleted, MessageQueued
-from libs.messaging.words import Status
+from libs.messaging.vocabulary import Status
 from services.messages.model import Conversation
 from services.messages.service import service
-from tests.services.messages.story import (
+from tests.services.messages.scenario import (
     ALEX,
     AWS_ID,
     TEMPLATE,

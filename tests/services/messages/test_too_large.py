@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from libs.common.ledger import LedgerEntry
+from libs.common.declare.ledger import LedgerEntry
 from libs.messaging.events.messages import CancelAsked, MessageQueued
-from libs.messaging.words import Status
-from tests.services.messages.story import a_world, asked, permission, queued, row, statuses_said
+from libs.messaging.vocabulary import Status
+from tests.services.messages.scenario import a_world, asked, permission, queued, row, statuses_said
 
 BIG = "y" * 150_000
 

@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from libs.common.service import Service
+from libs.common.declare.service import Service
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import Standing
+from libs.messaging.permission import Permission
 from libs.messaging.policy import policy
-from libs.messaging.words import Channel, MessageClass
-from services.outbound.channel import Accepted, Account, NotSent, Outcome, Outgoing, Rejected, Request, Unknown
-from services.outbound.family import sender
-from services.outbound.model import Delivery
-from services.outbound.portfolios import Portfolios
-from services.outbound.rates import Limits
+from libs.messaging.vocabulary import Channel, MessageClass
+from services.outbound.contract import Accepted, Account, NotSent, Outcome, Outgoing, Rejected, Request, Unknown
+from services.outbound.ledger.model import Delivery
+from services.outbound.limits.portfolios import Portfolios
+from services.outbound.limits.rates import Limits
+from services.outbound.sending.channel_service import channel_service
 
 SENDER = "phone-number-id-1a2b3c4d5e6f708192a3b4c5d6e7f809"
 CONTACT = "contact-1"
@@ -92,7 +92,7 @@ def first(behaviour: Behaviour, then: Behaviour = accepts, times: int = 1) -> Be
 
 
 class NoAws:
-    """The door to AWS where nothing is behind it."""
+    """The entry point to AWS where nothing is behind it."""
 
     async def client(self, service: str, attempts: int = 4) -> object:
         return object()
@@ -102,19 +102,19 @@ class NoAws:
 
 
 def fake_sender(fake: Fake, limits: Limits = LIMITS, portfolios: Portfolios | None = None) -> Service:
-    return sender(fake, limits, needs=[], senders=lambda settings: [SENDER], portfolios=portfolios)
+    return channel_service(fake, limits, needs=[], senders=lambda settings: [SENDER], portfolios=portfolios)
 
 
 def world(fake: Fake, *, limits: Limits = LIMITS, times: int = 2, **more: Any) -> World:
     return World([fake_sender(fake, limits)], aws=NoAws(), times=times, **more)  # type: ignore[arg-type]
 
 
-def standing(now: datetime, revision: int = 1, **facts: Any) -> Standing:
+def standing(now: datetime, revision: int = 1, **facts: Any) -> Permission:
     known: dict[str, Any] = {
         "contact_id": CONTACT, "channel": Channel.WHATSAPP, "revision": revision, "address": PHONE, "opted_in": True,
         "last_inbound_at": now - timedelta(hours=1),
     }  # fmt: skip
-    return Standing(**{**known, **facts})
+    return Permission(**{**known, **facts})
 
 
 def permission(now: datetime, revision: int = 1, acknowledge: bool = False, **facts: Any) -> PermissionChanged:

@@ -11,10 +11,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from libs.messaging.content import Content
-from libs.messaging.words import MessageClass, Purpose
-from services.outbound.channel import Account, Channel, Invalid, Outgoing
+from libs.messaging.vocabulary import MessageClass, Purpose
+from services.outbound.contract import Account, Channel, Invalid, Outgoing
 
-FOLDER = Path(__file__).parents[3] / "services" / "outbound"
+FOLDER = Path(__file__).parents[3] / "services" / "outbound" / "channels"
 CHANNELS = sorted(folder.parent.name for folder in FOLDER.glob("*/channel.py"))
 #: WhatsApp for a number that is connected at Meta itself: the same channel, another client.
 META = "whatsapp at Meta"
@@ -31,7 +31,7 @@ MESSAGE_ID = "0d3c9a4e-5f60-5a7b-8c9d-000000000001"
 
 def channel_of(name: str) -> Channel:
     """The one channel that a folder's ``channel.py`` defines."""
-    module = importlib.import_module(f"services.outbound.{name}.channel")
+    module = importlib.import_module(f"services.outbound.channels.{name}.channel")
     found = [
         kind for kind in vars(module).values()
         if isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "render")

@@ -13,18 +13,24 @@ from datetime import timedelta
 
 import pytest
 
-from libs.common.delivery import run_tick
-from libs.common.outbox import sweep_outbox
-from libs.common.receive import receive
-from libs.common.runtime import Runtime
-from libs.common.service import Service
-from libs.common.testing.crashpoints import Crashing, Killed, Points, every_crash, every_pair
+from libs.common.declare.service import Service
+from libs.common.handle.delivery import run_tick
+from libs.common.handle.outbox import sweep_outbox
+from libs.common.handle.receive import receive
+from libs.common.handle.runtime import Runtime
+from libs.common.testing.crash_points import (
+    CrashingAdapter,
+    Points,
+    SimulatedCrash,
+    crash_at_every_point,
+    interleave_every_pair,
+)
 from libs.common.testing.world import World
 from libs.messaging.events.messages import MessageConfirmed
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.words import RANK, Channel, MessageClass, Status
-from services.outbound.channel import Outcome, Request
-from services.outbound.model import Delivery
+from libs.messaging.vocabulary import RANK, Channel, MessageClass, Status
+from services.outbound.contract import Outcome, Request
+from services.outbound.ledger.model import Delivery
 from tests.services.outbound.kit import (
     NAME,
     Behaviour,
@@ -69,7 +75,7 @@ class Process:
         self.points = points or Points()
         self.world = w
         self.service: Service = fake_sender(_Remote(fake, self.points))
-        store, bus = Crashing(w.store, self.points), Crashing(w.bus, self.points)
+        store, bus = CrashingAdapter(w.store, self.points), CrashingAdapter(w.bus, self.points)
         self.runtime = Runtime(w.settings, store, bus, w.clock, w.aws)  # type: ignore[arg-type]
 
     async def settle(self) -> None:
@@ -106,10 +112,10 @@ class _Remote(Fake):
         return await self._points.through("provider.send", lambda: fake_send(request, client))
 
 
-async def alive(process: Process, work: Callable[[Process], Awaitable[None]]) -> None:
+async def source_queue(process: Process, work: Callable[[Process], Awaitable[None]]) -> None:
     try:
         await work(process)
-    except Killed:
+    except SimulatedCrash:
         assert process.points.dead
 
 
@@ -166,10 +172,10 @@ async def test_every_crash(
         fake = Fake(behaviour)
         async with world(fake, times=1) as w:
             await begin(w, message_class)
-            await alive(Process(w, fake, points), lambda process: process.live(4))
+            await source_queue(Process(w, fake, points), lambda process: process.live(4))
             await check(w, fake, message_class)
 
-    coverage = await every_crash(story)
+    coverage = await crash_at_every_point(story)
     with capsys.disabled():
         print(f"\n  {message_class}: {coverage}")
     assert coverage.covered == coverage.points
@@ -186,17 +192,17 @@ async def test_every_pair(message_class: MessageClass, gap: int, capsys: pytest.
         fake = Fake()
         async with world(fake, times=1) as w:
             await begin(w, message_class, copies=2)
-            zombie = asyncio.create_task(alive(Process(w, fake, one), lambda process: process.settle()))
+            zombie = asyncio.create_task(source_queue(Process(w, fake, one), lambda process: process.settle()))
             held = asyncio.create_task(one.held.wait())
             await asyncio.wait({zombie, held}, return_when=asyncio.FIRST_COMPLETED)
             w.clock.advance(gap)
-            await alive(Process(w, fake, two), lambda process: process.settle())
+            await source_queue(Process(w, fake, two), lambda process: process.settle())
             one.release()
             await zombie
             held.cancel()
             await check(w, fake, message_class)
 
-    coverage = await every_pair(story)
+    coverage = await interleave_every_pair(story)
     with capsys.disabled():
         print(f"\n  two workers, {message_class}, {gap} s: {coverage}")
     assert coverage.covered == coverage.points

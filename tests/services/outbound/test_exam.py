@@ -19,17 +19,17 @@ import pytest
 import structlog
 
 from deploy.local import carriers
-from libs.common import aws as door
-from libs.common.aws import Aws
-from libs.common.discover import discover
+from libs.common.aws import clients as entry_point
+from libs.common.aws.clients import Aws
+from libs.common.declare.discover import discover
+from libs.common.declare.topology import topology
 from libs.common.settings import Settings, read
 from libs.common.testing.world import World
-from libs.common.topology import topology
-from libs.messaging.attached import private_addresses
+from libs.messaging.attachments import private_addresses
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
-from libs.messaging.words import RANK, Channel, MessageClass, Status
+from libs.messaging.vocabulary import RANK, Channel, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from tests.services.outbound.kit import CONTACT, message, permission
@@ -43,7 +43,7 @@ SEEDS = [1, 2]
 
 
 @pytest.fixture
-async def told(simulator: Simulator) -> Settings:
+async def reported(simulator: Simulator) -> Settings:
     """The settings of a local stack whose carrier is this simulator."""
 
     def client(service: str) -> Any:
@@ -101,12 +101,12 @@ async def asked(world: World, name: str, message_class: MessageClass) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("name", WAYS)
-async def test_what_is_sent_is_accepted_once_under_our_id(simulator: Simulator, told: Settings, name: str) -> None:
-    async with world_of(name, simulator, told, times=2) as world:
+async def test_what_is_sent_is_accepted_once_under_our_id(simulator: Simulator, reported: Settings, name: str) -> None:
+    async with world_of(name, simulator, reported, times=2) as world:
         await told_of_contact(world, name)
         await asked(world, name, MessageClass.TRANSACTIONAL)
         (accepted,) = simulator.core.ledger.by_id["m1"]
@@ -117,11 +117,11 @@ async def test_what_is_sent_is_accepted_once_under_our_id(simulator: Simulator, 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", WAYS)
 async def test_a_send_whose_answer_is_lost_is_one_acceptance(
-    simulator: Simulator, told: Settings, name: str, fault: str
+    simulator: Simulator, reported: Settings, name: str, fault: str
 ) -> None:
     """The provider takes it and then fails to say so. The SDK, the pipeline and the queue all hold still."""
     simulator.core.faults.add({"fault": fault, "to": good_case(name)[0], "times": 1, "seconds": 2})
-    async with world_of(name, simulator, told) as world:
+    async with world_of(name, simulator, reported) as world:
         await told_of_contact(world, name)
         for _ in range(3):
             await asked(world, name, MessageClass.BULK)
@@ -134,7 +134,7 @@ async def test_a_send_whose_answer_is_lost_is_one_acceptance(
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CHANNELS)
 async def test_receipts_early_doubled_shuffled_and_lost_end_at_the_truth(
-    simulator: Simulator, told: Settings, name: str, seed: int
+    simulator: Simulator, reported: Settings, name: str, seed: int
 ) -> None:
     _, content = good_case(name)
     body = {
@@ -150,7 +150,7 @@ async def test_receipts_early_doubled_shuffled_and_lost_end_at_the_truth(
         assert answer.status_code == 202, answer.text
         return str(answer.json()["messageId"])
 
-    async with world_of(name, simulator, told, more=("messages", "inbound")) as sending:
+    async with world_of(name, simulator, reported, more=("messages", "inbound")) as sending:
         message_id = await accepted(sending)
         await sending.settle()
         recorded = sending.said(DeliveryChanged)
@@ -165,7 +165,7 @@ async def test_receipts_early_doubled_shuffled_and_lost_end_at_the_truth(
     lot = random.Random(seed)
     kept = [each for each in receipts if lot.random() >= 0.05]
     # The same message, heard of by receipts first: the sender's own word comes last.
-    async with World([SERVICES["messages"], SERVICES["inbound"]], settings=told) as world:
+    async with World([SERVICES["messages"], SERVICES["inbound"]], settings=reported) as world:
         assert await accepted(world) == message_id
         await world.settle()
         for feed, text in lot.sample([*kept * 46], len(kept) * 46):
@@ -182,14 +182,14 @@ async def test_receipts_early_doubled_shuffled_and_lost_end_at_the_truth(
 @pytest.mark.parametrize("fault", ["ok", "accept_then_500", "accept_then_hang", "throttle_429", "invalid_number"])
 @pytest.mark.parametrize("name", WAYS)
 async def test_no_secret_address_or_word_of_a_message_is_logged(
-    simulator: Simulator, told: Settings, name: str, fault: str, caplog: pytest.LogCaptureFixture
+    simulator: Simulator, reported: Settings, name: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if fault != "ok":
         simulator.core.faults.add({"fault": fault, "times": 1, "seconds": 2})
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
     caplog.set_level(logging.INFO)
     with structlog.testing.capture_logs() as lines:
-        async with world_of(name, simulator, told) as world:
+        async with world_of(name, simulator, reported) as world:
             await told_of_contact(world, name)
             await asked(world, name, MessageClass.TRANSACTIONAL)
             await world.advance(40, step=5)

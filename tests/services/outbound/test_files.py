@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from libs.common.aws import Aws
-from libs.common.fetch import Fetched, Fetcher, Refused, Unreachable
-from libs.common.files import AwsFiles
-from libs.common.service import Service
+from libs.common.aws.clients import Aws
+from libs.common.aws.fetch import Fetched, Fetcher, Refused, Unreachable
+from libs.common.aws.files import AwsFiles
+from libs.common.declare.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.content import Card, Content, Email, File, Media, Rich, Template
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.words import Channel, Status
+from libs.messaging.vocabulary import Channel, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
-from services.outbound.channel import Account, Outgoing, Request
-from services.outbound.family import sender
-from services.outbound.rates import Limits
-from services.outbound.whatsapp.channel import WhatsApp
+from services.outbound.channels.whatsapp.channel import WhatsApp
+from services.outbound.contract import Account, Outgoing, Request
+from services.outbound.limits.rates import Limits
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import SENDER, Fake, NoAws, accepts, message, permission
 
 MB = 1024 * 1024
@@ -46,14 +46,14 @@ class Shows(Fake):
 
 
 class Links(Fetcher):
-    """The door to strangers' addresses, with what is behind it told by the test."""
+    """The entry point to strangers' addresses, with what is behind it told by the test."""
 
     def __init__(self, *answers: Fetched | Exception) -> None:
         super().__init__(lambda address: False)
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def get(self, url: str, most: int, seconds: float = 20) -> Fetched:
+    async def get(self, url: str, maximum: int, seconds: float = 20) -> Fetched:
         self.asked.append(url)
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):
@@ -62,7 +62,7 @@ class Links(Fetcher):
 
 
 def service(channel: Any) -> Service:
-    return sender(channel, Limits(per_second=1000), needs=[], senders=lambda settings: [SENDER])
+    return channel_service(channel, Limits(per_second=1000), needs=[], senders=lambda settings: [SENDER])
 
 
 def stored(on: World, file_id: str = "f1", content_type: str = "image/png", size: int = 1000) -> MediaStored:
@@ -260,7 +260,9 @@ async def w(simulator: Simulator, emulator: dict[str, str], monkeypatch: pytest.
         monkeypatch.setenv(name, emulator[name])
     numbers = f"{demo.PHONE_NUMBER_ID},{demo.SECOND_PHONE_NUMBER_ID}"
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=numbers)
-    ours = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers)
+    ours = channel_service(
+        WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers
+    )
     environment = {**emulator, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}
     async with Aws(environment=environment) as aws, World([ours], settings=settings, aws=aws) as running:
         await (await aws.client("s3")).create_bucket(Bucket=BUCKET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import DeliveryChanged, OptOutFound
-from services.outbound.channel import Outcome, Rejected, Request
+from services.outbound.contract import Outcome, Rejected, Request
 from tests.services.outbound.kit import CONTACT, Fake, message, permission, world
 
 

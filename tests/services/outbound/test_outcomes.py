@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from botocore import exceptions as boto
 
-from libs.common import aws as door
-from libs.common.aws import Aws
-from libs.common.rest import Answered, Rest
+from libs.common.aws import clients as entry_point
+from libs.common.aws.clients import Aws
+from libs.common.aws.rest import Answered, Rest
 from libs.common.testing.files import MemoryFiles
 from libs.messaging.errors import ErrorCode
 from libs.messaging.providers.graph import Graph
-from services.outbound.channel import Accepted, Account, NotSent, Outcome, Rejected, Unknown
-from services.outbound.outcomes import Refused, classify
-from services.outbound.whatsapp.codes import verdict
-from services.outbound.whatsapp.meta import MetaClient
+from services.outbound.channels.whatsapp.codes import verdict
+from services.outbound.channels.whatsapp.meta import MetaClient
+from services.outbound.contract import Accepted, Account, NotSent, Outcome, Rejected, Unknown
+from services.outbound.sending.outcomes import Refused, classify
 from tests.services.outbound.faults import fault_server, free_port, full_listener
 from tests.services.outbound.test_cases import FOLDER, META, WAYS, channel_name, channel_of, outgoing
 
@@ -52,7 +52,7 @@ MORE: dict[str, type[Outcome]] = {
     "408 RequestTimeout": Unknown,
     "301 Moved": Unknown,
 }
-#: The same answers in Meta's own words. An expired token is no message's fault, but it does not mend itself either.
+#: The same answers in Meta's own words. An expired token is no message's fault, but it does not fix itself either.
 META_SAYS = {
     "429 ThrottledRequestException": "429 130429",
     "400 ValidationException": "400 100",
@@ -133,8 +133,8 @@ async def send(name: str, url: str, fault: str = "") -> Outcome:
 
 @pytest.mark.parametrize(("name", "fault"), EXAM)
 async def test_fault(name: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "CONNECT_SECONDS", 0.5)
-    monkeypatch.setattr(door, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(entry_point, "CONNECT_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.5)
     async with place(fault) as (url, server):
         outcome = await send(name, url, fault)
         assert type(outcome) is table(name)[fault], outcome

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from libs.common.receive import receive
+from libs.common.handle.receive import receive
 from libs.common.settings import Settings
 from libs.common.store.ops import Insert, Write, Written
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
-from libs.messaging.words import Channel, MessageClass, Status
-from services.outbound.channel import Outcome, Request
-from services.outbound.rates import Limits
+from libs.messaging.vocabulary import Channel, MessageClass, Status
+from services.outbound.contract import Outcome, Request
+from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import (
     NAME,
     SENDER,
@@ -257,11 +257,11 @@ async def test_a_stop_that_races_a_send(delay: int) -> None:
     """After the opt-out was acknowledged nothing is sent but what was already claimed, however the two interleave."""
     fake, story = Fake(), list[str]()
 
-    async def told(fake: Fake, request: Request) -> Outcome:
+    async def reported(fake: Fake, request: Request) -> Outcome:
         story.append("sent")
         return await accepts(fake, request)
 
-    fake.behaviour = told
+    fake.behaviour = reported
     async with world(fake, limits=Limits(per_second=100, pair_seconds=6), times=1) as w:
         await w.hear(permission(w.clock.now()))
         w.runtime.store = Watched(w.store, story)

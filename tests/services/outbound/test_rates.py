@@ -13,15 +13,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.clock import ManualClock
-from libs.common.context import Context
-from libs.common.service import Service
+from libs.common.declare.service import Service
+from libs.common.handle.context import Context
 from libs.common.settings import Settings
 from libs.common.store.memory import MemoryStore
-from libs.messaging.words import MessageClass
-from services.outbound.breaker import Breaker, Bulkhead
-from services.outbound.chunks import LONGEST_LEAD
-from services.outbound.gate import Gate, Pass, Visit
-from services.outbound.rates import HORIZON, LATE, PACE, Busy, Grid, Limits, Line, RateLimitTracker, pair, take_pair
+from libs.messaging.vocabulary import MessageClass
+from services.outbound.limits.circuit_breaker import Bulkhead, CircuitBreaker
+from services.outbound.limits.gate import Gate, SendPermit, SendRequest
+from services.outbound.limits.rates import (
+    HORIZON_SECONDS,
+    MAX_LATE_SECONDS,
+    PACE_FACTOR,
+    Limits,
+    NoSlot,
+    RateLimitTracker,
+    SlotGrid,
+    SlotLease,
+    pair_wait,
+    take_pair,
+)
+from services.outbound.sending.chunks import MAX_LEAD_SECONDS
 
 #: Seconds of the rate runs.
 END = 10
@@ -83,11 +94,11 @@ def busiest(moments: list[float], width: float = 1.0) -> int:
 @given(
     rate=st.sampled_from([1, 3, 20, 80, 250, 1000]),
     shards=st.integers(1, 4),
-    late=st.lists(st.floats(0, LATE), min_size=64, max_size=64),
+    late=st.lists(st.floats(0, MAX_LATE_SECONDS), min_size=64, max_size=64),
 )
 def test_no_window_exceeds_the_limit(rate: int, shards: int, late: list[float]) -> None:
     """Every slot of three seconds used, each as late as chance will have it: at most 1.02 x (here: never above 1.00 x)."""
-    grids = [Grid(rate * PACE, shard, shards) for shard in range(shards)]
+    grids = [SlotGrid(rate * PACE_FACTOR, shard, shards) for shard in range(shards)]
     slots = sorted(grid.at(n) for grid in grids for n in range(grid.first(START), grid.first(START + 3)))
     used = [at + late[n % 64] for n, at in enumerate(slots)]
     assert busiest(used) <= max(1, rate * 1.02)
@@ -96,7 +107,7 @@ def test_no_window_exceeds_the_limit(rate: int, shards: int, late: list[float]) 
 
 @given(moment=st.floats(START, START + 1e6), rate=st.floats(0.1, 2000), shards=st.integers(1, 8))
 def test_the_grid_finds_its_slots(moment: float, rate: float, shards: int) -> None:
-    grid = Grid(rate, shards - 1, shards)
+    grid = SlotGrid(rate, shards - 1, shards)
     slot = grid.first(moment)
     assert grid.at(slot) >= moment - 0.02 * shards / rate - 1e-6
     assert grid.at(slot - 1) < moment
@@ -113,13 +124,13 @@ async def test_workers_share_a_line(workers: int, rate: int) -> None:
     used: list[float] = []
 
     async def worker() -> None:
-        line = Line("sender#s#0", Grid(rate * PACE), clock)
+        line = SlotLease("sender#s#0", SlotGrid(rate * PACE_FACTOR), clock)
 
         async def place() -> None:
             while True:
                 try:
                     at = await line.take(1, 0.5, ctx)
-                except Busy as busy:
+                except NoSlot as busy:
                     await clock.sleep(busy.seconds)
                     continue
                 await clock.sleep(0.02)
@@ -157,7 +168,7 @@ async def test_workers_share_a_line(workers: int, rate: int) -> None:
 async def test_a_code_does_not_wait_behind_bulk() -> None:
     clock = Timeline()
     ctx = context(clock)
-    line = Line("sender#s#0", Grid(10 * PACE), clock)
+    line = SlotLease("sender#s#0", SlotGrid(10 * PACE_FACTOR), clock)
     bulk = [asyncio.create_task(line.take(1, 0.5, ctx)) for _ in range(50)]
     await clock.run(START + 0.1)
     code = asyncio.create_task(line.take(1, 2.0, ctx))
@@ -173,10 +184,13 @@ async def test_a_code_waits_little_more_than_a_second_behind_what_bulk_reserves_
     """Two processes; bulk's is so busy that it wants its slots as early as it may."""
     clock = Timeline()
     ctx = context(clock)
-    theirs, ours = (Line("sender#s#0", Grid(1000 * PACE), clock) for _ in range(2))
-    bulk = [asyncio.create_task(theirs.take(1, HORIZON[MessageClass.BULK], ctx, LONGEST_LEAD)) for _ in range(400)]
+    theirs, ours = (SlotLease("sender#s#0", SlotGrid(1000 * PACE_FACTOR), clock) for _ in range(2))
+    bulk = [
+        asyncio.create_task(theirs.take(1, HORIZON_SECONDS[MessageClass.BULK], ctx, MAX_LEAD_SECONDS))
+        for _ in range(400)
+    ]
     await clock.run(START + 0.1)
-    code = asyncio.create_task(ours.take(1, HORIZON[MessageClass.OTP], ctx))
+    code = asyncio.create_task(ours.take(1, HORIZON_SECONDS[MessageClass.OTP], ctx))
     await clock.run(START + 0.2)
     assert code.done()
     assert code.result() <= START + 1.3
@@ -190,15 +204,15 @@ async def test_a_full_line_says_when_to_come_back() -> None:
     ctx = context(clock)
     rows = RateLimitTracker(id="sender#s#0", next=int((START + 60) * 1e6), expires_at=int(START) + 9999)
     await ctx.write(ctx.insert(rows))
-    with pytest.raises(Busy) as busy:
-        await Line("sender#s#0", Grid(80), clock).take(1, 0.5, ctx)
+    with pytest.raises(NoSlot) as busy:
+        await SlotLease("sender#s#0", SlotGrid(80), clock).take(1, 0.5, ctx)
     assert 55 < busy.value.seconds < 61
 
 
 async def test_units_are_counted() -> None:
     clock = ManualClock()
     ctx = context(clock)
-    line = Line("sender#s#0", Grid(10), clock)
+    line = SlotLease("sender#s#0", SlotGrid(10), clock)
     first, second = await line.take(3, 2.0, ctx), await line.take(3, 2.0, ctx)
     assert second - first == pytest.approx(0.3)
 
@@ -211,7 +225,7 @@ async def test_a_store_that_is_down_lets_nobody_through() -> None:
     clock = ManualClock()
     ctx = context(clock, Down({"wecare-test-outbound-whatsapp-rates": RateLimitTracker.TABLE}))
     with pytest.raises(ConnectionError):
-        await Line("sender#s#0", Grid(80), clock).take(1, 0.5, ctx)
+        await SlotLease("sender#s#0", SlotGrid(80), clock).take(1, 0.5, ctx)
 
 
 @given(gaps=st.lists(st.floats(0, 20), min_size=1, max_size=80))
@@ -220,7 +234,7 @@ def test_a_pair_borrows_and_pays_back(gaps: list[float]) -> None:
     now, idle_at, sent = 0, None, list[float]()
     for gap in gaps:
         now += int(gap * 1e6)
-        wait, new = pair(idle_at, now, 6_000_000, 10)
+        wait, new = pair_wait(idle_at, now, 6_000_000, 10)
         if not wait:
             idle_at = new
             sent.append(now / 1e6)
@@ -243,7 +257,7 @@ async def test_pairs_are_counted_in_a_row() -> None:
 
 
 def test_the_breaker_lets_at_most_one_probe_through_a_second_and_ever_fewer() -> None:
-    breaker = Breaker(failures=3)
+    breaker = CircuitBreaker(failures=3)
     for _ in range(3):
         assert breaker.admits(0)
         breaker.note(False, 0)
@@ -263,7 +277,7 @@ def test_the_breaker_lets_at_most_one_probe_through_a_second_and_ever_fewer() ->
 
 
 def test_a_probe_that_is_answered_closes_the_breaker_until_the_next_send_that_is_not() -> None:
-    breaker = Breaker(failures=3)
+    breaker = CircuitBreaker(failures=3)
     breaker.note(False, 0)
     assert breaker.doubtful
     assert not breaker.open
@@ -279,7 +293,7 @@ def test_a_probe_that_is_answered_closes_the_breaker_until_the_next_send_that_is
 
 
 def test_a_broken_run_does_not_open_it() -> None:
-    breaker = Breaker(failures=3)
+    breaker = CircuitBreaker(failures=3)
     for answered in (False, False, True, False, False):
         breaker.note(answered, 0)
     assert not breaker.open
@@ -287,19 +301,19 @@ def test_a_broken_run_does_not_open_it() -> None:
 
 def test_the_bulkhead_has_so_many_places() -> None:
     bulkhead = Bulkhead(2)
-    assert [bulkhead.enter() for _ in range(3)] == [True, True, False]
-    bulkhead.leave()
-    assert bulkhead.enter()
+    assert [bulkhead.acquire() for _ in range(3)] == [True, True, False]
+    bulkhead.release()
+    assert bulkhead.acquire()
 
 
 def test_places_are_taken_together_if_enough_are_free_to_be_worth_it_and_a_fifth_stays_free_for_codes() -> None:
     bulkhead = Bulkhead(100)
-    assert bulkhead.enter_together(50, worth=25) == 50
-    assert bulkhead.enter_together(50, worth=25) == 30
-    assert bulkhead.enter_together(50, worth=25) == 0
-    bulkhead.leave(30)
-    assert bulkhead.enter_together(10, worth=25) == 10
-    assert bulkhead.enter(), "a code finds a place"
+    assert bulkhead.acquire_many(50, worth=25) == 50
+    assert bulkhead.acquire_many(50, worth=25) == 30
+    assert bulkhead.acquire_many(50, worth=25) == 0
+    bulkhead.release(30)
+    assert bulkhead.acquire_many(10, worth=25) == 10
+    assert bulkhead.acquire(), "a code finds a place"
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -321,14 +335,14 @@ async def test_a_process_that_stands_still_while_it_waits_takes_another_slot(wor
             await clock.sleep(seconds + next(stalls))
 
     async def send(gate: Gate, n: int, ctx: Context) -> None:
-        visit = Visit(f"{id(gate)}-{n}", "", 1, MessageClass.TRANSACTIONAL)
+        send_request = SendRequest(f"{id(gate)}-{n}", "", 1, MessageClass.TRANSACTIONAL)
         while clock.now().timestamp() < START + 12:
             try:
-                permit = Pass(gate, visit, await gate.slot(visit, ctx), 0.0, False)
-            except Busy as busy:
+                permit = SendPermit(gate, send_request, await gate.slot(send_request, ctx), 0.0, False)
+            except NoSlot as busy:
                 await clock.sleep(busy.seconds)
                 continue
-            if await permit.ready(ctx) is None:
+            if await permit.wait(ctx) is None:
                 used.append(clock.now().timestamp())
 
     tasks = []

@@ -6,23 +6,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from libs.common import aws as door
-from libs.common.aws import Aws
+from libs.common.aws import clients as entry_point
+from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.content import Template
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.settings import SettingChanged, SettingTold
-from libs.messaging.words import Channel, MessageClass, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
-from services.outbound.family import sender
-from services.outbound.model import Delivery
-from services.outbound.rates import Limits
-from services.outbound.whatsapp.channel import WhatsApp
-from services.outbound.whatsapp.service import service as whatsapp
+from services.outbound.channels.whatsapp.channel import WhatsApp
+from services.outbound.channels.whatsapp.service import service as whatsapp
+from services.outbound.ledger.model import Delivery
+from services.outbound.limits.rates import Limits
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import NAME, message, permission, row
 
 FAULTS = ["accept_then_reset", "accept_then_500", "accept_then_503", "accept_then_hang", "half_body", "bad_json"]
@@ -37,10 +37,12 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def w(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(door, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.3)
     keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    service = sender(WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers)
+    service = channel_service(
+        WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers
+    )
     async with (
         Aws(environment={**keys, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}) as aws,
         World([service], settings=settings, aws=aws, times=1) as running,
@@ -115,8 +117,8 @@ async def test_an_outage(simulator: Simulator, w: World) -> None:
     assert not w.letters()
     rows = [await w.row(NAME, Delivery, f"m{n}") for n in range(120)]
     sent = [found for found in rows if found and found.status is Status.SENT]
-    unsure = [found for found in rows if found and found.status is Status.UNCERTAIN]
-    assert len(sent) + len(unsure) == 120
+    uncertain = [found for found in rows if found and found.status is Status.UNCERTAIN]
+    assert len(sent) + len(uncertain) == 120
     assert simulator.core.ledger.summary()["duplicates"] == []
     assert simulator.core.ledger.summary()["accepted"] == len(sent)
 

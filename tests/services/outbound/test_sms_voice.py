@@ -14,17 +14,17 @@ from aiohttp.test_utils import TestServer
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.settings import Identity
 from libs.messaging.errors import ErrorCode
 from libs.messaging.policy import policy
 from libs.messaging.providers.sms_voice import EVENTS, VOICES
-from libs.messaging.words import Channel, MessageClass
-from services.outbound.channel import Account, NotSent, Outcome, Rejected, Unknown
-from services.outbound.outcomes import Refused
-from services.outbound.sms.channel import Sms
-from services.outbound.sms.service import LIMITS
-from services.outbound.sms_voice import verdict
+from libs.messaging.vocabulary import Channel, MessageClass
+from services.outbound.channels.sms.channel import Sms
+from services.outbound.channels.sms.service import LIMITS
+from services.outbound.contract import Account, NotSent, Outcome, Rejected, Unknown
+from services.outbound.sending.outcomes import Refused
+from services.outbound.sending.sms_voice import verdict
 from tests.services.outbound.test_cases import CASES, channel_of, outgoing
 
 MODEL = botocore.session.get_session().get_service_model("pinpoint-sms-voice-v2")

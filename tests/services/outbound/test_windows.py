@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from libs.common.receive import receive
+from libs.common.handle.receive import receive
 from libs.common.store.ops import Insert, Write, Written
 from libs.messaging.content import Text
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from libs.messaging.words import Channel, Purpose, Status
-from services.outbound.channel import Outcome, Request
-from services.outbound.model import Delivery
-from services.outbound.rates import Limits
+from libs.messaging.vocabulary import Channel, Purpose, Status
+from services.outbound.contract import Outcome, Request
+from services.outbound.ledger.model import Delivery
+from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import NAME, Fake, accepts, permission, world
 
 COUNT = 12

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.service import Service
+from libs.common.declare.service import Service
 from libs.common.settings import Settings
-from libs.common.spread import shard_for
+from libs.common.stable_hash import shard_for
 from libs.common.testing.world import World
 from libs.messaging.content import Template, Text
 from libs.messaging.events.contacts import HelpAsked, PermissionChanged
@@ -19,11 +19,11 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import BudgetCounted
 from libs.messaging.events.settings import SettingChanged, SettingTold
 from libs.messaging.setting_copy import SettingsCopy
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from services.contacts.service import service as contacts
 from services.messages.service import service as messages
-from services.outbound.family import sender
-from services.outbound.portfolios import Portfolios
+from services.outbound.limits.portfolios import Portfolios
+from services.outbound.sending.channel_service import channel_service
 from services.settings.service import service as settings
 from tests.services.outbound.kit import LIMITS, NAME, SENDER, Fake, NoAws, message, permission, row
 
@@ -34,7 +34,9 @@ class Platform:
     def __init__(self, *others: Service, **environment: Any) -> None:
         self.fake = Fake()
         self.portfolios = Portfolios()
-        outbound = sender(self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios)
+        outbound = channel_service(
+            self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios
+        )
         self.world = World(
             [settings, *others, outbound],
             settings=Settings(stage="test", send_mode="LIVE", **environment),
@@ -79,8 +81,8 @@ class Platform:
         return [each.content.body for each in said if isinstance(each.content, Text)]
 
     async def person(self, n: int) -> None:
-        told = {"contact_id": f"c{n}", "address": f"+1202555{n:04}", "last_inbound_at": None}
-        await self.world.hear(permission(self.world.clock.now(), **told))
+        reported = {"contact_id": f"c{n}", "address": f"+1202555{n:04}", "last_inbound_at": None}
+        await self.world.hear(permission(self.world.clock.now(), **reported))
 
     async def goes(self, key: str, n: int, **more: Any) -> bool:
         """Whether a message to a person is sent now."""
@@ -170,8 +172,8 @@ async def test_a_limit_so_low_that_it_needs_fewer_shards_still_counts_what_the_o
     await on.set("whatsapp-daily-recipients", 20)
     assert not await on.goes("b", there[20])
     await on.world.tick(NAME, "budget")
-    told = on.world.said(BudgetCounted)[-1]
-    assert (told.limit, told.left_for_bulk) == (20, 0)
+    reported = on.world.said(BudgetCounted)[-1]
+    assert (reported.limit, reported.left_for_bulk) == (20, 0)
 
 
 async def test_marketing_waits_by_the_hours_and_the_cap_that_were_set() -> None:

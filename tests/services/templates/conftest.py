@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateState
-from libs.messaging.words import Channel
+from libs.messaging.vocabulary import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
@@ -43,10 +43,13 @@ class Registry:
         return answer.json()
 
     async def notice(self, kind: str, name: str, **value: Any) -> None:
-        told = {"message_template_name": name, "message_template_language": "en_US", **value}
+        reported = {"message_template_name": name, "message_template_language": "en_US", **value}
         await self.world.hear(
             AccountNoticed(
-                channel=Channel.WHATSAPP, kind=kind, account=demo.META_WABA_ID, details={"field": kind, "value": told}
+                channel=Channel.WHATSAPP,
+                kind=kind,
+                account=demo.META_WABA_ID,
+                details={"field": kind, "value": reported},
             )
         )
 

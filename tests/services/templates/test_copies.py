@@ -14,16 +14,16 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from services.messages.service import service as messages
-from services.outbound.family import sender
+from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import CONTACT, LIMITS, SENDER, Fake, NoAws, message, permission
 
 CONTENT = {"kind": "template", "name": "order_update", "variables": {"1": "Ann", "2": "A-17"}}
 
 
 def changed(revision: int = 1, channel: Channel = Channel.WHATSAPP, **facts: Any) -> TemplateChanged:
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "template_id": f"{channel}:order_update:en_US",
         "channel": channel,
         "name": "order_update",
@@ -33,14 +33,14 @@ def changed(revision: int = 1, channel: Channel = Channel.WHATSAPP, **facts: Any
         "category": "UTILITY",
         "variables": ("1", "2"),
     }
-    state = TemplateState(**{**told, **facts})
+    state = TemplateState(**{**reported, **facts})
     return TemplateChanged(template_id=state.template_id, channel=channel, state=state)
 
 
 class Town:
     def __init__(self) -> None:
         self.fake = Fake()
-        service = sender(self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER])
+        service = channel_service(self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER])
         settings = Settings(stage="test", send_mode="LIVE")
         self.world = World([messages, service], settings=settings, aws=NoAws())  # type: ignore[arg-type]
 
@@ -48,8 +48,8 @@ class Town:
         body = {"contactId": CONTACT, "channel": "whatsapp", "content": content, **more}
         answer = await self.world.http().post("/api/messages", json=body)
         assert answer.status_code == expect, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        reported: dict[str, Any] = answer.json()
+        return reported
 
     async def listed(self) -> None:
         await self.world.hear(TemplatesListed(channel=Channel.WHATSAPP, at=self.world.clock.now()))

@@ -9,9 +9,9 @@ from botocore.config import Config
 
 from libs.messaging.errors import ErrorCode
 from libs.messaging.providers.ses import BULK_ENTRIES, EVENTS
-from services.outbound.channel import Accepted, NotSent, Outcome, Rejected, Unknown
-from services.outbound.email.codes import entry_outcome, verdict
-from services.outbound.outcomes import Refused
+from services.outbound.channels.email.codes import entry_outcome, verdict
+from services.outbound.contract import Accepted, NotSent, Outcome, Rejected, Unknown
+from services.outbound.sending.outcomes import Refused
 
 MODEL = boto3.client("sesv2", "us-east-1", config=Config(signature_version=UNSIGNED)).meta.service_model
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from libs.common.testing.world import World
-from libs.messaging.content import EMAIL_BYTES
+from libs.messaging.content import MAX_EMAIL_BYTES
 from services.messages.service import service
 
 
 @pytest.mark.parametrize(
     ("content", "field", "says"),
     [
-        ({"subject": "s", "text": "x" * EMAIL_BYTES, "html": "y"}, "content.email", str(EMAIL_BYTES)),
+        ({"subject": "s", "text": "x" * MAX_EMAIL_BYTES, "html": "y"}, "content.email", str(MAX_EMAIL_BYTES)),
         ({"subject": "s" * 999, "text": "x"}, "content.email.subject", "998"),
         ({"subject": "", "text": "x"}, "content.email.subject", "1 character"),
         ({"subject": "s", "text": 7}, "content.email.text", "string"),

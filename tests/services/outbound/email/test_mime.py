@@ -10,10 +10,10 @@ import pytest
 
 from libs.messaging.content import Email, File
 from libs.messaging.errors import ErrorCode
-from libs.messaging.words import MessageClass
-from services.outbound.channel import Account, Invalid, Outgoing
-from services.outbound.email import channel
-from services.outbound.email.channel import EmailChannel
+from libs.messaging.vocabulary import MessageClass
+from services.outbound.channels.email import channel
+from services.outbound.channels.email.channel import EmailChannel
+from services.outbound.contract import Account, Invalid, Outgoing
 
 PDF = "s3://wecare-test-outbound-email-attachments/a/invoice.pdf"
 SENDER = "Café <news@mail.example.com>"
@@ -114,7 +114,7 @@ def test_a_strange_name_is_a_name_and_nothing_else(name: str) -> None:
 
 
 def test_more_than_ses_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "LONGEST_MESSAGE", 10_000)
+    monkeypatch.setattr(channel, "MAX_MESSAGE_BYTES", 10_000)
     with pytest.raises(Invalid) as refused:
         raw(files={PDF: b"x" * 10_000})
     assert refused.value.code is ErrorCode.INVALID_CONTENT

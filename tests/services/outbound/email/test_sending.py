@@ -1,4 +1,4 @@
-"""The sender of e-mail against the carrier simulator over HTTP, with contacts, the public doors and the send ledger around it."""
+"""The sender of e-mail against the carrier simulator over HTTP, with contacts, the public entry points and the send ledger around it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.aws import Aws
+from libs.common.aws.clients import Aws
 from libs.common.settings import Identity, Senders, Settings
 from libs.common.testing.world import World
 from libs.messaging.content import Content, Email, File
@@ -18,15 +18,15 @@ from libs.messaging.events.inbound import Unsubscribed
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.policy import policy
-from libs.messaging.words import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
 from services.contacts.service import service as contacts
 from services.inbound.service import service as inbound
-from services.outbound.email import quota
-from services.outbound.email.service import service as sender
-from services.outbound.rates import RateLimitTracker
+from services.outbound.channels.email import quota
+from services.outbound.channels.email.service import service as sender
+from services.outbound.limits.rates import RateLimitTracker
 
 ADDRESS = "alex@example.com"
 SET = "wecare-test"
@@ -284,7 +284,7 @@ async def test_a_hard_bounce_suppresses_until_an_administrator_says_why_not(post
 async def test_what_bounced_for_a_while_or_nobody_knows_why_suppresses_nobody(post: Post) -> None:
     contact = await post.contact()
     for kind in ("Transient", "Undetermined"):
-        told = {
+        reported = {
             "eventType": "Bounce",
             "mail": {"messageId": f"0100-{kind}", "timestamp": "2026-01-15T12:00:00Z"},
             "bounce": {
@@ -293,7 +293,7 @@ async def test_what_bounced_for_a_while_or_nobody_knows_why_suppresses_nobody(po
                 "bouncedRecipients": [{"emailAddress": ADDRESS}],
             },
         }
-        await post.world.feed("email", told)
+        await post.world.feed("email", reported)
     assert "suppressed" not in (await post.api.get(f"/api/contacts/{contact}")).json()["consents"]["email"]
 
 
@@ -399,9 +399,9 @@ async def test_an_attachment_that_is_not_ours_or_not_there_is_refused_before_the
 
 
 async def test_attachments_beyond_the_limit_are_refused(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    from services.outbound.email import prepare
+    from services.outbound.channels.email import prepare
 
-    monkeypatch.setattr(prepare, "LONGEST_FILES", 10)
+    monkeypatch.setattr(prepare, "MAX_FILES_BYTES", 10)
     await post.world.files.put(BUCKET, "a.pdf", b"x" * 11, "application/pdf")
     message = await post.send(await post.contact(), with_file(f"s3://{BUCKET}/a.pdf"))
     assert post.last(message).error_code == "invalid_content"
@@ -452,7 +452,7 @@ async def test_a_day_that_is_used_up_makes_messages_wait_and_costs_no_request(po
     message = await post.send(await post.contact())
     assert post.world.aws.calls["sesv2", "SendEmail"] == 0
     await account(post, max_24_hours=100)
-    await post.world.advance(quota.FRESH.total_seconds() + 60, step=20)
+    await post.world.advance(quota.REFRESH_INTERVAL.total_seconds() + 60, step=20)
     assert post.statuses(message) == [Status.SENT]
 
 

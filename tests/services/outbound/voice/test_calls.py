@@ -14,10 +14,10 @@ import pytest
 from libs.common.settings import Identity, Senders, Settings
 from libs.common.testing.world import World
 from libs.messaging.content import Speech
-from libs.messaging.words import Channel, MessageClass
+from libs.messaging.vocabulary import Channel, MessageClass
 from services.inbound.service import service as inbound
-from services.outbound.voice.model import VoiceCall
-from services.outbound.voice.service import service as voice
+from services.outbound.channels.voice.model import VoiceCall
+from services.outbound.channels.voice.service import service as voice
 from tests.services.outbound.kit import CONTACT, message, permission
 
 SAMPLE = json.loads(Path("services/inbound/channels/cases/voice/voice.event.VOICE_COMPLETED.json").read_text())
@@ -43,12 +43,12 @@ async def called(world: World, message_id: str = "m1") -> None:
 
 def report(word: str, message_id: str | None = "m1", at: int = 0, **more: Any) -> dict[str, Any]:
     """What AWS says of the call; times in order of the words."""
-    told = {name: value for name, value in SAMPLE.items() if name not in ENDS}
+    reported = {name: value for name, value in SAMPLE.items() if name not in ENDS}
     when = 1788264000000 + 1000 * (WORDS.index(word) if word in WORDS else 9) + at
     ends = ENDS if word == "COMPLETED" else {}
     context = {"context": {"messageId": message_id}} if message_id else {"context": {}}
     return {
-        **told,
+        **reported,
         "eventType": f"VOICE_{word}",
         "messageStatus": word,
         "eventTimestamp": when,

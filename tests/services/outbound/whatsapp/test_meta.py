@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import structlog
 
-from libs.common import aws as door
-from libs.common.aws import Aws
-from libs.common.discover import discover
+from libs.common.aws import clients as entry_point
+from libs.common.aws.clients import Aws
+from libs.common.declare.discover import discover
 from libs.common.settings import Settings, read
 from libs.common.testing.world import World
 from libs.messaging.content import Template, Text
@@ -23,7 +23,7 @@ from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
-from libs.messaging.words import Channel, Purpose, Status
+from libs.messaging.vocabulary import Channel, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from tests.services.outbound.kit import CONTACT, message, permission
@@ -38,7 +38,7 @@ HOOK = "https://hooks.example.com/webhooks/meta"
 @pytest.fixture
 async def w(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """AWS's number is the default, Meta's two are named by the message."""
-    monkeypatch.setattr(door, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.3)
     keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     settings = Settings(
         stage="test",
@@ -99,15 +99,15 @@ async def test_from_the_api_to_the_receipt_by_metas_own_webhook(simulator: Simul
     assert answer.status_code == 202, answer.text
     await w.settle()
     await simulator.core.emitter.flush()
-    told = [str(event["message"]) for event in simulator.core.emitter.recent if event["topics"] == [HOOK]]
+    reported = [str(event["message"]) for event in simulator.core.emitter.recent if event["topics"] == [HOOK]]
     secret = await w.secrets.get("wecare-test/inbound/meta-app-secret")
-    for text in reversed(told):
+    for text in reversed(reported):
         mac = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         headers = {"X-Hub-Signature-256": f"sha256={mac}", "Content-Type": "application/json"}
         assert (await w.http(None).post("/webhooks/meta", content=text, headers=headers)).status_code == 200
         await w.settle()
     assert [said.status for said in w.said(MessageChanged)][-1] is Status.READ
-    assert len(told) == 3
+    assert len(reported) == 3
 
 
 async def test_a_chunk_of_a_job_goes_by_the_way_of_its_number(simulator: Simulator, w: World) -> None:

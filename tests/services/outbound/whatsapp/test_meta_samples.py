@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from libs.common.rest import Rest
+from libs.common.aws.rest import Rest
 from libs.common.testing.files import MemoryFiles
 from libs.messaging.providers.graph import Graph
-from services.outbound.channel import Accepted, NotSent, Outcome, Rejected, Unknown
-from services.outbound.whatsapp.channel import WhatsApp
-from services.outbound.whatsapp.meta import MetaClient
+from services.outbound.channels.whatsapp.channel import WhatsApp
+from services.outbound.channels.whatsapp.meta import MetaClient
+from services.outbound.contract import Accepted, NotSent, Outcome, Rejected, Unknown
 from tests.services.outbound.test_cases import META
 from tests.services.outbound.test_outcomes import request_of
 
-CASES = Path("services/outbound/whatsapp/cases/meta")
+CASES = Path("services/outbound/channels/whatsapp/cases/meta")
 SAMPLES = sorted(path for path in CASES.glob("*.json") if path.name != "expected.json")
 BODIES = {path: path.read_bytes() for path in SAMPLES}
 EXPECTED: dict[str, dict[str, Any]] = json.loads((CASES / "expected.json").read_text())
@@ -48,7 +48,7 @@ async def outcome_of_sample(path: Path) -> Outcome:
     async with meta_that_answers(EXPECTED[path.name]["status"], BODIES[path]) as url:
         client, channel = MetaClient("200000000000001", Graph(rest, url, "token"), files), WhatsApp()
         if ".media." in path.name:
-            outcome = await channel.hand_in("bucket", "files/f1.png", "200000000000001", client)
+            outcome = await channel.upload("bucket", "files/f1.png", "200000000000001", client)
         else:
             outcome = await channel.send(request_of(META), client)
         await rest.close()

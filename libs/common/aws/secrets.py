@@ -1,0 +1,48 @@
+"""The only access to secrets: by name, from where they are kept, for a short while from memory; never in the environment,
+logs or events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from libs.common.aws.clients import Aws
+from libs.common.clock import monotonic
+
+#: A rotated secret is known after so many seconds.
+CACHE_SECONDS = 300.0
+
+
+class Secrets(Protocol):
+    """Names are physical (``wecare-<stage>/<service>/<name>``)."""
+
+    async def get(self, name: str) -> str:
+        """Its value. Raises what the keeper raises; nothing is done without a secret that is needed."""
+
+
+class AwsSecrets:
+    """AWS Secrets Manager, each secret asked for once in a while."""
+
+    def __init__(self, aws: Aws, clock: Callable[[], float] = monotonic) -> None:
+        self._aws = aws
+        self._clock = clock
+        self._known: dict[str, tuple[float, str]] = {}
+
+    async def get(self, name: str) -> str:
+        known = self._known.get(name)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        client = await self._aws.client("secretsmanager")
+        value = str((await client.get_secret_value(SecretId=name))["SecretString"])
+        self._known[name] = (self._clock() + CACHE_SECONDS, value)
+        return value
+
+
+class MemorySecrets:
+    """For tests: what was put in; for anything else a value that is the same each time."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str:
+        return self.values.get(name, f"the-test-secret-of-{name}")

@@ -1,0 +1,187 @@
+"""The declaration of a service: what it owns, hears, says, serves and does every so often.
+
+Everything else is derived from it (see :mod:`libs.common.declare.topology`): queues, topics, filters, tables,
+permissions, schedules, schemas, documents. A name written by hand twice is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from libs.common.declare.event import Event
+from libs.common.declare.request_events import RequestHandled, RequestRefused
+from libs.common.errors import Malformed
+from libs.common.json_text import read_json
+from libs.common.settings import Settings
+from libs.common.store.item import Item
+from libs.common.store.ops import Op
+
+#: A function from an event (and the context) to the events that follow from it.
+Handler = Callable[[Any, Any], Awaitable[Iterable[Event] | None]]
+#: A pure function from a provider's message (and, of a timed feed, the time at which it came) to ``[(key, event)]``;
+#: ``key`` is what the provider calls it.
+Parser = Callable[..., Sequence[tuple[str, Event]]]
+
+
+@dataclass(frozen=True)
+class TickAction:
+    """One thing that a tick finds to do. Its writes and what it says are one transaction, done once per ``key``; if a
+    condition no longer holds, somebody else was there first and the step is dropped."""
+
+    key: str
+    writes: tuple[Op, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+#: What is done every so often: looks around through the context and yields steps.
+Tick = Callable[[Any], AsyncIterator[TickAction]]
+
+
+@dataclass(frozen=True)
+class On:
+    """One event heard. ``where`` narrows by the SNS attributes ``channel`` and ``class``; ``lane`` gives it a queue of its
+    own beside the service's; ``ledger`` makes the handler's staged writes and what it says one transaction."""
+
+    event: type[Event]
+    handler: Handler
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lane: str = ""
+    ledger: bool = False
+
+    def wants(self, attributes: Mapping[str, str]) -> bool:
+        return all(attributes.get(name) in values for name, values in self.where.items())
+
+
+def _unwrapped(text: str) -> str:
+    """Our subscriptions deliver raw; one that was made by hand may not, and then SNS's own envelope is around the message."""
+    if '"TopicArn"' not in text:
+        return text
+    try:
+        envelope = read_json(text)
+    except Malformed:
+        return text
+    is_envelope = isinstance(envelope, dict) and envelope.get("Type") == "Notification" and "TopicArn" in envelope
+    return str(envelope["Message"]) if is_envelope and "Message" in envelope else text
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
+    pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages do not tell
+    their time, so that ``parse`` is given it."""
+
+    name: str
+    parse: Parser
+    principals: tuple[str, ...] = ()
+    timed: bool = False
+
+    def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
+        """``at``: when the message came into the queue. Raises what ``parse`` raises."""
+        bare = _unwrapped(text)
+        return self.parse(bare, at) if self.timed else self.parse(bare)
+
+
+@dataclass(frozen=True)
+class Every:
+    """Something done every ``seconds``, by one or several processes at once: it must stand that."""
+
+    seconds: int
+    tick: Tick
+    name: str = ""
+
+    def label(self) -> str:
+        return self.name or getattr(self.tick, "__name__", "tick").replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A private, encrypted bucket, named ``<prefix>-<owner>-<name>``; objects go after ``days`` (None: never). ``owner`` is the
+    service itself unless it only reads what another service keeps."""
+
+    name: str
+    days: int | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret by reference, ``<prefix>/<owner>/<name>``; never in the environment, logs or events. ``owner`` is the service
+    itself unless it shares one that another service needs too."""
+
+    name: str
+    owner: str = ""
+
+
+#: As a resource of a :class:`Grant`: the stage's own user pool, and no other.
+USER_POOL = "user-pool"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """AWS actions outside what the kit derives (a provider's send operations), for the policy of this service alone."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A folder that talks in events. ``serves`` is the service's HTTP router (an ``Api``)."""
+
+    name: str
+    owns: Sequence[type[Item]] = ()
+    hears: Sequence[On] = ()
+    says: Sequence[type[Event]] = ()
+    serves: Any = None
+    every: Sequence[Every] = ()
+    needs: Sequence[Bucket | Secret | Grant] = ()
+    feeds: Sequence[Feed] = ()
+    #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.DeadLetter` to the
+    #: events that follow. A dead letter leaves its queue only once this has returned.
+    hears_dead_letters: Handler | None = None
+    #: Is given each event of an accepted request or of a tick that no topic will ever take, so that what it was about does not
+    #: wait for it; returns the events that follow.
+    gives_up: Handler | None = None
+    #: Is given the settings before anything starts; raises ValueError, naming one that it cannot use.
+    checks: Callable[[Settings], object] | None = None
+    #: Is told each event that the service is about to say, for metrics; once more when it is said again.
+    counts: Callable[[Event], None] | None = None
+
+    def lanes(self) -> list[str]:
+        """The lanes of its queues: ``""`` is the service's own queue. Whoever keeps a ledger has that one, even if it hears
+        nothing: dead letters of its outbox lie behind it and are replayed to it."""
+        return sorted({on.lane for on in self.hears} | ({""} if self.uses_ledger() else set()))
+
+    def facts(self) -> list[type[Event]]:
+        """All that is said in its name: what it declares, and what the kit says of requests to it."""
+        routes = getattr(self.serves, "routes", ())
+        handled = [RequestHandled] if any(route.kind == "write" for route in routes) else []
+        refused = [RequestRefused] if any(route.role is not None for route in routes) else []
+        return [*self.says, *handled, *refused]
+
+    def uses_ledger(self) -> bool:
+        return self.serves is not None or bool(self.every) or any(on.ledger for on in self.hears)
+
+
+def on(
+    event: type[Event],
+    handler: Handler,
+    *,
+    channel: str | tuple[str, ...] | None = None,
+    message_class: str | tuple[str, ...] | None = None,
+    lane: str = "",
+    ledger: bool = False,
+) -> On:
+    """Hear ``event``, optionally only for some channels and message classes."""
+    where: dict[str, tuple[str, ...]] = {}
+    for name, wanted in (("channel", channel), ("class", message_class)):
+        if wanted is not None:
+            where[name] = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    return On(event, handler, where, lane, ledger)
+
+
+def every(seconds: int, tick: Tick) -> Every:
+    return Every(seconds, tick)

@@ -1,0 +1,209 @@
+"""The context: all that a handler can touch. It reads and writes rows of its own service's tables and knows the time and
+the cause; it does not publish, commit, or sleep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from libs.common.aws.auth import Caller
+from libs.common.aws.clients import Aws
+from libs.common.aws.fetch import Fetcher
+from libs.common.aws.files import Files
+from libs.common.aws.rest import Rest
+from libs.common.aws.secrets import Secrets
+from libs.common.clock import Clock
+from libs.common.declare.event import Cause, Event
+from libs.common.declare.names import Names
+from libs.common.declare.service import Bucket, Secret, Service
+from libs.common.errors import Conflict
+from libs.common.settings import Settings
+from libs.common.store import ops
+from libs.common.store.item import Item, Row
+from libs.common.store.ops import Insert, Op, Put, Query, Store, When, Write, Written
+
+T = TypeVar("T", bound=Item)
+V = TypeVar("V")
+W = TypeVar("W")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of items; ``cursor`` asks for the next, None on the last."""
+
+    items: list[T]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Done(Generic[V]):
+    """What a request came to: the value to answer with, and the events that follow. ``before`` and ``after`` go on record: words
+    and numbers of what was changed, never an address, a name or a text."""
+
+    value: V
+    events: tuple[Event, ...] = ()
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+    def shown(self, value: W) -> Done[W]:
+        """The same with another value to answer with."""
+        return Done(value, self.events, self.before, self.after)
+
+
+async def _no_depth(queue: str) -> int:
+    raise RuntimeError("this context has no bus")
+
+
+async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:
+    raise RuntimeError("this context has no bus")
+
+
+@dataclass
+class Context:
+    """Made anew for each event or request."""
+
+    service: Service
+    settings: Settings
+    store: Store
+    clock: Clock
+    aws: Aws
+    secrets: Secrets
+    files: Files
+    fetcher: Fetcher
+    rest: Rest
+    #: What is being handled; None in a tick and in a read.
+    cause: Cause | None = None
+    actor: str = "system"
+    #: Whose read this is, by the token. What is written goes by ``actor``, which outlives the request.
+    caller: Caller | None = None
+    #: Whether caches of copies are passed by: a copy has refused this request a moment ago.
+    fresh: bool = False
+    staged: list[Op] = field(default_factory=list)
+    #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
+    #: has the right to.
+    requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
+    #: How many messages a queue holds, by its physical name.
+    depth: Callable[[str], Awaitable[int]] = _no_depth
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    @property
+    def names(self) -> Names:
+        return Names(self.settings.prefix)
+
+    def table(self, model: type[Item]) -> str:
+        return self.names.table(self.service.name, model)
+
+    async def get(self, model: type[T], hash: str, sort: str | None = None) -> T | None:
+        """The row as it stands now, or None; one that has expired is None."""
+        row = await self.store.get(self.table(model), model.key(hash, sort))
+        return None if row is None else model.from_row(row)
+
+    async def query(
+        self,
+        model: type[T],
+        hash: str,
+        *,
+        index: str | None = None,
+        prefix: str | None = None,
+        between: tuple[str, str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[T]:
+        """Items under one hash value in the order of the sort key. An index that projects keys only is followed to the
+        rows themselves. Raises :class:`~libs.common.store.ops.BadCursor`."""
+        table = model.TABLE
+        where = table.index(index) if index else None
+        found = await self.store.query(
+            Query(
+                table=self.table(model),
+                hash=(where.hash if where else table.key, hash),
+                index=index,
+                sort=where.sort if where else table.sort,
+                prefix=prefix,
+                between=between,
+                limit=limit,
+                cursor=cursor,
+                newest_first=newest_first,
+            )
+        )
+        rows = found.rows
+        if where is not None and where.projection == "KEYS_ONLY":
+            rows = await self._whole(model, rows)
+        return Page([model.from_row(row) for row in rows], found.cursor)
+
+    async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
+        names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]
+        keys = [{name: row[name] for name in names} for row in rows]
+        whole = await asyncio.gather(*(self.store.get(self.table(model), key) for key in keys))
+        return [row for row in whole if row is not None]
+
+    async def write(self, op: Write) -> Written:
+        """One conditional write, now. For handlers by condition; a handler by ledger stages instead."""
+        return await self.store.write(op)
+
+    async def save(self, item: Item, over: Item | None) -> None:
+        """Write ``item`` over the row that was read, or as a new one if there was none. Raises Conflict if somebody was quicker;
+        then the handler runs again on fresh rows."""
+        if not await self.write(self.insert(item) if over is None else self.replace(item)):
+            raise Conflict(f"another {type(item).__name__} came first")
+
+    def stage(self, *operations: Op) -> None:
+        """Writes that are committed together with the ledger row and what the handler says."""
+        self.staged.extend(operations)
+
+    def insert(self, item: Item) -> Insert:
+        """Write ``item`` if its key is absent."""
+        return ops.insert(self.table(type(item)), item)
+
+    def put(self, item: Item) -> Put:
+        """Write ``item`` whatever was there."""
+        return Put(self.table(type(item)), item.to_row())
+
+    def replace(self, item: Item) -> ops.Update:
+        """Write ``item`` over the version at which it was read."""
+        return ops.replace(self.table(type(item)), item)
+
+    def update(
+        self,
+        model: type[Item],
+        hash: str,
+        sort: str | None = None,
+        *,
+        set: Row,
+        remove: tuple[str, ...] = (),
+        when: tuple[When, ...] = (),
+    ) -> ops.Update:
+        """Change attributes (camelCase, JSON values) of an existing row under conditions."""
+        return ops.Update(self.table(model), model.key(hash, sort), set, remove, when)
+
+    def delete(self, model: type[Item], hash: str, sort: str | None = None, when: tuple[When, ...] = ()) -> ops.Delete:
+        return ops.Delete(self.table(model), model.key(hash, sort), when)
+
+    async def waiting(self, lane: str = "") -> int:
+        """About how many messages wait on (or are being handled from) a queue of this service."""
+        return await self.depth(self.names.queue(self.service.name, lane))
+
+    async def secret(self, name: str) -> str:
+        """The value of a secret that the service declares in ``needs``. Raises LookupError for any other."""
+        for need in self.service.needs:
+            if isinstance(need, Secret) and need.name == name:
+                return await self.secrets.get(self.names.secret(need.owner or self.service.name, name))
+        raise LookupError(f"{self.service.name} does not declare the secret {name}")
+
+    def bucket(self, name: str) -> str:
+        """The physical name of a bucket that the service declares in ``needs``. Raises LookupError for any other."""
+        for need in self.service.needs:
+            if isinstance(need, Bucket) and need.name == name:
+                return self.names.bucket(need.owner or self.service.name, name)
+        raise LookupError(f"{self.service.name} does not declare the bucket {name}")
+
+    async def client(self, service: str) -> Any:
+        """The AWS client of a provider's API, made to send each request at most once."""
+        return await self.aws.client(service, attempts=1)

@@ -1,0 +1,1 @@
+"""The HTTP host: routes, problem documents, request bodies."""

@@ -1,0 +1,61 @@
+"""The HTTP process: the routes of services behind uvicorn, with or without their queues worked in the same process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+
+import uvicorn
+
+from libs.common.aws.auth import CognitoVerifier
+from libs.common.declare.discover import consumed, discover
+from libs.common.handle.runtime import aws_runtime
+from libs.common.hosts.http.api import create_app
+from libs.common.hosts.worker import Worker
+from libs.common.hosts.worker_process import host_for, serve_health
+from libs.common.observe.log import configure
+from libs.common.settings import settings
+
+#: Open sockets (live views) must not hold up a stop for longer.
+SHUTDOWN_TIMEOUT_SECONDS = 5
+#: Of a request's line and headers together; of connections at a time, beyond which the answer is 503; of a connection between requests.
+MAX_HEADER_BYTES = 32_768
+MAX_CONNECTIONS = 2_000
+KEEP_ALIVE_SECONDS = 30
+
+
+async def serve(names: Sequence[str], port: int, health_port: int | None = None, *, work: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT, then let the worker finish what it has."""
+    ours = settings()
+    configure(ours.log_level)
+    verifier = CognitoVerifier(ours.cognito_issuer, ours.cognito_client_id, ours.cognito_jwks_url)
+    services = discover(names)
+    async with aws_runtime(ours, services) as runtime:
+        app = create_app(runtime, services, verifier)
+        host = host_for(ours)
+        config = uvicorn.Config(
+            app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS, limit_concurrency=MAX_CONNECTIONS, h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            server_header=False,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        worker = Worker(runtime, services, consumed(services, ours.prefix) if work else [])
+        _survive_signals(worker.stop)
+        health = await serve_health(worker, health_port, host) if health_port is not None else None
+        working = asyncio.create_task(worker.run()) if work else None
+        try:
+            await server.serve()
+        finally:
+            worker.stop()
+            if working is not None:
+                await working
+            if health is not None:
+                health.close()
+
+
+def _survive_signals(stop: Callable[[], None]) -> None:
+    """``stop`` at SIGTERM and SIGINT. uvicorn stops by itself, and then raises the signal once more for whoever handled it
+    before: with nobody there, that would end the process before its worker has drained."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop)

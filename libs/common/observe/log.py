@@ -1,0 +1,137 @@
+"""The only access for logs: JSON lines on stderr, in which no body, address or secret appears."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+
+#: Fields whose values are never written, whatever they hold.
+HIDDEN = frozenset(
+    [
+        "address",
+        "authorization",
+        "body",
+        "caption",
+        "content",
+        "email",
+        "html",
+        "password",
+        "phone",
+        "recipient",
+        "secret",
+        "text",
+        "token",
+    ]
+)
+#: Each takes time in proportion to the text, whatever it is: a run of characters is tried from its start only, and never again
+#: in part.
+_PATTERNS = (
+    (re.compile(r"(?i)\bbearer\s++[\w.~+/=-]+|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]++\.[\w-]++\.[\w-]*"), "[token]"),
+    (re.compile(r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"), "[email]"),
+    (re.compile(r"\+\d[\d ().-]{5,18}\d|(?<![\w.-])\d{10,15}(?![\w-])"), "[phone]"),
+    (re.compile(r"input_value=.{0,1000}?, input_type="), "input_value=[hidden], input_type="),
+)
+_MAX_LENGTH = 500
+#: Characters of a text times secrets to look for in it: what takes longer is not described.
+MAX_COMPARISONS = 10_000_000
+
+#: What the running task works on (queue, event, correlation); every line tells it. A variable of our own rather than
+#: structlog's: this is set for each event, and read only when there is something to say.
+about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed in place
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Mask ``secrets``, then whatever looks like a phone number, an e-mail address, or a token; ids stay legible."""
+    for secret in secrets:
+        text = text.replace(secret, "[hidden]")
+    for pattern, mask in _PATTERNS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def secrets_in(data: Any) -> Iterator[str]:
+    """The strings in a wire object that stand under a name of :data:`HIDDEN`: an exception may quote them."""
+    waiting: list[tuple[Any, bool]] = [(data, False)]
+    while waiting:
+        value, hidden = waiting.pop()
+        if isinstance(value, str):
+            if hidden and len(value) > 2:
+                yield value
+        elif isinstance(value, dict):
+            waiting.extend((child, hidden or str(key).lower() in HIDDEN) for key, child in value.items())
+        elif isinstance(value, list):
+            waiting.extend((child, hidden) for child in value)
+
+
+def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """What an exception says, redacted and cut short. Never fails: what cannot be described is named by its type."""
+    try:
+        text, hidden = str(error), set(secrets)
+        if len(text) * len(hidden) > MAX_COMPARISONS:
+            return f"{type(error).__name__} (too long to be described)"
+        for secret in sorted(hidden, key=len, reverse=True):
+            text = text.replace(secret, "[hidden]")
+        # Cut after the secrets, which must be whole to be found.
+        return redact(text[: 8 * _MAX_LENGTH])[:_MAX_LENGTH]
+    except Exception:
+        return f"{type(error).__name__} (it cannot be described)"
+
+
+def where(error: BaseException) -> list[str]:
+    """The innermost frames of a traceback, without any values. Never fails."""
+    try:
+        return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__, limit=-6)]
+    except Exception:
+        return []
+
+
+def configure(level: str = "INFO") -> None:
+    """Set up logging for a process."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _about,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _exceptions,
+            _redacted,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _about(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**about.get(), **entry}
+
+
+def _exceptions(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = entry.pop("exc_info", None)
+    error = sys.exc_info()[1] if error is True else error
+    if isinstance(error, BaseException):
+        entry.update(error=type(error).__name__, why=describe(error), where=where(error))
+    return entry
+
+
+def _redacted(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: value if key == "time" else _masked(key, value) for key, value in entry.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if key.lower() in HIDDEN:
+        return "[hidden]"
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {k: _masked(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked("", v) for v in value]
+    return value if isinstance(value, int | float | bool | None) else redact(str(value))

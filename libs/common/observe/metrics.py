@@ -1,0 +1,66 @@
+"""Counters. Each count is a line of the log in CloudWatch's embedded metric format, of which CloudWatch makes a metric by
+itself, and a number of this process, which ``GET /metrics`` on the health port tells.
+
+Sources: AWS, *Specification: Embedded metric format*; Prometheus, *Text-based format*.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import structlog
+
+from libs.common.clock import SystemClock
+from libs.common.observe.log import redact
+
+NAMESPACE = "WECARE"
+#: So many values of a dimension are told apart, the others are one: each costs memory here and money at CloudWatch.
+MAX_VALUES_PER_DIMENSION = 50
+MAX_VALUE_LENGTH = 40
+OTHER = "other"
+
+#: Anything else in a value becomes ``_``, long numbers too: they are ids, times and phone numbers, not kinds.
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\d{7,}")
+_counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+_values: dict[tuple[str, str], set[str]] = {}
+
+log = structlog.get_logger()
+
+
+def count(name: str, times: int = 1, /, **dimensions: str) -> None:
+    """So many more of ``name`` (small letters and underscores), in all and by its dimensions. Values may come from outside: they
+    are cleaned, cut and bounded in number.
+
+    The line is a warning, so that a log which is set to be quieter than usual keeps it."""
+    bounded = {dimension: _bounded(name, dimension, value) for dimension, value in dimensions.items()}
+    _counts[name, tuple(bounded.items())] += times
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [[], list(bounded)] if bounded else [[]],
+        "Metrics": [{"Name": name, "Unit": "Count"}],
+    }
+    milliseconds = int(SystemClock().now().timestamp() * 1000)
+    log.warning(
+        "counted", **bounded, **{name: times}, _aws={"Timestamp": milliseconds, "CloudWatchMetrics": [directive]}
+    )
+
+
+def exposition() -> str:
+    """What this process has counted since it began, in Prometheus's text format."""
+    lines: list[str] = []
+    for name in sorted({name for name, _ in _counts}):
+        lines.append(f"# TYPE wecare_{name}_total counter")
+        for labels, n in sorted((labels, n) for (of, labels), n in _counts.items() if of == name):
+            bounded = ",".join(f'{label}="{value}"' for label, value in labels)
+            lines.append(f"wecare_{name}_total{{{bounded}}} {n}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _bounded(name: str, dimension: str, value: str) -> str:
+    clean = _UNFIT.sub("_", redact(value))[:MAX_VALUE_LENGTH].strip("_") or OTHER
+    known = _values.setdefault((name, dimension), set())
+    if clean not in known and len(known) >= MAX_VALUES_PER_DIMENSION:
+        return OTHER
+    known.add(clean)
+    return clean

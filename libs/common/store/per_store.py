@@ -1,0 +1,25 @@
+"""What a process keeps for each store that it works on (one, but in tests): made when first asked for, gone with the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from libs.common.store.ops import Store
+
+V = TypeVar("V")
+
+
+class PerStore(Generic[V]):
+    """``of(store)`` is what ``make()`` gave for it the first time."""
+
+    def __init__(self, make: Callable[[], V]) -> None:
+        self._make = make
+        self._made: WeakKeyDictionary[Store, V] = WeakKeyDictionary()
+
+    def of(self, store: Store) -> V:
+        found = self._made.get(store)
+        if found is None:
+            found = self._made[store] = self._make()
+        return found

@@ -1,0 +1,85 @@
+"""Which files a content has, each at its place, whatever its kind. Pure; the one walk for accepting, fetching and sending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from libs.messaging.content import Content, Email, File, Media, Rich, Template
+from libs.messaging.vocabulary import Channel
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One file of a content. ``path`` names it as the API does; ``kind`` is what it is to be shown as (None: as it is);
+    ``channel`` is set where it goes out by another channel than its message (the SMS that stands in for RCS)."""
+
+    path: str
+    file: File
+    kind: str | None = None
+    channel: Channel | None = None
+
+
+def slots(content: Content) -> list[Slot]:
+    """Every file, in order."""
+    match content:
+        case Media():
+            return [Slot("file", content.file, content.media_type)]
+        case Template(header=File() as header):
+            return [Slot("header", header)]
+        case Email():
+            return [Slot(f"attachments.{n}", file) for n, file in enumerate(content.attachments)]
+        case Rich():
+            return _of_rich(content)
+    return []
+
+
+def private_addresses(content: Content) -> list[str]:
+    """Paths of files that name a bucket. Inside the platform they may; who writes to the API names a file of ours by its id, so
+    that it has been looked at, or a public address."""
+    return [slot.path for slot in slots(content) if not slot.file.file_id and (slot.file.url or "").startswith("s3://")]
+
+
+def _of_rich(content: Rich) -> list[Slot]:
+    found = [_slot("fileUrl", content.file_id, content.file_url)]
+    found += [_slot(f"cards.{n}.mediaUrl", card.media_file_id, card.media_url) for n, card in enumerate(content.cards)]
+    found.append(_slot("fallbackMediaUrl", content.fallback_media_file_id, content.fallback_media_url, Channel.SMS))
+    return [slot for slot in found if slot is not None]
+
+
+def _slot(path: str, file_id: str | None, url: str | None, channel: Channel | None = None) -> Slot | None:
+    if not file_id and not url:
+        return None
+    # These URLs are checked by the channel, in its own words.
+    return Slot(path, File.model_construct(file_id=file_id, url=url), channel=channel)
+
+
+def with_files(content: Content, files: Mapping[str, File]) -> Content:
+    """The content with other files at these paths."""
+    if not files:
+        return content
+    match content:
+        case Media():
+            return content.model_copy(update={"file": files.get("file", content.file)})
+        case Template():
+            return content.model_copy(update={"header": files.get("header", content.header)})
+        case Email():
+            attachments = [files.get(f"attachments.{n}", file) for n, file in enumerate(content.attachments)]
+            return content.model_copy(update={"attachments": attachments})
+        case Rich():
+            return _with_urls(content, {path: file.url for path, file in files.items()})
+    return content
+
+
+def _with_urls(content: Rich, urls: Mapping[str, str | None]) -> Rich:
+    change: dict[str, Any] = {}
+    if "fileUrl" in urls:
+        change |= {"file_url": urls["fileUrl"], "file_id": None}
+    if "fallbackMediaUrl" in urls:
+        change |= {"fallback_media_url": urls["fallbackMediaUrl"], "fallback_media_file_id": None}
+    cards = [
+        card.model_copy(update={"media_url": urls[path], "media_file_id": None}) if path in urls else card
+        for card, path in ((card, f"cards.{n}.mediaUrl") for n, card in enumerate(content.cards))
+    ]
+    return content.model_copy(update={**change, "cards": cards})

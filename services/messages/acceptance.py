@@ -1,0 +1,101 @@
+"""A message that may be sent: its row, its conversation and what is said of it, staged as one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from libs.common.declare.event import Event
+from libs.common.handle.context import Context
+from libs.common.settings import Settings
+from libs.messaging.content import Content
+from libs.messaging.events.messages import MessageQueued
+from libs.messaging.permission import Permission
+from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
+from services.messages.fold import follows
+from services.messages.handlers import cause_id
+from services.messages.model import (
+    Conversation,
+    Message,
+    Moment,
+    TemplateUsed,
+    conversation_after,
+    kept_until,
+    open_shard,
+)
+
+#: Longer than a sender needs to say what became of a message after its time to live.
+OVERDUE = timedelta(minutes=15)
+CONTENT: TypeAdapter[Content] = TypeAdapter(Content)
+
+
+async def stage_message(
+    ctx: Context,
+    *,
+    message_id: str,
+    standing: Permission,
+    content: Content,
+    message_class: MessageClass,
+    purpose: Purpose,
+    send_by: datetime,
+    sender: str | None,
+    conversation: Conversation | None,
+    quoted: Message | None = None,
+    template: TemplateUsed | None = None,
+) -> tuple[Message, list[Event]]:
+    """Stage a message that has passed the checks, and what it makes of its ``conversation``; returns it and what is to be
+    said."""
+    queued = Moment(what=Status.QUEUED, at=ctx.now, source="request", cause=cause_id(ctx), moved=True, actor=ctx.actor)
+    message = Message(
+        message_id=message_id,
+        contact_id=standing.contact_id,
+        channel=standing.channel,
+        direction=Direction.OUTBOUND,
+        message_class=message_class,
+        purpose=purpose,
+        content=content.model_dump(mode="json", by_alias=True, exclude_none=True),
+        template=template,
+        status=Status.QUEUED,
+        rank=RANK[Status.QUEUED],
+        sender=sender,
+        to=standing.address,
+        created_by=ctx.actor,
+        in_reply_to=quoted.message_id if quoted else None,
+        created_at=ctx.now,
+        send_by=send_by,
+        open=open_shard(message_id),
+        settle_by=send_by + OVERDUE,
+        expires_at=kept_until(ctx.now),
+    ).with_step(queued)
+    ctx.stage(ctx.insert(message))
+    updated = conversation_after(conversation, message)
+    if updated is not None:
+        ctx.stage(ctx.insert(updated) if conversation is None else ctx.replace(updated))
+    return message, [queued_event(message, quoted, ctx.now, standing.revision), *follows(message, queued)]
+
+
+def queued_event(message: Message, quoted: Message | None, at: datetime, revision: int | None = None) -> MessageQueued:
+    assert message.message_class
+    assert message.purpose
+    assert message.send_by
+    return MessageQueued(
+        message_id=message.message_id,
+        contact_id=message.contact_id,
+        channel=message.channel,
+        message_class=message.message_class,
+        purpose=message.purpose,
+        sender=message.sender,
+        content=CONTENT.validate_python(message.content),
+        queued_at=at,
+        revision=revision,
+        expires_at=message.send_by,
+        # What the network calls it: WhatsApp quotes by wamid, which is the reported one.
+        in_reply_to=quoted.reported_id or quoted.provider_id if quoted else None,
+        resend=message.resends,
+    )
+
+
+def answers_from(identity: str | None, channel: Channel, settings: Settings) -> str | None:
+    """Our identity that somebody wrote to, if it may send; None: the default one."""
+    return identity if identity in settings.may_send(channel) else None

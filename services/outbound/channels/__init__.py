@@ -1,0 +1,1 @@
+"""One folder per channel: it translates a message for one provider."""

@@ -1,0 +1,52 @@
+"""What a refusal of SendEmail means: SES's exceptions (model 2019-09-27) and, where they leave it open, its words."""
+
+from __future__ import annotations
+
+from libs.messaging.errors import ErrorCode
+from libs.messaging.providers.ses import bulk_code
+from services.outbound.contract import Accepted, NotSent, Outcome, Rejected, Unknown
+from services.outbound.sending.outcomes import Refused, by_code
+
+_AWS = {
+    "AccessDeniedException": ErrorCode.MISCONFIGURED,
+    "AccountSuspendedException": ErrorCode.MISCONFIGURED,
+    "SendingPausedException": ErrorCode.MISCONFIGURED,
+    "MailFromDomainNotVerifiedException": ErrorCode.MISCONFIGURED,
+    "MessageRejected": ErrorCode.INVALID_CONTENT,
+    "BadRequestException": ErrorCode.INVALID_CONTENT,
+    "ValidationException": ErrorCode.INVALID_CONTENT,
+    "NotFoundException": ErrorCode.MISCONFIGURED,
+    "ConflictException": ErrorCode.UNAVAILABLE,
+    "ConcurrentModificationException": ErrorCode.UNAVAILABLE,
+}
+#: The day's quota moves with the hours: there is no use in asking again at once (SES: "wait up to 10 minutes").
+QUOTA_RETRY_SECONDS = 600.0
+
+
+def verdict(refused: Refused) -> Rejected | NotSent:
+    """The outcome of a 4xx that is no throttling (which is read the same for every channel)."""
+    events = refused.message.lower()
+    if refused.code == "LimitExceededException":
+        detail = f"{refused.code}: {refused.message}"
+        return NotSent(detail, QUOTA_RETRY_SECONDS, ErrorCode.THROTTLED, provider_code=refused.code)
+    code = _AWS.get(refused.code, ErrorCode.UNKNOWN)
+    if refused.code == "MessageRejected" and "not verified" in events:
+        code = ErrorCode.MISCONFIGURED
+    elif refused.code == "NotFoundException" and "template" in events:
+        code = ErrorCode.TEMPLATE_MISSING
+    elif refused.code == "BadRequestException" and ("invalid address" in events or "local address" in events):
+        code = ErrorCode.INVALID_RECIPIENT
+    return by_code(refused, code)
+
+
+def entry_outcome(entry: dict[str, str]) -> Outcome:
+    """The outcome of one entry of SendBulkEmail, whose answer is a 200 also when every entry failed."""
+    status, events = entry.get("Status", ""), entry.get("Error", "")
+    if status == "SUCCESS":
+        provider_id = entry.get("MessageId")
+        return Accepted(provider_id) if provider_id else Unknown("the entry has no MessageId")
+    if status == "ACCOUNT_DAILY_QUOTA_EXCEEDED":
+        return NotSent(f"{status}: {events}", QUOTA_RETRY_SECONDS, ErrorCode.THROTTLED, provider_code=status)
+    if not status or status == "FAILED":
+        return Unknown(f"the entry says {status or 'nothing'}")
+    return by_code(Refused(400, status, events), bulk_code(status))

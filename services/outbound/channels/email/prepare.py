@@ -1,0 +1,51 @@
+"""What an e-mail needs before it can be rendered: the link out of a list, and its attachments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from libs.common.aws.files import TooBig
+from libs.common.handle.context import Context
+from libs.messaging import unsubscribe
+from libs.messaging.content import Email, File
+from libs.messaging.errors import ErrorCode
+from libs.messaging.unsubscribe import Subscription
+from libs.messaging.vocabulary import Channel
+from services.outbound.channels.email.channel import MAX_MESSAGE_BYTES, wants_unsubscribe
+from services.outbound.contract import Account, Invalid, Outgoing
+from services.outbound.sending.files import FETCHED, OURS
+
+#: Base64 makes three bytes four and breaks lines; what is more cannot fit.
+MAX_FILES_BYTES = MAX_MESSAGE_BYTES * 3 // 4
+
+
+async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
+    """The account with ``unsubscribeUrl`` where one belongs, and with the files. Raises Invalid; what else it raises brings
+    the message back later, since nothing is claimed yet."""
+    options = dict(account.options)
+    if wants_unsubscribe(message):
+        secret = await ctx.secret(unsubscribe.SECRET)
+        of = Subscription(message.contact_id, Channel.EMAIL, message.message_id)
+        options["unsubscribeUrl"] = unsubscribe.link(ctx.settings.public_url, secret, of)
+    files = message.content.attachments if isinstance(message.content, Email) else []
+    return replace(account, options=options, files=await fetched(files, ctx))
+
+
+async def fetched(files: list[File], ctx: Context) -> dict[str, bytes]:
+    """The attachments by URL, out of the buckets of media and of what we fetched, and no others, whatever an address says."""
+    found: dict[str, bytes] = {}
+    ours = {ctx.bucket(FETCHED), ctx.bucket(OURS)} if files else set()
+    for file in files:
+        bucket, _, key = (file.url or "").removeprefix("s3://").partition("/")
+        if not (file.url or "").startswith("s3://") or bucket not in ours or not key:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is a file of ours or a public link.")
+        room = MAX_FILES_BYTES - sum(len(data) for data in found.values())
+        try:
+            data = await ctx.files.read(bucket, key, room)
+        except TooBig:
+            detail = f"The attachments are more than {MAX_FILES_BYTES} bytes together."
+            raise Invalid(ErrorCode.INVALID_CONTENT, detail) from None
+        if data is None:
+            raise Invalid(ErrorCode.MEDIA_FAILED, "An attachment is not there.")
+        found[file.url or ""] = data
+    return found

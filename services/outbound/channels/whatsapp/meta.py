@@ -1,0 +1,52 @@
+"""A number that is connected at Meta itself, asked as AWS's client is: the same operations, arguments and answers, so that
+one channel serves both ways and one reader (:mod:`services.outbound.sending.outcomes`) says what became of a send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libs.common.aws.files import Files, TooBig
+from libs.common.aws.rest import Answered
+from libs.common.handle.context import Context
+from libs.messaging.media import MAX_FILE_BYTES
+from libs.messaging.providers.graph import Graph, graph_of
+
+Json = dict[str, Any]
+
+
+class MetaClient:
+    """The operations of ``socialmessaging`` that a sender uses. Raises what :class:`~libs.messaging.providers.graph.Graph` does."""
+
+    def __init__(self, sender: str, graph: Graph, files: Files) -> None:
+        self._sender = sender
+        self._graph = graph
+        self._files = files
+
+    async def send_whatsapp_message(self, originationPhoneNumberId: str, message: bytes, metaApiVersion: str) -> Json:
+        return {"messageId": await self._graph.message(originationPhoneNumberId, message, metaApiVersion)}
+
+    async def list_linked_whatsapp_business_accounts(self, maxResults: int) -> Json:
+        """Meta has no such list; the number itself is what is asked for."""
+        await self._graph.number(self._sender)
+        return {}
+
+    async def post_whatsapp_message_media(self, originationPhoneNumberId: str, sourceS3File: dict[str, str]) -> Json:
+        """Unlike AWS, Meta cannot read our bucket: the bytes pass through us, by their Content-Type there."""
+        bucket, key = sourceS3File["bucketName"], sourceS3File["key"]
+        async with self._graph.files:
+            about = await self._files.stat(bucket, key)
+            try:
+                data = await self._files.read(bucket, key, MAX_FILE_BYTES) if about else None
+            except TooBig as error:
+                raise Answered(400, "TooBig", str(error)) from None
+            if about is None or data is None:
+                raise Answered(400, "NoSuchKey", "It is not in our bucket.")
+            name = key.rpartition("/")[2]
+            return {"mediaId": await self._graph.upload(originationPhoneNumberId, data, about.content_type, name)}
+
+
+async def client_of(sender: str, ctx: Context) -> Any | None:
+    """The client for one of ``meta_numbers``; None for a number of AWS."""
+    if sender not in ctx.settings.meta_numbers:
+        return None
+    return MetaClient(sender, await graph_of(ctx), ctx.files)

@@ -1,0 +1,1 @@
+"""The send ledger: one row per message, its transitions and writes."""

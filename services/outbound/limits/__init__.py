@@ -1,0 +1,1 @@
+"""What slows or stops sends: rates, circuit breaker, budgets, caps, quiet hours."""

@@ -1,0 +1,67 @@
+"""How often marketing reaches one contact on this channel: at most so many messages in any 24 hours.
+
+A contact's row holds the times of the last messages and is only ever written over the version that was read, so two workers
+can never take the last place both. A message that is tried again keeps its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from libs.common.errors import Conflict
+from libs.common.handle.context import Context
+from libs.common.store.item import Item, Table
+
+DAY_SECONDS = 24 * 3600
+_MAX_TRIES = 20
+
+
+class Frequency(Item):
+    """``marks``: message id -> Unix seconds."""
+
+    TABLE: ClassVar[Table] = Table("frequency", key="contactId", ttl="expiresAt")
+
+    contact_id: str
+    marks: dict[str, int] = Field(default_factory=dict)
+    expires_at: int
+
+
+class Place(NamedTuple):
+    """``not_before`` None: the message has a place among the day's; else none is free before that time. ``full_until``: it was
+    the last one, and the next is free then."""
+
+    not_before: datetime | None = None
+    full_until: datetime | None = None
+
+
+async def reserve_slot(contact_id: str, message_id: str, cap: int, ctx: Context) -> Place:
+    """A place for the message among the day's ``cap``. A message that has one already keeps it."""
+    row = await ctx.get(Frequency, contact_id)
+    for _ in range(_MAX_TRIES):
+        now = int(ctx.now.timestamp())
+        others = {
+            message: at
+            for message, at in (row.marks if row else {}).items()
+            if at > now - DAY_SECONDS and message != message_id
+        }
+        if len(others) >= cap:
+            return Place(not_before=_free_at(others, cap))
+        marks = {**others, message_id: now}
+        new = Frequency(contact_id=contact_id, marks=marks, expires_at=now + DAY_SECONDS, version=1)
+        if row is None:
+            written = await ctx.write(ctx.insert(new))
+        else:
+            written = await ctx.write(ctx.replace(new.model_copy(update={"version": row.version})))
+        if written:
+            return Place(full_until=_free_at(marks, cap) if len(marks) >= cap else None)
+        row = Frequency.from_row(written.row) if written.row else None
+    raise Conflict("the contact's places kept being taken")
+
+
+def _free_at(marks: Mapping[str, int], cap: int) -> datetime:
+    """When fewer than ``cap`` of these are left."""
+    return datetime.fromtimestamp(sorted(marks.values())[len(marks) - cap] + DAY_SECONDS, UTC)

@@ -1,0 +1,1 @@
+"""The send pipeline, the same for every channel."""

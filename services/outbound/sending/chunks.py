@@ -1,0 +1,273 @@
+"""Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
+:mod:`services.outbound.sending.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
+
+    known? -> places -> may the job go on? -> permission, render -> slots -> wait for the slots of a window -> may it still? -> claim
+           -> permission once more -> send, once each -> record -> say
+
+A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
+that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
+
+from libs.common.declare.event import Event
+from libs.common.errors import RetryLater
+from libs.common.handle.context import Context
+from libs.common.store.ops import Store
+from libs.messaging.events.bulk import Addressee, ChunkReleased
+from libs.messaging.personalization import personal
+from libs.messaging.rendering import Unfit
+from libs.messaging.vocabulary import MessageClass
+from services.outbound.contract import client_of
+from services.outbound.ledger import transitions
+from services.outbound.ledger.model import Delivery, fresh
+from services.outbound.ledger.writes import take, write
+from services.outbound.limits.gate import Gate, SendPermit, SendRequest
+from services.outbound.limits.marketing import SendLater
+from services.outbound.limits.rates import NoSlot, SlotGrid, SlotLease
+from services.outbound.sending.chunk_ends import as_is, followed, queued, recorded, together
+from services.outbound.sending.chunk_run import Candidate, ChunkRun, Why, by_window
+from services.outbound.sending.job_control import stop_reason
+from services.outbound.sending.pipeline import Pipeline
+from services.outbound.sending.readiness import Refused
+
+#: Recipients that take the same step at the same time: 25 of them share a call for claims, and for records.
+GROUP_MESSAGES = 100
+#: After this long no further group is begun.
+MAX_TURN_SECONDS = 5.0
+#: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
+#: A code goes behind what is reserved: so no further ahead than it may wait, and who is later than that takes another slot.
+LEAD_SECONDS, MAX_LEAD_SECONDS = 0.15, 0.6
+#: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
+RECHECK_SECONDS = 0.02
+MIN_SLOTS = 50
+
+
+class Chunks:
+    """The bulk side of one channel's pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        #: By store and job, below: the line of a job that is to go slower than its sender.
+        self._lead = LEAD_SECONDS
+        self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], SlotLease]] = WeakKeyDictionary()
+
+    async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
+        """Send what of the chunk is not known yet; say again what is."""
+        run = ChunkRun(event, ctx.now, [])
+        rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
+        fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
+        run.said += await together(followed(row, ctx) for row in rows if row is not None)
+        run.left = fresh_ones
+        while run.left:
+            async with self._places(run, ctx) as (permits, gate):
+                # Asked once there are places, so that a pause holds for whoever stood in line.
+                why: Why | None = await stop_reason(event.job_id, event.revision, ctx)
+                if why is None and (ctx.now - run.began).total_seconds() >= MAX_TURN_SECONDS:
+                    why = "turn"
+                if why is None and run.not_before is not None:
+                    why = "wait"
+                if why is not None:
+                    return [*run.said, run.ended(why, ctx)]
+                await self._group(run, permits, gate, ctx)
+        return [*run.said, run.ended("done", ctx)]
+
+    @asynccontextmanager
+    async def _places(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
+        """Places at the provider for the next up to a hundred, in the order in which chunks came. They come first: what is
+        made ready before a full house has to be made ready again."""
+        size = await self._paced(run, ctx)
+        sender = self._pipeline.sender(run.event.sender, ctx)
+        if sender is None:
+            yield size, None  # rendering says what is wrong
+            return
+        gate = await self._pipeline.gates.of(sender, ctx)
+        wanted, permits = min(size, len(run.left)), 0
+        if not await gate.source_queue(ctx):
+            # One of a job goes as a probe only where nothing else can find out.
+            wanted = 1 if await gate.may_spend(MessageClass.BULK, ctx) else 0
+        spent = gate.breaker.open and bool(wanted)
+        async with gate.line:
+            while (
+                wanted and (spent or not gate.breaker.open) and (ctx.now - run.began).total_seconds() < MAX_TURN_SECONDS
+            ):
+                permits = gate.bulkhead.acquire_many(wanted, MIN_SLOTS)
+                if permits:
+                    break
+                await ctx.clock.sleep(RECHECK_SECONDS)
+        try:
+            if gate.breaker.open and not spent:
+                # A chunk comes back when there is something to hope for.
+                run.not_before = ctx.now + timedelta(seconds=gate.breaker.pause(ctx.now.timestamp(), 0.5))
+            yield permits, gate
+        finally:
+            gate.bulkhead.release(permits)
+
+    async def _group(self, run: ChunkRun, size: int, gate: Gate | None, ctx: Context) -> None:
+        """The next ``size``. Those that may not go yet stay in ``run.left``, with the time in ``run.not_before``."""
+        group, run.left = run.left[:size], run.left[size:]
+        fits: list[Candidate] = []
+        back: list[Addressee] = []
+        prepared = await asyncio.gather(*(self._prepared(run, who, ctx) for who in group))
+        for who, each in zip(group, prepared, strict=True):
+            if isinstance(each, Candidate):
+                fits.append(each)
+            elif isinstance(each, datetime):
+                back.append(who)
+                run.not_before = min(run.not_before or each, each)
+            else:
+                run.said += each
+        if fits and ctx.settings.send_mode == "DRY_RUN":
+            run.first_at = run.first_at or ctx.now
+            rehearsed = (write(None, transitions.dry_run(one.row, one.sender, ctx.now), ctx) for one in fits)
+            run.said += await together(rehearsed)
+        elif fits and gate is not None:
+            back += await self._through_gate(run, gate, fits, ctx)
+        run.left = [*back, *run.left]
+
+    async def _prepared(self, run: ChunkRun, who: Addressee, ctx: Context) -> Candidate | Sequence[Event] | datetime:
+        """Allowed and rendered; or refused and said; or the time at which it may be."""
+        event = queued(run.event, who)
+        one = Candidate(who, event, fresh(event, ctx.now))
+        try:
+            one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
+            one.row = one.row.model_copy(update={"queued": one.event})
+            ready = await self._pipeline.prepared(one.event, ctx)
+            one.request, one.sender = ready.request, ready.sender
+            one.row = one.row.model_copy(update={"full_until": ready.full_until})
+            one.claim = self._pipeline.claim(one.row, one.event, one.sender, ready.standing, 0.0, ctx)
+        except RetryLater as later:
+            return later.until
+        except SendLater as wait:
+            # Each goes its own way from here: one whose night it is does not hold up the others.
+            return await write(None, transitions.put_off(one.row, wait.why, wait.until, ctx.now), ctx)
+        except Unfit as unfit:
+            return await write(None, transitions.refused(one.row, unfit.refusal, ctx.now), ctx)
+        except Refused as refused:
+            return await write(None, transitions.refused(one.row, refused.why, ctx.now), ctx)
+        return one
+
+    async def _through_gate(self, run: ChunkRun, gate: Gate, fits: list[Candidate], ctx: Context) -> list[Addressee]:
+        """Slots for as many as get one; the rest come back."""
+        slots = await asyncio.gather(*(self._slot(gate, one, ctx) for one in fits), return_exceptions=True)
+        turned_away: list[Addressee] = []
+        ready: list[Candidate] = []
+        for one, slot in zip(fits, slots, strict=True):
+            if isinstance(slot, SendPermit):
+                one.leave = slot
+                ready.append(one)
+            elif isinstance(slot, NoSlot):
+                turned_away.append(one.who)
+            elif slot is not None:
+                raise slot
+        windows = await asyncio.gather(
+            *(self._window(run, ones, ctx) for ones in by_window(ready)), return_exceptions=True
+        )
+        # All of them are over before one that failed gives the chunk back: its places are let go of then.
+        for back in windows:
+            if isinstance(back, BaseException):
+                raise back
+            turned_away += back
+        return turned_away
+
+    async def _window(self, run: ChunkRun, ready: list[Candidate], ctx: Context) -> list[Addressee]:
+        """Claim those whose slots come next just before they do, so that a kill makes uncertain only what was about to go.
+        Returns who stays, because the job was stopped meanwhile: what is claimed goes out, whatever is said after that."""
+        assert ready[0].leave is not None
+        pause = ready[0].leave.at - self._lead - ctx.now.timestamp()
+        if pause > 0:
+            await ctx.clock.sleep(pause)
+        if await stop_reason(run.event.job_id, run.event.revision, ctx) is not None:
+            return [one.who for one in ready]
+        run.first_at = run.first_at or ctx.now
+        run.said += await self._out(ready, ctx)
+        return []
+
+    async def _slot(self, gate: Gate, one: Candidate, ctx: Context) -> SendPermit:
+        units = self._pipeline.channel.units(one.request)
+        send_request = SendRequest(one.event.message_id, "", units, one.event.message_class)
+        return SendPermit(
+            gate, send_request, await gate.slot(send_request, ctx, lead=self._lead), 0.0, gate.breaker.open
+        )
+
+    async def _out(self, ready: list[Candidate], ctx: Context) -> list[Event]:
+        """Claim, look once more, send, record."""
+        client = await client_of(self._pipeline.channel, ready[0].sender, ctx)
+        began = ctx.now
+        events: list[Event] = []
+        mine: list[tuple[Candidate, Delivery]] = []
+        taken = await asyncio.gather(*(_taken(one, ctx) for one in ready), return_exceptions=True)
+        failure: BaseException | None = None
+        for one, elsewhere in zip(ready, taken, strict=True):
+            if isinstance(elsewhere, BaseException):
+                failure = elsewhere
+            elif elsewhere is not None:
+                events += elsewhere
+            elif one.claim is not None:
+                mine.append((one, one.claim))
+        stopped = await asyncio.gather(*(self._stopped(one, ctx) for one, _ in mine))
+        took = 1.5 * (ctx.now - began).total_seconds()
+        self._lead = min(MAX_LEAD_SECONDS, max(LEAD_SECONDS, took, 0.8 * self._lead))
+        ended = [
+            asyncio.ensure_future(as_is(claim, end) if end else self._sent(one, claim, client, ctx))
+            for (one, claim), end in zip(mine, stopped, strict=True)
+        ]
+        events += await recorded(ended, ctx)
+        if failure is not None:
+            # No claim, no send; what this group did is recorded, and the chunk comes again for the rest.
+            raise failure
+        return events
+
+    async def _stopped(self, one: Candidate, ctx: Context) -> Delivery | None:
+        assert one.claim is not None
+        try:
+            await self._pipeline.permitted(one.event, ctx, lag=False)
+        except Refused as refused:
+            return transitions.refused(one.claim, refused.why, ctx.now)
+        except Exception as error:
+            return self._pipeline.concluded(one.claim, transitions.not_started(type(error).__name__), ctx)
+        return None
+
+    async def _sent(self, one: Candidate, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
+        assert one.leave is not None
+        try:
+            not_now = await one.leave.wait(ctx)
+        except Exception as error:
+            not_now = transitions.not_started(type(error).__name__)
+        if not_now is not None:
+            return claim, self._pipeline.concluded(claim, not_now, ctx)
+        return claim, await self._pipeline.call(claim, one.request, client, one.leave, ctx)
+
+    async def _paced(self, run: ChunkRun, ctx: Context) -> int:
+        """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""
+        rate = run.event.throttle_per_second
+        if rate is None:
+            return GROUP_MESSAGES
+        size = max(1, min(GROUP_MESSAGES, int(rate / 2), len(run.left)))
+        lines = self._lines.setdefault(ctx.store, {})
+        if len(lines) > 1000:
+            lines.clear()
+        line = lines.setdefault(
+            (run.event.job_id, rate), SlotLease(f"job#{run.event.job_id}", SlotGrid(rate), ctx.clock)
+        )
+        try:
+            at = await line.take(size, max(1.0, size / rate), ctx, lead=0.0)
+        except NoSlot:
+            return 0
+        await ctx.clock.sleep(max(0.0, at - ctx.now.timestamp()))
+        return size
+
+
+async def _taken(one: Candidate, ctx: Context) -> Sequence[Event] | None:
+    assert one.claim is not None
+    try:
+        return await take(None, one.claim, ctx)
+    except RetryLater:
+        # Claimed elsewhere in this very moment.
+        return ()

@@ -64,11 +64,6 @@ def claimed(
     )  # fmt: skip
 
 
-def not_started(why: str) -> NotSent:
-    """The outcome of a claim whose call was not made: nobody but its worker could know that."""
-    return NotSent(f"stopped before the call: {why}")
-
-
 def seconds_left(claim: Delivery, now: datetime) -> float:
     """How long the claim still lasts."""
     return (claim.deadline - now).total_seconds() if claim.deadline else 0.0

@@ -147,7 +147,7 @@ class Gate:
             return await line.take(send_request.units, horizon, ctx)
         return await line.take(send_request.units, horizon, ctx, lead)
 
-    async def source_queue(self, ctx: Context) -> bool:
+    async def may_send(self, ctx: Context) -> bool:
         """Whether the provider may be sent to. In doubt it is asked first, by one for all: no message is spent on finding out."""
         if not self.breaker.doubtful:
             return True
@@ -182,7 +182,7 @@ class Gate:
 
     async def _past_breaker(self, send_request: SendRequest, ctx: Context) -> bool:
         """Whether the message itself is the probe. Raises Later."""
-        if await self.source_queue(ctx):
+        if await self.may_send(ctx):
             return False
         if await self.may_spend(send_request.message_class, ctx):
             return True

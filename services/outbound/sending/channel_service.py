@@ -40,7 +40,8 @@ from services.outbound.sending import files, handlers, uncertain_metric
 from services.outbound.sending.chunk_ends import called_back
 from services.outbound.sending.chunks import Chunks
 from services.outbound.sending.job_control import JobControl, job_changed
-from services.outbound.sending.pipeline import Pipeline, Prepare
+from services.outbound.sending.pipeline import Pipeline
+from services.outbound.sending.preparation import Preparation, Prepare
 from services.outbound.sending.reconcile import reconcile
 
 #: Each lane is a queue of its own: a hundred thousand bulk messages do not stand before a code.
@@ -70,9 +71,8 @@ def channel_service(
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
     is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
     channel has besides the family's own; ``portfolios`` limit how many different people are written to in a day."""
-    pipeline = Pipeline(
-        channel, limits, senders or (lambda settings: settings.may_send(channel.name)), prepare, portfolios
-    )
+    senders = senders or (lambda settings: settings.may_send(channel.name))
+    pipeline = Pipeline(Preparation(channel, senders, prepare, portfolios), limits)
     messages = [
         heard
         for lane, classes in LANES.items()

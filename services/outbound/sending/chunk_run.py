@@ -32,17 +32,17 @@ class Candidate:
     request: Request = field(default_factory=dict)
     sender: str = ""
     claim: Delivery | None = None
-    leave: SendPermit | None = None
+    permit: SendPermit | None = None
 
 
 @dataclass
 class ChunkRun:
-    """One handling of a chunk: what was said and what is left."""
+    """One handling of a chunk: what is published and what is left."""
 
     event: ChunkReleased
     began: datetime
     left: list[Addressee]
-    said: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     first_at: datetime | None = None
     not_before: datetime | None = None
 
@@ -65,7 +65,7 @@ def by_window(ready: Sequence[Candidate]) -> list[list[Candidate]]:
     """In the order of their slots, those within :data:`WINDOW_SECONDS` of each other together."""
     windows: list[list[Candidate]] = []
     began = float("-inf")
-    for at, _, one in sorted((one.leave.at, n, one) for n, one in enumerate(ready) if one.leave is not None):
+    for at, _, one in sorted((one.permit.at, n, one) for n, one in enumerate(ready) if one.permit is not None):
         if at > began + WINDOW_SECONDS:
             windows.append([])
             began = at

@@ -127,15 +127,15 @@ def _answered(error: Any, verdict: Callable[[Refused], Rejected | NotSent]) -> O
 
 def _judged(refused: Refused, retry_after: str | None, verdict: Callable[[Refused], Rejected | NotSent]) -> Outcome:
     """The outcome of an answer that is no 2xx."""
-    status, code, events = refused.status, refused.code, f"{refused.code}: {refused.message}"
+    status, code, cause = refused.status, refused.code, f"{refused.code}: {refused.message}"
     if status == 429 or (code in _THROTTLED and 400 <= status < 500):
         known = verdict(refused)
         growth = known.growth if isinstance(known, NotSent) else 2.0
-        return NotSent(events, _seconds(retry_after), ErrorCode.THROTTLED, growth, code)
+        return NotSent(cause, _seconds(retry_after), ErrorCode.THROTTLED, growth, code)
     if not 400 <= status < 500 or status == 408:
         return Unknown(f"HTTP {status} {code}".rstrip())
     if code in _REFUSED_BEFORE_SEND:
-        return NotSent(events, provider_code=code)
+        return NotSent(cause, provider_code=code)
     return verdict(refused)
 
 

@@ -1,4 +1,4 @@
-"""What may only go later: marketing in quiet hours or above its cap, and people beyond the portfolio's budget."""
+"""What postpones a message: quiet hours and the frequency cap for marketing, and the portfolio's budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.outbound.limits.frequency import reserve_slot
 
 
 class SendLater(Exception):
-    """It may go, but not before ``until``."""
+    """The message may be sent, but not before ``until``."""
 
     def __init__(self, why: Refusal, until: datetime) -> None:
         super().__init__(why.code)

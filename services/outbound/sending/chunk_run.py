@@ -1,4 +1,4 @@
-"""One handling of a chunk: who of it is on the way, and what is left."""
+"""The state of one handling of a chunk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.outbound.contract import Request
 from services.outbound.ledger.model import Delivery
 from services.outbound.limits.gate import SendPermit
 
-#: Who of a group is claimed together: those whose slots are no further apart. The share of a call that each costs grows with the rate.
+#: Messages whose slots are at most this far apart are claimed together. The higher the rate, the more messages share a call.
 WINDOW_SECONDS = 0.1
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]
@@ -24,7 +24,7 @@ Why = Literal["done", "paused", "cancelled", "turn", "wait"]
 
 @dataclass
 class Candidate:
-    """One recipient on the way through a group."""
+    """One recipient of a group."""
 
     who: Addressee
     event: MessageQueued
@@ -37,7 +37,7 @@ class Candidate:
 
 @dataclass
 class ChunkRun:
-    """One handling of a chunk: what is published and what is left."""
+    """One handling of a chunk: the events to publish and the recipients that are left."""
 
     event: ChunkReleased
     began: datetime

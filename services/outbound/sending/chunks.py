@@ -1,11 +1,11 @@
-"""Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
-:mod:`services.outbound.sending.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
+"""Sends a chunk of a bulk job, in groups that share their calls. The steps are those of a single message (see
+:mod:`services.outbound.sending.pipeline`), each made for the whole group at once, so that 25 share a write and 100 a read:
 
-    known? -> places -> may the job go on? -> permission, render -> slots -> wait for the slots of a window -> may it still? -> claim
-           -> permission once more -> send, once each -> record -> say
+    known? -> bulkhead -> job stopped? -> decide, render -> slots -> wait for the slots of a window -> job stopped? -> claim
+           -> decide once more -> send, once each -> record -> publish
 
-A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
-that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
+A chunk stays in a worker for a few seconds at most; the recipients that are left are released again, so that a pause is quick
+and other jobs get their turn. There is no pair rate: a job writes to each address once.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from services.outbound.sending.decision import Refused
 from services.outbound.sending.job_control import stop_reason
 from services.outbound.sending.pipeline import Pipeline
 
-#: Recipients that take the same step at the same time: 25 of them share a call for claims, and for records.
+#: Recipients that take the same step together: 25 of them share a call for claims, and for records.
 GROUP_MESSAGES = 100
-#: After this long no further group is begun.
+#: After this long no further group is started.
 MAX_TURN_SECONDS = 5.0
-#: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
-#: A code goes behind what is reserved: so no further ahead than it may wait, and who is later than that takes another slot.
+#: A slot is reserved as far ahead as claims and the second decision take, which is measured; at least, at most (s). OTPs take
+#: slots behind those that are reserved, so never further ahead than an OTP may wait; a group that is later takes new slots.
 LEAD_SECONDS, MAX_LEAD_SECONDS = 0.15, 0.6
-#: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
+#: While the bulkhead is full: how often it is checked (s), and how many free slots are enough for a group.
 RECHECK_SECONDS = 0.02
 MIN_SLOTS = 50
 
@@ -54,20 +54,20 @@ class Chunks:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        #: By store and job, below: the line of a job that is to go slower than its sender.
         self._lead = LEAD_SECONDS
+        #: By store and job: the slots of a job that is slower than its sender.
         self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], SlotLease]] = WeakKeyDictionary()
 
     async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
-        """Send what of the chunk is not known yet; say again what is."""
+        """Sends the recipients that have no row yet; publishes the events of the others again."""
         run = ChunkRun(event, ctx.now, [])
         rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
         fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
         run.events += await together(followed(row, ctx) for row in rows if row is not None)
         run.left = fresh_ones
         while run.left:
-            async with self._places(run, ctx) as (permits, gate):
-                # Asked once there are places, so that a pause holds for whoever stood in line.
+            async with self._bulkhead_slots(run, ctx) as (permits, gate):
+                # Checked once there are slots, so that a pause holds for a group that waited for them.
                 why: Why | None = await stop_reason(event.job_id, event.revision, ctx)
                 if why is None and (ctx.now - run.began).total_seconds() >= MAX_TURN_SECONDS:
                     why = "turn"
@@ -79,7 +79,7 @@ class Chunks:
         return [*run.events, run.ended("done", ctx)]
 
     @asynccontextmanager
-    async def _places(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
+    async def _bulkhead_slots(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
         """Places at the provider for the next up to a hundred, in the order in which chunks came. They come first: what is
         made ready before a full house has to be made ready again."""
         size = await self._paced(run, ctx)

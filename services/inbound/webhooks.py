@@ -17,8 +17,8 @@ from starlette.responses import HTMLResponse
 from libs.common.declare.event import Event
 from libs.common.errors import Malformed, Problem
 from libs.common.hosts.http.strict_json import check
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import AccountNoticed
-from libs.messaging.vocabulary import Channel
 from services.inbound.channels import whatsapp
 from services.inbound.channels.fields import bounded, objects, parsed
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel as Name
 from libs.messaging.vocabulary import MessageClass, Purpose
 
 #: The arguments of the provider's operation, exactly as its AWS client takes them.

@@ -16,9 +16,9 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.declare.event import Event
 from libs.common.errors import Malformed
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.events.inbound import AccountNoticed, EmailStored, MessageReceived
-from libs.messaging.vocabulary import Channel
 from services.inbound.channels.email_mime import Mime, read
 from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional
 from services.inbound.channels.members import SES_RECEIVED, unknown, with_unknown_members

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from libs.common.clock import derived_id
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Raw, Text
 from libs.messaging.events.inbound import ConversationNoticed, MessageReceived, PreferenceChanged
-from libs.messaging.vocabulary import Channel
 from services.inbound.channels.fields import Json, needed, optional, parsed
 from services.inbound.channels.members import TWO_WAY, unknown, with_unknown_members
 from services.inbound.channels.rcs_content import Notice, Unsubscribe, extra_members_in, structured

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, ReceiptReceived
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, optional, parsed
 from services.inbound.channels.members import SMS_VOICE_EVENT, unknown, with_unknown_members
 

@@ -10,10 +10,11 @@ from pydantic import Field
 from libs.common.clock import Timestamp
 from libs.common.store.item import Index, Item, Row, Table
 from libs.common.store.ops import When
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageQueued
 from libs.messaging.events.outbound import CapReached, DeliveryChanged, OptOutFound, SendAgainDecided
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 
 #: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d), so that a late one finds the row.
 LEDGER_DAYS = 30
@@ -121,8 +122,7 @@ def opt_out(row: Delivery) -> list[OptOutFound]:
             message_id=row.message_id,
             contact_id=row.contact_id,
             channel=row.channel,
-            # Meta's list (131050) is about marketing alone.
-            scope="marketing" if row.channel is Channel.WHATSAPP else "all",
+            scope=row.channel.traits.provider_opt_out,
             provider_code=row.provider_code,
             at=row.at,
         )

@@ -13,7 +13,6 @@ from libs.common.stable_hash import jitter_for, shard_for
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.policy import policy
 from libs.messaging.vocabulary import Status
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery
@@ -152,7 +151,7 @@ def _deferred(row: Delivery, outcome: NotSent, until: datetime, now: datetime) -
 
 def uncertain(row: Delivery, cause: str, now: datetime, scale: float = 1.0) -> Delivery:
     """The message may have been sent; the sweeper checks the row again when the class's window has passed."""
-    window = policy(row.message_class, row.channel).window * scale
+    window = row.channel.traits.policies[row.message_class].window * scale
     return _transition(
         row, Status.UNCERTAIN, now, due=now + window, uncertain_since=now,
         error_code=ErrorCode.NOT_CONFIRMED, detail=cause, notes=(*row.notes, f"attempt {row.attempt}: {cause}"),

@@ -26,9 +26,10 @@ from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Item, Table
 from libs.common.store.ops import Store
+from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
 from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 
 HOUR_SECONDS = 3600
 #: Hours that overlap the last 24: the current one, 23 whole ones and the rest of the oldest.
@@ -101,9 +102,10 @@ def _common(share: int) -> int:
 
 
 class Budget:
-    """The budget of one portfolio, by its name in the settings."""
+    """The budget of one portfolio of a channel, by its name in the settings."""
 
-    def __init__(self, portfolio: str = DEFAULT_PORTFOLIO) -> None:
+    def __init__(self, channel: Channel, portfolio: str = DEFAULT_PORTFOLIO) -> None:
+        self._channel = channel
         self._portfolio = portfolio
         self._held: WeakKeyDictionary[Store, dict[int, _Held]] = WeakKeyDictionary()
         self._limit = 0
@@ -162,7 +164,7 @@ class Budget:
         left = sum(max(0, share - n) for share, n in zip(shares, by_shard, strict=False))
         left = max(0, left - sum(by_shard[len(shares) :]))
         stands: dict[str, Any] = {
-            "channel": Channel.WHATSAPP, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
+            "channel": self._channel, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
         }  # fmt: skip
         counted = BudgetCounted(left_for_bulk=left, **stands)
         yield TickAction(f"{self._portfolio}#{int(ctx.now.timestamp()) // HOUR_SECONDS}#{used}#{limit}", (), (counted,))

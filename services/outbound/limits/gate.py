@@ -14,9 +14,9 @@ from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
 from libs.common.stable_hash import jitter_for, shard_for
 from libs.common.store.ops import Store
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.policy import policy
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.limits.circuit_breaker import PROBE_INTERVAL_SECONDS, Bulkhead, CircuitBreaker
 from services.outbound.limits.rates import (
@@ -41,7 +41,9 @@ MAX_SLOTS = 4
 #: A harmless read of the provider, by sender: whether it answers.
 Probe = Callable[[str, Context], Awaitable[bool]]
 #: Classes whose uncertain sends are resent (see :mod:`libs.messaging.policy`).
-RESENDABLE = frozenset(each for each in MessageClass if any(policy(each, channel).resends for channel in Channel))
+RESENDABLE = frozenset(
+    each for each in MessageClass if any(channel.traits.policies[each].resends for channel in Channel)
+)
 #: The key of the gate that all senders of an account share, where the limit is the account's.
 ACCOUNT = "account"
 

@@ -11,7 +11,7 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
 from libs.messaging.quiet_hours import Hours, next_allowed, zones_of
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.outbound.limits.budget import Budget
 from services.outbound.limits.frequency import reserve_slot
 
@@ -26,9 +26,9 @@ class SendLater(Exception):
 
 
 def quiet_hours_refusal(purpose: Purpose, permission: Permission, now: datetime, settings: Settings) -> Refusal | None:
-    """Quiet hours hold for marketing, in every zone the recipient may be in; not for e-mail. Raises SendLater if they end in
+    """Quiet hours hold for marketing, in every zone the recipient may be in, on channels that have them. Raises SendLater if they end in
     time."""
-    if purpose is not Purpose.MARKETING or permission.channel is Channel.EMAIL:
+    if purpose is not Purpose.MARKETING or not permission.channel.traits.quiet_hours:
         return None
     zones = zones_of(permission.zone, permission.address, settings.default_zone)
     until = next_allowed(now, zones, Hours.of(settings.marketing_hours))

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.messaging.channels import Channel
 from services.outbound.limits.budget import Budget
 
 
 class Portfolios:
     """The budget of each portfolio that the settings name, and of the default portfolio, which has all other numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._budgets: dict[str, Budget] = {}
 
     def of(self, sender: str, settings: Settings) -> Budget:
@@ -28,4 +30,4 @@ class Portfolios:
 
     def _named(self, name: str) -> Budget:
         # One object per portfolio and process: it keeps the slots that the process has reserved.
-        return self._budgets.setdefault(name, Budget(name))
+        return self._budgets.setdefault(name, Budget(self._channel, name))

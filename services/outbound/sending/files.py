@@ -16,20 +16,20 @@ from libs.common.handle.context import Context
 from libs.common.stable_hash import jitter_for
 from libs.common.store.item import Item, Table
 from libs.messaging.attachments import Slot, slots, with_files
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.file_copy import FileCopy
-from libs.messaging.media import ENDINGS, LIMITS, SNIFFED_BYTES, settle, unsupported_reason
+from libs.messaging.file_types import ENDINGS, SNIFFED_BYTES, settle
+from libs.messaging.media import unsupported_reason
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
-from libs.messaging.vocabulary import Channel as Name
 from services.outbound.contract import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
 
 #: A link that cannot be reached is retried for this long.
 MAX_LINK_AGE = timedelta(minutes=2)
 RETRY_SECONDS = 5.0
-#: Providers that do not fetch links themselves: a link is fetched by us, into a bucket of the sender's own.
-FETCHES = frozenset({Name.SMS, Name.EMAIL})
+#: The bucket of the sender's own for files that we fetch because the provider fetches no links.
 FETCHED = "fetched"
 OURS = "files"
 OWNER = "media"
@@ -64,7 +64,7 @@ class HandedFile(Item):
 
 
 def carries_files(channel: Channel) -> bool:
-    return bool(LIMITS[channel.name])
+    return bool(channel.name.traits.files)
 
 
 def items_of(channel: Channel) -> list[type[Item]]:
@@ -75,10 +75,11 @@ def items_of(channel: Channel) -> list[type[Item]]:
 
 
 def needs_of(channel: Channel) -> list[Bucket]:
-    """The buckets: that of ``media``, to read, and one of its own for what it fetches (the SMS behind RCS too)."""
+    """The buckets: that of ``media``, to read, and one of its own for the files that it fetches, for its fallback channel too."""
     if not carries_files(channel):
         return []
-    own = channel.name in FETCHES or channel.name is Name.RCS
+    traits = channel.name.traits
+    own = traits.fetches_links or (traits.fallback is not None and Name(traits.fallback).traits.fetches_links)
     return [Bucket(OURS, owner=OWNER), *([Bucket(FETCHED, days=FETCHED_RETENTION_DAYS)] if own else [])]
 
 
@@ -110,7 +111,7 @@ class _Files:
         """The file to put there; None: it stays as it is."""
         if slot.file.file_id:
             return await self._ours(slot)
-        fetches = (slot.channel or self._channel.name) in FETCHES
+        fetches = slot.channel(self._channel.name).traits.fetches_links
         if fetches and (slot.file.url or "").startswith("https://"):
             return await self._fetched(slot)
         return None
@@ -130,7 +131,7 @@ class _Files:
         return File(url=copy.url, **about)
 
     def _check(self, slot: Slot, content_type: str, size: int) -> None:
-        why = unsupported_reason(slot.channel or self._channel.name, slot.kind, content_type, size)
+        why = unsupported_reason(slot.channel(self._channel.name), slot.kind, content_type, size)
         if why is not None:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"{slot.path}: {why}")
 
@@ -164,7 +165,7 @@ class _Files:
             there = await ctx.files.stat(bucket, key)
             if there is not None:
                 return self._at(slot, bucket, key, there.content_type)
-        maximum = max(limit.maximum for limit in LIMITS[slot.channel or self._channel.name])
+        maximum = max(limit.maximum for limit in slot.channel(self._channel.name).traits.files)
         try:
             found = await ctx.fetcher.get(slot.file.url or "", maximum)
         except Refused as refused:

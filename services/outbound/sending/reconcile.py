@@ -12,7 +12,6 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
-from libs.messaging.policy import policy
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, again, changed
@@ -56,7 +55,7 @@ def settle(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[
 
 def _uncertain(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[Event, ...]]:
     """Resent if the class allows it and it has not expired; else left until the deadline; then given up."""
-    promise = policy(row.message_class, row.channel)
+    promise = row.channel.traits.policies[row.message_class]
     if row.resends < promise.resends and row.wanted_at(now):
         decided = transitions.resend_decided(row, now)
         return decided, (again(decided, "resend"),)

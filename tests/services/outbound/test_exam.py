@@ -26,10 +26,11 @@ from libs.common.declare.topology import topology
 from libs.common.settings import Settings, read
 from libs.common.testing.world import World
 from libs.messaging.attachments import private_addresses
+from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
-from libs.messaging.vocabulary import RANK, Channel, MessageClass, Status
+from libs.messaging.vocabulary import RANK, MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from tests.services.outbound.kit import CONTACT, message, permission

@@ -21,6 +21,7 @@ from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.limits.circuit_breaker import PROBE_INTERVAL_SECONDS, Bulkhead, CircuitBreaker
 from services.outbound.limits.rates import (
     HORIZON_SECONDS,
+    LEAD_SECONDS,
     MAX_LATE_SECONDS,
     MAX_WAIT_SECONDS,
     PACE_FACTOR,
@@ -76,7 +77,7 @@ class SendPermit:
         """Waits until ``ahead`` seconds before the slot. A slot that was missed (a slow store, a suspended process) is
         discarded and another one is taken. Returns None if the message may be sent, else why not."""
         for _ in range(MAX_SLOTS):
-            if ctx.now.timestamp() > self.at + MAX_LATE_SECONDS:
+            if ctx.now.timestamp() > self.at - ahead + MAX_LATE_SECONDS:
                 try:
                     self.at = await self._gate.slot(self._send_request, ctx, lead=ahead)
                 except NoSlot:
@@ -87,7 +88,7 @@ class SendPermit:
             if self._gate.breaker.open and not self._probe:
                 # It opened while this message waited; a message that only waits must not become uncertain.
                 return NotSent(PROVIDER_SILENT)
-            if ctx.now.timestamp() <= self.at + MAX_LATE_SECONDS:
+            if ctx.now.timestamp() <= self.at - ahead + MAX_LATE_SECONDS:
                 return None
         return NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
 
@@ -121,8 +122,8 @@ class Gate:
         self._probes = SlotLease(f"probe#{sender}", SlotGrid(1 / PROBE_INTERVAL_SECONDS), ctx.clock)
 
     @asynccontextmanager
-    async def admit(self, send_request: SendRequest, ctx: Context) -> AsyncIterator[SendPermit]:
-        """Admits a message, with a slot of the bulkhead until the end of the block. Raises RetryLater; if the store is down,
+    async def admit(self, send_request: SendRequest, ctx: Context, lead: float = 0.0) -> AsyncIterator[SendPermit]:
+        """Admits a message, with a slot of the bulkhead until the end of the block and a time at least ``lead`` seconds ahead. Raises RetryLater; if the store is down,
         raises what the store raises, and nothing is sent."""
         began = ctx.now.timestamp()
         probe = await self._past_breaker(send_request, ctx)
@@ -133,7 +134,7 @@ class Gate:
         try:
             await self._past_pair(send_request, ctx)
             try:
-                at = await self.slot(send_request, ctx)
+                at = await self.slot(send_request, ctx, lead + LEAD_SECONDS)
             except NoSlot as busy:
                 pause = busy.seconds * (0.5 + send_request.jitter(str(began)))
                 raise self._later(pause, "waiting for the sender's rate", ctx) from None
@@ -141,12 +142,10 @@ class Gate:
         finally:
             self.bulkhead.release()
 
-    async def slot(self, send_request: SendRequest, ctx: Context, lead: float | None = None) -> float:
+    async def slot(self, send_request: SendRequest, ctx: Context, lead: float = LEAD_SECONDS) -> float:
         """The time at which the message may be sent. Raises NoSlot."""
         line = self._lines[shard_for(send_request.message_id, len(self._lines))]
         horizon = HORIZON_SECONDS[send_request.message_class]
-        if lead is None:
-            return await line.take(send_request.units, horizon, ctx)
         return await line.take(send_request.units, horizon, ctx, lead)
 
     async def may_send(self, ctx: Context) -> bool:

@@ -26,8 +26,8 @@ from libs.messaging.vocabulary import MessageClass
 #: The grid runs this much below the limit and a slot may be used this late (s): 1.02 s x 0.98 is one limit, never more.
 PACE_FACTOR = 0.98
 MAX_LATE_SECONDS = 0.02
-#: A slot is given out this long before its time: the claim is written in between.
-LEAD_SECONDS = 0.05
+#: A slot is given out at least this long before its time.
+LEAD_SECONDS = 0.02
 #: How long bulk waits while an OTP or a reply waits for a slot.
 YIELD_SECONDS = 0.05
 #: Maximum wait inside a handler; a message that would wait longer is requeued.

@@ -28,6 +28,7 @@ from services.outbound.contract import client_of
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import Delivery, fresh
 from services.outbound.ledger.writes import take, write
+from services.outbound.limits.claim_lead import ClaimLead
 from services.outbound.limits.gate import Gate, SendPermit, SendRequest
 from services.outbound.limits.marketing import SendLater
 from services.outbound.limits.rates import NoSlot, SlotGrid, SlotLease
@@ -43,7 +44,7 @@ GROUP_MESSAGES = 100
 MAX_TURN_SECONDS = 5.0
 #: A slot is reserved as far ahead as claims and the second decision take, which is measured; at least, at most (s). OTPs take
 #: slots behind those that are reserved, so never further ahead than an OTP may wait; a group that is later takes new slots.
-LEAD_SECONDS, MAX_LEAD_SECONDS = 0.15, 0.6
+MIN_LEAD_SECONDS, MAX_LEAD_SECONDS = 0.15, 0.6
 #: While the bulkhead is full: how often it is checked (s), and how many free slots are enough for a group.
 RECHECK_SECONDS = 0.02
 MIN_SLOTS = 50
@@ -54,7 +55,7 @@ class Chunks:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._lead = LEAD_SECONDS
+        self._lead = ClaimLead(MIN_LEAD_SECONDS, MAX_LEAD_SECONDS)
         #: By store and job: the slots of a job that is slower than its sender.
         self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], SlotLease]] = WeakKeyDictionary()
 
@@ -180,7 +181,7 @@ class Chunks:
         """Claim those whose slots come next just before they do, so that a kill makes uncertain only what was about to go.
         Returns who stays, because the job was stopped meanwhile: what is claimed goes out, whatever is said after that."""
         assert ready[0].permit is not None
-        pause = ready[0].permit.at - self._lead - ctx.now.timestamp()
+        pause = ready[0].permit.at - self._lead.seconds - ctx.now.timestamp()
         if pause > 0:
             await ctx.clock.sleep(pause)
         if await stop_reason(run.event.job_id, run.event.revision, ctx) is not None:
@@ -193,7 +194,7 @@ class Chunks:
         units = self._pipeline.channel.units(one.request)
         send_request = SendRequest(one.event.message_id, "", units, one.event.message_class)
         return SendPermit(
-            gate, send_request, await gate.slot(send_request, ctx, lead=self._lead), 0.0, gate.breaker.open
+            gate, send_request, await gate.slot(send_request, ctx, lead=self._lead.seconds), 0.0, gate.breaker.open
         )
 
     async def _out(self, ready: list[Candidate], ctx: Context) -> list[Event]:
@@ -212,8 +213,7 @@ class Chunks:
             elif one.claim is not None:
                 mine.append((one, one.claim))
         stopped = await asyncio.gather(*(self._pipeline.stopped(claim, one.event, ctx) for one, claim in mine))
-        took = 1.5 * (ctx.now - began).total_seconds()
-        self._lead = min(MAX_LEAD_SECONDS, max(LEAD_SECONDS, took, 0.8 * self._lead))
+        self._lead.measured((ctx.now - began).total_seconds())
         ended = [
             asyncio.ensure_future(as_is(claim, end) if end else self._sent(one, claim, client, ctx))
             for (one, claim), end in zip(mine, stopped, strict=True)

@@ -29,6 +29,7 @@ from services.outbound.contract import NotSent, Outcome, Probes, Request, Unknow
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import Delivery, fresh
 from services.outbound.ledger.writes import follow, record, take, write
+from services.outbound.limits.claim_lead import ClaimLead
 from services.outbound.limits.gate import Gates, SendPermit, SendRequest
 from services.outbound.limits.marketing import SendLater
 from services.outbound.limits.rates import Limits, LimitsFromProvider
@@ -40,8 +41,8 @@ from services.outbound.sending.preparation import Preparation
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_TIMEOUT_SECONDS = 3.0
 PROBE_TIMEOUT_SECONDS = 5.0
-#: How long before its slot a message is claimed: what the claim and a last look at the permission take.
-CLAIM_AHEAD_SECONDS = 0.03
+#: How long before its slot a message is claimed, at least and at most.
+MIN_LEAD_SECONDS, MAX_LEAD_SECONDS = 0.03, 0.6
 #: How long a message waits before it looks whether its job goes on.
 PAUSED_RETRY = timedelta(seconds=5)
 #: When a message that was not claimed after all comes again.
@@ -58,6 +59,7 @@ class Pipeline:
         self.preparation = preparation
         self.gates = Gates(self.channel.name, limits, self._probe if isinstance(self.channel, Probes) else None)
         self._owner = random_id()
+        self._lead = ClaimLead(MIN_LEAD_SECONDS, MAX_LEAD_SECONDS)
 
     async def _probe(self, sender: str, ctx: Context) -> bool:
         assert isinstance(self.channel, Probes)
@@ -103,21 +105,23 @@ class Pipeline:
         sender, units = prepared.sender, self.channel.units(prepared.request)
         gate = await self.gates.of(sender, ctx)
         request = SendRequest(event.message_id, prepared.outgoing.to, units, event.message_class)
-        async with gate.admit(request, ctx) as permit:
+        async with gate.admit(request, ctx, self._lead.seconds) as permit:
             if ctx.settings.send_mode == "DRY_RUN":
                 return await write(row, transitions.dry_run(before, sender, ctx.now), ctx)
             client = await client_of(self.channel, sender, ctx)
             # First the slot, then the claim and a last look at the permission, then the call at once: a kill makes uncertain what
             # is under way and nothing that only waits, and an opt-out that comes in while it waits is heard.
-            not_now = await permit.wait(ctx, ahead=CLAIM_AHEAD_SECONDS)
+            not_now = await permit.wait(ctx, ahead=self._lead.seconds)
             if not_now is not None:
                 raise RetryLater(ctx.now + NOT_CLAIMED_RETRY, not_now.cause)
             claim = self.claim(before, event, sender, prepared.permission, permit.waited, ctx)
+            began = ctx.now
             # Nothing is sent before the claim, and nothing if it does not succeed.
             elsewhere = await take(row, claim, ctx)
             if elsewhere is not None:
                 return elsewhere
             ended = await self.stopped(claim, event, ctx)
+            self._lead.measured((ctx.now - began).total_seconds())
             if ended is None:
                 ended = await self.send(claim, prepared.request, client, permit, ctx)
             return await record(claim, ended, ctx)

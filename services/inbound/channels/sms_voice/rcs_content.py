@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from libs.common.errors import Malformed
 from libs.messaging.content import Choosing, Content, File, Media, Raw
-from services.inbound.channels.fields import Json, optional, parsed
-from services.inbound.channels.members import RCS_MEDIA, RCS_SUGGESTION, unknown
+from services.inbound.channels.sms_voice.members import RCS_MEDIA, RCS_SUGGESTION
+from services.inbound.parsing.fields import Json, optional, parsed
+from services.inbound.parsing.members import unknown
 
 MediaType = Literal["image", "video", "audio", "document", "sticker"]
 #: Their JSON is not documented, or is of no use to us: kept as it came.

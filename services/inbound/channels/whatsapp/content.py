@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 from pydantic import ValidationError
 
 from libs.messaging.content import Choosing, Contacts, Content, File, Location, Media, Raw, Reaction, Text
-from services.inbound.channels.fields import Json
+from services.inbound.parsing.fields import Json
 
 MediaType = Literal["image", "video", "audio", "document", "sticker"]
 

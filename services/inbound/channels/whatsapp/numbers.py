@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from libs.common.errors import Malformed
-from services.inbound.channels.fields import Json, an_object, optional
+from services.inbound.parsing.fields import Json, an_object, optional
 
 
 @dataclass(frozen=True)

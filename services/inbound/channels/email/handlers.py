@@ -5,7 +5,7 @@ from __future__ import annotations
 from libs.common.errors import Poison
 from libs.common.handle.context import Context
 from libs.messaging.events.inbound import EmailStored, MessageReceived
-from services.inbound.channels.email_received import message_of
+from services.inbound.channels.email.received import message_of
 
 #: What SES receives at most.
 MAX_MAIL_BYTES = 40 * 1024 * 1024

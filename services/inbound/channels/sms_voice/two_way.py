@@ -12,15 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.clock import derived_id
-from libs.common.declare.event import Event
 from libs.messaging.content import Content, Raw, Text
 from libs.messaging.events.inbound import ConversationNoticed, MessageReceived, PreferenceChanged
 from libs.messaging.vocabulary import Channel
-from services.inbound.channels.fields import Json, needed, optional, parsed
-from services.inbound.channels.members import TWO_WAY, unknown, with_unknown_members
-from services.inbound.channels.rcs_content import Notice, Unsubscribe, extra_members_in, structured
-
-Keyed = list[tuple[str, Event]]
+from services.inbound.channels.sms_voice.members import TWO_WAY
+from services.inbound.channels.sms_voice.rcs_content import Notice, Unsubscribe, extra_members_in, structured
+from services.inbound.contract import Keyed
+from services.inbound.parsing.fields import Json, needed, optional, parsed
+from services.inbound.parsing.members import unknown, with_unknown_members
 
 #: Kept beside the message: the keyword that it begins with (a placeholder if none), and our last message to them, which need
 #: not be what it answers.

@@ -14,16 +14,15 @@ from email.utils import getaddresses
 from typing import Any
 
 from libs.common.clock import derived_id
-from libs.common.declare.event import Event
 from libs.common.errors import Malformed
 from libs.messaging.content import Content
 from libs.messaging.events.inbound import AccountNoticed, EmailStored, MessageReceived
 from libs.messaging.vocabulary import Channel
-from services.inbound.channels.email_mime import Mime, read
-from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional
-from services.inbound.channels.members import SES_RECEIVED, unknown, with_unknown_members
-
-Keyed = list[tuple[str, Event]]
+from services.inbound.channels.email.members import RECEIVED
+from services.inbound.channels.email.mime import Mime, read
+from services.inbound.contract import Keyed
+from services.inbound.parsing.fields import Json, an_object, iso_moment, needed, objects, optional
+from services.inbound.parsing.members import unknown, with_unknown_members
 
 _SCANS = ("spam", "virus", "spf", "dkim", "dmarc")
 _ENFORCED = frozenset({"REJECT", "QUARANTINE"})
@@ -59,7 +58,7 @@ def message_of(notification: Json, raw: bytes, where: str | None = None) -> Mess
     email_id, found = needed(mail, "messageId", "mail"), read(raw)
     address, name = _sender(found, mail)
     content: Content = found.content
-    extra_members = with_unknown_members(unknown(notification, SES_RECEIVED))
+    extra_members = with_unknown_members(unknown(notification, RECEIVED))
     details: dict[str, Any] = {"verdicts": _verdicts(receipt), **found.details, **extra_members}
     if where:
         details["raw"] = where

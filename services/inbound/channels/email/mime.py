@@ -13,7 +13,7 @@ from email.policy import EmailPolicy
 from typing import Any
 
 from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
-from services.inbound.channels.email_html import text_of
+from services.inbound.channels.email.html import text_of
 
 #: Text and HTML each; together they still fit an event.
 MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2

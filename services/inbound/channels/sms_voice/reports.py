@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.common.declare.event import Event
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, ReceiptReceived
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
 from libs.messaging.vocabulary import Channel, Status
-from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, optional, parsed
-from services.inbound.channels.members import SMS_VOICE_EVENT, unknown, with_unknown_members
-
-Keyed = list[tuple[str, Event]]
+from services.inbound.channels.sms_voice.members import EVENT
+from services.inbound.contract import Keyed
+from services.inbound.parsing.fields import Json, an_object, bounded, moment, needed, optional, parsed
+from services.inbound.parsing.members import unknown, with_unknown_members
 
 #: Told by a member of their own; everything else is kept as it came, prices among it (their unit is not documented).
 _TOLD = frozenset({"eventType", "eventTimestamp", "messageId", "messageStatusDescription"})
@@ -76,7 +75,7 @@ def _asked_for(context: Json) -> Channel | None:
 
 def _rest(event: Json, context: Json) -> dict[str, Any]:
     # Of an event that nobody knows all is kept anyway.
-    extra_members = unknown(event, SMS_VOICE_EVENT) if event["eventType"] in EVENTS else {}
+    extra_members = unknown(event, EVENT) if event["eventType"] in EVENTS else {}
     kept = {
         name: value for name, value in event.items() if name not in {*_TOLD, "context", *extra_members}
     } | with_unknown_members(extra_members)

@@ -19,11 +19,11 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.ses import bounce_code, is_hard, is_suppressed, status_of
 from libs.messaging.vocabulary import Channel, Status
-from services.inbound.channels.email_received import received
-from services.inbound.channels.fields import Json, an_object, iso_moment, needed, objects, optional, parsed
-from services.inbound.channels.members import of_ses_event, unknown, with_unknown_members
-
-Keyed = list[tuple[str, Event]]
+from services.inbound.channels.email.members import of_event
+from services.inbound.channels.email.received import received
+from services.inbound.contract import Keyed
+from services.inbound.parsing.fields import Json, an_object, iso_moment, needed, objects, optional, parsed
+from services.inbound.parsing.members import unknown, with_unknown_members
 
 #: The member that an event carries besides ``mail``, by its type.
 _MEMBERS = {
@@ -66,7 +66,7 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
     at = iso_moment(payload if own else mail, "timestamp", own or "mail")
     ours = _our_id(mail)
     # Of an event that nobody knows all is kept anyway.
-    extra_members = with_unknown_members(unknown(whole if member else {"mail": mail}, of_ses_event(member)))
+    extra_members = with_unknown_members(unknown(whole if member else {"mail": mail}, of_event(member)))
     if kind == "Subscription":
         return _preferences(payload, mail, provider_id, at, extra_members)
     status, code, provider_status, detail = _read(kind, payload)

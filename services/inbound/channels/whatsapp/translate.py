@@ -20,23 +20,12 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
 from libs.messaging.vocabulary import Channel, Status
-from services.inbound.channels.fields import Json, an_object, bounded, moment, needed, objects, optional, parsed
-from services.inbound.channels.members import (
-    WHATSAPP_CHANGE,
-    WHATSAPP_ENTRY,
-    WHATSAPP_ENVELOPE,
-    WHATSAPP_EVENTBRIDGE,
-    WHATSAPP_PREFERENCE,
-    WHATSAPP_STATUS,
-    WHATSAPP_VALUE,
-    of_whatsapp_message,
-    unknown,
-    with_unknown_members,
-)
-from services.inbound.channels.whatsapp_content import content_of
-from services.inbound.channels.whatsapp_numbers import EventContext, arns, e164, identity, of_file, ours
-
-Keyed = list[tuple[str, Event]]
+from services.inbound.channels.whatsapp import members
+from services.inbound.channels.whatsapp.content import content_of
+from services.inbound.channels.whatsapp.numbers import EventContext, arns, e164, identity, of_file, ours
+from services.inbound.contract import Keyed
+from services.inbound.parsing.fields import Json, an_object, bounded, moment, needed, objects, optional, parsed
+from services.inbound.parsing.members import unknown, with_unknown_members
 
 STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
 EVENTBRIDGE = "aws.social-messaging"
@@ -67,7 +56,7 @@ def parse(feed: str) -> Keyed:
     # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
     entry_time = optional(envelope, "message_timestamp") or ""
     aws = EventContext(
-        optional(envelope, "messageId"), arns(envelope), extra_members=unknown(envelope, WHATSAPP_ENVELOPE)
+        optional(envelope, "messageId"), arns(envelope), extra_members=unknown(envelope, members.ENVELOPE)
     )
     return _entry(parsed(entry, "whatsAppWebhookEntry"), entry_time, aws)
 
@@ -87,8 +76,8 @@ def _entry(entry: Json, entry_time: str, aws: EventContext) -> Keyed:
         field = needed(change, "field", "changes")
         value = an_object(change, "value", "changes")
         dedup_key = f"{entry_time}{entry.get('time', '')}"
-        extra_members = unknown(entry, WHATSAPP_ENTRY, "entry") | unknown(change, WHATSAPP_CHANGE, "changes")
-        around = replace(aws, extra_members=aws.extra_members | extra_members | unknown(value, WHATSAPP_VALUE, "value"))
+        extra_members = unknown(entry, members.ENTRY, "entry") | unknown(change, members.CHANGE, "changes")
+        around = replace(aws, extra_members=aws.extra_members | extra_members | unknown(value, members.VALUE, "value"))
         if field == "messages":
             found += _messages(value, account, dedup_key, around)
         elif field == "user_preferences":
@@ -103,7 +92,7 @@ def _messages(value: Json, account: str, dedup_key: str, aws: EventContext) -> K
     # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
     found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
-    found += [_receipt(each, also, aws.extra_members | unknown(each, WHATSAPP_STATUS, "statuses")) for each in statuses]
+    found += [_receipt(each, also, aws.extra_members | unknown(each, members.STATUS, "statuses")) for each in statuses]
     found += [stopped for status in statuses if (stopped := _stopped(status)) is not None]
     if not found:
         kind = "error" if value.get("errors") else "unknown"
@@ -119,7 +108,7 @@ def _message(message: Json, value: Json, aws: EventContext) -> tuple[str, Event]
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
     content = content_of(message, kind)
-    extra_members = unknown(message, of_whatsapp_message(kind), "messages")
+    extra_members = unknown(message, members.of_message(kind), "messages")
     details = _rest(message, {*_READ_OF_MESSAGE, kind}, "messages", aws.extra_members | extra_members)
     if isinstance(content, Media):
         details |= of_file(value, aws)
@@ -182,7 +171,7 @@ def _from_eventbridge(event: Json) -> tuple[str, Event]:
             optional(detail, "wabaId") or "",
             optional(event, "id") or "",
         )
-    extra_members = unknown(event, WHATSAPP_EVENTBRIDGE)
+    extra_members = unknown(event, members.EVENTBRIDGE)
     # Here the id is AWS's own, which names our send, and nothing is echoed.
     rest = {name: value for name, value in detail.items() if name not in ("messageId", "eventTimestamp")}
     return _receipt({**rest, "id": provider_id, "timestamp": detail.get("eventTimestamp")}, (), extra_members, "detail")
@@ -231,7 +220,7 @@ def _preferences(value: Json, account: str, dedup_key: str, extra_members: Json)
             at=moment(preference, "timestamp", "user_preferences"),
             details={
                 **({"detail": preference["detail"]} if optional(preference, "detail") else {}),
-                **with_unknown_members(extra_members | unknown(preference, WHATSAPP_PREFERENCE, "user_preferences")),
+                **with_unknown_members(extra_members | unknown(preference, members.PREFERENCE, "user_preferences")),
             },
         )
         found.append((f"preference#{_fingerprint(preference)}", changed))

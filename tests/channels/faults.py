@@ -1,6 +1,4 @@
-"""A provider that misbehaves on the wire: a raw asyncio server that reads a request and does the one thing it was told.
-
-``accepted`` counts requests that were taken, whether or not an answer went out: the oracle."""
+"""A provider that misbehaves on the wire: a raw asyncio server that reads a request and does the one thing it was told."""
 
 from __future__ import annotations
 
@@ -11,20 +9,24 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-#: WhatsApp's spelling, that of the other services, and Meta's own; a client reads the one that it knows.
-GOOD = (
-    b'{"messageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01","MessageId":"3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01",'
-    b'"messages":[{"id":"wamid.SAMPLEOUTBOUND0000000000000000000001"}]}'
-)
+from tests.channels.senders import Client
+
+#: WhatsApp's spelling, and that of the other AWS services; a client reads the one that it knows.
+AWS_ACCEPTED = {name: "3f8f0b7e-2d0b-4a35-9c7e-5a1c0b6f1d01" for name in ("messageId", "MessageId")}
 
 
 class FaultServer:
-    """``fault``: ok, reset_before, reset_after, hang, half_body, bad_json, no_id, or an HTTP status with an error's name
-    (``429 ThrottledRequestException``) or with Meta's number (``429 130429``); without either it has no words."""
+    """``fault``: ok, reset_before, reset_after, hang, half_body, bad_json, no_id, or an HTTP status with an error's code in the
+    words of the client's provider (``429 ThrottledRequestException``, ``429 130429``); without a code it has no words."""
 
-    def __init__(self, fault: str = "ok") -> None:
+    def __init__(self, fault: str, client: Client) -> None:
         self.fault = fault
-        self.accepted = 0
+        self.good = client.accepted or AWS_ACCEPTED
+        self.refused = client.refused
+        #: What was accepted, as it came.
+        self.bodies: list[bytes] = []
+        #: Whether the request after the next is answered well again.
+        self.once = False
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,40 +34,43 @@ class FaultServer:
             if self.fault == "reset_before":
                 _reset(writer)
                 return
-            await _read(reader)
-            await self._answer(writer)
+            await self._answer(await _read(reader), writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, writer: asyncio.StreamWriter) -> None:
-        head, _, name = self.fault.partition(" ")
+    async def _answer(self, body: bytes, writer: asyncio.StreamWriter) -> None:
+        fault, self.fault = self.fault, "ok" if self.once else self.fault
+        head, _, name = fault.partition(" ")
+        # A server's error may come after the message was taken; a refusal never does.
+        if not head.isdecimal() or int(head) >= 500:
+            self.bodies.append(body)
         if head.isdecimal():
-            status = int(head)
-            # A server's error may come after the message was taken; a refusal never does.
-            self.accepted += status >= 500
-            said: dict[str, object] = {"message": "Simulated", "__type": name}
-            if name.isdecimal():
-                said = {"error": {"message": "Simulated", "type": "OAuthException", "code": int(name)}}
-            writer.write(_http(status, json.dumps(said).encode(), name))
+            words = json.dumps(self.refused if name and self.refused else {"message": "Simulated", "__type": "{code}"})
+            code = name if name.isdecimal() else json.dumps(name)
+            writer.write(_http(int(head), words.replace('"{code}"', code).encode(), name))
+        elif fault == "reset_after":
+            _reset(writer)
+            return
         else:
-            self.accepted += 1
-            if self.fault == "reset_after":
-                _reset(writer)
-                return
-            if self.fault == "hang":
+            if fault == "hang":
                 await asyncio.sleep(30)
-            body = {"bad_json": b'{"messageId": "3f8f', "no_id": b"{}", "half_body": GOOD}.get(self.fault, GOOD)
-            whole = _http(200, body)
-            writer.write(whole[: -len(body) // 2] if self.fault == "half_body" else whole)
+            said = {"bad_json": b'{"messageId": "3f8f', "no_id": b"{}"}.get(fault, json.dumps(self.good).encode())
+            whole = _http(200, said)
+            writer.write(whole[: -len(said) // 2] if fault == "half_body" else whole)
         await writer.drain()
+
+    @property
+    def accepted(self) -> int:
+        """How many requests were taken, whether or not an answer went out: the oracle."""
+        return len(self.bodies)
 
 
 @asynccontextmanager
-async def fault_server(fault: str) -> AsyncIterator[FaultServer]:
+async def fault_server(fault: str, client: Client) -> AsyncIterator[FaultServer]:
     """A server with one fault, on a port of its own."""
-    faulty = FaultServer(fault)
+    faulty = FaultServer(fault, client)
     server = await asyncio.start_server(faulty.serve, "127.0.0.1", 0)
     faulty.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
@@ -100,11 +105,12 @@ def free_port() -> int:
         return port
 
 
-async def _read(reader: asyncio.StreamReader) -> None:
+async def _read(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     for line in head.split(b"\r\n"):
         if line.lower().startswith(b"content-length:"):
-            await reader.readexactly(int(line.split(b":")[1]))
+            return await reader.readexactly(int(line.split(b":")[1]))
+    return b""
 
 
 def _http(status: int, body: bytes, error: str = "") -> bytes:

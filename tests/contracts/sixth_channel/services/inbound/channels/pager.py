@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from libs.messaging.channels import Channel
+
 from libs.common.clock import derived_id
 from libs.common.declare.service import Feed
 from libs.common.errors import Malformed
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.inbound.contract import Keyed, Translator
 from services.inbound.parsing.fields import iso_moment, needed, optional, parsed
 from services.inbound.parsing.members import only, unknown, with_unknown_members

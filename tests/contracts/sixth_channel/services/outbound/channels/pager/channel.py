@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from libs.messaging.channels import Channel as Name
 from services.outbound.channels.pager.codes import verdict
 
 from libs.common.aws.rest import Answered, Rest
 from libs.common.handle.context import Context
 from libs.messaging.content import Text
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel as Name
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.sending.outcomes import outcome_of
 

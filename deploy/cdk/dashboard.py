@@ -12,7 +12,7 @@ from constructs import Construct
 from deploy.cdk.alarms import COUNTED, Rate
 from deploy.cdk.plan import Plan
 from libs.common.observe.metrics import NAMESPACE
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.insights.counts import COUNTED_STATUSES, metric_of
 
 _WIDE, _HIGH = 12, 6

@@ -14,9 +14,9 @@ from typing import Any
 
 from libs.common.bus.encoding import pack
 from libs.common.declare.event import following, root_cause
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 
 _NANP = 80_000
 #: Arcep's numbers for audiovisual works: 10,000 behind each.

@@ -19,7 +19,7 @@ app = typer.Typer(help="Messages: send one, list them.", no_args_is_help=True, r
 def send(
     ctx: typer.Context,
     contact: Annotated[str, typer.Argument(metavar="CONTACT", help="id of a contact")],
-    channel: Annotated[str, typer.Option(help="whatsapp, sms, email, voice or rcs")] = "whatsapp",
+    channel: Annotated[str, typer.Option(help="name of a channel")] = "whatsapp",
     text: Annotated[str | None, typer.Option(help="free text")] = None,
     template: Annotated[str | None, typer.Option(help="name of a template")] = None,
     language: Annotated[str, typer.Option(help="the template's language")] = "en_US",

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Email, File, Media, Rich, Template
-from libs.messaging.vocabulary import Channel
 
 
 @dataclass(frozen=True)
 class Slot:
     """One file of a content. ``path`` names it as the API does; ``kind`` is what it is to be shown as (None: as it is);
-    ``channel`` is set where it goes out by another channel than its message (the SMS that stands in for RCS)."""
+    ``fallback`` is set if it is sent on the channel that the message's own falls back to."""
 
     path: str
     file: File
     kind: str | None = None
-    channel: Channel | None = None
+    fallback: bool = False
+
+    def channel(self, of_message: Channel) -> Channel:
+        """The channel that carries it."""
+        other = of_message.traits.fallback
+        return Channel(other) if self.fallback and other else of_message
 
 
 def slots(content: Content) -> list[Slot]:
@@ -44,15 +49,15 @@ def private_addresses(content: Content) -> list[str]:
 def _of_rich(content: Rich) -> list[Slot]:
     found = [_slot("fileUrl", content.file_id, content.file_url)]
     found += [_slot(f"cards.{n}.mediaUrl", card.media_file_id, card.media_url) for n, card in enumerate(content.cards)]
-    found.append(_slot("fallbackMediaUrl", content.fallback_media_file_id, content.fallback_media_url, Channel.SMS))
+    found.append(_slot("fallbackMediaUrl", content.fallback_media_file_id, content.fallback_media_url, fallback=True))
     return [slot for slot in found if slot is not None]
 
 
-def _slot(path: str, file_id: str | None, url: str | None, channel: Channel | None = None) -> Slot | None:
+def _slot(path: str, file_id: str | None, url: str | None, *, fallback: bool = False) -> Slot | None:
     if not file_id and not url:
         return None
     # These URLs are checked by the channel, in its own words.
-    return Slot(path, File.model_construct(file_id=file_id, url=url), channel=channel)
+    return Slot(path, File.model_construct(file_id=file_id, url=url), fallback=fallback)
 
 
 def with_files(content: Content, files: Mapping[str, File]) -> Content:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from libs.common.settings import Settings
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 
 
 class Answer(StrEnum):

@@ -6,21 +6,14 @@ in between wins. (What needs the provider's limits, the rate lease and the budge
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, Purpose
-
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-#: Meta's business-scoped user id (``CC.`` and up to 128 alphanumerics), for users without a phone number.
-BUSINESS_SCOPED_ID = re.compile(r"[A-Z]{2}\.([A-Z]+\.)?[A-Za-z0-9]{1,128}")
-#: RFC 5322's dot-atom form: what a mail system of today delivers to.
-EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+")
-
+from libs.messaging.vocabulary import Purpose
 
 #: The answer to STOP or HELP needs no consent, but a message that it answers.
 AUTO_REPLY_WINDOW = timedelta(minutes=15)
@@ -48,22 +41,11 @@ class SendFacts:
     expires_at: datetime | None = None
 
 
-def address_valid(channel: Channel, address: str | None) -> bool:
-    """Whether the address can be written to on the channel."""
-    if not address:
-        return False
-    if channel is Channel.EMAIL:
-        return len(address) <= 320 and EMAIL.fullmatch(address) is not None
-    if channel is Channel.WHATSAPP and BUSINESS_SCOPED_ID.fullmatch(address):
-        return True
-    return E164.fullmatch(address) is not None
-
-
 def refusal(permission: Permission | None, facts: SendFacts, now: datetime) -> Refusal | None:
     """The first reason not to send, or None."""
     if permission is None or permission.deleted:
         return Refusal(ErrorCode.CONTACT_ERASED)
-    if not address_valid(facts.channel, permission.address):
+    if not facts.channel.traits.valid(permission.address):
         return Refusal(ErrorCode.INVALID_RECIPIENT)
     unwanted = _consent_refusal(permission, facts, now)
     if unwanted is not None:
@@ -71,7 +53,7 @@ def refusal(permission: Permission | None, facts: SendFacts, now: datetime) -> R
     if permission.suppressed:
         return Refusal(ErrorCode.SUPPRESSED, f"({permission.suppressed})")
     if (
-        facts.channel is Channel.WHATSAPP
+        facts.channel.traits.needs_open_window
         and not isinstance(facts.content, Template)
         and not permission.window_open(now)
     ):

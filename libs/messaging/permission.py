@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp
 from libs.common.store.item import Index, Item, Table
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 
 #: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
 SERVICE_WINDOW = timedelta(hours=24)

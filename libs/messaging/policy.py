@@ -1,20 +1,22 @@
-"""What each message class promises: how long it lives and what becomes of a send whose outcome is uncertain.
+"""What each message class promises: how long a message lives, and what happens to a send whose outcome is uncertain.
 
-These are the shipped defaults of the promises; a setting can tighten them, never loosen them.
+These are the defaults of the promises; a setting can tighten them, never loosen them. Which channel has which is in its row
+(:mod:`libs.messaging.channels`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 
 
 @dataclass(frozen=True)
 class ClassPolicy:
-    """``resends``: how often an uncertain send may be sent again after ``window``; each is recorded and audited. When
-    ``deadline`` has passed without a report it becomes ``unknown``."""
+    """``resends``: how often an uncertain send may be resent after ``window``; each resend is recorded and audited. A send that
+    no report has settled by ``deadline`` becomes ``unknown``."""
 
     resends: int
     window: timedelta
@@ -22,20 +24,21 @@ class ClassPolicy:
     time_to_live: timedelta
 
 
-_DAY = timedelta(hours=24)
-_SHORT_WAIT = timedelta(seconds=60)
-_LONG_WAIT = timedelta(minutes=5)
+_DAY, _THREE_DAYS = timedelta(hours=24), timedelta(hours=72)
+_MINUTE = timedelta(seconds=60)
 
 
-def policy(message_class: MessageClass, channel: Channel) -> ClassPolicy:
-    """The policy of a class on a channel."""
-    if channel is Channel.VOICE:
-        return ClassPolicy(0, timedelta(hours=72), timedelta(hours=72), timedelta(minutes=10))
-    if message_class is MessageClass.OTP:
-        return ClassPolicy(1, timedelta(seconds=5), timedelta(seconds=300), timedelta(seconds=300))
-    if message_class is MessageClass.TRANSACTIONAL:
-        window = _LONG_WAIT if channel in (Channel.SMS, Channel.RCS) else _SHORT_WAIT
-        return ClassPolicy(1, window, window * 2, _DAY)
-    if message_class is MessageClass.REPLY:
-        return ClassPolicy(0, _SHORT_WAIT, _SHORT_WAIT, _DAY)
-    return ClassPolicy(0, timedelta(hours=72), timedelta(hours=72), timedelta(hours=72))
+def resending(window: timedelta) -> Mapping[MessageClass, ClassPolicy]:
+    """The policies of a channel whose provider settles most sends within ``window``: OTPs and transactional messages are
+    resent once."""
+    return {
+        MessageClass.OTP: ClassPolicy(1, timedelta(seconds=5), timedelta(seconds=300), timedelta(seconds=300)),
+        MessageClass.TRANSACTIONAL: ClassPolicy(1, window, window * 2, _DAY),
+        MessageClass.REPLY: ClassPolicy(0, _MINUTE, _MINUTE, _DAY),
+        MessageClass.BULK: ClassPolicy(0, _THREE_DAYS, _THREE_DAYS, _THREE_DAYS),
+    }
+
+
+def never_resending(time_to_live: timedelta) -> Mapping[MessageClass, ClassPolicy]:
+    """The policies of a channel on which nothing is ever resent."""
+    return dict.fromkeys(MessageClass, ClassPolicy(0, _THREE_DAYS, _THREE_DAYS, time_to_live))

@@ -15,7 +15,6 @@ from libs.messaging.checks import Refusal
 from libs.messaging.content import Email, Rich, Speech, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.templates import TemplateState
-from libs.messaging.vocabulary import Channel
 
 VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]{1,64})\s*\}\}")
 #: Anything that looks as if a variable was meant.
@@ -25,6 +24,8 @@ _ADDRESS = re.compile(r"""(?i)\b(?:href|src)\s*=\s*["']\s*$""")
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
+#: AWS takes at most so many characters of a fallback SMS.
+MAX_FALLBACK_LENGTH = 1600
 Rendered = Text | Email | Speech | Rich
 
 
@@ -43,22 +44,25 @@ def variables(*texts: str | None) -> tuple[str, ...]:
 
 def rendered(state: TemplateState, values: Mapping[str, str]) -> Rendered:
     """What is sent. The values are complete (see :func:`libs.messaging.templates.template_refusal`). Raises Unfit."""
-    body = state.body or ""
-    if state.channel is Channel.EMAIL:
-        return Email(
-            subject=_filled(state.subject or "", values, one_line)[:998].strip() or "-",
-            text=_filled(body, values, str) if body else None,
-            html=html_filled(state.html, values) if state.html else None,
-        )
-    text = _filled(body, values, html.escape if state.ssml else str)
-    longest = {Channel.RCS: 3072}.get(state.channel, 6000)
-    if not 1 <= len(text) <= longest:
+    text = _filled(state.body or "", values, html.escape if state.ssml else str)
+    traits = state.channel.traits
+    longest = traits.templates.max_text_length
+    if traits.text_content != "email" and not 1 <= len(text) <= longest:
         raise Unfit(Refusal(ErrorCode.INVALID_CONTENT, f"It comes to {len(text)} characters; 1 to {longest} can go."))
-    if state.channel is Channel.VOICE:
-        spoken = Speech(text=text, ssml=state.ssml)
-        return spoken.model_copy(update={"voice": state.voice}) if state.voice else spoken
-    if state.channel is Channel.RCS:
-        return Rich(text=text, fallback_text=text if len(text) <= 1600 else None)
+    subject = _filled(state.subject or "", values, one_line)[:998].strip()
+    return as_content(state, text, subject, html_filled(state.html, values) if state.html else None)
+
+
+def as_content(state: TemplateState, text: str, subject: str | None, html_part: str | None) -> Rendered:
+    """These texts as the content of the template's channel."""
+    match state.channel.traits.text_content:
+        case "email":
+            return Email(subject=subject or "-", text=text or None, html=html_part)
+        case "speech":
+            spoken = Speech(text=text, ssml=state.ssml)
+            return spoken.model_copy(update={"voice": state.voice}) if state.voice else spoken
+        case "rich":
+            return Rich(text=text, fallback_text=text if len(text) <= MAX_FALLBACK_LENGTH else None)
     return Text(body=text)
 
 

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from libs.common.declare.event import Event
 from libs.common.handle.context import Context
 from libs.common.store.ops import Store
+from libs.messaging.channels import Channel
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content, Template
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
@@ -21,7 +22,6 @@ from libs.messaging.templates import (
     template_id_of,
     template_refusal,
 )
-from libs.messaging.vocabulary import Channel
 
 #: A job of a hundred thousand asks for the same template as often; other processes hear of a change this much later.
 CACHE_TTL = timedelta(seconds=2)
@@ -59,14 +59,14 @@ async def why_not(content: Content, state: TemplateState | None, channel: Channe
     """Why it cannot be sent by this template, or None."""
     if not isinstance(content, Template):
         return None
-    # Other channels' templates exist only with us.
-    listed = channel is not Channel.WHATSAPP or await _copy(TemplateCopy.id_of_list(channel), ctx) is not None
+    # Templates that no provider keeps exist only with us.
+    listed = not channel.traits.templates.at_provider or await _copy(TemplateCopy.id_of_list(channel), ctx) is not None
     return template_refusal(state, content, listed=listed)
 
 
 def written_out(content: Content, state: TemplateState | None, channel: Channel) -> Content | Refusal:
     """On channels whose provider does not know templates, the message itself."""
-    if not isinstance(content, Template) or channel is Channel.WHATSAPP or state is None:
+    if not isinstance(content, Template) or channel.traits.templates.at_provider or state is None:
         return content
     try:
         return rendered(state, content.variables)

@@ -11,10 +11,11 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp
 from libs.common.store.item import Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Template
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 
 
 class TemplateStatus(StrEnum):
@@ -136,7 +137,7 @@ def _text_problems(state: TemplateState, content: Template) -> list[str]:
 
 def _part_problems(state: TemplateState, content: Template) -> list[str]:
     """WhatsApp's header and buttons, which take parameters of their own."""
-    if state.channel is not Channel.WHATSAPP:
+    if not state.channel.traits.templates.at_provider:
         return []
     found = []
     has_header = content.header is not None or _component(content, "header") is not None

@@ -13,7 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from dataclasses import dataclass
 
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 
 #: The secret of this name belongs to the service ``inbound``, which has the entry point; the sender of e-mail shares it.
 SECRET = "unsubscribe-keys"  # noqa: S105 - its name

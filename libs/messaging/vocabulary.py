@@ -1,16 +1,8 @@
-"""Closed vocabularies: channels, directions, classes, purposes, statuses and their ranks."""
+"""Closed vocabularies: directions, classes, purposes, statuses and their ranks."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-
-
-class Channel(StrEnum):
-    WHATSAPP = "whatsapp"
-    SMS = "sms"
-    EMAIL = "email"
-    VOICE = "voice"
-    RCS = "rcs"
 
 
 class Direction(StrEnum):

@@ -7,20 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from libs.common.declare.wire import Body
+from libs.messaging.channels import Channel
 from libs.messaging.content import Email, Media, Rich, Speech, Template, Text
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 
 MAX_CONTACTS = 10_000
 Id = Annotated[str, Field(min_length=1, max_length=100)]
-
-#: The kinds of content that each channel carries in bulk.
-KINDS: dict[Channel, frozenset[str]] = {
-    Channel.WHATSAPP: frozenset({"template", "text", "media"}),
-    Channel.SMS: frozenset({"text", "template"}),
-    Channel.EMAIL: frozenset({"email", "template"}),
-    Channel.VOICE: frozenset({"speech", "template"}),
-    Channel.RCS: frozenset({"rich", "text", "template"}),
-}
 
 
 class CreateUpload(Body):

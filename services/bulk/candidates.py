@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from libs.messaging.addresses import to_e164
-from libs.messaging.checks import Refusal, SendFacts, address_valid, refusal
+from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
-from services.bulk.model import BulkJob, Columns
+from services.bulk.model import BulkJob
 
 MAX_VALUE_LENGTH = 1024
-_DAMAGED = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
 
 
 @dataclass(frozen=True)
@@ -46,23 +42,9 @@ def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: Bu
     if not written:
         return Reject(number, "missing", f"The column {job.mapping.address!r} is empty.")
     try:
-        return Candidate(number, normal(written, job.channel, job.mapping), cells=named)
+        return Candidate(number, job.channel.traits.normalise(written, job.mapping.region), cells=named)
     except ValueError as error:
         return Reject(number, "invalid", str(error), written[:100])
-
-
-def normal(written: str, channel: Channel, columns: Columns) -> str:
-    """The address in the form in which it is kept. Raises ValueError with a sentence for people."""
-    if channel is Channel.EMAIL:
-        address = written.strip().lower()
-        if not address_valid(channel, address):
-            raise ValueError("Write an e-mail address, such as ana@example.com.")
-        return address
-    if channel is Channel.WHATSAPP and address_valid(channel, written):
-        return written
-    if _DAMAGED.fullmatch(written):
-        raise ValueError("A spreadsheet has rounded the number. Format the column as text and export it again.")
-    return to_e164(written, columns.region)
 
 
 def values_of(one: Candidate, job: BulkJob) -> tuple[dict[str, str], list[str]]:

@@ -15,13 +15,15 @@ from libs.common.settings import Settings
 from libs.messaging.content import Content, Rich, Text
 from libs.messaging.quiet_hours import Hours, next_allowed
 from libs.messaging.segments import segments
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.bulk.model import BulkJob, Plan, Progress
 
-#: Messages a second of one sender, where the settings say nothing (Meta; AWS End User Messaging; a new SES account).
-DEFAULT_RATE = {Channel.WHATSAPP: 80.0, Channel.SMS: 20.0, Channel.EMAIL: 14.0, Channel.VOICE: 1.0, Channel.RCS: 20.0}
 #: Nobody waits longer for the estimate of a finishing time than this many days.
 MAX_DAYS = 30
+
+
+#: The price table of a channel without a price.
+_FREE: dict[str, Any] = {"per": "message", "fee": 0, "*": {"*": 0}}
 
 
 @cache
@@ -44,14 +46,14 @@ def per_second(job: BulkJob, settings: Settings) -> float:
     to count."""
     senders = settings.senders_of(job.channel)
     sender = job.sender or (senders.identities[0].id if senders.identities else None)
-    rate = (senders.identity(sender).per_second if sender else None) or DEFAULT_RATE[job.channel]
+    rate = (senders.identity(sender).per_second if sender else None) or job.channel.traits.messages_per_second
     return min(rate, job.throttle_per_second or rate)
 
 
 def cost(job: BulkJob, progress: Progress, category: str | None) -> dict[str, Any]:
     """By country and in all."""
     table = prices()
-    channel = table[job.channel]
+    channel = table.get(job.channel.traits.price_key or "") or _FREE
     usual = "MARKETING" if job.purpose is Purpose.MARKETING else "UTILITY"
     rates = channel.get(category or usual) or channel.get("*") or channel[usual]
     billed = progress.segments / progress.to_send if channel["per"] == "part" and progress.to_send else 1
@@ -105,7 +107,7 @@ def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) 
         to_send=progress.to_send,
         skipped=progress.skipped,
         rejected=progress.rejected,
-        segments=progress.segments if job.channel is Channel.SMS else None,
+        segments=progress.segments if job.channel.traits.counts_segments else None,
         cost=cost(job, progress, category),
         per_second=rate,
         starts_at=starts,

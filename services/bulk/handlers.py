@@ -19,7 +19,7 @@ from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import ChunkEnded
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.bulk import contact_copy, jobs
 from services.bulk.counts import apply, totals
 from services.bulk.endings import note_stopped, without
@@ -182,7 +182,7 @@ def _concerns(event: AccountNoticed, job: BulkJob) -> str | None:
     details: dict[str, Any] = event.details
     status = str(details.get("event") or "").upper()
     template = details.get("message_template_name")
-    mine = getattr(job.content, "name", None) if job.channel is Channel.WHATSAPP else None
+    mine = getattr(job.content, "name", None) if job.channel.traits.templates.at_provider else None
     if event.kind == "template_status":
         return (
             f"the template {template} is {status.lower()}"

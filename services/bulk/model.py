@@ -12,10 +12,11 @@ from pydantic import Field
 from libs.common.clock import Timestamp, derived_id
 from libs.common.declare.wire import Part
 from libs.common.store.item import Index, Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import JobState
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.bulk.status_string import counts_of, from_line, to_line
 
 #: Recipients and chunks are kept as long as the messages themselves, and somewhat longer for late reports and questions.

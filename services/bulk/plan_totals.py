@@ -17,7 +17,7 @@ import phonenumbers
 from libs.common.handle.context import Context
 from libs.messaging.personalization import personal
 from libs.messaging.quiet_hours import zones_of
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.bulk.candidates import Reject
 from services.bulk.estimate import parts_of
 from services.bulk.event_size import room_bytes
@@ -88,7 +88,7 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
     for row, _ in part.sent:
         digest = sha256(f"{digest}{row.recipient_id}{json.dumps(row.variables, sort_keys=True)}".encode()).hexdigest()
         countries[_country(row.address[:4], row.address)] += 1
-        if job.channel is Channel.SMS:
+        if job.channel.traits.counts_segments:
             segments += parts_of(personal(job.content, row.variables))
         if len(samples) < MAX_SAMPLES:
             samples.append(row.recipient_id)

@@ -12,15 +12,15 @@ from libs.common.clock import derived_id
 from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging.attachments import private_addresses
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.personalization import wanted
-from libs.messaging.vocabulary import Channel
 from services.bulk.audience.columns import address_column, problems
 from services.bulk.audience.parts import MAX_PART_ROWS, Shape, inspected, part_key
 from services.bulk.audience.read import BadFile
 from services.bulk.audience.storage import URL_SECONDS, Files
-from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping
+from services.bulk.bodies import Audience, CreateJob, CreateList, CreateUpload, Mapping
 from services.bulk.event_size import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
 from services.bulk.jobs import moved
 from services.bulk.model import CHUNK_RECIPIENTS, BulkJob, Columns, Progress, Source
@@ -197,8 +197,8 @@ async def shape_of(upload: Upload, ctx: Context) -> Shape:
 
 async def _content(body: CreateJob, ctx: Context) -> Content:
     """What is frozen into the job. Raises Problem."""
-    if body.content.kind not in KINDS[body.channel]:
-        kinds = ", ".join(sorted(KINDS[body.channel]))
+    if body.content.kind not in body.channel.traits.bulk_contents:
+        kinds = ", ".join(sorted(body.channel.traits.bulk_contents))
         raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
     content = await frozen(body.channel, body.content, ctx)
     if private := private_addresses(content):

@@ -13,10 +13,10 @@ from libs.common.declare.wire import View
 from libs.common.handle.context import Context
 from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.store.item import Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import BudgetCounted, CapReached
 from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel
 from services.bulk.model import BulkJob
 
 #: It is said every hour at least; what is older tells nothing.
@@ -105,7 +105,7 @@ async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     budget: BudgetView | None = None
     # As the sender does it: without a number of its own the job goes out by the first.
     portfolio = ctx.settings.whatsapp_portfolio_of(job.sender or next(iter(ctx.settings.whatsapp_numbers), None))
-    copy = await ctx.get(BudgetCopy, _copy_of(job.channel, portfolio)) if job.channel is Channel.WHATSAPP else None
+    copy = await ctx.get(BudgetCopy, _copy_of(job.channel, portfolio)) if job.channel.traits.has_portfolios else None
     if copy is not None and copy.at + MAX_AGE > ctx.now and (await in_force(ctx)).whatsapp_limits[portfolio]:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)

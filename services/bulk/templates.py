@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from libs.common.errors import CopyRefusal
 from libs.common.handle.context import Context
 from libs.messaging import template_copy
-from libs.messaging.content import Content, Email, Rich, Speech, Template, Text
+from libs.messaging.channels import Channel
+from libs.messaging.content import Content, Template
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
 from libs.messaging.personalization import wanted
-from libs.messaging.templates import TemplateState
-from libs.messaging.vocabulary import Channel
+from libs.messaging.rendering import as_content
 
 
 async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
@@ -30,27 +30,15 @@ async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
         errors = [{"field": "content.name", "detail": " ".join(filter(None, (why.detail, explained.do)))}]
         problem = problem_type(why.code)
         raise problem(422, problem_code(why.code), explained.means, why.detail, errors)
-    if why is not None and state is not None and channel is Channel.WHATSAPP:
+    if why is not None and state is not None and channel.traits.templates.at_provider:
         raise CopyRefusal(
             422, "VARIABLES_INCOMPLETE", "The template needs parts that are missing", why.detail,
             [{"field": "content", "detail": why.detail}],
         )  # fmt: skip
-    if channel is Channel.WHATSAPP or state is None:
+    if channel.traits.templates.at_provider or state is None:
         return content
-    return _pattern(channel, state)
-
-
-def _pattern(channel: Channel, state: TemplateState) -> Content:
-    """The template's own text, variables and all."""
-    body = state.body or ""
-    if channel is Channel.EMAIL:
-        return Email(subject=state.subject or "-", text=body or None, html=state.html)
-    if channel is Channel.VOICE:
-        spoken = Speech(text=body, ssml=state.ssml)
-        return spoken.model_copy(update={"voice": state.voice}) if state.voice else spoken
-    if channel is Channel.RCS:
-        return Rich(text=body, fallback_text=body if len(body) <= 1600 else None)
-    return Text(body=body)
+    # The template's own text, with its variables in it.
+    return as_content(state, state.body or "", state.subject, state.html)
 
 
 async def variables_of(channel: Channel, asked: Content, content: Content, ctx: Context) -> Sequence[str]:

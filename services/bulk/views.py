@@ -9,10 +9,11 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.bulk.counts import Totals
 from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
 from services.bulk.send_limits import BudgetView

@@ -11,8 +11,8 @@ from libs.common.declare.event import Event
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
 from libs.common.store.ops import Op, When
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import ConsentChanged, ContactCreated, ContactUpdated, PermissionChanged
-from libs.messaging.vocabulary import Channel
 from services.contacts.consents import Consent, Kind, Statement, stated
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 

@@ -11,6 +11,8 @@ from libs.common.declare.event import Event
 from libs.common.errors import Poison
 from libs.common.handle.context import Context
 from libs.common.store.ops import When
+from libs.messaging.addresses import AddressKind
+from libs.messaging.channels import Channel
 from libs.messaging.content import Choosing, Email, Media, Rich, Text
 from libs.messaging.email_reply import reply_text
 from libs.messaging.events.contacts import ContactWroteIn, HelpAsked, OptedBackIn, OptOutEffective
@@ -18,7 +20,7 @@ from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import Intent, intent_of, keywords_in_force
 from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -31,32 +33,32 @@ from services.contacts.changes import (
     state,
 )
 from services.contacts.consents import Consent, Kind, moment, wrote_in
-from services.contacts.model import MAX_NAME_LENGTH, AddressClaim, Contact, Evidence, is_email, is_phone
+from services.contacts.model import MAX_NAME_LENGTH, AddressClaim, Contact, Evidence
 
 
 @dataclass(frozen=True)
 class Sender:
-    """By what an event tells somebody: a number, an e-mail address, the provider's own id of the user."""
+    """How an event names its sender: an address of a kind that channels share, the provider's own id of the user, or both."""
 
     channel: Channel
-    phone: str | None = None
-    email: str | None = None
+    kind: AddressKind | None = None
+    address: str | None = None
     user_id: str | None = None
 
     @staticmethod
     def of(channel: Channel, address: str | None, user_id: str | None = None) -> Sender:
         """Raises Poison when nobody is named. What is no address (a short code) still tells one sender from another."""
-        if address and channel is Channel.EMAIL and is_email(address):
-            return Sender(channel, email=address, user_id=user_id)
-        if address and channel is not Channel.EMAIL and is_phone(address):
-            return Sender(channel, phone=address, user_id=user_id)
         if not address and not user_id:
             raise Poison("the event names nobody")
-        return Sender(channel, user_id=user_id or address)
+        kinds = (kind for kind in channel.traits.addresses if kind.shared)
+        kind = next((kind for kind in kinds if address and kind.valid(address)), None)
+        if kind is None:
+            return Sender(channel, user_id=user_id or address)
+        return Sender(channel, kind, address, user_id)
 
     def claims(self) -> list[str]:
         """The surest first."""
-        named = (("phone", self.phone), ("email", self.email), (str(self.channel), self.user_id))
+        named = ((self.kind.name if self.kind else "", self.address), (str(self.channel), self.user_id))
         return [AddressClaim.id_of(kind, address) for kind, address in named if address]
 
 
@@ -86,8 +88,7 @@ def _intent_events(
 ) -> list[Event]:
     """What wants an answer. An opt-out has to be applied first; see :func:`note_applied`."""
     facts = {"contact_id": after.contact_id, "channel": event.channel, "message_id": event.message_id}
-    # A mail about help is a question to people, not a word.
-    if intent is Intent.HELP and event.channel is not Channel.EMAIL:
+    if intent is Intent.HELP and event.channel.traits.answers_help:
         return [HelpAsked(**facts, at=event.received_at)]
     was_out = before is not None and before.consent(event.channel).opted_out_at is not None
     if intent is Intent.OPT_IN and was_out and after.consent(event.channel).opted_out_at is None:
@@ -188,10 +189,9 @@ async def _found(ctx: Context, sender: Sender) -> tuple[Contact | None, Contact]
         return taken.get(AddressClaim.id_of(kind, address), contact.contact_id) == contact.contact_id
 
     added: dict[str, object] = {}
-    if sender.phone and not contact.phone and free("phone", sender.phone):
-        added["phone"] = sender.phone
-    if sender.email and not contact.email and free("email", sender.email):
-        added["email"] = sender.email
+    kind, address = sender.kind, sender.address
+    if kind and address and not contact.held(kind, sender.channel) and free(kind.name, address):
+        added[kind.name] = address
     if sender.user_id and free(sender.channel, sender.user_id):
         added["provider_user_ids"] = {**contact.provider_user_ids, sender.channel: sender.user_id}
     return before, contact.model_copy(update=added)

@@ -12,7 +12,8 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done, Page
 from libs.common.hosts.http.routes import Api
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.channels import Channel
+from libs.messaging.vocabulary import Purpose
 from services.contacts import requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact

@@ -8,14 +8,13 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.store.item import Index, Item, Table
-from libs.messaging.checks import E164, EMAIL
+from libs.messaging.addresses import AddressKind
+from libs.messaging.channels import Channel
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.contacts.consents import Consent
 from services.contacts.search_terms import MIN_TERM_LENGTH, terms
 
-#: Channels that write to a phone number.
-BY_PHONE = frozenset({Channel.WHATSAPP, Channel.SMS, Channel.VOICE, Channel.RCS})
 #: The one key under which all contacts are listed; takes 1,000 new contacts a second.
 LISTED = "all"
 MAX_NAME_LENGTH = 200
@@ -53,10 +52,13 @@ class Contact(Item):
         return self.model_copy(update={"consents": {**self.consents, channel: consent}})
 
     def address(self, channel: Channel) -> str | None:
-        """Where the channel writes to."""
-        if channel is Channel.EMAIL:
-            return self.email
-        return self.phone or self.provider_user_ids.get(channel)
+        """Where the channel writes to: the first of its kinds of address that the contact has."""
+        held = (self.held(kind, channel) for kind in channel.traits.addresses)
+        return next((address for address in held if address), None)
+
+    def held(self, kind: AddressKind, channel: Channel) -> str | None:
+        """The contact's address of this kind."""
+        return getattr(self, kind.name) if kind.shared else self.provider_user_ids.get(channel)
 
     def standing(self, channel: Channel) -> Permission:
         """All that a sender must know."""
@@ -158,11 +160,3 @@ class SearchTerm(Item):
     @staticmethod
     def bucket_of(kind: str, term: str) -> str:
         return f"{kind}#{term[:MIN_TERM_LENGTH]}"
-
-
-def is_phone(address: str) -> bool:
-    return E164.fullmatch(address) is not None
-
-
-def is_email(address: str) -> bool:
-    return len(address) <= 320 and EMAIL.fullmatch(address) is not None

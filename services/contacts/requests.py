@@ -11,9 +11,10 @@ from pydantic import Field
 from libs.common.declare.wire import TrimmedBody
 from libs.common.errors import Problem, invalid, invalid_fields
 from libs.common.handle.context import Context, Done
-from libs.messaging.addresses import to_e164
+from libs.messaging.addresses import is_email, to_e164
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import ContactDeleted
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -25,7 +26,7 @@ from services.contacts.changes import (
     state,
 )
 from services.contacts.consents import Consent, Kind, moment, moved
-from services.contacts.model import BY_PHONE, MAX_NAME_LENGTH, Contact, Evidence, is_email
+from services.contacts.model import MAX_NAME_LENGTH, Contact, Evidence
 
 _TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
 #: By how much an opt-in (True) or opt-out (False) must be later than what was heard before, to win over it.
@@ -183,11 +184,10 @@ async def _unclaimed(ctx: Context, contact: Contact) -> None:
 def _moved(before: Contact, after: Contact) -> Contact:
     """What belonged to an address that was replaced (its window, suppression, having written from it) does not go along;
     what the person decided does."""
-    channels = set(BY_PHONE) if before.phone and before.phone != after.phone else set[Channel]()
-    if before.email and before.email != after.email:
-        channels.add(Channel.EMAIL)
-    for channel in channels & after.consents.keys():
-        after = after.with_consent(channel, moved(after.consent(channel)))
+    for channel in after.consents:
+        usual = channel.traits.addresses[0]
+        if (had := before.held(usual, channel)) and had != after.held(usual, channel):
+            after = after.with_consent(channel, moved(after.consent(channel)))
     return after
 
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 from libs.common.declare.event import Event
 from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import SuppressionLifted
 from libs.messaging.events.inbound import AddressSuppressed, Unsubscribed
-from libs.messaging.vocabulary import Channel
 from services.contacts.changes import (
     consent_said,
     evidence_id,
@@ -31,8 +31,8 @@ SAME_REPORT_WINDOW = timedelta(minutes=1)
 async def suppress_address(event: AddressSuppressed, ctx: Context) -> list[Event]:
     """The contact that holds the address now; one that has moved to another is not meant. The first reason stays, and a report
     from before the suppression was lifted changes nothing."""
-    kind = "email" if event.channel is Channel.EMAIL else "phone"
-    taken = await holders(ctx, [AddressClaim.id_of(kind, event.address)])
+    kind = event.channel.traits.addresses[0]
+    taken = await holders(ctx, [AddressClaim.id_of(kind.name if kind.shared else event.channel, event.address)])
     if not taken:
         return []
     before = await held_by(ctx, next(iter(taken.values())))

@@ -11,7 +11,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.dlq_replay import alarms, decisions, jobs, queries
 from services.dlq_replay.decisions import Discard, EditLetter
 from services.dlq_replay.jobs import Ask, AskReplay, Selection

@@ -15,7 +15,7 @@ from libs.common.declare.wire import Body
 from libs.common.errors import Problem
 from libs.common.handle.context import Context, Page
 from libs.common.store.ops import BadCursor, Query
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.dlq_replay.model import SHARDS, Cause, DLQMessage, Slot, State, plain, slot_of
 
 #: After every time that we write.

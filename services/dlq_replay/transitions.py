@@ -12,7 +12,7 @@ from typing import Any
 from libs.common.bus.base import DeadLetter
 from libs.common.errors import Malformed
 from libs.common.json_text import name_in, read_json
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.dlq_replay.model import (
     MAX_REPLAYS,
     Action,

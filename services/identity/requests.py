@@ -9,7 +9,7 @@ from pydantic import Field
 from libs.common.declare.wire import Body, TrimmedBody
 from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
-from libs.messaging.checks import EMAIL
+from libs.messaging.addresses import EMAIL
 from libs.messaging.events.identity import InvitationAsked, RoleName, UserChangeAsked, UserStatus
 from services.identity.handlers import stage_administrators
 from services.identity.model import (

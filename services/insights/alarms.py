@@ -14,8 +14,8 @@ import structlog
 from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.common.observe import metrics
+from libs.messaging.channels import Channel
 from libs.messaging.events.insights import DeliveryAlarmChanged
-from libs.messaging.vocabulary import Channel
 from services.insights import series
 from services.insights.model import DeliveryAlarm
 from services.insights.periods import By, slots

@@ -12,7 +12,8 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.errors import invalid
 from libs.common.handle.context import Context
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.channels import Channel
+from libs.messaging.vocabulary import MessageClass
 from services.insights import series
 from services.insights.durations import span
 from services.insights.model import NO_CLASS

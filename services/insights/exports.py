@@ -12,8 +12,8 @@ from libs.common.declare.service import Bucket
 from libs.common.declare.wire import Body, View
 from libs.common.errors import Problem
 from libs.common.handle.context import Context, Done
+from libs.messaging.channels import Channel
 from libs.messaging.exports import as_csv
-from libs.messaging.vocabulary import Channel
 from services.insights.delivery import STATUSES, DeliveryView, Wanted, page_of
 from services.insights.model import FiguresExport
 from services.insights.periods import By

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.insights import delivery, exports
 from services.insights import overview as overviews
 from services.insights.delivery import DeliveryPage, Wanted

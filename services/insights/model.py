@@ -17,8 +17,9 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.store.item import Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.insights.message_history import Counted, MessageHistory
 from services.insights.periods import By, hour_and_day
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.vocabulary import Channel
 from services.insights import alarms, series
 from services.insights.delivery import Figures
 from services.insights.model import DeadLetterAlarm, DeliveryAlarm

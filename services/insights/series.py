@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from libs.common.handle.context import Context
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 from services.insights.model import Figures, added_up
 from services.insights.periods import By
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from libs.common.aws.files import TooBig
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
-from libs.messaging.media import MAX_FILE_BYTES, SNIFFED_BYTES, bare, fits, settle, unsupported_reason
+from libs.messaging.file_types import MAX_FILE_BYTES, SNIFFED_BYTES, bare, settle
+from libs.messaging.media import fits, unsupported_reason
 from services.media.model import BUCKET, MediaFile
 
 

@@ -11,7 +11,6 @@ from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
-from libs.messaging.vocabulary import Channel
 from services.media.admission import admit
 from services.media.deletion import Gone
 from services.media.model import BUCKET, RETENTION, WHATSAPP_RETENTION, MediaFile, inbound_id, safe_name, until
@@ -46,7 +45,7 @@ async def _fetched(event: MessageReceived, part: int, file: File, ctx: Context) 
 
 
 def _row(event: MessageReceived, part: int, file: File, ctx: Context) -> MediaFile:
-    from_whatsapp = event.channel is Channel.WHATSAPP and file.provider_id
+    from_whatsapp = event.channel.traits.received_files == "whatsapp" and file.provider_id
     return MediaFile(
         file_id=inbound_id(event.message_id, part),
         message_id=event.message_id,

@@ -11,7 +11,7 @@ import re
 
 from libs.common.aws.rest import Answered, TooLong
 from libs.common.handle.context import Context
-from libs.messaging.media import MAX_FILE_BYTES
+from libs.messaging.file_types import MAX_FILE_BYTES
 from libs.messaging.providers.graph import NotMeta, graph_of
 from services.media.deletion import Gone
 from services.media.model import BUCKET, MediaFile

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 from libs.common.clock import Timestamp, derived_id
 from libs.common.declare.event import Event
 from libs.common.store.item import Index, Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.events.media import MediaRejected, MediaStored
-from libs.messaging.media import ENDINGS
-from libs.messaging.vocabulary import Channel
+from libs.messaging.file_types import ENDINGS
 
 #: As long as messages; the bucket's own rule removes bytes no earlier.
 RETENTION = timedelta(days=30)

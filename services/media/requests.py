@@ -11,8 +11,9 @@ from pydantic.alias_generators import to_camel
 from libs.common.clock import Timestamp, derived_id
 from libs.common.errors import Problem
 from libs.common.handle.context import Context, Done
-from libs.messaging.media import ENDINGS, MAX_FILE_BYTES, TYPES, bare, unsupported_reason
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
+from libs.messaging.file_types import ENDINGS, MAX_FILE_BYTES, TYPES, bare
+from libs.messaging.media import unsupported_reason
 from services.media.admission import admit
 from services.media.model import BUCKET, UPLOAD_DEADLINE, MediaFile, State, safe_name, until
 

@@ -15,7 +15,6 @@ from libs.common.aws.files import TooBig
 from libs.common.handle.context import Context
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
-from libs.messaging.vocabulary import Channel
 from services.media.deletion import Gone
 from services.media.meta import from_meta
 from services.media.model import BUCKET, MediaFile
@@ -36,10 +35,11 @@ async def fetch_source(event: MessageReceived, file: File, row: MediaFile, ctx: 
     """The key of our bucket that holds the bytes. Raises Gone."""
     if file.url:
         return _in_our_bucket(file.url, ctx)
-    if event.channel is Channel.WHATSAPP:
-        return await _from_whatsapp(event, row, ctx)
-    if event.channel is Channel.EMAIL:
-        return await _out_of_mail(event, row, ctx)
+    match event.channel.traits.received_files:
+        case "whatsapp":
+            return await _from_whatsapp(event, row, ctx)
+        case "mail":
+            return await _out_of_mail(event, row, ctx)
     raise Gone("refused", f"There is no way to fetch files of {event.channel}.")
 
 

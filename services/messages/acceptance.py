@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 from libs.common.declare.event import Event
 from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import RANK, Direction, MessageClass, Purpose, Status
 from services.messages.fold import follows
 from services.messages.handlers import cause_id
 from services.messages.model import (

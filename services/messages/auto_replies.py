@@ -15,13 +15,14 @@ from libs.common.declare.event import Event
 from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
 from libs.messaging.auto_replies import Answer, answer_text, answers_on
+from libs.messaging.channels import Channel
 from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, PermissionCopy
 from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
 from services.messages.model import Conversation, Message
 
@@ -29,8 +30,6 @@ from services.messages.model import Conversation, Message
 TIME_TO_LIVE = timedelta(minutes=5)
 #: Two machines that answer each other's HELP hear from us once in so many seconds.
 MIN_HELP_INTERVAL_SECONDS = 300
-#: There the answer comes from the number that was written to, whichever is the default.
-_BY_NUMBER = frozenset({Channel.SMS, Channel.RCS})
 
 log = structlog.get_logger()
 
@@ -64,11 +63,11 @@ async def _answer(
     copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
     standing = copy.standing if copy else None
     body = answer_text(answer, standing.locale if standing else None, await in_force(ctx))
-    content = Email(subject=body[:78], text=body) if channel is Channel.EMAIL else Text(body=body)
+    content = Email(subject=body[:78], text=body) if channel.traits.text_content == "email" else Text(body=body)
     send_by = ctx.now + TIME_TO_LIVE
     why = refusal(standing, SendFacts(channel, Purpose.COMPLIANCE, content, send_by), ctx.now)
     inbound = await ctx.get(Message, asked_in) if asked_in else None
-    if why is None and inbound is None and channel in _BY_NUMBER:
+    if why is None and inbound is None and channel.traits.answers_from_same_number:
         why = Refusal(ErrorCode.SENDER_NOT_ALLOWED, "The number that was written to is not known.")
     if why is not None or standing is None:
         if ctx.now < at + MAX_COPY_LAG:
@@ -92,4 +91,6 @@ async def _answer(
 def _sender(inbound: Message | None, ctx: Context) -> str | None:
     if inbound is None:
         return None
-    return inbound.to if inbound.channel in _BY_NUMBER else answers_from(inbound.sender, inbound.channel, ctx.settings)
+    if inbound.channel.traits.answers_from_same_number:
+        return inbound.to
+    return answers_from(inbound.sender, inbound.channel, ctx.settings)

@@ -8,12 +8,12 @@ from libs.common.errors import CopyRefusal, Problem, RetryLater, invalid
 from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from libs.messaging.attachments import private_addresses, slots
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
 from libs.messaging.events.media import MediaStored
 from libs.messaging.file_copy import FileCopy, keep_file
 from libs.messaging.media import unsupported_reason
-from libs.messaging.vocabulary import Channel
 from services.messages.model import Message, file_slot
 
 #: How long a stored file waits for the message that it came with.
@@ -50,7 +50,7 @@ async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
         if copy is None:
             errors = [{"field": field, "detail": "not known, or not ready (see GET /api/media/{fileId})"}]
             raise CopyRefusal(422, "FILE_NOT_FOUND", "There is no such file, or it is not ready", "", errors)
-        why = unsupported_reason(slot.channel or channel, slot.kind, copy.content_type, copy.size)
+        why = unsupported_reason(slot.channel(channel), slot.kind, copy.content_type, copy.size)
         if why is not None:
             explained = EXPLANATIONS[ErrorCode.INVALID_CONTENT]
             errors = [{"field": field, "detail": why}]

@@ -18,6 +18,7 @@ from libs.common.handle.context import Context
 from libs.common.lru import LruCache
 from libs.common.store.ops import When
 from libs.common.store.per_store import PerStore
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Reaction
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.dlq import LetterKept
@@ -25,7 +26,7 @@ from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import PermissionCopy, newest
-from libs.messaging.vocabulary import RANK, Channel, Direction, Status
+from libs.messaging.vocabulary import RANK, Direction, Status
 from services.messages.fold import Report, change, follows
 from services.messages.model import (
     Conversation,

@@ -9,7 +9,8 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.channels import Channel
+from libs.messaging.vocabulary import Status
 from services.messages import decisions, queries, requests
 from services.messages.requests import SendMessage
 from services.messages.views import (

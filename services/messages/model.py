@@ -16,8 +16,9 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import Part
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Index, Item, Row, Table
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Direction, MessageClass, Purpose, Status
 
 #: How long a message is kept.
 RETENTION = timedelta(days=30)

@@ -12,8 +12,9 @@ from libs.common.clock import iso
 from libs.common.errors import Problem
 from libs.common.handle.context import Context
 from libs.common.store.ops import BadCursor
+from libs.messaging.channels import Channel
 from libs.messaging.permission import PermissionCopy
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.messages.handlers import owner_of
 from services.messages.model import Conversation, Message
 from services.messages.views import (

@@ -13,6 +13,7 @@ from libs.common.declare.wire import Body
 from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging import template_copy
+from libs.messaging.channels import Channel
 from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import (
     Contacts,
@@ -29,9 +30,8 @@ from libs.messaging.content import (
 )
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
 from libs.messaging.permission import Permission, PermissionCopy
-from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
 from services.messages.files import check_files
 from services.messages.handlers import cause_id
@@ -146,7 +146,7 @@ def _usual_class(body: SendMessage) -> MessageClass:
 def time_to_live_ends(
     ctx: Context, message_class: MessageClass, channel: Channel, seconds: int | None = None
 ) -> datetime:
-    longest = policy(message_class, channel).time_to_live
+    longest = channel.traits.policies[message_class].time_to_live
     return ctx.now + (min(longest, timedelta(seconds=seconds)) if seconds else longest)
 
 

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
+from libs.messaging.channels import Channel
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import SERVICE_WINDOW, Permission
-from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import RANK, Direction, MessageClass, Purpose, Status
 from services.messages.model import Conversation, Message, Moment, TemplateUsed
 
 
@@ -173,7 +174,8 @@ SAYS: dict[tuple[str, str], str] = {
 
 def conversation_view(conversation: Conversation, standing: Permission | None, now: datetime) -> ConversationView:
     until = None
-    if conversation.channel is Channel.WHATSAPP and standing and standing.last_inbound_at and standing.window_open(now):
+    limited = conversation.channel.traits.needs_open_window
+    if limited and standing and standing.last_inbound_at and standing.window_open(now):
         until = standing.last_inbound_at + SERVICE_WINDOW
     return ConversationView(
         contact_id=conversation.contact_id,

@@ -1,6 +1,6 @@
-"""The contract of a channel: it translates one message for one provider and says which of four things became of it.
+"""The contract of a channel: it translates one message for one provider and returns one of four outcomes.
 
-A channel decides nothing else. Whether, when, how fast and how often a message is sent is the pipeline's business.
+A channel decides nothing else. The pipeline decides whether, when, how fast and how often a message is sent.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel as Name
 from libs.messaging.vocabulary import MessageClass, Purpose
 
 #: The arguments of the provider's operation, exactly as its AWS client takes them.
@@ -39,8 +39,8 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Account:
-    """Our side at the provider: the identity that sends, the channel's own options by name, and the files of the message by
-    their URL, where the channel sends them along."""
+    """Our account at the provider: the identity that sends, the channel's own options by name, and the content of the message's
+    files by URL if the channel sends it."""
 
     sender: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -49,14 +49,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took it and calls it ``provider_id``. Only a parsed answer with an id says so."""
+    """The provider accepted it under ``provider_id``. Only a parsed answer with an id gives this outcome."""
 
     provider_id: str
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """The provider took a look and refused for good. ``provider_code`` and ``detail`` are its own words."""
+    """The provider refused it for good. ``provider_code`` and ``detail`` are the provider's."""
 
     code: ErrorCode
     provider_code: str | None = None
@@ -65,8 +65,8 @@ class Rejected:
 
 @dataclass(frozen=True)
 class NotSent:
-    """It certainly did not go out, and may later. ``retry_after`` in seconds if the provider named a time; otherwise the
-    wait grows by ``growth`` with every attempt."""
+    """It was certainly not sent, and may be retried. ``retry_after`` in seconds if the provider named a time; otherwise the
+    backoff grows by ``growth`` with every attempt."""
 
     cause: str
     retry_after: float | None = None
@@ -77,7 +77,7 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Unknown:
-    """It may have gone out: something of the request left, and no answer that can be read came back."""
+    """It may have been sent: part of the request was sent, and no readable answer came back."""
 
     cause: str
 
@@ -86,7 +86,7 @@ Outcome = Accepted | Rejected | NotSent | Unknown
 
 
 class Invalid(Exception):
-    """The provider would not take this message; said before anything is sent."""
+    """The provider would refuse this message; raised before anything is sent."""
 
     def __init__(self, code: ErrorCode, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}")
@@ -105,24 +105,23 @@ class Channel(Protocol):
         """The request, with our message id in the field that the provider echoes. Pure. Raises :class:`Invalid`."""
 
     async def send(self, request: Request, client: Any) -> Outcome:
-        """Send it once and say what became of it; see :mod:`services.outbound.sending.outcomes`. Raises nothing."""
+        """Sends it once and returns the outcome; see :mod:`services.outbound.sending.outcomes`. Raises nothing."""
 
     def units(self, request: Request) -> int:
-        """How much of the sender's rate it takes: 1, or the parts of a text message."""
+        """How many units of the sender's rate it uses: 1, or the parts of a text message."""
 
 
 @runtime_checkable
 class HasOwnClient(Protocol):
-    """A channel some of whose senders are reached otherwise than through the AWS service ``provider``."""
+    """A channel with senders that are not reached through the AWS service ``provider``."""
 
     async def own_client(self, sender: str, ctx: Context) -> Any | None:
-        """The client that this sender's requests go by, with the operations of AWS's that ``send`` uses; None: AWS's own. It too
-        sends a request at most once."""
+        """The client for this sender, with the operations that ``send`` uses; None: AWS's own. It sends a request at most once."""
 
 
 @runtime_checkable
 class Probes(Protocol):
-    """A channel whose provider can be asked whether it answers without sending anything."""
+    """A channel with a harmless read that shows whether the provider answers."""
 
     async def probe(self, client: Any) -> None:
         """One harmless read through the client that ``send`` is given. Raises what the client raises."""

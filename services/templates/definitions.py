@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.rendering import BRACES, VARIABLE, html_problem, variables
-from libs.messaging.vocabulary import Channel
 from services.templates.model import Json, Template, TemplateVersion, Variable, body_variables, component
 
 #: AWS takes a definition of up to so many bytes.
@@ -19,14 +19,13 @@ MAX_DEFINITION_LENGTH = 6000
 #: All that is written of one version, in bytes: it travels in one event.
 MAX_CONTENT_LENGTH = 120_000
 MAX_META_BODY_LENGTH, MAX_META_HEADER_LENGTH, MAX_META_FOOTER_LENGTH, MAX_BUTTONS = 1024, 60, 60, 10
-_MAX_BODY_LENGTH = {Channel.SMS: 1530, Channel.RCS: 3072, Channel.VOICE: 6000, Channel.EMAIL: 100_000}
 
 Wrong = Iterator[dict[str, str]]
 
 
 def wrong(channel: Channel, version: TemplateVersion) -> list[dict[str, str]]:
     """Everything that is wrong with it: ``[{"field", "detail"}]``."""
-    if channel is Channel.WHATSAPP:
+    if channel.traits.templates.at_provider:
         return [*_meta(version), *_variables(version, body_variables(version.components), needs_examples=True)]
     found = variables(version.subject, version.body, version.html)
     return [*_written(channel, version), *_variables(version, found, needs_examples=False)]
@@ -41,7 +40,7 @@ def _written(channel: Channel, version: TemplateVersion) -> Wrong:
                 "Write a variable as {{name}}: small letters, digits and underscores; other braces do not stand for it."
             )
             yield {"field": field, "detail": detail}
-    longest = _MAX_BODY_LENGTH[channel]
+    longest = channel.traits.templates.max_body_length
     if len(version.body or "") > longest:
         yield {"field": "body", "detail": f"It has {len(version.body or '')} characters; {channel} takes {longest}."}
     if version.subject and (len(version.subject) > 998 or any(ord(c) < 32 for c in version.subject)):
@@ -55,16 +54,15 @@ def _written(channel: Channel, version: TemplateVersion) -> Wrong:
 
 def _only(channel: Channel, version: TemplateVersion) -> Wrong:
     """What the channel needs, and what it has no place for."""
-    if channel is Channel.EMAIL:
+    if channel.traits.text_content == "email":
         if not version.subject:
             yield {"field": "subject", "detail": "An e-mail needs a subject."}
         if not version.body and not version.html:
             yield {"field": "body", "detail": "Give a text, HTML, or both."}
     elif not version.body:
         yield {"field": "body", "detail": "Give the text."}
-    places = {"subject": {Channel.EMAIL}, "html": {Channel.EMAIL}, "voice": {Channel.VOICE}, "ssml": {Channel.VOICE}}
-    for field, channels in places.items():
-        if getattr(version, field) and channel not in channels:
+    for field in ("subject", "html", "voice", "ssml"):
+        if getattr(version, field) and field not in channel.traits.templates.parts:
             yield {"field": field, "detail": f"{channel} has no place for it."}
     if version.components:
         yield {"field": "components", "detail": "Only WhatsApp has components; write the body."}

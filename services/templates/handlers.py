@@ -9,7 +9,6 @@ from libs.common.handle.context import Context
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import SubmissionAsked, TemplateChanged
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.vocabulary import Channel
 from services.templates import provider
 from services.templates.model import AccountState, Catalogue, Template, TemplateVersion, settled, state_of
 
@@ -25,7 +24,7 @@ async def note_account(event: AccountNoticed, ctx: Context) -> list[Event]:
     if not isinstance(name, str) or not isinstance(language, str):
         return []
     await _read_soon(ctx)
-    template = await ctx.get(Template, template_id_of(Channel.WHATSAPP, name, language))
+    template = await ctx.get(Template, template_id_of(provider.CHANNEL, name, language))
     if template is None or event.account is None:
         return []
     known = template.accounts.get(event.account) or AccountState(status=TemplateStatus.PENDING)
@@ -99,6 +98,6 @@ async def changed(ctx: Context, before: Template, after: Template) -> TemplateCh
 
 
 async def _read_soon(ctx: Context) -> None:
-    book = await ctx.get(Catalogue, Channel.WHATSAPP)
+    book = await ctx.get(Catalogue, provider.CHANNEL)
     if book is not None and book.due > ctx.now:
         ctx.stage(ctx.replace(book.model_copy(update={"due": ctx.now})))

@@ -13,8 +13,8 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api
+from libs.messaging.channels import Channel
 from libs.messaging.templates import TemplateStatus
-from libs.messaging.vocabulary import Channel
 from services.templates import preview as previews
 from services.templates import requests
 from services.templates.model import LISTED, AccountState, Catalogue, Template, TemplateVersion, Variable

@@ -9,9 +9,9 @@ from pydantic import Field
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import Part
 from libs.common.store.item import Index, Item, Table
+from libs.messaging.channels import Channel
 from libs.messaging.rendering import variables
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel
 
 #: The one key under which all templates are listed; they are few.
 LISTED = "all"
@@ -162,7 +162,7 @@ def state_of(template: Template, version: TemplateVersion | None) -> TemplateSta
     )
     if version is None:
         return state
-    if template.channel is Channel.WHATSAPP:
+    if template.channel.traits.templates.at_provider:
         return state.model_copy(update=_meta_shape(version.components))
     written = version.model_dump(include={"subject", "body", "html", "ssml", "voice"})
     return state.model_copy(update={**written, "variables": variables(version.subject, version.body, version.html)})

@@ -12,7 +12,6 @@ from libs.messaging.errors import problem_code
 from libs.messaging.rendering import VARIABLE, Unfit, rendered
 from libs.messaging.segments import Segments, segments
 from libs.messaging.templates import TemplateState, TemplateStatus, template_refusal
-from libs.messaging.vocabulary import Channel
 from services.templates.model import Json, Template, TemplateVersion, state_of
 from services.templates.requests import existing, existing_version
 
@@ -30,13 +29,13 @@ async def preview(
     if given is None:
         values = {name: values.get(name, f"[{name}]") for name in state.variables or ()}
     _complete(state, template, values)
-    if template.channel is Channel.WHATSAPP:
+    if template.channel.traits.templates.at_provider:
         return version, {"kind": "template", "components": _filled(version.components, values)}, None
     try:
         content = rendered(state, values)
     except Unfit as unfit:
         raise Problem(422, problem_code(unfit.refusal.code), "The values do not fit", unfit.refusal.detail) from None
-    counted = segments(content.body) if template.channel is Channel.SMS and isinstance(content, Text) else None
+    counted = segments(content.body) if template.channel.traits.counts_segments and isinstance(content, Text) else None
     return version, content.model_dump(mode="json", by_alias=True, exclude_none=True), counted
 
 

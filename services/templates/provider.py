@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel
 from libs.messaging.templates import TemplateStatus
 from services.templates.definitions import definition
 from services.templates.model import AccountState, Json, Template, TemplateVersion
 
+#: The one channel whose provider approves templates.
+CHANNEL = Channel.WHATSAPP
 _SERVICE = "socialmessaging"
 #: Meta's words, in lists and in webhooks (``event`` of ``message_template_status_update``). What is not here changes nothing
 #: about sending.

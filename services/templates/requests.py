@@ -10,9 +10,9 @@ from libs.common.declare.event import Event
 from libs.common.declare.wire import Body
 from libs.common.errors import Problem
 from libs.common.handle.context import Context, Done
+from libs.messaging.channels import Channel
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.vocabulary import Channel
 from services.templates.definitions import (
     MAX_DEFINITION_LENGTH,
     components_with_examples,
@@ -22,6 +22,7 @@ from services.templates.definitions import (
 )
 from services.templates.handlers import changed
 from services.templates.model import Catalogue, Template, TemplateVersion, Variable, settled
+from services.templates.provider import CHANNEL
 
 
 class VariableIn(Body):
@@ -93,7 +94,7 @@ async def add_version(template_id: str, body: Words, ctx: Context) -> Done[Templ
 async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[Template]:
     """From now on this version is sent. Raises Problem."""
     template = await existing(ctx, template_id)
-    if template.channel is Channel.WHATSAPP:
+    if template.channel.traits.templates.at_provider:
         raise Problem(
             409, "SUBMIT_INSTEAD", "On WhatsApp, Meta publishes: submit the version", f"POST …/{template_id}/submit"
         )
@@ -118,7 +119,7 @@ async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[Template]:
     """Ask for Meta's approval of a version. Raises Problem."""
     template = await existing(ctx, template_id)
-    if template.channel is not Channel.WHATSAPP:
+    if not template.channel.traits.templates.at_provider:
         raise Problem(409, "PUBLISH_INSTEAD", "Only WhatsApp's templates are approved by somebody else: publish it")
     version = await existing_version(ctx, template, body.number)
     size = len(definition(template, version))
@@ -141,9 +142,9 @@ def _done(before: Template, after: Template, events: Event) -> Done[Template]:
 
 async def ask_for_sync(ctx: Context) -> Done[Catalogue]:
     """The provider's list is read within seconds, and everything is said once more."""
-    book = await ctx.get(Catalogue, Channel.WHATSAPP)
+    book = await ctx.get(Catalogue, CHANNEL)
     if book is None:
-        book = Catalogue(id=Channel.WHATSAPP, version=1, due=ctx.now, again=True)
+        book = Catalogue(id=CHANNEL, version=1, due=ctx.now, again=True)
         ctx.stage(ctx.insert(book))
         return Done(book)
     after = book.model_copy(update={"due": min(book.due, ctx.now), "again": True})
@@ -174,7 +175,7 @@ def _version(ctx: Context, template: Template, words: Words, number: int) -> Tem
     given = words.model_dump(include={"body", "subject", "html", "ssml", "voice"})
     variables = [Variable(name=each.name, example=each.example) for each in words.variables]
     components = words.components
-    if template.channel is Channel.WHATSAPP:
+    if template.channel.traits.templates.at_provider:
         components = components or [{"type": "BODY", "text": words.body or ""}]
         components = components_with_examples(components, variables)
         given = {}

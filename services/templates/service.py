@@ -5,15 +5,15 @@ from __future__ import annotations
 from libs.common.declare.service import Grant, Service, every, on
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import SubmissionAsked, TemplateChanged, TemplatesListed
-from libs.messaging.vocabulary import Channel
 from services.templates import handlers, http, sync
 from services.templates.model import Catalogue, Template, TemplateVersion
+from services.templates.provider import CHANNEL
 
 service = Service(
     "templates",
     owns=[Template, TemplateVersion, Catalogue],
     hears=[
-        on(AccountNoticed, handlers.note_account, channel=Channel.WHATSAPP, ledger=True),
+        on(AccountNoticed, handlers.note_account, channel=CHANNEL, ledger=True),
         on(SubmissionAsked, handlers.submit, ledger=True),
     ],
     says=[TemplateChanged, TemplatesListed, SubmissionAsked],

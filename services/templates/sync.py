@@ -17,7 +17,6 @@ from libs.common.handle.context import Context
 from libs.common.store.ops import Op
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateStatus, template_id_of
-from libs.messaging.vocabulary import Channel
 from services.templates import provider
 from services.templates.model import (
     LISTED,
@@ -39,7 +38,6 @@ RESYNC_DELAY = timedelta(seconds=20)
 MAX_DEFINITION_AGE = timedelta(hours=12)
 #: A list may lag behind what was just created.
 MAX_LIST_LAG = timedelta(minutes=10)
-_WHATSAPP = Channel.WHATSAPP
 
 log = structlog.get_logger()
 
@@ -53,7 +51,7 @@ class Seen:
 
     @property
     def key(self) -> str:
-        return template_id_of(_WHATSAPP, self.summary["templateName"], self.summary["templateLanguage"])
+        return template_id_of(provider.CHANNEL, self.summary["templateName"], self.summary["templateLanguage"])
 
     def state(self, known: AccountState | None) -> AccountState:
         status = provider.STATUSES.get(self.summary["templateStatus"])
@@ -100,12 +98,12 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
 
 async def _turn(ctx: Context) -> Catalogue | None:
     """The catalogue, if it is due and nobody else is at it: whoever moves the time on reads the list."""
-    book = await ctx.get(Catalogue, _WHATSAPP)
+    book = await ctx.get(Catalogue, provider.CHANNEL)
     if book is not None and ctx.now < book.due:
         return None
     due = ctx.now + RESYNC_DELAY
     if book is None:
-        book = Catalogue(id=_WHATSAPP, due=due)
+        book = Catalogue(id=provider.CHANNEL, due=due)
         return book if await ctx.write(ctx.insert(book)) else None
     after = book.model_copy(update={"due": due})
     return after.model_copy(update={"version": book.version + 1}) if await ctx.write(ctx.replace(after)) else None
@@ -122,7 +120,7 @@ def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
             "due": ctx.now + (RESYNC_DELAY if changed else quiet),
         }
     )
-    complete = () if changed or book.read_at is None else (TemplatesListed(channel=_WHATSAPP, at=ctx.now),)
+    complete = () if changed or book.read_at is None else (TemplatesListed(channel=provider.CHANNEL, at=ctx.now),)
     return TickAction(f"read#{book.version}", (ctx.replace(after),), complete)
 
 
@@ -130,7 +128,9 @@ async def _known(ctx: Context) -> list[Template]:
     rows: list[Template] = []
     cursor: str | None = None
     while True:
-        page = await ctx.query(Template, LISTED, index="by-listing", prefix=f"{_WHATSAPP}:", limit=100, cursor=cursor)
+        page = await ctx.query(
+            Template, LISTED, index="by-listing", prefix=f"{provider.CHANNEL}:", limit=100, cursor=cursor
+        )
         rows += page.items
         cursor = page.cursor
         if cursor is None:
@@ -140,7 +140,7 @@ async def _known(ctx: Context) -> list[Template]:
 def _new(ctx: Context, key: str, seen: Seen) -> Template:
     return Template(
         template_id=key,
-        channel=_WHATSAPP,
+        channel=provider.CHANNEL,
         name=seen.summary["templateName"],
         language=seen.summary["templateLanguage"],
         category=seen.summary.get("templateCategory") or "UTILITY",
@@ -169,7 +169,7 @@ async def _renewed(ctx: Context, template: Template, there: list[Seen], again: b
     after = after.model_copy(update={"updated_at": ctx.now, "version": template.version + 1})
     row = ctx.replace(after.model_copy(update={"version": template.version})) if template.version else ctx.insert(after)
     version = _version_in(writes) or await live_version(ctx, after)
-    events = TemplateChanged(template_id=after.template_id, channel=_WHATSAPP, state=state_of(after, version))
+    events = TemplateChanged(template_id=after.template_id, channel=provider.CHANNEL, state=state_of(after, version))
     yield TickAction(f"{after.template_id}#{after.version}", (row, *writes), (events,))
 
 

@@ -43,10 +43,11 @@ from libs.common.observe.log import configure
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.testing.world import FakeVerifier
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission, newest
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.dlq_replay.service import service as workbench
 from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import NAME, Fake, fake_sender

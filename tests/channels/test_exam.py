@@ -17,9 +17,10 @@ import structlog
 from libs.common.aws import clients as entry_point
 from libs.common.testing.world import World
 from libs.messaging.attachments import private_addresses
+from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.vocabulary import RANK, Channel, MessageClass, Status
+from libs.messaging.vocabulary import RANK, MessageClass, Status
 from tests.channels.carriers import Simulated, carrier_of
 from tests.channels.senders import CLIENTS, SECRET, SERVICES, Client, cases_of, outgoing, world_of
 from tests.services.outbound.kit import CONTACT, message, permission

@@ -17,6 +17,7 @@ from libs.common.declare.discover import ROOT, discover
 from libs.common.declare.event import Envelope, Event, following, root_cause
 from libs.common.declare.topology import QueueSpec, topology
 from libs.common.settings import Settings
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.events.contacts import PermissionChanged
@@ -24,7 +25,7 @@ from libs.messaging.events.inbound import AccountNoticed, EmailStored, Preferenc
 from libs.messaging.events.messages import MessageChanged, MessageDeleted, MessageQueued
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Direction, MessageClass, Purpose, Status
 
 SERVICES = discover()
 WHOLE = topology(SERVICES, Settings().prefix)

@@ -9,8 +9,9 @@ from pydantic import Field
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
 from libs.common.declare.wire import Part
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 
 #: ``planning``: recipients are read and checked; ``planned``: waits for approval; ``scheduled``: approved, waits for its time;
 #: ``cancelling``: nothing more goes out, what was under way is seen through; ``rejected``: no plan could be made.

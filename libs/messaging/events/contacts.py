@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 
 
 class ContactCreated(Event):

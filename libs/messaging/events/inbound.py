@@ -8,9 +8,10 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 
 
 class MessageReceived(Event):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
 
 
 class DeliveryAlarmChanged(Event):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, Direction, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import Direction, MessageClass, Purpose, Status
 
 
 class MessageQueued(Event):

@@ -6,8 +6,9 @@ from typing import Literal
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 
 
 class DeliveryChanged(Event):

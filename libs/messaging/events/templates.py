@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from libs.common.clock import Timestamp
 from libs.common.declare.event import Event
+from libs.messaging.channels import Channel
 from libs.messaging.templates import TemplateState
-from libs.messaging.vocabulary import Channel
 
 
 class TemplateChanged(Event):

@@ -6,8 +6,9 @@ for SMS, MMS and voice* and *RCS events*.
 
 from __future__ import annotations
 
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 
 #: The reason that the destination is on the account's own opt-out list.
 OPTED_OUT_REASON = "DESTINATION_PHONE_NUMBER_OPTED_OUT"

@@ -7,48 +7,43 @@ from collections.abc import Sequence
 
 import phonenumbers
 
-from libs.messaging.vocabulary import Channel
+from libs.messaging.addresses import AddressKind
+from libs.messaging.channels import Channel
 from services.bulk.model import Columns
 
-_PHONE = ("phone", "mobile", "cell", "whatsapp", "number", "msisdn", "tel", "telefon", "telefono", "handy", "celular")
-_EMAIL = ("email", "e-mail", "mail", "correo")
 #: Of a contact: ``contact:name``.
 OF_CONTACT = frozenset({"contact:name", "contact:zone", "contact:locale"})
 
 
-def guess(columns: Sequence[str], samples: Sequence[Sequence[str]], channel: Channel | None = None) -> dict[str, str]:
-    """Column names for ``phone`` and ``email``, where one looks like it: by what stands in it, then by its name."""
-    found = {}
-    for kind, words, looks in (("phone", _PHONE, _like_phone), ("email", _EMAIL, _like_email)):
-        scores = {
-            name: sum(looks(row[n]) for row in samples if n < len(row)) * 10 + (len(words) - _named(name, words))
-            for n, name in enumerate(columns)
-            if _named(name, words) < len(words) or (samples and all(looks(row[n]) for row in samples if n < len(row)))
-        }
-        if scores:
-            found[kind] = max(scores, key=lambda name: scores[name])
-    return found
+def guess(columns: Sequence[str], samples: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The column that most likely holds each kind of address, by the kind's name: ``phone``, ``email``."""
+    kinds = {kind.name: kind for channel in Channel for kind in channel.traits.addresses if kind.shared}
+    found = {name: _column_of(kind, columns, samples) for name, kind in kinds.items()}
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def _column_of(kind: AddressKind, columns: Sequence[str], samples: Sequence[Sequence[str]]) -> str | None:
+    """By the values of the column first, then by its name; None if no column looks like it."""
+    words, looks = kind.column_words, kind.looks_like
+    scores = {
+        name: sum(looks(row[n]) for row in samples if n < len(row)) * 10 + (len(words) - _named(name, words))
+        for n, name in enumerate(columns)
+        if _named(name, words) < len(words) or (samples and all(looks(row[n]) for row in samples if n < len(row)))
+    }
+    return max(scores, key=lambda name: scores[name]) if scores else None
 
 
 def _named(name: str, words: Sequence[str]) -> int:
     """The place of the first word that the name holds; the number of words if it holds none."""
     folded = re.sub(r"[\s_]+", " ", name.casefold())
-    return next((n for n, status in enumerate(words) if status in folded), len(words))
-
-
-def _like_phone(cell: str) -> bool:
-    return 7 <= sum(c.isdigit() for c in cell) <= 15 and re.fullmatch(r"\s*\+?[\d\s()./-]+", cell) is not None
-
-
-def _like_email(cell: str) -> bool:
-    return re.fullmatch(r"\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*", cell) is not None
+    return next((n for n, word in enumerate(words) if word in folded), len(words))
 
 
 def address_column(
     chosen: Columns, columns: Sequence[str], samples: Sequence[Sequence[str]], channel: Channel
 ) -> str | None:
     """The chosen column, or the guessed one."""
-    return chosen.address or guess(columns, samples).get("email" if channel is Channel.EMAIL else "phone")
+    return chosen.address or _column_of(channel.traits.addresses[0], columns, samples)
 
 
 def problems(chosen: Columns, columns: Sequence[str]) -> list[dict[str, str]]:

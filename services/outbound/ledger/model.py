@@ -1,4 +1,4 @@
-"""The send ledger: one row per message, from its first claim to its end, and what is said of it. Pure."""
+"""The send ledger: one row per message, from its first claim to its end, and the events published about it. Pure."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from pydantic import Field
 from libs.common.clock import Timestamp
 from libs.common.store.item import Index, Item, Row, Table
 from libs.common.store.ops import When
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageQueued
 from libs.messaging.events.outbound import CapReached, DeliveryChanged, OptOutFound, SendAgainDecided
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 
-#: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d), so that the row can tell.
+#: Longer than anything can still be redelivered or replayed (SQS 14 d, dead letters 7 d), so that a late one finds the row.
 LEDGER_DAYS = 30
-#: Open rows are spread over so many index keys, that none sees too many writes.
+#: Open rows are spread over this many index keys, so that none exceeds DynamoDB's 1,000 writes a second.
 OPEN_SHARDS = 8
 
 
 class Delivery(Item):
-    """One message at its sender. ``open`` (a shard) and ``due`` are set while the sweeper has to look at it again."""
+    """One message at its sender. ``open`` (a shard) and ``due`` are set while the sweeper must check it again."""
 
     TABLE: ClassVar[Table] = Table(
         "delivery", key="messageId", indexes=(Index("by-open", hash="open", sort="due"),), ttl="expiresAt"
@@ -34,7 +35,7 @@ class Delivery(Item):
     message_class: MessageClass
     status: Status
     at: Timestamp
-    #: What was asked for, kept whole while another attempt may be made from it; not a moment longer.
+    #: The event that queued it, kept only while another attempt may be made from it.
     queued: MessageQueued | None = None
     owner: str | None = None
     claim_id: str | None = None
@@ -47,7 +48,7 @@ class Delivery(Item):
     detail: str | None = None
     uncertain_since: Timestamp | None = None
     not_before: Timestamp | None = None
-    #: With this one the contact has had as much marketing as the cap allows.
+    #: Set if this message took the contact's last slot under the marketing cap: until when the cap is reached.
     full_until: Timestamp | None = None
     #: Resends of an uncertain send that the class's policy decided, and the newest one that an operator ordered.
     resends: int = 0
@@ -66,7 +67,7 @@ class Delivery(Item):
 
 
 def fresh(about: MessageQueued | CancelAsked, now: datetime) -> Delivery:
-    """The row of a message that was not seen before; it is written only with its first step."""
+    """The row of a message that was not seen before; it is written only with its first transition."""
     return Delivery(
         message_id=about.message_id,
         contact_id=about.contact_id,
@@ -82,7 +83,7 @@ def fresh(about: MessageQueued | CancelAsked, now: datetime) -> Delivery:
 
 
 def move(old: Delivery, new: Delivery) -> tuple[Row, tuple[str, ...], tuple[When, ...]]:
-    """What to set, what to remove and on which condition, to write ``new`` over exactly the ``old`` that was read."""
+    """The members to set, the members to remove and the condition for writing ``new`` over exactly the ``old`` that was read."""
     before, after = old.to_row(), new.to_row()
     differs = {name: value for name, value in after.items() if before.get(name) != value}
     gone = tuple(sorted(before.keys() - after.keys()))
@@ -90,7 +91,7 @@ def move(old: Delivery, new: Delivery) -> tuple[Row, tuple[str, ...], tuple[When
 
 
 def changed(row: Delivery) -> DeliveryChanged:
-    """What is said of a row; the same row always says the same."""
+    """The event that describes a row; the same row always gives the same event."""
     return DeliveryChanged(
         message_id=row.message_id,
         contact_id=row.contact_id,
@@ -113,7 +114,7 @@ def changed(row: Delivery) -> DeliveryChanged:
 
 
 def opt_out(row: Delivery) -> list[OptOutFound]:
-    """That the provider itself refused it because of an opt-out (what we refuse is not failed, but suppressed)."""
+    """Published if the provider refused it because of an opt-out (our own refusal is not failed, but suppressed)."""
     if row.status is not Status.FAILED or row.error_code is not ErrorCode.OPTED_OUT or row.provider_code is None:
         return []
     return [
@@ -121,8 +122,7 @@ def opt_out(row: Delivery) -> list[OptOutFound]:
             message_id=row.message_id,
             contact_id=row.contact_id,
             channel=row.channel,
-            # Meta's list (131050) is about marketing alone.
-            scope="marketing" if row.channel is Channel.WHATSAPP else "all",
+            scope=row.channel.traits.provider_opt_out,
             provider_code=row.provider_code,
             at=row.at,
         )
@@ -130,14 +130,14 @@ def opt_out(row: Delivery) -> list[OptOutFound]:
 
 
 def cap_reached(row: Delivery) -> list[CapReached]:
-    """That the contact has had enough marketing with it, whatever became of it since: its place is kept."""
+    """Published if the contact's marketing cap is reached with it, whatever its outcome: its slot is kept."""
     if row.full_until is None:
         return []
     return [CapReached(contact_id=row.contact_id, channel=row.channel, until=row.full_until, at=row.at)]
 
 
 def again(row: Delivery, why: Literal["not_sent", "resend", "overdue"]) -> SendAgainDecided:
-    """The event that brings a deferred row back."""
+    """The event that makes the next attempt of a deferred row."""
     return SendAgainDecided(
         message_id=row.message_id,
         contact_id=row.contact_id,

@@ -13,19 +13,19 @@ from libs.common.stable_hash import jitter_for, shard_for
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.policy import policy
 from libs.messaging.vocabulary import Status
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery
 
-#: What says "again" can be lost on its way; when it is so long overdue it is said once more.
+#: The event of the next attempt can be lost; when it is this long overdue it is published again.
 OVERDUE_AFTER = timedelta(seconds=60)
 MAX_WAIT_SECONDS = 300.0
-#: A row that waits long is brought up within so many seconds before its time, spread: all of a job may wait for one morning.
+#: A row that waits long is taken up at a random moment of this many seconds before its time: a whole job may wait for the same
+#: morning.
 RELEASE_SPREAD_SECONDS = 840.0
-#: What is only feared of a claim gives way to what its worker knows.
+#: States that were assumed of a claim; what its worker knows for certain replaces them.
 _NOT_CERTAIN = frozenset({Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
-#: Whom we must not write to, or who was too late, is not a failure.
+#: A refusal for lack of permission, or because the message expired, is not a failure.
 _REFUSED = {
     ErrorCode.EXPIRED: Status.EXPIRED,
     ErrorCode.CONTACT_ERASED: Status.SUPPRESSED,
@@ -36,7 +36,7 @@ _REFUSED = {
 
 
 def _transition(row: Delivery, status: Status, now: datetime, due: datetime | None = None, **change: Any) -> Delivery:
-    """The row after the transition. What belonged to the step before is cleared; ``due`` keeps it before the sweeper's eyes."""
+    """The row after the transition. Members of the state before are cleared; with ``due`` the sweeper checks the row then."""
     cleared = {"error_code": None, "provider_code": None, "detail": None, "deadline": None, "not_before": None}
     if due is None:
         cleared["queued"] = None
@@ -46,7 +46,7 @@ def _transition(row: Delivery, status: Status, now: datetime, due: datetime | No
 
 
 def ordered(row: Delivery, queued: MessageQueued) -> Delivery:
-    """The row with what an operator's event orders, if it is news."""
+    """The row with the resend that an operator ordered, if it is not recorded yet."""
     if queued.resend <= row.ordered:
         return row
     note = f"resend {queued.resend} was ordered by an operator"
@@ -56,17 +56,12 @@ def ordered(row: Delivery, queued: MessageQueued) -> Delivery:
 def claimed(
     row: Delivery, queued: MessageQueued, *, owner: str, claim_id: str, sender: str, deadline: datetime, now: datetime
 ) -> Delivery:
-    """Taken by one worker, which has until ``deadline`` to report. ``uncertain_since`` stays: an earlier attempt may have
-    gone out."""
+    """Claimed by one worker, which has until ``deadline`` to report. ``uncertain_since`` stays: an earlier attempt may have
+    been sent."""
     return _transition(
         row, Status.CLAIMED, now, due=deadline, deadline=deadline, owner=owner, claim_id=claim_id, sender=sender,
         attempt=row.attempt + 1, queued=queued,
     )  # fmt: skip
-
-
-def not_started(why: str) -> NotSent:
-    """The outcome of a claim whose call was not made: nobody but its worker could know that."""
-    return NotSent(f"stopped before the call: {why}")
 
 
 def seconds_left(claim: Delivery, now: datetime) -> float:
@@ -75,26 +70,26 @@ def seconds_left(claim: Delivery, now: datetime) -> float:
 
 
 def may_claim(row: Delivery, queued: MessageQueued) -> bool:
-    """Whether the event may begin an attempt: nothing was tried yet, or an operator ordered to resend what is not known."""
+    """Whether the event may start an attempt: none was made yet, or an operator ordered the resend of an uncertain one."""
     return row.status is Status.QUEUED or (
         queued.resend > row.ordered and row.status in (Status.UNCERTAIN, Status.UNKNOWN)
     )
 
 
 def refused(row: Delivery, refusal: Refusal, now: datetime) -> Delivery:
-    """Ended by us before it was sent."""
+    """Refused by us before it was sent."""
     status = _REFUSED.get(refusal.code, Status.FAILED)
     return _unsent(row, status, now, refusal.code, detail=refusal.detail or None)
 
 
 def cancelled(row: Delivery, now: datetime) -> Delivery:
-    """Called back before it was claimed, or between two attempts."""
+    """Cancelled before it was claimed, or between two attempts."""
     return _unsent(row, Status.CANCELLED, now, ErrorCode.CANCELLED)
 
 
 def put_off(row: Delivery, why: Refusal, until: datetime, now: datetime) -> Delivery:
-    """It may go, but not before ``until`` (night, a cap, a budget). No attempt is counted. A long wait is the sweeper's: it
-    brings the row up shortly before, each at its own moment; see :func:`services.outbound.ledger.writes.said`."""
+    """Deferred until ``until`` (quiet hours, a cap, a budget). No attempt is counted. For a long wait the sweeper takes the row
+    up shortly before, with jitter; see :func:`services.outbound.ledger.writes.events`."""
     if not row.wanted_at(until):
         return _unsent(
             row, Status.EXPIRED, now, ErrorCode.EXPIRED, detail=f"{why.code}: its time to live ends before it may go"
@@ -108,8 +103,8 @@ def put_off(row: Delivery, why: Refusal, until: datetime, now: datetime) -> Deli
 
 
 def _unsent(row: Delivery, status: Status, now: datetime, code: ErrorCode, **why: Any) -> Delivery:
-    """An attempt ended for good without a send. If an earlier one may have gone out, that is not the end of the message:
-    it stays uncertain, and is never called failed."""
+    """An attempt ended for good without a send. If an earlier one may have been sent, the message stays uncertain and is never
+    called failed."""
     if row.uncertain_since is None:
         return _transition(row, status, now, error_code=code, **why)
     note = f"attempt {max(row.attempt, 1)}: {status} ({code}), but an earlier one may have gone out"
@@ -119,13 +114,13 @@ def _unsent(row: Delivery, status: Status, now: datetime, code: ErrorCode, **why
 
 
 def dry_run(row: Delivery, sender: str, now: datetime) -> Delivery:
-    """All was done but the call itself (``SEND_MODE`` is ``DRY_RUN``)."""
+    """Everything but the call was done (``SEND_MODE`` is ``DRY_RUN``)."""
     notes = (*row.notes, "dry run: the provider was not called")
     return _transition(row, Status.SENT, now, sender=sender, dry_run=True, notes=notes)
 
 
 def with_outcome(row: Delivery, outcome: Outcome, now: datetime, jitter: float, scale: float = 1.0) -> Delivery:
-    """A claimed row after its call. ``jitter`` in [0, 1) spreads the waiting; ``scale`` shortens windows (settings)."""
+    """A claimed row after its call. ``jitter`` in [0, 1) spreads retries; ``scale`` shortens windows (settings)."""
     if isinstance(outcome, Accepted):
         return _transition(row, Status.SENT, now, provider_id=outcome.provider_id, uncertain_since=None)
     if isinstance(outcome, Rejected):
@@ -137,8 +132,8 @@ def with_outcome(row: Delivery, outcome: Outcome, now: datetime, jitter: float, 
 
 
 def backoff_seconds(outcome: NotSent, attempt: int, jitter: float) -> float:
-    """Seconds until attempt ``attempt`` + 1. A named time is kept and a little spread; a steep growth is the provider's own
-    rule (Meta's pair rate: 4^X, X = 0, 1 …); else full jitter under a doubling bound."""
+    """Seconds until attempt ``attempt`` + 1: the time that the provider named, with a little jitter; else the provider's own
+    rule if the growth is above 2 (Meta's pair rate: 4^X, X = 0, 1 …); else full jitter under a doubling bound."""
     if outcome.retry_after is not None:
         return outcome.retry_after + jitter
     bound = min(MAX_WAIT_SECONDS, outcome.growth ** min(attempt, 20))
@@ -155,8 +150,8 @@ def _deferred(row: Delivery, outcome: NotSent, until: datetime, now: datetime) -
 
 
 def uncertain(row: Delivery, cause: str, now: datetime, scale: float = 1.0) -> Delivery:
-    """Something may have gone out and nobody knows; the sweeper looks again when the class's window has passed."""
-    window = policy(row.message_class, row.channel).window * scale
+    """The message may have been sent; the sweeper checks the row again when the class's window has passed."""
+    window = row.channel.traits.policies[row.message_class].window * scale
     return _transition(
         row, Status.UNCERTAIN, now, due=now + window, uncertain_since=now,
         error_code=ErrorCode.NOT_CONFIRMED, detail=cause, notes=(*row.notes, f"attempt {row.attempt}: {cause}"),
@@ -169,9 +164,9 @@ def claim_expired(row: Delivery, now: datetime, scale: float = 1.0) -> Delivery:
 
 
 def with_certain_outcome(row: Delivery, ended: Delivery) -> Delivery | None:
-    """``ended`` is how a claim ended for its worker, but the ``row`` was moved on under the same claim (we were slow and
-    were called uncertain, or a receipt was quicker). What the worker knows for certain is written over what was only
-    feared; None: the row knows as much."""
+    """``ended`` is how a claim ended for its worker, but the ``row`` changed under the same claim (the worker was slow and the
+    claim was marked uncertain, or a receipt came first). What the worker knows for certain replaces what was assumed; None:
+    the row is as certain."""
     if ended.status is Status.UNCERTAIN:
         return None
     gives_way = {Status.UNCERTAIN} if ended.status is Status.DEFERRED else _NOT_CERTAIN
@@ -184,7 +179,7 @@ def with_certain_outcome(row: Delivery, ended: Delivery) -> Delivery | None:
 
 
 def with_late_acceptance(row: Delivery, ended: Delivery) -> Delivery | None:
-    """As above, but a resend has been claimed since: that the first one was accepted must not be forgotten."""
+    """As above, but a resend has been claimed since: the acceptance of the first attempt is kept as a note."""
     note = f"attempt {ended.attempt} was accepted after all, as {ended.provider_id}"
     if ended.status is not Status.SENT or note in row.notes:
         return None
@@ -192,12 +187,12 @@ def with_late_acceptance(row: Delivery, ended: Delivery) -> Delivery | None:
 
 
 def checked_again_at(row: Delivery, due: datetime) -> Delivery:
-    """Looked at, left as it is, and to be looked at again."""
+    """Checked, left as it is, and due for another check."""
     return row.model_copy(update={"due": due, "version": row.version + 1})
 
 
 def resend_decided(row: Delivery, now: datetime) -> Delivery:
-    """Decided: the class allows to send an uncertain one again, once its window has passed."""
+    """Deferred for a resend: the class allows one of an uncertain send once its window has passed."""
     note = f"attempt {row.attempt} stayed uncertain ({row.detail}): resent by the policy of {row.message_class}"
     return _transition(
         row,
@@ -211,14 +206,14 @@ def resend_decided(row: Delivery, now: datetime) -> Delivery:
 
 
 def given_up(row: Delivery, now: datetime) -> Delivery:
-    """The class's deadline has passed without a word from the provider."""
+    """The class's deadline has passed without a report of the provider."""
     return _transition(row, Status.UNKNOWN, now, error_code=ErrorCode.NOT_CONFIRMED, detail=row.detail)
 
 
 def confirmed(
     row: Delivery, status: Status, provider_id: str | None, code: ErrorCode | None, now: datetime
 ) -> Delivery:
-    """The provider itself has told: it went out, or it failed there. ``status`` may be further than sent."""
+    """The provider has reported that it was sent, or that it failed. ``status`` may be further than sent."""
     failed = status is Status.FAILED
     change: dict[str, Any] = {
         "provider_id": row.provider_id or provider_id,

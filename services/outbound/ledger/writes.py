@@ -1,5 +1,5 @@
-"""Writing the send ledger, and what is said of it. A step is written over exactly the row it was taken from; whoever comes
-second follows the row that stands."""
+"""Writes the send ledger and returns the events to publish. A transition is written over exactly the row it starts from; a
+worker that comes second follows the row as it is."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def transition_op(old: Delivery, new: Delivery, ctx: Context) -> Update:
 
 
 async def write(row: Delivery | None, new: Delivery, ctx: Context) -> Sequence[Event]:
-    """Take ``row`` (None: there is none yet) to ``new`` and say so. If it stands elsewhere by now, follow it."""
+    """Takes ``row`` (None: there is none yet) to ``new`` and returns its events. If the row has changed meanwhile, follows it."""
     stands = await _moved(row, new, ctx)
     return events(new) if stands is None else await follow(stands, ctx)
 
 
 async def take(row: Delivery | None, claim: Delivery, ctx: Context) -> Sequence[Event] | None:
-    """Claim. None: it is ours; else somebody was quicker, and this is what that leads to."""
+    """Claims a message. None: claimed; else another worker has it, and these are the events of its row."""
     try:
         stands = await _moved(row, claim, ctx)
     except Exception:
-        # The answer may be what was lost, not the claim: asked once more, it recognises itself.
+        # The answer may be lost, not the claim: the second try finds its own claim id.
         stands = await _moved(row, claim, ctx)
     if stands is None or stands.claim_id == claim.claim_id:
         return None
@@ -46,15 +46,15 @@ async def take(row: Delivery | None, claim: Delivery, ctx: Context) -> Sequence[
 
 
 async def record(claim: Delivery, ended: Delivery, ctx: Context) -> Sequence[Event]:
-    """Write down how a claim ended. While the claim lasts a store that is down is asked again; after that the failure
-    goes up, and whoever sees the claim next will call it uncertain, which is the truth."""
+    """Records how a claim ended. While the claim lasts, a store that is down is retried. After that the error is raised, and
+    whoever reads the claim next marks it uncertain, which is true."""
     row: Delivery | None = claim
     new = ended
     while True:
         try:
             stands = await _moved(row, new, ctx)
         except Gone:
-            # It was sent, so there has to be a row again, or a redelivery would take it for new.
+            # It was sent, so the row must exist again, or a redelivery would take the message for new.
             row = None
             continue
         except Exception:
@@ -75,8 +75,8 @@ async def record(claim: Delivery, ended: Delivery, ctx: Context) -> Sequence[Eve
 
 
 async def follow(row: Delivery, ctx: Context) -> Sequence[Event]:
-    """What a message that is already known leads to: nothing new, but what was said of it is said again. A claim whose
-    worker never reported becomes uncertain; it is never sent again from here."""
+    """Handles a message that is already known: its events are published again and nothing else happens. A claim whose worker
+    never reported becomes uncertain; it is never resent from here."""
     if row.status is not Status.CLAIMED or row.deadline is None:
         return known(row)
     if ctx.now < row.deadline:
@@ -88,8 +88,8 @@ async def follow(row: Delivery, ctx: Context) -> Sequence[Event]:
 
 
 def events(row: Delivery) -> Sequence[Event]:
-    """What is said when a row has come to where it is: a deferral leads to one further attempt. One that is due before its
-    time waits long, and not in a queue: the sweeper brings it."""
+    """The events of a transition: a deferral leads to one further attempt. A deferral that waits long does not wait in a queue:
+    the sweeper publishes its next attempt."""
     if row.status is not Status.DEFERRED or _waits_long(row):
         return known(row)
     return [*known(row), again(row, "not_sent")]
@@ -100,14 +100,14 @@ def _waits_long(row: Delivery) -> bool:
 
 
 def known(row: Delivery) -> Sequence[Event]:
-    """What can be said of a row at any time, as often as one likes. A deferral is news only once."""
+    """The events of a row that may be published any number of times. A deferral is published only once."""
     if row.status is Status.DEFERRED and row.attempt > 1:
         return []
     return [changed(row), *opt_out(row), *cap_reached(row)]
 
 
 async def _moved(row: Delivery | None, new: Delivery, ctx: Context) -> Delivery | None:
-    """Write it. None: done; else the row that stands there."""
+    """Writes the row. None: written; else the row that is there."""
     written = await ctx.write(ctx.insert(new) if row is None else transition_op(row, new, ctx))
     if written:
         return None

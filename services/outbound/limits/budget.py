@@ -2,9 +2,9 @@
 (Meta, "Messaging limits": 250, then 2,000, 10,000, 100,000, unlimited).
 
 Counted without counting twice: a person's row says in which hour they were last counted; a shard's row says how many are
-counted in each hour. A worker takes a few places of a shard at once, by a write over the version that it read, and then
-inserts people's rows against them; places that it never uses age out unused. So the count can be too high by a few, never too
-low. An hour leaves the count when all of it is more than 24 hours old.
+counted in each hour. A worker reserves a few slots of a shard at once, by a write conditional on the version that it read, and
+then inserts people's rows against them; slots that it never uses expire unused. So the count can be too high by a few, never
+too low. An hour leaves the count when all of it is more than 24 hours old.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Item, Table
 from libs.common.store.ops import Store
+from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
 from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 
 HOUR_SECONDS = 3600
-#: Hours that may hold something of the last 24: the running one, 23 whole ones and what is left of the oldest.
+#: Hours that overlap the last 24: the current one, 23 whole ones and the rest of the oldest.
 WINDOW_HOURS = 25
-#: Kept for codes, transactional messages and replies; bulk and marketing leave it alone.
+#: Reserved for OTPs, transactional messages and replies; bulk and marketing do not use it.
 RESERVED_SHARE = 0.1
 NOTICE_PERCENT = (100, 80)
 WATCH_SECONDS = 60
-#: One row takes 1,000 writes a second and must not see more than 200: below this limit one is enough by far.
+#: DynamoDB allows 1,000 writes a second on one row and ours must not see more than 200: below this limit one row is enough.
 _MIN_SHARDED_LIMIT, _SHARDS, _MAX_LEASE = 2000, 8, 50
 _MAX_TRIES = 20
 
@@ -82,7 +83,7 @@ class BudgetMark(Item):
 
 @dataclass
 class _Held:
-    """Places of one shard that this process took and has not used."""
+    """Slots of one shard that this process has reserved and not used."""
 
     hour: int = 0
     places: int = 0
@@ -90,7 +91,7 @@ class _Held:
 
 
 def _shares(limit: int, common: bool = False) -> list[int]:
-    """How many places each shard has; ``common``: that bulk may take."""
+    """How many slots each shard has; ``common``: how many of them bulk may use."""
     shards = 1 if limit < _MIN_SHARDED_LIMIT else _SHARDS
     shares = [limit // shards + (1 if shard < limit % shards else 0) for shard in range(shards)]
     return [_common(share) for share in shares] if common else shares
@@ -101,9 +102,10 @@ def _common(share: int) -> int:
 
 
 class Budget:
-    """The budget of one portfolio, by its name in the settings."""
+    """The budget of one portfolio of a channel, by its name in the settings."""
 
-    def __init__(self, portfolio: str = DEFAULT_PORTFOLIO) -> None:
+    def __init__(self, channel: Channel, portfolio: str = DEFAULT_PORTFOLIO) -> None:
+        self._channel = channel
         self._portfolio = portfolio
         self._held: WeakKeyDictionary[Store, dict[int, _Held]] = WeakKeyDictionary()
         self._limit = 0
@@ -116,7 +118,7 @@ class Budget:
         if not limit:
             return None
         if limit != self._limit:
-            # Places that were taken under another limit may be more than this one has; they age out unused.
+            # Slots that were reserved under another limit may exceed this one; they expire unused.
             self._held.pop(ctx.store, None)
             self._limit = limit
         low = message_class is MessageClass.BULK or purpose is Purpose.MARKETING
@@ -136,7 +138,7 @@ class Budget:
             if found is None:
                 return None
             mark = found
-        raise Conflict("the person kept being counted")
+        raise Conflict("other workers kept counting the person")
 
     async def used(self, ctx: Context) -> int:
         return sum(await self._used(ctx))
@@ -148,11 +150,11 @@ class Budget:
         return [row.used(hour) if row is not None else 0 for row in rows]
 
     async def _elsewhere(self, shards: int, ctx: Context) -> int:
-        """What is counted in shards that so low a limit does not have: it was higher within these 24 hours."""
+        """What is counted in shards that the limit does not have now, because it was higher within the last 24 hours."""
         return sum((await self._used(ctx))[shards:]) if shards < _SHARDS else 0
 
     async def watch(self, ctx: Context) -> AsyncIterator[TickAction]:
-        """Tell how it stands, where that is news; and when 80 % of it, or all of it, is gone: once a day and step."""
+        """Publishes the count when it has changed, and a notice at 80 % and at 100 % of the limit, each once a day."""
         limit = (await in_force(ctx)).whatsapp_limits[self._portfolio]
         if not limit:
             return
@@ -162,19 +164,20 @@ class Budget:
         left = sum(max(0, share - n) for share, n in zip(shares, by_shard, strict=False))
         left = max(0, left - sum(by_shard[len(shares) :]))
         stands: dict[str, Any] = {
-            "channel": Channel.WHATSAPP, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
+            "channel": self._channel, "portfolio": self._portfolio, "used": used, "limit": limit, "at": ctx.now,
         }  # fmt: skip
         counted = BudgetCounted(left_for_bulk=left, **stands)
         yield TickAction(f"{self._portfolio}#{int(ctx.now.timestamp()) // HOUR_SECONDS}#{used}#{limit}", (), (counted,))
         for percent in NOTICE_PERCENT:
             if used * 100 >= percent * limit:
                 log.warning("messaging limit", portfolio=self._portfolio, used=used, limit=limit)
-                events = BudgetNoticed(percent=percent, **stands)
-                yield TickAction(f"{self._portfolio}#{ctx.now:%Y-%m-%d}#{percent}", (), (events,))
+                notice = BudgetNoticed(percent=percent, **stands)
+                yield TickAction(f"{self._portfolio}#{ctx.now:%Y-%m-%d}#{percent}", (), (notice,))
                 return
 
     async def _moved(self, mark: BudgetMark, hour: int, ctx: Context) -> BudgetMark | None:
-        """The person is counted already and moves to this hour: counted in both until the mark is written, never in none."""
+        """Moves a person who is counted already to this hour. Until the mark is written they count in both hours, never in
+        none."""
         await self._shift(mark.shard, hour, {hour: 1}, ctx)
         found = await self._marked(mark, mark.contact_id, hour, mark.shard, ctx, give_back=False)
         await self._shift(mark.shard, hour, {mark.hour if found is None else hour: -1}, ctx)
@@ -183,7 +186,7 @@ class Budget:
     async def _marked(
         self, mark: BudgetMark | None, person: str, hour: int, shard: int, ctx: Context, give_back: bool = True
     ) -> BudgetMark | None:
-        """Write the person's row. None: written; else somebody else counted them, and this is what stands."""
+        """Writes the person's row. None: written; else another worker counted them, and this is its row."""
         new = BudgetMark(
             contact_id=person, hour=hour, shard=shard, expires_at=(hour + 2 * WINDOW_HOURS) * HOUR_SECONDS, version=1
         )
@@ -201,7 +204,7 @@ class Budget:
         return BudgetMark.from_row(written.row)
 
     async def _place(self, person: str, limit: int, low: bool, hour: int, ctx: Context) -> int | datetime:
-        """A shard with a place for one more, or the time at which there may be one."""
+        """A shard with a free slot, or the time at which there may be one."""
         shares = _shares(limit)
         shards = len(shares)
         shares[0] -= await self._elsewhere(shards, ctx)

@@ -1,10 +1,10 @@
-"""What keeps one bad provider from harming the rest: a circuit breaker and a bulkhead per sender. Pure; time is given."""
+"""A circuit breaker and a bulkhead per sender: one provider that fails does not affect the others. Pure; time is passed in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: While it is open the provider is probed at most this often; the interval doubles with each probe that is not answered.
+#: While the breaker is open the provider is probed at most this often; the interval doubles with each unanswered probe.
 PROBE_INTERVAL_SECONDS = 1.0
 MAX_PROBE_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 30.0
@@ -12,9 +12,9 @@ MAX_PAUSE_SECONDS = 30.0
 
 @dataclass
 class CircuitBreaker:
-    """Opens after ``failures`` sends in a row that the provider did not answer, or at the first probe that it does not answer;
-    any answer to a send, a refusal too, closes it. After one unanswered send it is ``doubtful``: whoever can probe does so
-    before the next send. A probe that is answered closes it, but one more unanswered send opens it again."""
+    """Opens after ``failures`` unanswered sends in a row, or at the first unanswered probe. Any answer to a send closes it, a
+    refusal too. After one unanswered send it is ``doubtful``: a channel that can probe does so before the next send. An
+    answered probe closes it, but one more unanswered send opens it again."""
 
     failures: int = 5
     _run: int = 0
@@ -29,11 +29,11 @@ class CircuitBreaker:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the provider has left something unanswered since it last answered."""
+        """Whether a send has gone unanswered since the provider last answered."""
         return self._doubt or self.open
 
     def admits(self, now: float) -> bool:
-        """Whether a probe may go ahead; each that does postpones the next."""
+        """Whether a probe may be made now; each probe postpones the next."""
         if self._opened is None:
             return True
         if now < self._next_probe:
@@ -46,7 +46,7 @@ class CircuitBreaker:
         return self._opened is not None and now - self._opened > MAX_PROBE_SECONDS
 
     def note(self, answered: bool, now: float) -> None:
-        """How a send ended."""
+        """Records how a send ended."""
         if answered:
             self._run, self._opened, self._doubt, self._interval = 0, None, False, PROBE_INTERVAL_SECONDS
             return
@@ -55,7 +55,7 @@ class CircuitBreaker:
             self._opens(now)
 
     def probed(self, answered: bool, now: float) -> None:
-        """How a probe ended. An answer ends the doubt, not the count of unanswered sends, nor the growth of the interval."""
+        """Records how a probe ended. An answer resets ``doubtful``, but neither the count of unanswered sends nor the interval."""
         if answered:
             self._opened, self._doubt = None, False
             self._run = min(self._run, self.failures - 1)
@@ -69,25 +69,25 @@ class CircuitBreaker:
         self._interval = min(MAX_PROBE_SECONDS, 2 * self._interval)
 
     def pause(self, now: float, jitter: float) -> float:
-        """How long a send that was not admitted should stay away, in seconds: longer in a long outage, and spread."""
+        """How long a send that was not admitted waits, in seconds: longer in a long outage, with jitter."""
         lasted = now - self._opened if self._opened is not None else 0.0
         return PROBE_INTERVAL_SECONDS + jitter * min(MAX_PAUSE_SECONDS, 2 + lasted / 4)
 
 
 @dataclass
 class Bulkhead:
-    """At most ``maximum`` sends in flight, so that a slow provider cannot take every place of a worker. Bulk leaves a fifth of
-    them free: whoever waits for a code does not stand before a full limit."""
+    """At most ``maximum`` sends in flight, so that a slow provider cannot use all slots of a worker. Bulk leaves a fifth of
+    them free for OTPs, transactional messages and replies."""
 
     maximum: int = 200
     _in_use: int = 0
 
     def acquire(self, bulk: bool = False) -> bool:
-        """Take a place, if there is one."""
+        """Takes one slot, if one is free."""
         return self.acquire_many(1, 1, bulk) == 1
 
     def acquire_many(self, wanted: int, worth: int, bulk: bool = True) -> int:
-        """Take up to ``wanted`` places; none, if fewer are free than are ``worth`` the trouble. Returns how many."""
+        """Takes up to ``wanted`` slots; none if fewer than ``worth`` are free. Returns how many."""
         free = (max(1, self.maximum * 4 // 5) if bulk else self.maximum) - self._in_use
         got = min(wanted, free) if free >= min(wanted, worth) else 0
         self._in_use += got

@@ -1,7 +1,7 @@
-"""How often marketing reaches one contact on this channel: at most so many messages in any 24 hours.
+"""The frequency cap: at most so many marketing messages to one contact on this channel in any 24 hours.
 
-A contact's row holds the times of the last messages and is only ever written over the version that was read, so two workers
-can never take the last place both. A message that is tried again keeps its place.
+A contact's row holds the times of the last messages. It is written only over the version that was read, so two workers never
+take the last slot both. A message that is retried keeps its slot.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Frequency(Item):
 
 
 class Place(NamedTuple):
-    """``not_before`` None: the message has a place among the day's; else none is free before that time. ``full_until``: it was
-    the last one, and the next is free then."""
+    """``not_before`` None: the message has a slot; else none is free before that time. ``full_until``: it took the last slot,
+    and the next one is free then."""
 
     not_before: datetime | None = None
     full_until: datetime | None = None
 
 
 async def reserve_slot(contact_id: str, message_id: str, cap: int, ctx: Context) -> Place:
-    """A place for the message among the day's ``cap``. A message that has one already keeps it."""
+    """Reserves one of the day's ``cap`` slots for the message. A message that has one already keeps it."""
     row = await ctx.get(Frequency, contact_id)
     for _ in range(_MAX_TRIES):
         now = int(ctx.now.timestamp())
@@ -59,7 +59,7 @@ async def reserve_slot(contact_id: str, message_id: str, cap: int, ctx: Context)
         if written:
             return Place(full_until=_free_at(marks, cap) if len(marks) >= cap else None)
         row = Frequency.from_row(written.row) if written.row else None
-    raise Conflict("the contact's places kept being taken")
+    raise Conflict("other workers kept taking the contact's slots")
 
 
 def _free_at(marks: Mapping[str, int], cap: int) -> datetime:

@@ -1,5 +1,5 @@
-"""The gate before a send: breaker, bulkhead, pair rate, rate. One per sender and process; what all workers must agree on
-is in rows (see :mod:`services.outbound.limits.rates`), the rest is this process's own experience with the provider."""
+"""The gate before a send: circuit breaker, bulkhead, pair rate, rate. One per sender and process. What all workers must agree
+on is in rows (see :mod:`services.outbound.limits.rates`); breaker and bulkhead are this process's own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
 from libs.common.stable_hash import jitter_for, shard_for
 from libs.common.store.ops import Store
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.policy import policy
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.limits.circuit_breaker import PROBE_INTERVAL_SECONDS, Bulkhead, CircuitBreaker
 from services.outbound.limits.rates import (
@@ -32,23 +32,25 @@ from services.outbound.limits.rates import (
     take_pair,
 )
 
-#: Whoever finds the limit reached comes back within this many seconds.
+#: A message that finds the bulkhead full is retried within this many seconds.
 FULL_RETRY_SECONDS = 2.0
 PROVIDER_SILENT = "the provider does not answer"
-#: A process that misses so many slots in a row is too busy to send now.
+#: A process that misses this many slots in a row is too busy to send now.
 MAX_SLOTS = 4
 
 #: A harmless read of the provider, by sender: whether it answers.
 Probe = Callable[[str, Context], Awaitable[bool]]
-#: Classes of which an uncertain send is sent again (see :mod:`libs.messaging.policy`).
-RESENDABLE = frozenset(each for each in MessageClass if any(policy(each, channel).resends for channel in Channel))
-#: The line that all senders of an account stand in, where the limit is the account's.
+#: Classes whose uncertain sends are resent (see :mod:`libs.messaging.policy`).
+RESENDABLE = frozenset(
+    each for each in MessageClass if any(channel.traits.policies[each].resends for channel in Channel)
+)
+#: The key of the gate that all senders of an account share, where the limit is the account's.
 ACCOUNT = "account"
 
 
 @dataclass(frozen=True)
 class SendRequest:
-    """What the gate must know of a message."""
+    """What the gate needs to know of a message."""
 
     message_id: str
     to: str
@@ -56,12 +58,12 @@ class SendRequest:
     message_class: MessageClass
 
     def jitter(self, salt: str) -> float:
-        """In [0, 1), spread over messages; derived from the name, so that a rerun gives the same number."""
+        """In [0, 1), derived from the message id, so that a rerun gives the same number."""
         return jitter_for(f"{self.message_id}{salt}")
 
 
 class SendPermit:
-    """Leave to send at ``at`` (seconds since 1970)."""
+    """Permission of the gate to send at ``at`` (seconds since 1970)."""
 
     def __init__(self, gate: Gate, send_request: SendRequest, at: float, waited: float, probe: bool) -> None:
         self._gate = gate
@@ -71,8 +73,8 @@ class SendPermit:
         self.waited = waited
 
     async def wait(self, ctx: Context, ahead: float = 0.0) -> NotSent | None:
-        """Wait until ``ahead`` seconds before the moment. A moment that was missed (a slow store, a process that stood still
-        while it waited) is lost: another one is taken. None: go; else why not."""
+        """Waits until ``ahead`` seconds before the slot. A slot that was missed (a slow store, a suspended process) is
+        discarded and another one is taken. Returns None if the message may be sent, else why not."""
         for _ in range(MAX_SLOTS):
             if ctx.now.timestamp() > self.at + MAX_LATE_SECONDS:
                 try:
@@ -83,14 +85,14 @@ class SendPermit:
             if pause > 0:
                 await ctx.clock.sleep(pause)
             if self._gate.breaker.open and not self._probe:
-                # It opened while this one waited; who only waits must not become uncertain as well.
+                # It opened while this message waited; a message that only waits must not become uncertain.
                 return NotSent(PROVIDER_SILENT)
             if ctx.now.timestamp() <= self.at + MAX_LATE_SECONDS:
                 return None
         return NotSent("no place within the sender's rate", code=ErrorCode.THROTTLED)
 
     def note(self, outcome: Outcome, ctx: Context) -> None:
-        """Tell the breaker. A provider that asks us to slow down is well."""
+        """Records the outcome in the breaker. A provider that throttles has answered."""
         throttled = isinstance(outcome, NotSent) and outcome.code is ErrorCode.THROTTLED
         answered = isinstance(outcome, Accepted | Rejected) or throttled
         self._gate.breaker.note(answered, ctx.now.timestamp())
@@ -102,12 +104,12 @@ class Gate:
     def __init__(
         self, sender: str, limits: Limits, ctx: Context, before: Gate | None = None, probe: Probe | None = None
     ) -> None:
-        """``before`` is the gate by the limits of before: what was learnt of the provider stays."""
+        """``before`` is the gate under the previous limits: its breaker and bulkhead are kept."""
         self._probe = probe
         self._probing = asyncio.Lock()
         self.breaker: CircuitBreaker = before.breaker if before else CircuitBreaker(limits.failures)
         self.bulkhead: Bulkhead = before.bulkhead if before else Bulkhead(limits.in_flight)
-        #: Where chunks waits in the queue for places.
+        #: Chunks take slots of the bulkhead one after the other.
         self.line: asyncio.Lock = before.line if before else asyncio.Lock()
         self._sender = sender
         self.limits = limits
@@ -120,8 +122,8 @@ class Gate:
 
     @asynccontextmanager
     async def admit(self, send_request: SendRequest, ctx: Context) -> AsyncIterator[SendPermit]:
-        """Through, with a place that is kept until the end of the block. Raises Later; a store that is down raises what it
-        raises, and then nothing is sent."""
+        """Admits a message, with a slot of the bulkhead until the end of the block. Raises RetryLater; if the store is down,
+        raises what the store raises, and nothing is sent."""
         began = ctx.now.timestamp()
         probe = await self._past_breaker(send_request, ctx)
         if not self.bulkhead.acquire(send_request.message_class is MessageClass.BULK):
@@ -140,15 +142,16 @@ class Gate:
             self.bulkhead.release()
 
     async def slot(self, send_request: SendRequest, ctx: Context, lead: float | None = None) -> float:
-        """A moment at which the message may go out. Raises Busy."""
+        """The time at which the message may be sent. Raises NoSlot."""
         line = self._lines[shard_for(send_request.message_id, len(self._lines))]
         horizon = HORIZON_SECONDS[send_request.message_class]
         if lead is None:
             return await line.take(send_request.units, horizon, ctx)
         return await line.take(send_request.units, horizon, ctx, lead)
 
-    async def source_queue(self, ctx: Context) -> bool:
-        """Whether the provider may be sent to. In doubt it is asked first, by one for all: no message is spent on finding out."""
+    async def may_send(self, ctx: Context) -> bool:
+        """Whether messages may be sent to the provider. While that is doubtful, one probe decides for all waiting messages, so
+        that no message is risked to find out."""
         if not self.breaker.doubtful:
             return True
         if self._probe is None:
@@ -163,7 +166,7 @@ class Gate:
             return answered
 
     async def _may_probe(self, ctx: Context) -> bool:
-        """At the breaker's interval, and all workers share the probes."""
+        """Probes are made at the breaker's interval, and all workers share them."""
         if not self.breaker.admits(ctx.now.timestamp()):
             return False
         try:
@@ -173,16 +176,16 @@ class Gate:
         return True
 
     async def may_spend(self, message_class: MessageClass, ctx: Context) -> bool:
-        """Whether a message may be the probe: only where the provider cannot be asked otherwise, and then one that may be sent
-        again, or, after a long while, any."""
+        """Whether a message may itself be the probe: only if the channel has no probe, and then a message that may be resent
+        or, after a long outage, any."""
         if self._probe is not None:
             return False
         spendable = message_class in RESENDABLE or self.breaker.waited_long(ctx.now.timestamp())
         return spendable and await self._may_probe(ctx)
 
     async def _past_breaker(self, send_request: SendRequest, ctx: Context) -> bool:
-        """Whether the message itself is the probe. Raises Later."""
-        if await self.source_queue(ctx):
+        """Whether the message itself is the probe. Raises RetryLater."""
+        if await self.may_send(ctx):
             return False
         if await self.may_spend(send_request.message_class, ctx):
             return True
@@ -206,7 +209,7 @@ class Gate:
 
 
 class Gates:
-    """The gates of a channel, by sender; a process has one store, a test one for each world."""
+    """The gates of a channel, by sender and store (a process has one store, a test one for each world)."""
 
     def __init__(self, channel: str, limits: Limits | LimitsFromProvider, probe: Probe | None = None) -> None:
         self._channel = channel
@@ -215,7 +218,7 @@ class Gates:
         self._gates: WeakKeyDictionary[Store, dict[str, Gate]] = WeakKeyDictionary()
 
     async def of(self, sender: str, ctx: Context) -> Gate:
-        """The gate of a sender, by the limits of now. Raises Later."""
+        """The gate of a sender under its current limits. Raises RetryLater."""
         limits = self._limits if isinstance(self._limits, Limits) else await self._limits(ctx)
         limits = limits.of(ctx.settings.senders_of(self._channel).identity(sender))
         mine = self._gates.setdefault(ctx.store, {})

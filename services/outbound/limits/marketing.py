@@ -1,4 +1,4 @@
-"""What may only go later: marketing in quiet hours or above its cap, and people beyond the portfolio's budget."""
+"""What postpones a message: quiet hours and the frequency cap for marketing, and the portfolio's budget."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
 from libs.messaging.quiet_hours import Hours, next_allowed, zones_of
-from libs.messaging.setting_copy import in_force
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.outbound.limits.budget import Budget
 from services.outbound.limits.frequency import reserve_slot
 
 
 class SendLater(Exception):
-    """It may go, but not before ``until``."""
+    """The message may be sent, but not before ``until``."""
 
     def __init__(self, why: Refusal, until: datetime) -> None:
         super().__init__(why.code)
@@ -26,32 +25,31 @@ class SendLater(Exception):
         self.until = until
 
 
-def quiet_hours_refusal(
-    purpose: Purpose, standing: Permission, now: datetime, settings: Settings
-) -> SendLater | Refusal | None:
-    """Whether it is night at the recipient's, by all the zones in which they may be. Mail wakes nobody."""
-    if purpose is not Purpose.MARKETING or standing.channel is Channel.EMAIL:
+def quiet_hours_refusal(purpose: Purpose, permission: Permission, now: datetime, settings: Settings) -> Refusal | None:
+    """Quiet hours hold for marketing, in every zone the recipient may be in, on channels that have them. Raises SendLater if they end in
+    time."""
+    if purpose is not Purpose.MARKETING or not permission.channel.traits.quiet_hours:
         return None
-    zones = zones_of(standing.zone, standing.address, settings.default_zone)
+    zones = zones_of(permission.zone, permission.address, settings.default_zone)
     until = next_allowed(now, zones, Hours.of(settings.marketing_hours))
     if until is None:
         return Refusal(ErrorCode.QUIET_HOURS, "No hour suits all the zones of this number; set the contact's zone.")
     if until == now:
         return None
-    return SendLater(Refusal(ErrorCode.QUIET_HOURS, f"({', '.join(zones[:3])}: {settings.marketing_hours})"), until)
+    raise SendLater(Refusal(ErrorCode.QUIET_HOURS, f"({', '.join(zones[:3])}: {settings.marketing_hours})"), until)
 
 
 async def reserve_capacity(
-    event: MessageQueued, purpose: Purpose, standing: Permission, budget: Budget | None, ctx: Context
+    event: MessageQueued, purpose: Purpose, permission: Permission, budget: Budget | None, cap: int, ctx: Context
 ) -> datetime | None:
-    """Count it against the contact's cap and the portfolio's budget. Until when the cap is reached with it, or None. Raises
-    PutOff; a place that it has by then is kept for it."""
+    """Counts the message against the contact's daily ``cap`` of marketing messages (0: none) and the portfolio's budget.
+    Returns until when the cap is reached with it, or None. Raises SendLater; what it has reserved by then stays reserved."""
     full_until: datetime | None = None
-    if purpose is Purpose.MARKETING and (cap := (await in_force(ctx)).marketing_daily_cap):
+    if purpose is Purpose.MARKETING and cap:
         not_before, full_until = await reserve_slot(event.contact_id, event.message_id, cap, ctx)
         if not_before is not None:
             raise SendLater(Refusal(ErrorCode.FREQUENCY_CAPPED, f"({cap} in 24 hours)"), not_before)
-    if budget is not None and not standing.window_open(ctx.now):
+    if budget is not None and not permission.window_open(ctx.now):
         until = await budget.take(event.contact_id, event.message_class, purpose, ctx)
         if until is not None:
             raise SendLater(Refusal(ErrorCode.BUDGET_EXHAUSTED), until)

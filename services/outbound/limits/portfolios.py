@@ -1,5 +1,4 @@
-"""WhatsApp's business portfolios: each has a messaging limit of its own, which all of its numbers share (Meta, "Messaging
-limits")."""
+"""WhatsApp business portfolios: each has its own messaging limit, which all of its numbers share (Meta, "Messaging limits")."""
 
 from __future__ import annotations
 
@@ -8,25 +7,27 @@ from collections.abc import AsyncIterator
 from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.messaging.channels import Channel
 from services.outbound.limits.budget import Budget
 
 
 class Portfolios:
-    """The budget of each portfolio that the settings name, and the default's, whose are all other numbers."""
+    """The budget of each portfolio that the settings name, and of the default portfolio, which has all other numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._budgets: dict[str, Budget] = {}
 
     def of(self, sender: str, settings: Settings) -> Budget:
-        """The budget that a number draws on."""
+        """The budget of a number's portfolio."""
         return self._named(settings.whatsapp_portfolio_of(sender))
 
     async def watch(self, ctx: Context) -> AsyncIterator[TickAction]:
-        """See :meth:`Budget.watch`, for each of them."""
+        """Runs :meth:`Budget.watch` for each portfolio."""
         for name in ctx.settings.whatsapp_limits:
             async for step in self._named(name).watch(ctx):
                 yield step
 
     def _named(self, name: str) -> Budget:
-        # One object each for the life of the process: it remembers the places that it holds.
-        return self._budgets.setdefault(name, Budget(name))
+        # One object per portfolio and process: it keeps the slots that the process has reserved.
+        return self._budgets.setdefault(name, Budget(self._channel, name))

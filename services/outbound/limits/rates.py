@@ -1,9 +1,9 @@
-"""Rates: a sender's messages per second, and messages to one person, over all workers together.
+"""Rate limits across all workers: a sender's messages per second, and messages to one recipient.
 
-A sender's time is a grid of slots, one per unit. A row holds the time up to which slots are taken; a worker reserves as many
-as it has messages at hand (and about a second's worth more when it is busy) with one conditional write, and uses each at
-its time. A slot whose time has passed is lost, so no window ever holds more than its share. Whoever cannot write the row
-does not send.
+A sender's time is a grid of slots, one per unit. A row holds the time up to which slots are reserved. A worker reserves as
+many slots as it has messages waiting (and about a second's worth more when it is busy) with one conditional write, and uses
+each slot at its time. A slot whose time has passed is discarded, so no window exceeds the rate. A worker that cannot write
+the row does not send.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from libs.messaging.vocabulary import MessageClass
 #: The grid runs this much below the limit and a slot may be used this late (s): 1.02 s x 0.98 is one limit, never more.
 PACE_FACTOR = 0.98
 MAX_LATE_SECONDS = 0.02
-#: A slot is handed out this long before its time: the claim is written in between.
+#: A slot is given out this long before its time: the claim is written in between.
 LEAD_SECONDS = 0.05
-#: How long bulk steps back while a code or an answer waits (s).
+#: How long bulk waits while an OTP or a reply waits for a slot.
 YIELD_SECONDS = 0.05
-#: Longest wait inside a handler; whoever would wait longer is requeued.
+#: Maximum wait inside a handler; a message that would wait longer is requeued.
 MAX_WAIT_SECONDS = 2.0
-#: Others write the same row; each refusal tells where it stands.
+#: Other workers write the same row; each refused write returns the row as it is.
 MAX_TRIES = 20
-#: How far ahead a class may reserve (s): a code never waits behind more than half a second of bulk.
+#: How far ahead a class may reserve: an OTP never waits behind more than half a second of bulk.
 HORIZON_SECONDS = {
     MessageClass.OTP: 2.0,
     MessageClass.TRANSACTIONAL: 1.0,
@@ -46,8 +46,8 @@ ROW_RETENTION = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a provider allows one sender. ``pair_seconds`` 0: no limit per recipient; ``pair_burst`` messages may be
-    borrowed from the future. ``by_kind`` overrides ``per_second`` for kinds of senders, a sender's own setting both."""
+    """What a provider allows one sender. ``pair_seconds`` 0: no limit per recipient; ``pair_burst`` messages may be sent at
+    once. ``by_kind`` overrides ``per_second`` for kinds of senders; a sender's own setting overrides both."""
 
     per_second: float
     pair_seconds: float = 0.0
@@ -56,7 +56,7 @@ class Limits:
     in_flight: int = 400
     failures: int = 5
     by_kind: Mapping[str, float] = field(default_factory=dict)
-    #: The limit is the account's: all senders stand in one line.
+    #: The limit is the account's: all senders share its slots.
     shared: bool = False
 
     def of(self, identity: Identity) -> Limits:
@@ -66,12 +66,12 @@ class Limits:
         return replace(self, per_second=rate)
 
 
-#: Limits that are the provider's to tell. Raises Later while they are not known: who knows no limit does not send.
+#: Limits that the provider reports. Raises RetryLater while they are not known; nothing is sent without a known limit.
 LimitsFromProvider = Callable[[Context], Awaitable[Limits]]
 
 
 class RateLimitTracker(Item):
-    """``next`` is a time in µs since 1970: of the next free slot of a sender's shard, or when a pair is idle again."""
+    """``next`` is a time in µs since 1970: of the next free slot of a sender's shard, or from when a pair is not limited."""
 
     TABLE: ClassVar[Table] = Table("rates", key="id", ttl="expiresAt")
 
@@ -81,7 +81,7 @@ class RateLimitTracker(Item):
 
 
 class NoSlot(Exception):
-    """No slot within the patience; ``seconds`` says when to look again."""
+    """No slot within the maximum wait; ``seconds`` says when to try again."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no slot for {seconds:.1f} s")
@@ -101,30 +101,30 @@ class SlotGrid:
 
     def first(self, moment: float) -> int:
         """The first slot not before ``moment``."""
-        # Times are kept in whole µs; what was rounded up by one must not cost a slot.
+        # Times are kept in whole µs; a time that was rounded up by one must not cost a slot.
         return math.ceil((moment * self.rate - self.shard) / self.shards - 0.01)
 
 
 class SlotLease:
-    """One process's end of a sender's line (one shard of it). ``take`` gives the time of a slot, seconds since 1970."""
+    """One process's reserved slots of one shard of a sender. ``take`` gives the time of a slot, seconds since 1970."""
 
     def __init__(self, key: str, grid: SlotGrid, clock: Clock) -> None:
         self._key = key
         self._grid = grid
         self._clock = clock
-        #: The row as last seen (µs); others can only have moved it further.
+        #: ``next`` as last read (µs); other workers only increase it.
         self._known: int | None = None
         self._held: deque[float] = deque()
         self._lock = asyncio.Lock()
         #: Units that wait here, by horizon.
         self._waiting: Counter[float] = Counter()
-        #: When to look again, by horizon.
+        #: When to try again, by horizon.
         self._retry_at: dict[float, float] = {}
         self._recent: deque[tuple[float, float]] = deque(maxlen=512)
 
     async def take(self, units: int, horizon: float, ctx: Context, lead: float = LEAD_SECONDS) -> float:
-        """The moment at which ``units`` may go out, at least ``lead`` from now. Waits a little if it must; raises
-        :class:`NoSlot` when the line is full beyond that, and whatever the store raises."""
+        """The time at which ``units`` may be sent, at least ``lead`` seconds from now. Waits at most
+        :data:`MAX_WAIT_SECONDS`; raises :class:`NoSlot` beyond that, and whatever the store raises."""
         give_up = self._now() + MAX_WAIT_SECONDS
         self._waiting[horizon] += units
         try:
@@ -142,9 +142,9 @@ class SlotLease:
             self._waiting[horizon] -= units
 
     async def _try(self, units: int, horizon: float, ctx: Context, lead: float) -> tuple[float | None, float]:
-        """The time of a slot; else None and when one may come within the horizon."""
+        """The time of a slot; else None and the time at which one may be free."""
         if any(count for other, count in self._waiting.items() if other > horizon):
-            # Who may reach further ahead goes first.
+            # A class with a longer horizon goes first.
             return None, self._now() + horizon + YIELD_SECONDS
         async with self._lock:
             if len(self._usable(lead)) < units:
@@ -152,30 +152,31 @@ class SlotLease:
             if len(self._held) < units:
                 return None, (self._known or 0) / 1e6
             if self._held[0] > self._now() + lead + horizon:
-                # Reserved by one who may reach further, and left; it is not lost, it is only early.
+                # Reserved for a class with a longer horizon and not used; it is not lost, it is only early.
                 return None, self._held[0]
             return [self._held.popleft() for _ in range(units)][-1], 0.0
 
     def _usable(self, lead: float) -> deque[float]:
-        """What is held and can still be used."""
+        """The reserved slots that can still be used."""
         earliest = self._now() + lead - MAX_LATE_SECONDS
         while self._held and self._held[0] < earliest:
             self._held.popleft()
         return self._held
 
     def _wanted(self, horizon: float) -> int:
-        """Slots for all who wait here and may reach as far, or for as many of those as came by in the last second: they
-        will come again. For nobody else, or bulk would find a line that is full as far as a code may reach."""
+        """How many slots to reserve: one for each waiting message with at least this horizon, or as many as such messages
+        used in the last second, because as many are expected next. Messages with a shorter horizon do not count: otherwise
+        bulk would find everything reserved as far ahead as an OTP may reserve."""
         since = self._now() - 1.0
         waiting = sum(count for other, count in self._waiting.items() if other >= horizon)
         return max(waiting, sum(1 for at, other in self._recent if at >= since and other >= horizon))
 
     async def _lease(self, wanted: int, least: int, horizon: float, ctx: Context, lead: float) -> None:
-        """Reserve up to ``wanted`` slots, as far as the horizon reaches; none if not even ``least`` begin within it."""
+        """Reserves up to ``wanted`` slots within the horizon; none if fewer than ``least`` begin within it."""
         now = self._now()
         if now < self._retry_at.get(horizon, 0.0):
             return
-        # Not at each slot that gets free: all workers wait for it, and a few at once cost one write.
+        # Not for each slot that becomes free: all workers wait for it, and several slots cost one write.
         self._retry_at[horizon] = now + horizon / 4
         for _ in range(MAX_TRIES):
             earliest = self._now() + lead
@@ -183,7 +184,7 @@ class SlotLease:
             if self._grid.at(first) > earliest + horizon and self._known is not None:
                 return
             fit = self._grid.first(earliest + horizon) - first
-            # No more than half of what the horizon holds at once: other workers want some, and a worker may die.
+            # At most half of the horizon at once: other workers need slots, and slots of a killed worker are lost.
             count = min(wanted, max(fit, least), max(least, int(self._grid.rate * horizon / 2)))
             if await self._reserve(round(self._grid.at(first + count) * 1e6), ctx):
                 self._held.extend(self._grid.at(slot) for slot in range(first, first + count))
@@ -193,7 +194,7 @@ class SlotLease:
         raise NoSlot(0.1)
 
     async def _reserve(self, until: int, ctx: Context) -> bool:
-        """Move the row on from where we know it to be; if others moved it, learn where it is."""
+        """Moves ``next`` on from the value last read; if another worker moved it first, keeps the new value."""
         expires = int((ctx.now + ROW_RETENTION).timestamp())
         if self._known is None:
             row = RateLimitTracker(id=self._key, next=until, expires_at=expires)
@@ -213,13 +214,13 @@ class SlotLease:
 
 
 def pair_wait(idle_at: int | None, now: int, every: int, burst: int) -> tuple[int, int]:
-    """The pair rate (GCRA), all in µs: ``(wait, new idle_at)``. Up to ``burst`` messages at once borrow from the future."""
+    """The pair rate (GCRA), all in µs: ``(wait, new idle_at)``. Up to ``burst`` messages may be sent at once."""
     due = max(idle_at or 0, now)
     return max(0, due - (burst - 1) * every - now), due + every
 
 
 async def take_pair(key: str, limits: Limits, ctx: Context) -> datetime | None:
-    """Count a message to one person. None: go ahead; else not before that time (and nothing was counted)."""
+    """Counts a message to one recipient. None: it may be sent; else not before that time, and nothing was counted."""
     known: int | None = None
     while True:
         now = int(ctx.now.timestamp() * 1e6)

@@ -1,4 +1,4 @@
-"""The declaration of a sender, the same for every channel: its queues, tables, grants and ticks follow from it."""
+"""The declaration of a channel's sender: its queues, tables, grants and ticks are derived from it."""
 
 from __future__ import annotations
 
@@ -40,16 +40,17 @@ from services.outbound.sending import files, handlers, uncertain_metric
 from services.outbound.sending.chunk_ends import called_back
 from services.outbound.sending.chunks import Chunks
 from services.outbound.sending.job_control import JobControl, job_changed
-from services.outbound.sending.pipeline import Pipeline, Prepare
+from services.outbound.sending.pipeline import Pipeline
+from services.outbound.sending.preparation import Preparation, Prepare
 from services.outbound.sending.reconcile import reconcile
 
-#: Each lane is a queue of its own: a hundred thousand bulk messages do not stand before a code.
+#: Each lane is a queue of its own, so that an OTP never waits behind a hundred thousand bulk messages.
 LANES: dict[str, tuple[str, ...]] = {
     "otp": (MessageClass.OTP,),
     "tx": (MessageClass.TRANSACTIONAL, MessageClass.REPLY),
     "bulk": (MessageClass.BULK,),
 }
-#: The shortest window of a class is that of a code, 5 s.
+#: The shortest window of a class is that of an OTP, 5 s.
 RECONCILE_SECONDS = 10
 
 
@@ -66,13 +67,12 @@ def channel_service(
     says: Sequence[type[Event]] = (),
     portfolios: Portfolios | None = None,
 ) -> Service:
-    """The service ``outbound-<channel>``. ``needs`` names what it may call at the provider; ``senders`` the identities that
-    may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
-    is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
-    channel has besides the family's own; ``portfolios`` limit how many different people are written to in a day."""
-    pipeline = Pipeline(
-        channel, limits, senders or (lambda settings: settings.may_send(channel.name)), prepare, portfolios
-    )
+    """The service ``outbound-<channel>``. ``needs`` lists what it may call at the provider; ``senders`` the identities that may
+    send (none: any), by default those of the channel in the setting ``senders``, whose parameters the channel's ``render``
+    gets. ``prepare`` fetches what else ``render`` needs. ``serves``, ``owns``, ``hears`` and ``says`` are the channel's own, besides
+    those of every sender. ``portfolios`` limit how many different people are written to in a day."""
+    senders = senders or (lambda settings: settings.may_send(channel.name))
+    pipeline = Pipeline(Preparation(channel, senders, prepare, portfolios), limits)
     messages = [
         heard
         for lane, classes in LANES.items()
@@ -125,5 +125,5 @@ def channel_service(
 
 
 def _files_heard(channel: Channel) -> list[On]:
-    """A file can go out by any channel, whichever it came by."""
+    """A file may be sent on any channel, whichever it was received on."""
     return [on(MediaStored, keep_file), on(MediaDeleted, forget_file)] if files.carries_files(channel) else []

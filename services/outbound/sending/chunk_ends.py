@@ -1,4 +1,4 @@
-"""What the messages of a chunk have in common with those that come alone, and how they end together."""
+"""The messages of a chunk as single messages, and how their outcomes are recorded together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.outbound.ledger import transitions
 from services.outbound.ledger.model import Delivery
 from services.outbound.ledger.writes import follow, known, record, write
 
-#: Outcomes are recorded together; one that lets others wait this long is recorded on its own.
+#: Outcomes are recorded together; after this long those that are there are recorded without the others.
 GATHER_SECONDS = 0.3
 
 T = TypeVar("T")
@@ -39,7 +39,8 @@ def queued(event: ChunkReleased, who: Addressee) -> MessageQueued:
 
 
 async def followed(row: Delivery, ctx: Context) -> Sequence[Event]:
-    """What is known of it is said again. A claim that another worker still holds is that worker's, and then the sweeper's."""
+    """Publishes the events of a known row again. A claim that another worker still holds is left to that worker, and then to
+    the sweeper."""
     if row.status is Status.CLAIMED and row.deadline is not None and ctx.now < row.deadline:
         return ()
     try:
@@ -53,7 +54,7 @@ async def as_is(claim: Delivery, ended: Delivery) -> tuple[Delivery, Delivery]:
 
 
 async def recorded(ends: Sequence[asyncio.Future[tuple[Delivery, Delivery]]], ctx: Context) -> list[Event]:
-    """Record outcomes, many at once; who takes long does not keep the others from being recorded."""
+    """Records outcomes, many at once; a send that takes long does not delay the others."""
     events: list[Event] = []
     waiting = set(ends)
     while waiting:
@@ -67,7 +68,7 @@ async def together(work: Iterable[Awaitable[Sequence[T]]]) -> list[T]:
 
 
 async def called_back(event: ChunkCalledBack, ctx: Context) -> Sequence[Event]:
-    """What waits here for its time does not wait any longer; what is claimed by now, or further, goes its way."""
+    """Cancels messages that are deferred here. Messages that are claimed or further on are not changed."""
     rows = await asyncio.gather(*(ctx.get(Delivery, message_id) for message_id in event.message_ids))
     return await together(_cancelled(row, ctx) for row in rows if row is not None)
 
@@ -78,5 +79,5 @@ async def _cancelled(row: Delivery, ctx: Context) -> Sequence[Event]:
     try:
         return await write(row, transitions.cancelled(row, ctx.now), ctx)
     except RetryLater:
-        # Its time has just come, and it is claimed.
+        # Its time has come meanwhile, and it is claimed.
         return ()

@@ -1,4 +1,4 @@
-"""One handling of a chunk: who of it is on the way, and what is left."""
+"""The state of one handling of a chunk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.outbound.contract import Request
 from services.outbound.ledger.model import Delivery
 from services.outbound.limits.gate import SendPermit
 
-#: Who of a group is claimed together: those whose slots are no further apart. The share of a call that each costs grows with the rate.
+#: Messages whose slots are at most this far apart are claimed together. The higher the rate, the more messages share a call.
 WINDOW_SECONDS = 0.1
 
 Why = Literal["done", "paused", "cancelled", "turn", "wait"]
@@ -24,7 +24,7 @@ Why = Literal["done", "paused", "cancelled", "turn", "wait"]
 
 @dataclass
 class Candidate:
-    """One recipient on the way through a group."""
+    """One recipient of a group."""
 
     who: Addressee
     event: MessageQueued
@@ -32,17 +32,17 @@ class Candidate:
     request: Request = field(default_factory=dict)
     sender: str = ""
     claim: Delivery | None = None
-    leave: SendPermit | None = None
+    permit: SendPermit | None = None
 
 
 @dataclass
 class ChunkRun:
-    """One handling of a chunk: what was said and what is left."""
+    """One handling of a chunk: the events to publish and the recipients that are left."""
 
     event: ChunkReleased
     began: datetime
     left: list[Addressee]
-    said: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     first_at: datetime | None = None
     not_before: datetime | None = None
 
@@ -65,7 +65,7 @@ def by_window(ready: Sequence[Candidate]) -> list[list[Candidate]]:
     """In the order of their slots, those within :data:`WINDOW_SECONDS` of each other together."""
     windows: list[list[Candidate]] = []
     began = float("-inf")
-    for at, _, one in sorted((one.leave.at, n, one) for n, one in enumerate(ready) if one.leave is not None):
+    for at, _, one in sorted((one.permit.at, n, one) for n, one in enumerate(ready) if one.permit is not None):
         if at > began + WINDOW_SECONDS:
             windows.append([])
             began = at

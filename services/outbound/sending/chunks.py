@@ -1,11 +1,11 @@
-"""Bulk: a chunk of a job, in groups that share their calls. The same steps as for a single message (see
-:mod:`services.outbound.sending.pipeline`), each taken by the whole group at once, so that 25 share a write and 100 a read:
+"""Sends a chunk of a bulk job, in groups that share their calls. The steps are those of a single message (see
+:mod:`services.outbound.sending.pipeline`), each made for the whole group at once, so that 25 share a write and 100 a read:
 
-    known? -> places -> may the job go on? -> permission, render -> slots -> wait for the slots of a window -> may it still? -> claim
-           -> permission once more -> send, once each -> record -> say
+    known? -> bulkhead -> job stopped? -> decide, render -> slots -> wait for the slots of a window -> job stopped? -> claim
+           -> decide once more -> send, once each -> record -> publish
 
-A chunk never waits long in a worker: after a few seconds it goes back and what it did not begin with is released again, so
-that a stop is quick and other jobs get their turn. There is no pair rate: a job writes to each address once.
+A chunk stays in a worker for a few seconds at most; the recipients that are left are released again, so that a pause is quick
+and other jobs get their turn. There is no pair rate: a job writes to each address once.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from services.outbound.limits.marketing import SendLater
 from services.outbound.limits.rates import NoSlot, SlotGrid, SlotLease
 from services.outbound.sending.chunk_ends import as_is, followed, queued, recorded, together
 from services.outbound.sending.chunk_run import Candidate, ChunkRun, Why, by_window
+from services.outbound.sending.decision import Refused
 from services.outbound.sending.job_control import stop_reason
 from services.outbound.sending.pipeline import Pipeline
-from services.outbound.sending.readiness import Refused
 
-#: Recipients that take the same step at the same time: 25 of them share a call for claims, and for records.
+#: Recipients that take the same step together: 25 of them share a call for claims, and for records.
 GROUP_MESSAGES = 100
-#: After this long no further group is begun.
+#: After this long no further group is started.
 MAX_TURN_SECONDS = 5.0
-#: A slot is wanted as far ahead as claims and a second look at the permissions take, which is learnt; at least, at most (s).
-#: A code goes behind what is reserved: so no further ahead than it may wait, and who is later than that takes another slot.
+#: A slot is reserved as far ahead as claims and the second decision take, which is measured; at least, at most (s). OTPs take
+#: slots behind those that are reserved, so never further ahead than an OTP may wait; a group that is later takes new slots.
 LEAD_SECONDS, MAX_LEAD_SECONDS = 0.15, 0.6
-#: When all places at the provider are taken: when to look again (s), and how many free ones are worth a group.
+#: While the bulkhead is full: how often it is checked (s), and how many free slots are enough for a group.
 RECHECK_SECONDS = 0.02
 MIN_SLOTS = 50
 
@@ -54,42 +54,42 @@ class Chunks:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        #: By store and job, below: the line of a job that is to go slower than its sender.
         self._lead = LEAD_SECONDS
+        #: By store and job: the slots of a job that is slower than its sender.
         self._lines: WeakKeyDictionary[Store, dict[tuple[str, float], SlotLease]] = WeakKeyDictionary()
 
     async def released(self, event: ChunkReleased, ctx: Context) -> Sequence[Event]:
-        """Send what of the chunk is not known yet; say again what is."""
+        """Sends the recipients that have no row yet; publishes the events of the others again."""
         run = ChunkRun(event, ctx.now, [])
         rows = await asyncio.gather(*(ctx.get(Delivery, who.message_id) for who in event.addressees))
         fresh_ones = [who for who, row in zip(event.addressees, rows, strict=True) if row is None]
-        run.said += await together(followed(row, ctx) for row in rows if row is not None)
+        run.events += await together(followed(row, ctx) for row in rows if row is not None)
         run.left = fresh_ones
         while run.left:
-            async with self._places(run, ctx) as (permits, gate):
-                # Asked once there are places, so that a pause holds for whoever stood in line.
+            async with self._bulkhead_slots(run, ctx) as (permits, gate):
+                # Checked once there are slots, so that a pause holds for a group that waited for them.
                 why: Why | None = await stop_reason(event.job_id, event.revision, ctx)
                 if why is None and (ctx.now - run.began).total_seconds() >= MAX_TURN_SECONDS:
                     why = "turn"
                 if why is None and run.not_before is not None:
                     why = "wait"
                 if why is not None:
-                    return [*run.said, run.ended(why, ctx)]
+                    return [*run.events, run.ended(why, ctx)]
                 await self._group(run, permits, gate, ctx)
-        return [*run.said, run.ended("done", ctx)]
+        return [*run.events, run.ended("done", ctx)]
 
     @asynccontextmanager
-    async def _places(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
+    async def _bulkhead_slots(self, run: ChunkRun, ctx: Context) -> AsyncIterator[tuple[int, Gate | None]]:
         """Places at the provider for the next up to a hundred, in the order in which chunks came. They come first: what is
         made ready before a full house has to be made ready again."""
         size = await self._paced(run, ctx)
-        sender = self._pipeline.sender(run.event.sender, ctx)
+        sender = self._pipeline.preparation.sender(run.event.sender, ctx)
         if sender is None:
             yield size, None  # rendering says what is wrong
             return
         gate = await self._pipeline.gates.of(sender, ctx)
         wanted, permits = min(size, len(run.left)), 0
-        if not await gate.source_queue(ctx):
+        if not await gate.may_send(ctx):
             # One of a job goes as a probe only where nothing else can find out.
             wanted = 1 if await gate.may_spend(MessageClass.BULK, ctx) else 0
         spent = gate.breaker.open and bool(wanted)
@@ -122,11 +122,11 @@ class Chunks:
                 back.append(who)
                 run.not_before = min(run.not_before or each, each)
             else:
-                run.said += each
+                run.events += each
         if fits and ctx.settings.send_mode == "DRY_RUN":
             run.first_at = run.first_at or ctx.now
             rehearsed = (write(None, transitions.dry_run(one.row, one.sender, ctx.now), ctx) for one in fits)
-            run.said += await together(rehearsed)
+            run.events += await together(rehearsed)
         elif fits and gate is not None:
             back += await self._through_gate(run, gate, fits, ctx)
         run.left = [*back, *run.left]
@@ -138,10 +138,10 @@ class Chunks:
         try:
             one.event = event.model_copy(update={"content": personal(event.content, who.variables)})
             one.row = one.row.model_copy(update={"queued": one.event})
-            ready = await self._pipeline.prepared(one.event, ctx)
+            ready = await self._pipeline.preparation.prepared(one.event, ctx)
             one.request, one.sender = ready.request, ready.sender
             one.row = one.row.model_copy(update={"full_until": ready.full_until})
-            one.claim = self._pipeline.claim(one.row, one.event, one.sender, ready.standing, 0.0, ctx)
+            one.claim = self._pipeline.claim(one.row, one.event, one.sender, ready.permission, 0.0, ctx)
         except RetryLater as later:
             return later.until
         except SendLater as wait:
@@ -160,7 +160,7 @@ class Chunks:
         ready: list[Candidate] = []
         for one, slot in zip(fits, slots, strict=True):
             if isinstance(slot, SendPermit):
-                one.leave = slot
+                one.permit = slot
                 ready.append(one)
             elif isinstance(slot, NoSlot):
                 turned_away.append(one.who)
@@ -179,14 +179,14 @@ class Chunks:
     async def _window(self, run: ChunkRun, ready: list[Candidate], ctx: Context) -> list[Addressee]:
         """Claim those whose slots come next just before they do, so that a kill makes uncertain only what was about to go.
         Returns who stays, because the job was stopped meanwhile: what is claimed goes out, whatever is said after that."""
-        assert ready[0].leave is not None
-        pause = ready[0].leave.at - self._lead - ctx.now.timestamp()
+        assert ready[0].permit is not None
+        pause = ready[0].permit.at - self._lead - ctx.now.timestamp()
         if pause > 0:
             await ctx.clock.sleep(pause)
         if await stop_reason(run.event.job_id, run.event.revision, ctx) is not None:
             return [one.who for one in ready]
         run.first_at = run.first_at or ctx.now
-        run.said += await self._out(ready, ctx)
+        run.events += await self._out(ready, ctx)
         return []
 
     async def _slot(self, gate: Gate, one: Candidate, ctx: Context) -> SendPermit:
@@ -211,7 +211,7 @@ class Chunks:
                 events += elsewhere
             elif one.claim is not None:
                 mine.append((one, one.claim))
-        stopped = await asyncio.gather(*(self._stopped(one, ctx) for one, _ in mine))
+        stopped = await asyncio.gather(*(self._pipeline.stopped(claim, one.event, ctx) for one, claim in mine))
         took = 1.5 * (ctx.now - began).total_seconds()
         self._lead = min(MAX_LEAD_SECONDS, max(LEAD_SECONDS, took, 0.8 * self._lead))
         ended = [
@@ -224,25 +224,9 @@ class Chunks:
             raise failure
         return events
 
-    async def _stopped(self, one: Candidate, ctx: Context) -> Delivery | None:
-        assert one.claim is not None
-        try:
-            await self._pipeline.permitted(one.event, ctx, lag=False)
-        except Refused as refused:
-            return transitions.refused(one.claim, refused.why, ctx.now)
-        except Exception as error:
-            return self._pipeline.concluded(one.claim, transitions.not_started(type(error).__name__), ctx)
-        return None
-
     async def _sent(self, one: Candidate, claim: Delivery, client: object, ctx: Context) -> tuple[Delivery, Delivery]:
-        assert one.leave is not None
-        try:
-            not_now = await one.leave.wait(ctx)
-        except Exception as error:
-            not_now = transitions.not_started(type(error).__name__)
-        if not_now is not None:
-            return claim, self._pipeline.concluded(claim, not_now, ctx)
-        return claim, await self._pipeline.call(claim, one.request, client, one.leave, ctx)
+        assert one.permit is not None
+        return claim, await self._pipeline.send(claim, one.request, client, one.permit, ctx)
 
     async def _paced(self, run: ChunkRun, ctx: Context) -> int:
         """How many may go now; waits for the job's own pace, if it has one. 0: look at the clock first."""

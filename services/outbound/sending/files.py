@@ -1,6 +1,6 @@
-"""The files of a message, made ready before it is rendered: one of ours becomes its place in our bucket, or the id under which
-the provider has it; a link that we must fetch ourselves becomes an object of ours. What the channel cannot carry is refused
-here, before the provider is called.
+"""Prepares the files of a message before it is rendered. A file of ours becomes its address in our bucket, or the provider's id
+of it; a link that we must fetch becomes an object in our bucket. A file that the channel cannot carry is refused here, before
+the provider is called.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from libs.common.handle.context import Context
 from libs.common.stable_hash import jitter_for
 from libs.common.store.item import Item, Table
 from libs.messaging.attachments import Slot, slots, with_files
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.file_copy import FileCopy
-from libs.messaging.media import ENDINGS, LIMITS, SNIFFED_BYTES, settle, unsupported_reason
+from libs.messaging.file_types import ENDINGS, SNIFFED_BYTES, settle
+from libs.messaging.media import unsupported_reason
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
-from libs.messaging.vocabulary import Channel as Name
 from services.outbound.contract import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
 
-#: A link that cannot be reached is tried for so long.
+#: A link that cannot be reached is retried for this long.
 MAX_LINK_AGE = timedelta(minutes=2)
 RETRY_SECONDS = 5.0
-#: Providers that do not fetch links themselves: a link is fetched by us, into a bucket of the sender's own.
-FETCHES = frozenset({Name.SMS, Name.EMAIL})
+#: The bucket of the sender's own for files that we fetch because the provider fetches no links.
 FETCHED = "fetched"
 OURS = "files"
 OWNER = "media"
@@ -39,17 +39,17 @@ FETCHED_RETENTION_DAYS = 5
 
 @runtime_checkable
 class UploadsFiles(Protocol):
-    """A channel whose provider wants a file handed in before a message can name it."""
+    """A channel whose provider needs a file uploaded before a message can name it."""
 
-    #: How long the provider keeps it; we use it a little shorter.
+    #: How long the provider keeps it, less a margin.
     keeps: timedelta
 
     async def upload(self, bucket: str, key: str, sender: str, client: object) -> Outcome:
-        """Hand it in once; ``Accepted`` carries the id. Raises nothing."""
+        """Uploads it once; ``Accepted`` carries the provider's id. Raises nothing."""
 
 
 class HandedFile(Item):
-    """What the provider calls a file that one of our identities handed in."""
+    """The provider's id of a file that one of our identities uploaded."""
 
     TABLE: ClassVar[Table] = Table("handed-file", key="id", ttl="expiresAt")
 
@@ -64,7 +64,7 @@ class HandedFile(Item):
 
 
 def carries_files(channel: Channel) -> bool:
-    return bool(LIMITS[channel.name])
+    return bool(channel.name.traits.files)
 
 
 def items_of(channel: Channel) -> list[type[Item]]:
@@ -75,17 +75,18 @@ def items_of(channel: Channel) -> list[type[Item]]:
 
 
 def needs_of(channel: Channel) -> list[Bucket]:
-    """The buckets: that of ``media``, to read, and one of its own for what it fetches (the SMS behind RCS too)."""
+    """The buckets: that of ``media``, to read, and one of its own for the files that it fetches, for its fallback channel too."""
     if not carries_files(channel):
         return []
-    own = channel.name in FETCHES or channel.name is Name.RCS
+    traits = channel.name.traits
+    own = traits.fetches_links or (traits.fallback is not None and Name(traits.fallback).traits.fetches_links)
     return [Bucket(OURS, owner=OWNER), *([Bucket(FETCHED, days=FETCHED_RETENTION_DAYS)] if own else [])]
 
 
 async def with_prepared_files(
     outgoing: Outgoing, event: MessageQueued, sender: str, channel: Channel, ctx: Context
 ) -> Outgoing:
-    """The message with every file as its channel can use it. Raises Invalid, or Later while one is still under way."""
+    """The message with every file as its channel can use it. Raises Invalid, or RetryLater while a file is not ready."""
     found = slots(outgoing.content)
     if not found:
         return outgoing
@@ -98,7 +99,7 @@ async def with_prepared_files(
 
 
 class _Files:
-    """The files of one message on their way out."""
+    """The files of one message."""
 
     def __init__(self, event: MessageQueued, sender: str, channel: Channel, ctx: Context) -> None:
         self._event = event
@@ -107,10 +108,10 @@ class _Files:
         self._ctx = ctx
 
     async def ready(self, slot: Slot) -> File | None:
-        """The file to put there; None: it is as it should be."""
+        """The file to put there; None: it stays as it is."""
         if slot.file.file_id:
             return await self._ours(slot)
-        fetches = (slot.channel or self._channel.name) in FETCHES
+        fetches = slot.channel(self._channel.name).traits.fetches_links
         if fetches and (slot.file.url or "").startswith("https://"):
             return await self._fetched(slot)
         return None
@@ -119,7 +120,7 @@ class _Files:
         copy = await self._ctx.get(FileCopy, slot.file.file_id or "")
         if copy is None:
             if self._ctx.now < self._event.queued_at + MAX_COPY_LAG:
-                raise RetryLater(self._ctx.now + RECHECK_INTERVAL, "news of its file may not have arrived yet")
+                raise RetryLater(self._ctx.now + RECHECK_INTERVAL, "the copy of its file may lag behind")
             raise Invalid(
                 ErrorCode.MEDIA_FAILED, f"{slot.path}: the file is not there, not ready, or older than 30 days."
             )
@@ -130,12 +131,12 @@ class _Files:
         return File(url=copy.url, **about)
 
     def _check(self, slot: Slot, content_type: str, size: int) -> None:
-        why = unsupported_reason(slot.channel or self._channel.name, slot.kind, content_type, size)
+        why = unsupported_reason(slot.channel(self._channel.name), slot.kind, content_type, size)
         if why is not None:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"{slot.path}: {why}")
 
     async def _handed_in(self, copy: FileCopy, channel: UploadsFiles) -> str:
-        """The provider's id of the file: from before, or by handing it in now. Two workers may both do that; either id serves."""
+        """The provider's id of the file, from an earlier upload or from one made now. If two workers upload it, both ids work."""
         ctx = self._ctx
         if ctx.settings.send_mode == "DRY_RUN":
             return "dry-run"
@@ -149,7 +150,7 @@ class _Files:
             detail = f"The provider did not take the file: {outcome.provider_code or outcome.code} {outcome.detail}"
             raise Invalid(ErrorCode.MEDIA_FAILED, detail.strip())
         if not isinstance(outcome, Accepted):
-            # Handing in tells nobody anything, so that it may be done again.
+            # An upload reaches no recipient, so it may be repeated.
             raise RetryLater(self._again(), f"the file could not be handed in ({outcome.cause})")
         expires_at = int((ctx.now + channel.keeps).timestamp())
         row = HandedFile(id=key, provider_id=outcome.provider_id, handed_at=ctx.now, expires_at=expires_at)
@@ -157,14 +158,14 @@ class _Files:
         return outcome.provider_id
 
     async def _fetched(self, slot: Slot) -> File:
-        """The object that a link became; fetched once for each message."""
+        """The object with the content of a link; fetched once for each message."""
         ctx = self._ctx
         bucket, prefix = ctx.bucket(FETCHED), f"{self._event.message_id}/{slot.path}."
         for key in await ctx.files.keys(bucket, prefix, maximum=1):
             there = await ctx.files.stat(bucket, key)
             if there is not None:
                 return self._at(slot, bucket, key, there.content_type)
-        maximum = max(limit.maximum for limit in LIMITS[slot.channel or self._channel.name])
+        maximum = max(limit.maximum for limit in slot.channel(self._channel.name).traits.files)
         try:
             found = await ctx.fetcher.get(slot.file.url or "", maximum)
         except Refused as refused:
@@ -177,7 +178,7 @@ class _Files:
         if content_type is None:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"{slot.path}: the bytes are of no type that messages carry.")
         self._check(slot, content_type, len(found.body))
-        # Carriers go by the ending.
+        # Carriers read the type from the file extension.
         key = prefix.removesuffix(".") + ENDINGS[content_type]
         await ctx.files.put(bucket, key, found.body, content_type)
         return self._at(slot, bucket, key, content_type)

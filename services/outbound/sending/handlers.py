@@ -1,4 +1,4 @@
-"""What a sender hears besides messages: permissions to copy, and providers' word on sends that it was not sure of."""
+"""A sender's events besides messages: permissions to copy, and providers' reports on uncertain sends."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, fresh
 from services.outbound.ledger.writes import known, transition_op, write
 
-#: How long a claim may take to show in the index, and how often it is looked for again.
+#: How long a claim may take to appear in the index, and how often it is searched for.
 SETTLING = timedelta(seconds=1)
-#: Rows that a word of the provider still changes: a send that may have gone out, and one that waits to be sent again.
+#: States that a provider's report still changes: sends that may have been made, and ones that wait for a retry.
 _OPEN = frozenset({Status.CLAIMED, Status.UNCERTAIN, Status.UNKNOWN, Status.DEFERRED})
 
 
 async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence[Event]:
-    """Keep the newest; acknowledge only what has been written, and only once what was claimed before it is through: the time in
-    the acknowledgement is one after which no provider accepts what the old permission allowed."""
+    """Keeps the newest revision. Acknowledges it only once it is written and the sends claimed before it have ended: no provider
+    accepts a message under the old permission after the acknowledged time."""
     copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
     row = newest(copy, event.standing)
     if row is not None:
@@ -34,7 +34,7 @@ async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence
     if not event.acknowledge:
         return ()
     if row is not None or await _claimed(event.contact_id, ctx):
-        raise RetryLater(ctx.now + SETTLING, "what was claimed before is under way")
+        raise RetryLater(ctx.now + SETTLING, "sends that were claimed before it are under way")
     applied = PermissionApplied(
         contact_id=event.contact_id, channel=event.channel, revision=event.standing.revision, at=ctx.now
     )
@@ -42,7 +42,7 @@ async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence
 
 
 async def _claimed(contact_id: str, ctx: Context) -> bool:
-    """Whether a send to the contact is under way, in whatever process. A claim past its deadline is over."""
+    """Whether a send to the contact is under way in any process. A claim past its deadline has ended."""
     for shard in range(OPEN_SHARDS):
         cursor: str | None = None
         while True:
@@ -67,7 +67,7 @@ def _last_deadline(ctx: Context) -> datetime:
 
 
 async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:
-    """The provider knows the message: it is not sent again, whatever was feared or decided. ``messages`` knows already."""
+    """The provider has the message: it is not sent again, whatever was decided. ``messages`` has the status already."""
     row = await ctx.get(Delivery, event.message_id)
     if row is None or row.status not in _OPEN:
         return ()
@@ -78,8 +78,8 @@ async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:
 
 
 async def cancel_asked(event: CancelAsked, ctx: Context) -> Sequence[Event]:
-    """Not to be sent any more. If it comes before the message itself, the row is there first and the message follows it;
-    what is claimed by now, or further, goes its way."""
+    """Cancels a message that is not claimed. If the request comes before the message, the row is written first and the message
+    follows it. A message that is claimed or further on is not changed."""
     row = await ctx.get(Delivery, event.message_id)
     if row is not None and row.status is not Status.DEFERRED:
         return known(row) if row.status is Status.CANCELLED else ()

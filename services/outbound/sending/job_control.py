@@ -1,4 +1,4 @@
-"""What a sender must know of bulk jobs: whether they still want to go out. Its own copy, fed by ``bulk``'s events."""
+"""A sender's copy of the state of bulk jobs, from ``bulk``'s events: whether their messages may still be sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STOP_REASONS: dict[JobState, StopReason] = {
 
 
 class JobControl(Item):
-    """The newest that was heard of a job."""
+    """The newest state of a job."""
 
     TABLE: ClassVar[Table] = Table("job", key="jobId", ttl="expiresAt")
 
@@ -57,8 +57,8 @@ _seen: WeakKeyDictionary[Store, dict[str, tuple[float, JobControl | None]]] = We
 
 
 async def stop_reason(job_id: str, revision: int, ctx: Context) -> StopReason | None:
-    """Why nothing more of the job may be claimed, or None. What was released at a later ``revision`` than the copy knows goes
-    ahead; a cancelled job never does again."""
+    """Why no further message of the job may be claimed, or None. A chunk that was released at a later ``revision`` than the
+    copy has may be sent; one of a cancelled job never."""
     seen = _seen.setdefault(ctx.store, {})
     now = ctx.now.timestamp()
     at, control = seen.get(job_id, (0.0, None))

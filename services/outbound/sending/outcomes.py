@@ -1,7 +1,7 @@
-"""What became of a send, from the error that the client raised, AWS's or :mod:`libs.common.aws.rest`: decided once, for every channel.
+"""The outcome of a send, from the error that the client raised (AWS's or :mod:`libs.common.aws.rest`), for every channel.
 
-Three kinds matter. Nothing left us: NotSent. The provider read it and answered no: refused, and the channel's table of
-codes says what that means. Anything in between: Unknown, never guessed. Seen on aiobotocore 3.10 and botocore 1.44.
+There are three kinds. Nothing was sent: NotSent. The provider read the request and refused it: the channel's table of codes
+gives the meaning. Anything in between: Unknown. Checked against aiobotocore 3.10 and botocore 1.44.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BEFORE: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionTimeoutError, "no connection in time"),
     (ClientConnectorError, "no connection (refused, no TLS, or the name is not known)"),
 )
-#: AWS's words for "slower" (botocore's list of throttling codes, without LimitExceededException: that one is a hard limit).
+#: Throttling codes (botocore's list without LimitExceededException, which is a hard limit).
 _THROTTLED = frozenset(
     {
         "Throttling", "ThrottlingException", "ThrottledException", "ThrottledRequestException", "RequestThrottled",
@@ -38,21 +38,21 @@ _THROTTLED = frozenset(
         "SlowDown", "PriorRequestNotComplete",
     }
 )  # fmt: skip
-#: Refused at the entry point because of our credentials or clock, not because of the message: it can go out once that is fixed.
+#: Refused because of our credentials or clock, not because of the message: it can be sent once that is fixed.
 _REFUSED_BEFORE_SEND = frozenset(
     {
         "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidSignatureException",
         "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "UnrecognizedClientException",
     }
 )  # fmt: skip
-#: Codes of ours that mean "later" rather than "no".
+#: Error codes that mean "retry later", not "refused".
 _LATER = frozenset({ErrorCode.THROTTLED, ErrorCode.UNAVAILABLE})
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A definite no (4xx) in the provider's words: ``code`` is the exception; its ``reason`` and the request's members that
-    it names, where the service's exceptions tell them."""
+    """A refusal (4xx) of the provider: ``code`` is the exception; ``reason`` and ``fields`` (members of the request) are set if
+    the service's exceptions have them."""
 
     status: int
     code: str
@@ -64,8 +64,8 @@ class Refused:
 async def outcome_of(
     call: Awaitable[dict[str, Any]], answer_id: str, verdict: Callable[[Refused], Rejected | NotSent]
 ) -> Outcome:
-    """Await the one call of a send. ``answer_id`` names the id in a good answer; ``verdict`` is the channel's reading of a
-    refusal (see :func:`by_code`)."""
+    """Awaits the one call of a send. ``answer_id`` names the member with the provider's id; ``verdict`` is the channel's
+    interpretation of a refusal (see :func:`by_code`)."""
     try:
         answer = await call
     except Exception as error:
@@ -77,7 +77,7 @@ async def outcome_of(
 
 
 def was_answered(error: Exception) -> bool:
-    """Whether the error of a harmless read is an answer of the provider: a refusal, or a word to slow down."""
+    """Whether the error of a harmless read is an answer of the provider: a refusal, or throttling."""
     outcome = classify(error, lambda refused: Rejected(ErrorCode.UNKNOWN, refused.code))
     return isinstance(outcome, Rejected) or (isinstance(outcome, NotSent) and outcome.provider_code is not None)
 
@@ -85,11 +85,11 @@ def was_answered(error: Exception) -> bool:
 def by_code(
     refused: Refused, code: ErrorCode, provider_code: str | None = None, growth: float = 2.0
 ) -> Rejected | NotSent:
-    """The outcome that belongs to one of our codes."""
-    word = provider_code or refused.code
+    """The outcome that belongs to one of our error codes."""
+    theirs = provider_code or refused.code
     if code in _LATER:
-        return NotSent(f"{word}: {refused.message}", code=code, growth=growth, provider_code=word)
-    return Rejected(code, word, refused.message)
+        return NotSent(f"{theirs}: {refused.message}", code=code, growth=growth, provider_code=theirs)
+    return Rejected(code, theirs, refused.message)
 
 
 def classify(error: Exception, verdict: Callable[[Refused], Rejected | NotSent]) -> Outcome:
@@ -126,16 +126,16 @@ def _answered(error: Any, verdict: Callable[[Refused], Rejected | NotSent]) -> O
 
 
 def _judged(refused: Refused, retry_after: str | None, verdict: Callable[[Refused], Rejected | NotSent]) -> Outcome:
-    """The outcome of an answer that is no 2xx."""
-    status, code, events = refused.status, refused.code, f"{refused.code}: {refused.message}"
+    """The outcome of an answer other than 2xx."""
+    status, code, cause = refused.status, refused.code, f"{refused.code}: {refused.message}"
     if status == 429 or (code in _THROTTLED and 400 <= status < 500):
         known = verdict(refused)
         growth = known.growth if isinstance(known, NotSent) else 2.0
-        return NotSent(events, _seconds(retry_after), ErrorCode.THROTTLED, growth, code)
+        return NotSent(cause, _seconds(retry_after), ErrorCode.THROTTLED, growth, code)
     if not 400 <= status < 500 or status == 408:
         return Unknown(f"HTTP {status} {code}".rstrip())
     if code in _REFUSED_BEFORE_SEND:
-        return NotSent(events, provider_code=code)
+        return NotSent(cause, provider_code=code)
     return verdict(refused)
 
 

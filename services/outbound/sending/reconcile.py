@@ -1,5 +1,5 @@
-"""The sweeper: settles what nobody else will. Claims whose worker died, uncertain sends whose window or deadline has
-passed, deferred ones whose next attempt was lost on its way."""
+"""The sweeper of the send ledger: claims whose worker was killed, uncertain sends whose window or deadline has passed, and
+deferred sends whose next attempt was lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
-from libs.messaging.policy import policy
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, again, changed
@@ -22,7 +21,7 @@ _PAGE = 100
 
 
 async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
-    """A step for each row that is due."""
+    """One action for each row that is due."""
     for shard in range(OPEN_SHARDS):
         cursor: str | None = None
         while True:
@@ -33,7 +32,7 @@ async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
                 found = settle(row, ctx.now, ctx.settings.window_scale)
                 if found is not None:
                     new, events = found
-                    # A version of a row is left once; the key says which.
+                    # The key holds the version: each version of a row has at most one successor.
                     yield TickAction(f"{row.message_id}#{row.version}", (transition_op(row, new, ctx),), events)
             cursor = page.cursor
             if cursor is None:
@@ -41,7 +40,7 @@ async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
 
 
 def settle(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[Event, ...]] | None:
-    """Where a row that is due goes, and what is said of it; None if it has moved on since it was listed. Pure."""
+    """The next state of a row that is due, and its events; None if it has changed since it was listed. Pure."""
     if row.due is None or row.due > now:
         return None
     if row.status is Status.CLAIMED:
@@ -55,8 +54,8 @@ def settle(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[
 
 
 def _uncertain(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[Event, ...]]:
-    """Resend if the class allows it and it is still wanted, else wait for the deadline, else give up."""
-    promise = policy(row.message_class, row.channel)
+    """Resent if the class allows it and it has not expired; else left until the deadline; then given up."""
+    promise = row.channel.traits.policies[row.message_class]
     if row.resends < promise.resends and row.wanted_at(now):
         decided = transitions.resend_decided(row, now)
         return decided, (again(decided, "resend"),)
@@ -68,11 +67,11 @@ def _uncertain(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tu
 
 
 def _overdue(row: Delivery, now: datetime) -> tuple[Delivery, tuple[Event, ...]]:
-    """Its next attempt should have been made long ago: either it is over, or what asks for it was lost."""
+    """Its next attempt is overdue: either the message has expired, or the event was lost."""
     if not row.wanted_at(now):
         over = transitions.refused(row, Refusal(ErrorCode.EXPIRED), now)
         return over, (changed(over),)
-    # What is brought up before its time is overdue only after it.
+    # A row that is taken up before its time is overdue only after it.
     return transitions.checked_again_at(row, max(now, row.not_before or now) + transitions.OVERDUE_AFTER), (
         again(row, "overdue"),
     )

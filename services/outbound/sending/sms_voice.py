@@ -1,5 +1,5 @@
-"""What the senders of SMS, voice and RCS share: one AWS service (End User Messaging SMS and Voice), one way to name a
-message and one table of refusals."""
+"""Shared by the senders of SMS, voice and RCS: one AWS service (End User Messaging SMS and Voice), one form of request and one
+table of refusals."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _S3 = re.compile(r"s3://[a-z0-9.-]{3,63}/.+")
 
 
 def addressed(message: Outgoing, account: Account, ttl: tuple[int, int], **more: str) -> Request:
-    """The members that every send has. ``Context`` comes back in each event: our id, and the channel it was sent on, for
-    what RCS cannot deliver is reported as SMS. ``more`` names further parameters and their members."""
+    """The members that every request has. The provider returns ``Context``, which holds our message id, in each event. ``more``
+    names further parameters and their members."""
     if len(message.message_id) > 800:
         raise Invalid(ErrorCode.INVALID_CONTENT, "The message id is longer than 800 characters.")
     request: Request = {
@@ -37,7 +37,7 @@ def addressed(message: Outgoing, account: Account, ttl: tuple[int, int], **more:
 
 
 def verdict(refused: Refused) -> Rejected | NotSent:
-    """The outcome of a 4xx: decided by the reason; what is wrong with the number itself is the recipient's."""
+    """The outcome of a 4xx, by its reason; a fault of the phone number means an invalid recipient."""
     code = refusal_code(refused.code, refused.reason)
     if code is ErrorCode.INVALID_CONTENT and "DestinationPhoneNumber" in refused.fields:
         code = ErrorCode.INVALID_RECIPIENT

@@ -1,4 +1,4 @@
-"""Sends of which nobody can say whether they went out: counted, so that somebody looks."""
+"""The metric of uncertain sends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ METRIC = "delivery_unsure"
 
 
 def count(event: Event) -> None:
-    """One more ``delivery_unsure`` by ``channel`` and ``status`` (``uncertain``, or ``unknown`` once it is given up). What is
-    said twice is counted twice: a metric is no ledger."""
+    """Counts ``delivery_unsure`` by ``channel`` and ``status`` (``uncertain``, or ``unknown`` once it is given up). An event that
+    is published twice is counted twice."""
     match event:
         case DeliveryChanged(status=Status.UNCERTAIN | Status.UNKNOWN as status, channel=channel):
             metrics.count(METRIC, channel=channel, status=status)

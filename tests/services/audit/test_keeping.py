@@ -10,6 +10,7 @@ from libs.common.declare.ledger import LedgerEntry
 from libs.common.declare.request_events import RequestHandled
 from libs.common.store.ops import Delete
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import ConsentChanged
@@ -18,7 +19,6 @@ from libs.messaging.events.identity import UserChanged, UserRemoved, UserStatus
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 from tests.services.audit.kit import Record
 

@@ -13,11 +13,12 @@ from libs.common.declare.names import Names
 from libs.common.declare.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.bulk import counts
 from services.bulk.model import BulkChunk, BulkRecipient
 from services.bulk.service import service as bulk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import BudgetCounted, CapReached
 from services.outbound.limits.portfolios import Portfolios
 from tests.services.bulk.kit import Platform, platform, rows
@@ -19,7 +20,7 @@ async def plan_of(on: Platform, job: str) -> dict[str, Any]:
 
 
 async def test_the_plan_counts_whom_the_budget_would_make_wait_and_so_many_wait(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50)
+    on = await platform(emulator, portfolios=Portfolios(Channel.WHATSAPP), whatsapp_daily_recipients=50)
     async with on.world:
         await on.people(range(60))
         # They wrote to us a moment ago: they cost nothing.
@@ -72,7 +73,7 @@ async def test_the_plan_counts_who_has_had_enough_marketing_and_so_many_wait(emu
 
 
 async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50)
+    on = await platform(emulator, portfolios=Portfolios(Channel.WHATSAPP), whatsapp_daily_recipients=50)
     async with on.world:
         await on.people(range(25))
         job = (await on.create(audience={"filter": {}}))["jobId"]
@@ -87,7 +88,7 @@ async def test_the_newest_word_on_the_budget_holds_and_an_old_one_is_forgotten(e
 
 
 async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[str, str]) -> None:
-    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=4000)
+    on = await platform(emulator, portfolios=Portfolios(Channel.WHATSAPP), whatsapp_daily_recipients=4000)
     async with on.world:
         await on.people(range(20))
         await on.world.tick(NAME, "budget")
@@ -102,7 +103,7 @@ async def test_how_the_budget_stands_is_told_when_that_is_news(emulator: dict[st
 async def test_the_plan_counts_by_the_portfolio_of_the_number_that_will_send(emulator: dict[str, str]) -> None:
     numbers = {"shop": {"limit": 20, "numbers": [SENDER]}}
     more: dict[str, Any] = {"whatsapp_portfolios": numbers, "whatsapp_phone_number_ids": f"{SENDER},phone-number-id-2"}
-    on = await platform(emulator, portfolios=Portfolios(), whatsapp_daily_recipients=50, **more)
+    on = await platform(emulator, portfolios=Portfolios(Channel.WHATSAPP), whatsapp_daily_recipients=50, **more)
     async with on.world:
         await on.people(range(30))
         await on.world.tick(NAME, "budget")

@@ -11,9 +11,9 @@ import httpx
 import openpyxl
 import pytest
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.templates import TemplatesListed
-from libs.messaging.vocabulary import Channel
 from services.bulk.audience import parts
 from tests.services.bulk.kit import Platform, phone, rows
 

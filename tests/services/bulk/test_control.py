@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.inbound import AccountNoticed
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.outbound.contract import Rejected
 from tests.services.bulk.kit import Platform, platform, rows
 from tests.services.outbound.kit import Fake, loses_answer

@@ -8,10 +8,10 @@ import pytest
 
 from libs.common.declare.topology import Names
 from libs.common.store.item import Item
+from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import ChunkReleased, JobChanged
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 from services.bulk import requests, ticks
 from services.bulk.audience.parts import part_key
 from services.bulk.model import BulkJob

@@ -7,10 +7,10 @@ import json
 import orjson
 import pytest
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 from services.bulk import plan_totals
 from services.bulk.model import BulkJob
 from tests.services.bulk.kit import TEXT, Platform, phone

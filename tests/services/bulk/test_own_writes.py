@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel
 from tests.services.arriving import ArrivingClock
 from tests.services.bulk.kit import Platform, phone
 

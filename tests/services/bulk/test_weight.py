@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from libs.common.bus.encoding import MAX_EVENT_BYTES
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 from services.bulk.event_size import recipient_bytes, room_bytes
 from tests.services.bulk.kit import Platform, phone
 

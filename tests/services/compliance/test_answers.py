@@ -11,13 +11,14 @@ import pytest
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.auto_replies import TEXTS, Answer, answer_text
+from libs.messaging.channels import Channel
 from libs.messaging.content import Email, Text
 from libs.messaging.events.contacts import OptOutEffective
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import OptOutFound
 from libs.messaging.segments import segments
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from services.contacts.service import service as contacts
 from services.messages.model import Message
 from services.messages.service import service as messages

@@ -14,6 +14,7 @@ from libs.common.declare.service import Service
 from libs.common.settings import Settings, read
 from libs.common.store.ops import Written
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed, DeliveryChanged
 from libs.messaging.vocabulary import MessageClass, Purpose, Status
@@ -34,7 +35,7 @@ class Town:
 
     def __init__(self, limit: int, times: int = 2) -> None:
         self.fake = Fake()
-        self.portfolios = Portfolios()
+        self.portfolios = Portfolios(Channel.WHATSAPP)
         self.budget = self.portfolios.of(SENDER, Settings())
         self.service: Service = channel_service(
             self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios
@@ -108,7 +109,7 @@ async def test_a_full_day_still_takes_those_who_are_counted_already() -> None:
 @pytest.mark.parametrize("limit", [1, 7, 250, 2000, 2003])
 async def test_many_workers_at_once_never_go_beyond_it_and_reach_it(limit: int) -> None:
     town = Town(limit)
-    workers = [Budget() for _ in range(4)]
+    workers = [Budget(Channel.WHATSAPP) for _ in range(4)]
     ctx = town.world.runtime.context(town.service)
 
     async def one(n: int) -> bool:

@@ -9,10 +9,10 @@ import pytest
 from libs.common.handle.runtime import aws_runtime
 from libs.common.settings import read
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Choosing, Content, Email, Text
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, PermissionChanged
 from libs.messaging.events.inbound import MessageReceived
-from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 
 WORDS = {"WECARE_OPT_OUT_WORDS": " leave me, Bästa ,,", "WECARE_OPT_IN_WORDS": "hola", "WECARE_HELP_WORDS": "ayuda"}

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
 from libs.messaging.quiet_hours import SEARCH_HORIZON, Hours, next_allowed, zones_of
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from tests.services.outbound.kit import NAME, Fake, message, permission, row, world
 
 HOURS = Hours()

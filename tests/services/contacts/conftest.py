@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 from services.contacts.service import service
 
 PHONE = "+12025550123"

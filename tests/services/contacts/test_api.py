@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import ContactDeleted, ContactUpdated, PermissionChanged
-from libs.messaging.vocabulary import Channel
 from tests.services.contacts.conftest import OTHER, PHONE, Town
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Choosing, Email
 from libs.messaging.events.contacts import ConsentChanged, OptOutEffective, PermissionChanged
 from libs.messaging.events.outbound import PermissionApplied
-from libs.messaging.vocabulary import Channel
 from tests.services.contacts.conftest import OTHER, PHONE, Town
 
 

@@ -11,8 +11,8 @@ from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.store.dynamodb import DynamoStore
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import PermissionApplied
-from libs.messaging.vocabulary import Channel
 from services.contacts.service import service
 from tests.kit.tables import create
 from tests.services.contacts.conftest import OTHER, PHONE, Town

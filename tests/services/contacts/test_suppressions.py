@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import ConsentChanged, PermissionChanged
 from libs.messaging.events.outbound import OptOutFound
-from libs.messaging.vocabulary import Channel
 from tests.services.contacts.conftest import Town
 
 REASON = "DESTINATION_PHONE_NUMBER_OPTED_OUT"

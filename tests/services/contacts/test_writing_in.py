@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from libs.common.handle.delivery import deliver
+from libs.messaging.channels import Channel
 from libs.messaging.checks import SendFacts, refusal
 from libs.messaging.content import Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import ContactCreated, ContactWroteIn, PermissionChanged
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.contacts.service import service
 from tests.services.contacts.conftest import OTHER, PHONE, Town
 

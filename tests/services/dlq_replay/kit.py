@@ -19,11 +19,12 @@ from libs.common.handle.context import Context
 from libs.common.settings import Settings
 from libs.common.store.item import Item, Table
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.dlq_replay.service import service as workbench
 from tests.kit.toy import Greeted
 

@@ -9,13 +9,14 @@ import pytest
 
 from libs.common.clock import iso
 from libs.common.errors import Poison
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 from services.dlq_replay import queries
 from tests.services.dlq_replay.kit import QUEUE, Bench, Dead, ids
 

@@ -10,12 +10,13 @@ from libs.common.declare.event import Event
 from libs.common.declare.service import Service, on
 from libs.common.errors import Poison
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template, Text
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.messages import MessageQueued, StandingTold
 from libs.messaging.events.outbound import DeliveryChanged, SendAgainDecided
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from services.messages.service import service as messages
 from tests.services.dlq_replay.kit import Dead
 

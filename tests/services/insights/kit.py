@@ -10,9 +10,10 @@ from typing import Any
 
 from libs.common.declare.event import Envelope
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.vocabulary import Channel, Direction, MessageClass, Status
+from libs.messaging.vocabulary import Direction, MessageClass, Status
 
 #: What a message may go through, as ``messages`` says it: only ever up. Seconds after it began, status, who told.
 WAYS: list[list[tuple[float, str, str]]] = [

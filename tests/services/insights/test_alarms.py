@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from libs.common.observe import metrics
+from libs.messaging.channels import Channel
 from libs.messaging.events.dlq import AlarmChanged
 from libs.messaging.events.insights import DeliveryAlarmChanged
-from libs.messaging.vocabulary import Channel
 from tests.services.insights.kit import Insights, changed
 
 

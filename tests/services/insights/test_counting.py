@@ -14,8 +14,8 @@ from libs.common.handle.runtime import Runtime
 from libs.common.store.memory import MemoryStore
 from libs.common.store.ops import Op, TransactionConflict
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.vocabulary import Channel
 from services.insights import counts
 from services.insights.service import service
 from tests.services.insights.kit import NOON, Insights, changed, crowd, expected, of_job, shuffled, way

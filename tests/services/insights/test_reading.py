@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from libs.messaging.channels import Channel
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.vocabulary import Channel
 from tests.services.insights.kit import NOON, Insights, changed, crowd, expected, way
 
 

@@ -14,11 +14,11 @@ from libs.common.aws.files import AwsFiles
 from libs.common.clock import derived_id
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Email, File, Media, Text
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaDeleted, MediaRejected, MediaStored
 from libs.messaging.events.messages import MessageDeleted
-from libs.messaging.vocabulary import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings

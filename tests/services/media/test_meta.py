@@ -22,10 +22,10 @@ from libs.common.clock import derived_id
 from libs.common.declare.discover import discover
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.events.media import MediaRejected, MediaStored
 from libs.messaging.providers.graph import OWNER, TOKEN, Graph, NotMeta, Stored
-from libs.messaging.vocabulary import Channel
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings

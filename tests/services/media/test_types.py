@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from libs.messaging.media import ENDINGS, KB, LIMITS, MB, TYPES, fits, settle, unsupported_reason
-from libs.messaging.vocabulary import Channel
+from libs.messaging.channels import Channel
+from libs.messaging.file_types import ENDINGS, KB, MB, TYPES, settle
+from libs.messaging.media import fits, unsupported_reason
 from tests.services.media import kit
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -104,7 +105,7 @@ def test_a_kind_that_does_not_hold_the_type_is_refused_in_words(
 
 
 def test_every_type_that_a_channel_takes_can_be_told_or_declared() -> None:
-    taken = {each for limits in LIMITS.values() for limit in limits for each in limit.types}
+    taken = {each for channel in Channel for limit in channel.traits.files for each in limit.types}
     assert taken == TYPES
     assert set(ENDINGS) == TYPES
 

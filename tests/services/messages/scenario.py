@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.messages import MessageChanged, MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 from services.messages.model import Message
 from services.messages.service import service
 

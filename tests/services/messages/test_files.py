@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import File, Media
 from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import MessageDeleted, MessageQueued
 from libs.messaging.permission import Permission
-from libs.messaging.vocabulary import Channel
 from services.messages.service import service
 
 MB = 1024 * 1024

@@ -9,11 +9,11 @@ import pytest
 
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.media import MediaStored
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.templates import TemplatesListed
 from libs.messaging.templates import TemplateCopy, TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel
 from services.contacts.service import service as contacts
 from services.messages.service import service as messages
 from tests.services.arriving import ArrivingClock

@@ -2,7 +2,8 @@
 
 import pytest
 
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.channels import Channel
+from libs.messaging.vocabulary import Status
 from tests.services.messages.scenario import (
     ALEX,
     AWS_ID,

@@ -10,12 +10,12 @@ from typing import Any
 
 from libs.common.declare.service import Service
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
-from libs.messaging.policy import policy
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Accepted, Account, NotSent, Outcome, Outgoing, Rejected, Request, Unknown
 from services.outbound.ledger.model import Delivery
 from services.outbound.limits.portfolios import Portfolios
@@ -128,7 +128,7 @@ def message(
     facts: dict[str, Any] = {
         "message_id": message_id, "contact_id": CONTACT, "channel": Channel.WHATSAPP, "message_class": message_class,
         "content": Text(body="Hello"), "queued_at": now,
-        "expires_at": now + policy(message_class, Channel.WHATSAPP).time_to_live,
+        "expires_at": now + Channel.WHATSAPP.traits.policies[message_class].time_to_live,
     }  # fmt: skip
     return MessageQueued(**{**facts, **more})
 

@@ -26,9 +26,10 @@ from libs.common.testing.crash_points import (
     interleave_every_pair,
 )
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageConfirmed
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.vocabulary import RANK, Channel, MessageClass, Status
+from libs.messaging.vocabulary import RANK, MessageClass, Status
 from services.outbound.contract import Outcome, Request
 from services.outbound.ledger.model import Delivery
 from tests.services.outbound.kit import (

@@ -14,10 +14,11 @@ from libs.common.aws.files import AwsFiles
 from libs.common.declare.service import Service
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Card, Content, Email, File, Media, Rich, Template
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings

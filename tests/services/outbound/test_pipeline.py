@@ -11,10 +11,11 @@ import pytest
 from libs.common.handle.receive import receive
 from libs.common.settings import Settings
 from libs.common.store.ops import Insert, Write, Written
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import DeliveryChanged, PermissionApplied, SendAgainDecided
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 from services.outbound.contract import Outcome, Request
 from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import (

@@ -10,11 +10,12 @@ from libs.common.aws import clients as entry_point
 from libs.common.aws.clients import Aws
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template
 from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.settings import SettingChanged, SettingTold
-from libs.messaging.vocabulary import Channel, MessageClass, Status
+from libs.messaging.vocabulary import MessageClass, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings

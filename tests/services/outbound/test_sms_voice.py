@@ -16,10 +16,10 @@ from botocore.validate import ParamValidator
 
 from libs.common.aws.clients import Aws
 from libs.common.settings import Identity
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
-from libs.messaging.policy import policy
 from libs.messaging.providers.sms_voice import EVENTS, VOICES
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.outbound.channels.sms.channel import Sms
 from services.outbound.channels.sms.service import LIMITS
 from services.outbound.contract import Account, NotSent, Outcome, Rejected, Unknown
@@ -194,4 +194,4 @@ def test_the_rate_counts_parts(content: dict[str, Any], units: int) -> None:
 
 @pytest.mark.parametrize("message_class", list(MessageClass))
 def test_a_call_that_may_have_been_made_is_never_made_again(message_class: MessageClass) -> None:
-    assert policy(message_class, Channel.VOICE).resends == 0
+    assert Channel.VOICE.traits.policies[message_class].resends == 0

@@ -7,9 +7,10 @@ from typing import Any
 
 from libs.common.handle.receive import receive
 from libs.common.store.ops import Insert, Write, Written
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from libs.messaging.vocabulary import Channel, Purpose, Status
+from libs.messaging.vocabulary import Purpose, Status
 from services.outbound.contract import Outcome, Request
 from services.outbound.ledger.model import Delivery
 from services.outbound.limits.rates import Limits

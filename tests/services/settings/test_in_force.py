@@ -12,6 +12,7 @@ from libs.common.declare.service import Service
 from libs.common.settings import Settings
 from libs.common.stable_hash import shard_for
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template, Text
 from libs.messaging.events.contacts import HelpAsked, PermissionChanged
 from libs.messaging.events.inbound import MessageReceived
@@ -19,7 +20,7 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import BudgetCounted
 from libs.messaging.events.settings import SettingChanged, SettingTold
 from libs.messaging.setting_copy import SettingsCopy
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from services.contacts.service import service as contacts
 from services.messages.service import service as messages
 from services.outbound.limits.portfolios import Portfolios
@@ -33,7 +34,7 @@ class Platform:
 
     def __init__(self, *others: Service, **environment: Any) -> None:
         self.fake = Fake()
-        self.portfolios = Portfolios()
+        self.portfolios = Portfolios(Channel.WHATSAPP)
         outbound = channel_service(
             self.fake, LIMITS, needs=[], senders=lambda settings: [SENDER], portfolios=self.portfolios
         )

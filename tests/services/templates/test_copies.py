@@ -9,12 +9,13 @@ import pytest
 
 from libs.common.settings import Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template, Text
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.templates import TemplateState, TemplateStatus
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from services.messages.service import service as messages
 from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import CONTACT, LIMITS, SENDER, Fake, NoAws, message, permission

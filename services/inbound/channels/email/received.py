@@ -15,9 +15,9 @@ from typing import Any
 
 from libs.common.clock import derived_id
 from libs.common.errors import Malformed
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.events.inbound import AccountNoticed, EmailStored, MessageReceived
-from libs.messaging.vocabulary import Channel
 from services.inbound.channels.email.members import RECEIVED
 from services.inbound.channels.email.mime import Mime, read
 from services.inbound.contract import Keyed

@@ -15,10 +15,11 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.declare.event import Event
 from libs.common.errors import Malformed
+from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.ses import bounce_code, is_hard, is_suppressed, status_of
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.inbound.channels.email.members import of_event
 from services.inbound.channels.email.received import received
 from services.inbound.contract import Keyed

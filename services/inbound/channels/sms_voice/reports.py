@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import AccountNoticed, AddressSuppressed, ReceiptReceived
 from libs.messaging.providers.sms_voice import CHANNELS, EVENTS, STILL_OUT, Meaning
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.inbound.channels.sms_voice.members import EVENT
 from services.inbound.contract import Keyed
 from services.inbound.parsing.fields import Json, an_object, bounded, moment, needed, optional, parsed

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from libs.common.clock import derived_id
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Raw, Text
 from libs.messaging.events.inbound import ConversationNoticed, MessageReceived, PreferenceChanged
-from libs.messaging.vocabulary import Channel
 from services.inbound.channels.sms_voice.members import TWO_WAY
 from services.inbound.channels.sms_voice.rcs_content import Notice, Unsubscribe, extra_members_in, structured
 from services.inbound.contract import Keyed

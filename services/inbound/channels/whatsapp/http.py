@@ -18,8 +18,8 @@ from libs.common.errors import Malformed, Problem
 from libs.common.handle.context import Context
 from libs.common.hosts.http.routes import Api, Heard
 from libs.common.hosts.http.strict_json import check
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import AccountNoticed
-from libs.messaging.vocabulary import Channel
 from services.inbound import webhooks
 from services.inbound.channels.whatsapp.translate import parse_meta
 from services.inbound.contract import Keyed

@@ -15,11 +15,12 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.declare.event import Event
 from libs.common.errors import Malformed
+from libs.messaging.channels import Channel
 from libs.messaging.content import Media
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, PreferenceChanged, ReceiptReceived
 from libs.messaging.providers.whatsapp import MARKETING_STOPPED, error_code
-from libs.messaging.vocabulary import Channel, Status
+from libs.messaging.vocabulary import Status
 from services.inbound.channels.whatsapp import members
 from services.inbound.channels.whatsapp.content import content_of
 from services.inbound.channels.whatsapp.numbers import EventContext, arns, e164, identity, of_file, ours

@@ -11,9 +11,9 @@ import json
 from email.utils import formataddr, parseaddr
 from typing import Any
 
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import Content, Email, Template, Text
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel as Name
 from libs.messaging.vocabulary import MessageClass, Purpose
 from services.outbound.channels.email.codes import verdict
 from services.outbound.channels.email.headers import checked, given_headers, one_line

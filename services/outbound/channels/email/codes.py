@@ -25,28 +25,28 @@ QUOTA_RETRY_SECONDS = 600.0
 
 def verdict(refused: Refused) -> Rejected | NotSent:
     """The outcome of a 4xx that is no throttling (which is read the same for every channel)."""
-    events = refused.message.lower()
+    text = refused.message.lower()
     if refused.code == "LimitExceededException":
         detail = f"{refused.code}: {refused.message}"
         return NotSent(detail, QUOTA_RETRY_SECONDS, ErrorCode.THROTTLED, provider_code=refused.code)
     code = _AWS.get(refused.code, ErrorCode.UNKNOWN)
-    if refused.code == "MessageRejected" and "not verified" in events:
+    if refused.code == "MessageRejected" and "not verified" in text:
         code = ErrorCode.MISCONFIGURED
-    elif refused.code == "NotFoundException" and "template" in events:
+    elif refused.code == "NotFoundException" and "template" in text:
         code = ErrorCode.TEMPLATE_MISSING
-    elif refused.code == "BadRequestException" and ("invalid address" in events or "local address" in events):
+    elif refused.code == "BadRequestException" and ("invalid address" in text or "local address" in text):
         code = ErrorCode.INVALID_RECIPIENT
     return by_code(refused, code)
 
 
 def entry_outcome(entry: dict[str, str]) -> Outcome:
     """The outcome of one entry of SendBulkEmail, whose answer is a 200 also when every entry failed."""
-    status, events = entry.get("Status", ""), entry.get("Error", "")
+    status, error = entry.get("Status", ""), entry.get("Error", "")
     if status == "SUCCESS":
         provider_id = entry.get("MessageId")
         return Accepted(provider_id) if provider_id else Unknown("the entry has no MessageId")
     if status == "ACCOUNT_DAILY_QUOTA_EXCEEDED":
-        return NotSent(f"{status}: {events}", QUOTA_RETRY_SECONDS, ErrorCode.THROTTLED, provider_code=status)
+        return NotSent(f"{status}: {error}", QUOTA_RETRY_SECONDS, ErrorCode.THROTTLED, provider_code=status)
     if not status or status == "FAILED":
         return Unknown(f"the entry says {status or 'nothing'}")
-    return by_code(Refused(400, status, events), bulk_code(status))
+    return by_code(Refused(400, status, error), bulk_code(status))

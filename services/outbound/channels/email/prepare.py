@@ -7,10 +7,10 @@ from dataclasses import replace
 from libs.common.aws.files import TooBig
 from libs.common.handle.context import Context
 from libs.messaging import unsubscribe
+from libs.messaging.channels import Channel
 from libs.messaging.content import Email, File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.unsubscribe import Subscription
-from libs.messaging.vocabulary import Channel
 from services.outbound.channels.email.channel import MAX_MESSAGE_BYTES, wants_unsubscribe
 from services.outbound.contract import Account, Invalid, Outgoing
 from services.outbound.sending.files import FETCHED, OURS

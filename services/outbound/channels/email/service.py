@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from libs.common.declare.service import Grant, Secret, on
 from libs.messaging import unsubscribe
+from libs.messaging.channels import Channel
 from libs.messaging.events.contacts import SuppressionLifted
-from libs.messaging.vocabulary import Channel
 from services.outbound.channels.email import handlers
 from services.outbound.channels.email.channel import EmailChannel
 from services.outbound.channels.email.prepare import prepare

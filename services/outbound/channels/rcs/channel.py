@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Card, Content, Media, Rich, Text
 from libs.messaging.errors import ErrorCode
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose
+from libs.messaging.vocabulary import MessageClass, Purpose
 from services.outbound.channels.rcs.content import Json, file_url, rich, suggestions
 from services.outbound.channels.rcs.fallback import fallback
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from libs.messaging.checks import E164
+from libs.messaging.addresses import is_phone
 from libs.messaging.content import Card, Rich, Suggestion
 from libs.messaging.errors import ErrorCode
 from services.outbound.contract import Invalid
@@ -115,7 +115,7 @@ class _Details:
 
     def phone(self, name: str) -> str:
         found = self._left.pop(name, None)
-        if not isinstance(found, str) or E164.fullmatch(found) is None:
+        if not isinstance(found, str) or not is_phone(found):
             raise _wrong(f"{self._where}.{name}", "a number such as +12025550100")
         return found
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Media, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.segments import Segments, segments
-from libs.messaging.vocabulary import Channel, Purpose
+from libs.messaging.vocabulary import Purpose
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.sending.outcomes import outcome_of
 from services.outbound.sending.sms_voice import PROVIDER, TEXT_TTL_SECONDS, addressed, s3_file, verdict, within

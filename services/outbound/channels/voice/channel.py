@@ -10,10 +10,10 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+from libs.messaging.channels import Channel
 from libs.messaging.content import Speech, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.providers.sms_voice import VOICES
-from libs.messaging.vocabulary import Channel
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.sending.outcomes import outcome_of
 from services.outbound.sending.sms_voice import PROVIDER, TEXT_TTL_SECONDS, addressed, verdict, within

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from libs.common.declare.service import Grant, on
+from libs.messaging.channels import Channel
 from libs.messaging.events.inbound import ReceiptReceived
-from libs.messaging.vocabulary import Channel
 from services.outbound.channels.voice import http
 from services.outbound.channels.voice.channel import Voice
 from services.outbound.channels.voice.handlers import follow_call

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from libs.common.handle.context import Context
-from libs.messaging.checks import BUSINESS_SCOPED_ID
+from libs.messaging.channels import BUSINESS_SCOPED_ID
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import (
     Contacts,
     Content,
@@ -25,7 +26,6 @@ from libs.messaging.content import (
 )
 from libs.messaging.errors import ErrorCode
 from libs.messaging.providers.graph import VERSION
-from libs.messaging.vocabulary import Channel as Name
 from libs.messaging.vocabulary import MessageClass
 from services.outbound.channels.whatsapp.codes import verdict
 from services.outbound.channels.whatsapp.interactive import interactive
@@ -84,7 +84,7 @@ class WhatsApp:
 def meta_message(message: Outgoing) -> Json:
     """Meta's message JSON. Our id travels in ``biz_opaque_callback_data`` and comes back in every status."""
     kind, value = _content(message.content, message)
-    scoped = BUSINESS_SCOPED_ID.fullmatch(message.to) is not None
+    scoped = BUSINESS_SCOPED_ID.valid(message.to)
     if scoped and message.message_class is MessageClass.OTP and kind == "template":
         raise Invalid(ErrorCode.INVALID_RECIPIENT, "A one-time code cannot go to a user id (131062).")
     body: Json = {"messaging_product": "whatsapp", "recipient_type": "individual"}

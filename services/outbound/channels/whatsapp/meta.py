@@ -8,7 +8,7 @@ from typing import Any
 from libs.common.aws.files import Files, TooBig
 from libs.common.aws.rest import Answered
 from libs.common.handle.context import Context
-from libs.messaging.media import MAX_FILE_BYTES
+from libs.messaging.file_types import MAX_FILE_BYTES
 from libs.messaging.providers.graph import Graph, graph_of
 
 Json = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from libs.common.declare.service import Grant
+from libs.messaging.channels import Channel
 from libs.messaging.providers.graph import OWNER, needs_token
 from services.outbound.channels.whatsapp.channel import WhatsApp
 from services.outbound.limits.portfolios import Portfolios
@@ -26,5 +27,5 @@ service = channel_service(
         ),
         needs_token(OWNER),
     ],
-    portfolios=Portfolios(),
+    portfolios=Portfolios(Channel.WHATSAPP),
 )

@@ -12,13 +12,13 @@ import pytest
 from libs.common.aws.clients import Aws
 from libs.common.settings import Identity, Senders, Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Email, File
 from libs.messaging.events.contacts import ContactWroteIn, OptOutEffective
 from libs.messaging.events.inbound import Unsubscribed
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.policy import policy
-from libs.messaging.vocabulary import Channel, MessageClass, Purpose, Status
+from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
@@ -72,7 +72,7 @@ class Post:
             job_id=job_id,
             content=content,
             queued_at=now,
-            expires_at=now + policy(message_class, Channel.EMAIL).time_to_live,
+            expires_at=now + Channel.EMAIL.traits.policies[message_class].time_to_live,
         )
         await self.world.hear(message)
         return message.message_id

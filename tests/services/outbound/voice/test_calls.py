@@ -13,8 +13,9 @@ import pytest
 
 from libs.common.settings import Identity, Senders, Settings
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Speech
-from libs.messaging.vocabulary import Channel, MessageClass
+from libs.messaging.vocabulary import MessageClass
 from services.inbound.service import service as inbound
 from services.outbound.channels.voice.model import VoiceCall
 from services.outbound.channels.voice.service import service as voice

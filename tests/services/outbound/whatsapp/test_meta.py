@@ -18,12 +18,13 @@ from libs.common.aws.clients import Aws
 from libs.common.declare.discover import discover
 from libs.common.settings import Settings, read
 from libs.common.testing.world import World
+from libs.messaging.channels import Channel
 from libs.messaging.content import Template, Text
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
-from libs.messaging.vocabulary import Channel, Purpose, Status
+from libs.messaging.vocabulary import Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from tests.services.outbound.kit import CONTACT, message, permission

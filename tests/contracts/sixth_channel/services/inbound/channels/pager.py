@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from libs.messaging.channels import Channel
-
 from libs.common.clock import derived_id
 from libs.common.declare.service import Feed
 from libs.common.errors import Malformed
+from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
 from libs.messaging.vocabulary import Status

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from libs.messaging.channels import Channel as Name
 from services.outbound.channels.pager.codes import verdict
 
 from libs.common.aws.rest import Answered, Rest
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel as Name
 from libs.messaging.content import Text
 from libs.messaging.errors import ErrorCode
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request

@@ -1,0 +1,203 @@
+"""The channels. Everything that varies by channel stands in the channel's row here; nothing else asks which channel it is.
+
+A new channel is one member of :class:`Channel` with its :class:`ChannelTraits`; see docs/ADDING_A_CHANNEL.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal, Self
+
+from libs.messaging.addresses import EMAIL_ADDRESS, PHONE, AddressKind, provider_id
+from libs.messaging.file_types import (
+    AUDIO,
+    DOCUMENTS,
+    EVERY_TYPE,
+    KB,
+    MB,
+    PICTURES,
+    TEXTS,
+    VIDEO,
+    FileLimit,
+    file_limit,
+)
+from libs.messaging.pause_rules import MAIL_RULES, STANDARD_RULES, PauseRule
+from libs.messaging.policy import ClassPolicy, never_resending, resending
+from libs.messaging.vocabulary import MessageClass
+
+#: Meta's business-scoped user id (``CC.`` and up to 128 alphanumerics), for users without a phone number.
+BUSINESS_SCOPED_ID = provider_id(r"[A-Z]{2}\.([A-Z]+\.)?[A-Za-z0-9]{1,128}", "US.13491208655302741918")
+#: The content that a text of ours becomes.
+TextContent = Literal["text", "email", "speech", "rich"]
+
+
+@dataclass(frozen=True)
+class TemplateTraits:
+    """Templates of a channel. ``at_provider``: the provider keeps and approves them; the rest is then the provider's. Lengths
+    are in characters: of a template's body, and of the text that it is rendered to."""
+
+    at_provider: bool = False
+    max_body_length: int = 6000
+    max_text_length: int = 6000
+    #: The members, besides the body, that a template of the channel may have.
+    parts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelTraits:
+    """What varies by channel."""
+
+    #: The kinds of address that it writes to, the usual one first.
+    addresses: tuple[AddressKind, ...]
+    text_content: TextContent
+    templates: TemplateTraits
+    #: The kinds of content that a bulk job may send.
+    bulk_contents: frozenset[str]
+    policies: Mapping[MessageClass, ClassPolicy]
+    #: Messages per second of one sender, where the settings name no rate.
+    messages_per_second: float
+    #: The channel's entry in ``services/bulk/prices.json``; None: estimates cost nothing.
+    price_key: str | None = None
+    files: tuple[FileLimit, ...] = ()
+    #: The provider does not fetch links: a file that is given by its URL is fetched by us.
+    fetches_links: bool = False
+    #: The channel that the provider falls back to, if it has one.
+    fallback: str | None = None
+    #: Where the bytes of a received file are: at a link in our bucket, at WhatsApp, or in the mail that is stored whole.
+    received_files: Literal["bucket", "whatsapp", "mail"] = "bucket"
+    #: Anything but a template needs that the contact wrote within the last 24 hours.
+    needs_open_window: bool = False
+    #: Marketing waits while it is night at the recipient's.
+    quiet_hours: bool = True
+    #: Billed by segments of the text (GSM 03.38).
+    counts_segments: bool = False
+    #: The provider limits how many different people a portfolio of numbers writes to in a day.
+    has_portfolios: bool = False
+    #: HELP is answered automatically.
+    answers_help: bool = True
+    #: An automatic answer must come from the number that the contact wrote to.
+    answers_from_same_number: bool = False
+    #: What the provider's own opt-out covers.
+    provider_opt_out: Literal["all", "marketing"] = "all"
+    pause_rules: tuple[PauseRule, ...] = STANDARD_RULES
+
+    def valid(self, address: str | None) -> bool:
+        """Whether the address can be written to."""
+        return bool(address) and any(kind.valid(address or "") for kind in self.addresses)
+
+    def normalise(self, written: str, region: str | None = None) -> str:
+        """The address in the form in which it is kept. Raises ValueError with a sentence for people."""
+        kind = next((each for each in self.addresses if each.valid(written.strip())), self.addresses[0])
+        return kind.normalise(written, region)
+
+
+# Without a docstring, which would become part of every schema.
+class Channel(StrEnum):
+    traits: ChannelTraits
+
+    def __new__(cls, value: str, traits: ChannelTraits | None = None) -> Self:
+        # Called once for each member below, with its row; ``Channel("sms")`` looks a member up and does not call it.
+        assert traits is not None
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.traits = traits
+        return member
+
+    WHATSAPP = (
+        "whatsapp",
+        ChannelTraits(
+            addresses=(PHONE, BUSINESS_SCOPED_ID),
+            text_content="text",
+            templates=TemplateTraits(at_provider=True),
+            bulk_contents=frozenset({"template", "text", "media"}),
+            policies=resending(timedelta(seconds=60)),
+            messages_per_second=80.0,
+            price_key="whatsapp",
+            # Meta, "Supported media types" (December 2025). A sticker may be animated; Meta holds still ones to 100 KB.
+            files=(
+                file_limit("image", 5 * MB, "image/jpeg", "image/png"),
+                file_limit("sticker", 500 * KB, "image/webp"),
+                file_limit("audio", 16 * MB, *AUDIO),
+                file_limit("video", 16 * MB, *VIDEO),
+                file_limit("document", 100 * MB, "text/plain", *DOCUMENTS),
+            ),
+            received_files="whatsapp",
+            needs_open_window=True,
+            has_portfolios=True,
+            # Meta's list (131050) is about marketing alone.
+            provider_opt_out="marketing",
+        ),
+    )
+    SMS = (
+        "sms",
+        ChannelTraits(
+            addresses=(PHONE,),
+            text_content="text",
+            templates=TemplateTraits(max_body_length=1530),
+            bulk_contents=frozenset({"text", "template"}),
+            policies=resending(timedelta(minutes=5)),
+            messages_per_second=20.0,
+            price_key="sms",
+            # AWS, "MMS file types, size and character limits".
+            files=(
+                file_limit("image", 2 * MB, *PICTURES),
+                file_limit("audio", 600 * KB, *AUDIO),
+                file_limit("video", 600 * KB, *VIDEO),
+                file_limit("document", 600 * KB, "application/pdf", *TEXTS),
+            ),
+            fetches_links=True,
+            counts_segments=True,
+            answers_from_same_number=True,
+        ),
+    )
+    EMAIL = (
+        "email",
+        ChannelTraits(
+            addresses=(EMAIL_ADDRESS,),
+            text_content="email",
+            templates=TemplateTraits(max_body_length=100_000, parts=frozenset({"subject", "html"})),
+            bulk_contents=frozenset({"email", "template"}),
+            policies=resending(timedelta(seconds=60)),
+            messages_per_second=14.0,
+            price_key="email",
+            # SES's quota of 40 MB a message after base64 (2026), less the rest of the message.
+            files=(file_limit("attachment", 28 * MB, *EVERY_TYPE),),
+            fetches_links=True,
+            received_files="mail",
+            quiet_hours=False,
+            # A mail about help is a question to people, not a keyword.
+            answers_help=False,
+            pause_rules=MAIL_RULES,
+        ),
+    )
+    VOICE = (
+        "voice",
+        ChannelTraits(
+            addresses=(PHONE,),
+            text_content="speech",
+            templates=TemplateTraits(parts=frozenset({"voice", "ssml"})),
+            bulk_contents=frozenset({"speech", "template"}),
+            policies=never_resending(timedelta(minutes=10)),
+            messages_per_second=1.0,
+            price_key="voice",
+        ),
+    )
+    RCS = (
+        "rcs",
+        ChannelTraits(
+            addresses=(PHONE,),
+            text_content="rich",
+            templates=TemplateTraits(max_body_length=3072, max_text_length=3072),
+            bulk_contents=frozenset({"rich", "text", "template"}),
+            policies=resending(timedelta(minutes=5)),
+            messages_per_second=20.0,
+            price_key="rcs",
+            # AWS, "SendRcsMessage".
+            files=(file_limit("file", 100 * MB, *EVERY_TYPE),),
+            fallback="sms",
+            answers_from_same_number=True,
+        ),
+    )

@@ -54,7 +54,8 @@ def _add_row(tree: Path) -> None:
     row = (TOY / "row.txt").read_text() if HAS_TRAITS else '    PAGER = "pager"\n'
     begin = next(n for n, line in enumerate(lines) if line.startswith("class Channel("))
     rcs = next(n for n, line in enumerate(lines) if n > begin and line.lstrip().startswith("RCS ="))
-    end = next(n for n, line in enumerate(lines) if n > rcs and (not line.startswith("    ") or line[4:5].isalpha()))
+    rest = range(rcs + 1, len(lines))
+    end = next((n for n in rest if not lines[n].startswith("    ") or lines[n][4].isalpha()), len(lines))
     file.write_text("".join([*lines[:end], row, *lines[end:]]))
 
 

@@ -17,20 +17,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).parent / "sixth_channel"
-#: The row of the channel goes here ...
+#: The row of the channel goes here.
 TRAITS = "libs/messaging/channels.py"
-#: ... and without traits only the name can be added.
-NAMES = "libs/messaging/vocabulary.py"
 #: What a channel consists of besides its row.
 PARTS = {
     "services/outbound/channels/pager",
     "services/inbound/channels/pager.py",
     "services/inbound/channels/cases/pager",
 }
-HAS_TRAITS = (ROOT / TRAITS).exists()
-needs_traits = pytest.mark.skipif(
-    not HAS_TRAITS, reason=f"a kind of address is a row of {TRAITS}, which is not there yet"
-)
 
 
 def _copy(to: Path) -> None:
@@ -48,10 +42,10 @@ def _copy(to: Path) -> None:
 
 
 def _add_row(tree: Path) -> None:
-    """THE STEP THAT WAITS FOR THE TRAITS: the row of ``row.txt`` goes below the last member of ``Channel``."""
-    file = tree / (TRAITS if HAS_TRAITS else NAMES)
+    """The row of ``row.txt`` goes below the last member of ``Channel``."""
+    file = tree / TRAITS
     lines = file.read_text().splitlines(keepends=True)
-    row = (TOY / "row.txt").read_text() if HAS_TRAITS else '    PAGER = "pager"\n'
+    row = (TOY / "row.txt").read_text()
     begin = next(n for n, line in enumerate(lines) if line.startswith("class Channel("))
     rcs = next(n for n, line in enumerate(lines) if n > begin and line.lstrip().startswith("RCS ="))
     rest = range(rcs + 1, len(lines))
@@ -120,12 +114,10 @@ def test_the_walls_keep_the_new_channel_apart(tree: Path) -> None:
     assert "Translators never import each other BROKEN" in broken
 
 
-@needs_traits
 def test_the_contracts_hold(documented: Path) -> None:
     pytest_in(documented, "tests/contracts")
 
 
-@needs_traits
 def test_it_passes_the_exam(documented: Path) -> None:
     passed = pytest_in(documented, "tests/channels", "-k", "pager", "-rA")
     for name in ("test_case[pager: a short page]", "test_fault[pager by Pager: hang]", "test_fault[pager by Pager: no_token]",
@@ -133,7 +125,6 @@ def test_it_passes_the_exam(documented: Path) -> None:
         assert name in passed
 
 
-@needs_traits
 def test_the_documents_know_it(documented: Path) -> None:
     topology = (documented / "docs/generated/topology.md").read_text()
     for name in ("outbound-pager-otp", "outbound-pager-bulk", "inbound-feed-pager", "outbound-pager-delivery"):
@@ -142,6 +133,5 @@ def test_the_documents_know_it(documented: Path) -> None:
     run(documented, "-m", "deploy.specs", "--check")
 
 
-@needs_traits
 def test_one_message_in_one_out_and_one_bulk_job(documented: Path) -> None:
     pytest_in(documented, "tests/flow_of_pager.py")

@@ -13,7 +13,7 @@ UV := .venv-tools/bin/uv
 LOCAL := .venv/bin/python -m deploy.local
 PYTEST := .venv/bin/pytest
 
-.PHONY: help up down status logs env smoke demo-bulk test check test-localstack localstack localstack-missing fmt lock clean venv dashboard \
+.PHONY: help up down status logs env smoke demo-bulk test check check-channels test-localstack localstack localstack-missing fmt lock clean venv dashboard \
   cloud synth function test-cdk
 
 help: ## this list
@@ -44,6 +44,9 @@ check: .venv/.installed ## linters, types, walls between services, contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTEST) tests/contracts
+
+check-channels: .venv/.installed ## the exam: every sender and translator over its cases and the faults, in under a minute
+	$(PYTEST) tests/channels
 
 test: venv ## all tests that need nothing but Python
 	$(PYTEST) tests -m "not localstack"

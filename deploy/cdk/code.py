@@ -13,7 +13,7 @@ from libs.common.declare.discover import ROOT
 
 #: What `make function` fills.
 DEPENDENCIES = ROOT / ".local" / "cdk" / "dependencies"
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "testing", "*.md", "simulator", "cli", "cases")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "testing", "*.md", "simulator", "cli", "cases", "exam.json")
 
 
 def complete() -> bool:

@@ -1,11 +1,9 @@
-"""The public entry points: webhooks of Meta and of SNS, and the way out of a mailing. Each proves for itself who is there.
+"""The public entry points that no channel has of its own: webhooks of SNS, and the way out of a mailing. Each proves for itself who is there.
 
-A webhook is answered with a 2xx only once what it says is durable; Meta and SNS come again for anything else.
+A webhook is answered with a 2xx only once what it says is durable; SNS comes again for anything else.
 """
 
 from __future__ import annotations
-
-import re
 
 import structlog
 from starlette.requests import Request
@@ -21,38 +19,12 @@ from libs.messaging.events.inbound import Unsubscribed
 from services.inbound import webhooks
 from services.inbound.sns import Certificates, NotFromSns, SnsMessage, understood, verify
 
-META_APP_SECRET = "meta-app-secret"  # noqa: S105 - names of secrets
-META_VERIFY_TOKEN = "meta-verify-token"  # noqa: S105
-#: Meta: up to 3 MB; SNS: 256 KiB, which JSON in JSON may double.
-MAX_META_BYTES, MAX_SNS_BYTES, MAX_FORM_BYTES = 3_500_000, 600_000, 4_096
-_CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+#: SNS: 256 KiB, which JSON in JSON may double.
+MAX_SNS_BYTES, MAX_FORM_BYTES = 600_000, 4_096
 
 router = Api()
 certificates = Certificates()
 log = structlog.get_logger()
-
-
-@router.public("GET", "/webhooks/meta")
-async def greet_meta(request: Request, ctx: Context) -> Response:
-    """Meta makes sure that this address is ours: it knows the token that we gave it, we send back what it asks."""
-    params = request.query_params
-    token = await ctx.secret(META_VERIFY_TOKEN)
-    challenge = params.get("hub.challenge", "")
-    known = webhooks.same(params.get("hub.verify_token", ""), token)
-    if params.get("hub.mode") != "subscribe" or not known or not _CHALLENGE.fullmatch(challenge):
-        raise Problem(403, "FORBIDDEN", "This is not the verify token", "Set the same token at Meta and in our secret.")
-    return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
-
-
-@router.public("POST", "/webhooks/meta", raw_bytes=MAX_META_BYTES)
-async def hear_meta(request: Request, ctx: Context) -> Heard:
-    """Events of WhatsApp from Meta's Cloud API; the signature over the raw body is checked before anything reads it."""
-    body, given = await request.body(), request.headers.getlist("x-hub-signature-256")
-    secret = await ctx.secret(META_APP_SECRET)
-    if len(given) != 1 or not webhooks.signed_by_meta(secret, body, given[0]):
-        log.warning("webhook refused", feed="meta", why="signature")
-        raise webhooks.refused("X-Hub-Signature-256 does not belong to this body.")
-    return Heard(PlainTextResponse("ok"), "whatsapp", webhooks.from_meta(body))
 
 
 @router.public("POST", "/webhooks/sns/{feed}", raw_bytes=MAX_SNS_BYTES)

@@ -1,8 +1,12 @@
-"""The declaration of ``inbound``: provider feeds become typed events."""
+"""The declaration of ``inbound``: provider feeds become typed events. Its translators are found in ``channels/``."""
 
 from __future__ import annotations
 
-from libs.common.declare.service import Bucket, Feed, Grant, Secret, Service, on
+import importlib
+import pkgutil
+
+from libs.common.declare.service import Grant, Secret, Service
+from libs.common.hosts.http.routes import Api
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import (
     AccountNoticed,
@@ -14,21 +18,20 @@ from libs.messaging.events.inbound import (
     ReceiptReceived,
     Unsubscribed,
 )
-from services.inbound import handlers, http, unknown_members
-from services.inbound.channels import email, sms_two_way, sms_voice, whatsapp
+from services.inbound import channels, http, unknown_members
+from services.inbound.contract import Translator
 
-#: One AWS service reports on SMS, MMS, voice and RCS, and brings what people answer by SMS and RCS.
-SMS_VOICE = ("sms-voice.amazonaws.com",)
+#: By the name of the module or package under ``channels/``.
+TRANSLATORS: dict[str, Translator] = {
+    name: importlib.import_module(f"{channels.__name__}.{name}").translator
+    for _, name, _ in pkgutil.iter_modules(channels.__path__)
+}
+_FOUND = TRANSLATORS.values()
 
 service = Service(
     "inbound",
-    feeds=[
-        Feed("whatsapp", whatsapp.parse, principals=("social-messaging.amazonaws.com",)),
-        Feed("email", email.parse, principals=("ses.amazonaws.com",)),
-        Feed("sms-voice", sms_voice.parse, principals=SMS_VOICE),
-        Feed("sms-voice-inbound", sms_two_way.parse, principals=SMS_VOICE, timed=True),
-    ],
-    hears=[on(EmailStored, handlers.read_mail)],
+    feeds=[feed for each in _FOUND for feed in each.feeds],
+    hears=[heard for each in _FOUND for heard in each.hears],
     says=[
         MessageReceived,
         ReceiptReceived,
@@ -39,13 +42,11 @@ service = Service(
         EmailStored,
         Unsubscribed,
     ],
-    serves=http.router,
+    serves=Api([*(route for each in _FOUND for route in each.serves.routes), *http.router.routes]),
     counts=unknown_members.count,
     needs=[
-        Bucket(handlers.MAIL, days=30),
+        *(need for each in _FOUND for need in each.needs),
         Secret(unsubscribe.SECRET),
-        Secret(http.META_APP_SECRET),
-        Secret(http.META_VERIFY_TOKEN),
         Grant(("sns:ConfirmSubscription",)),
     ],
 )

@@ -10,7 +10,7 @@ from libs.common.observe import metrics
 from libs.messaging.content import Raw
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived, ReceiptReceived
 from libs.messaging.vocabulary import Status
-from services.inbound.channels.members import UNKNOWN
+from services.inbound.parsing.members import UNKNOWN
 
 METRIC = "inbound_unknown"
 #: The place in a list, within the path of a member.

@@ -1,8 +1,7 @@
-"""What the public entry points have in common: refusals, Meta's signature, pages for people."""
+"""What the public entry points have in common: refusals, secrets compared, pages for people."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from email import message_from_bytes
@@ -14,13 +13,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from libs.common.declare.event import Event
-from libs.common.errors import Malformed, Problem
+from libs.common.errors import Problem
 from libs.common.hosts.http.strict_json import check
-from libs.messaging.channels import Channel
-from libs.messaging.events.inbound import AccountNoticed
-from services.inbound.channels import whatsapp
-from services.inbound.channels.fields import bounded, objects, parsed
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 #: The page runs nothing, loads nothing, and goes nowhere but back to us; who opens it is reported to nobody.
@@ -46,15 +40,6 @@ def refused(detail: str) -> Problem:
     return Problem(403, "SIGNATURE_INVALID", "This is not signed by who may send it", detail)
 
 
-def signed_by_meta(secret: str, body: bytes, header: str) -> bool:
-    """``X-Hub-Signature-256``: HMAC-SHA256 of the raw bytes with the app's secret, compared in constant time. With an empty
-    secret, which anybody could sign with, nothing is."""
-    if not secret.strip():
-        return False
-    expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), header.encode("utf-8", "replace"))
-
-
 def same(given: str, expected: str) -> bool:
     """In constant time; nothing is the same as an empty secret."""
     return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
@@ -64,35 +49,6 @@ def json_of(body: bytes) -> Any:
     """A signed body; raises Problem if a careful reader would not take it."""
     check(body)
     return json.loads(body)
-
-
-def from_meta(body: bytes) -> list[tuple[str, Event]]:
-    """``[(key, event)]`` of every change of every entry. Meta sends up to 1,000 in one body; one that cannot be read is kept
-    raw as a notice and takes no other along. Raises Problem when the whole is no webhook of WhatsApp."""
-    check(body)
-    try:
-        whole = parsed(body.decode(), "body")
-        entries = objects(whole, "entry", "body")
-        if whole.get("object") != "whatsapp_business_account":
-            raise Malformed("body.object: not whatsapp_business_account")
-    except Malformed as error:
-        raise Problem(422, "VALIDATION_FAILED", "The webhook cannot be read", str(error)) from None
-    found: list[tuple[str, Event]] = []
-    for entry in entries:
-        changes = entry.get("changes")
-        for change in changes if isinstance(changes, list) else [changes]:
-            one = json.dumps({"object": whole["object"], "entry": [{**entry, "changes": [change]}]})
-            try:
-                found += whatsapp.parse_meta(one)
-            except Malformed as error:
-                found.append(_unread(one, change, str(error)))
-    return found
-
-
-def _unread(text: str, change: Any, reason: str) -> tuple[str, Event]:
-    details = {"reason": reason, "value": bounded(change)}
-    key = f"notice#unread#{hashlib.sha256(text.encode()).hexdigest()}"
-    return key, AccountNoticed(channel=Channel.WHATSAPP, kind="unknown", details=details)
 
 
 async def asks_one_click(request: Request) -> bool:

@@ -34,8 +34,8 @@ CASES = ROOT / "services/inbound/channels/cases"
 FEEDS = {
     "whatsapp": "whatsapp/eum-social.event.template_status.approved.json",
     "email": "email/ses.event.Delivery.json",
-    "sms-voice": "sms/sms.event.TEXT_DELIVERED.json",
-    "sms-voice-inbound": "sms/sms.inbound.text.json",
+    "sms-voice": "sms-voice/sms.event.TEXT_DELIVERED.json",
+    "sms-voice-inbound": "sms-voice-inbound/sms.inbound.text.json",
 }
 #: Who writes in the cases, and numbers that no other test writes to or from.
 IN_THE_CASES, STRANGER, OTHER = "+12025550143", "+12065550188", "+12065550187"

@@ -1,4 +1,4 @@
-"""Which services there are: every ``service.py`` under ``services/``, found by looking."""
+"""Which services there are: every ``service.py`` below ``services/``, found by looking."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def discover(names: Sequence[str] = ()) -> list[Service]:
     """The named services, or all. Raises SystemExit for a name that is none."""
     found: dict[str, Service] = {}
-    for file in sorted([*ROOT.glob("services/*/service.py"), *ROOT.glob("services/outbound/channels/*/service.py")]):
+    for file in sorted(ROOT.glob("services/**/service.py")):
         module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
         found[module.service.name] = module.service
     unknown = [name for name in names if name not in found]

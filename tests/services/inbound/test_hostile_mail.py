@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inbound.channels.email_html import text_of
-from services.inbound.channels.email_mime import read
+from services.inbound.channels.email.html import text_of
+from services.inbound.channels.email.mime import read
 
 HOSTILE = {
     "tags without an end": "<a ",

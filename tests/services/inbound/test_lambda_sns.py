@@ -13,8 +13,8 @@ from libs.common.hosts.lambda_ import LambdaHost
 from libs.common.testing.world import World
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
 from services.inbound.service import service
+from tests.channels.test_translators import EXPECTED, as_json, in_a_word
 from tests.services.inbound.kit import DELIVERY, SAMPLES
-from tests.services.inbound.test_whatsapp_cases import EXPECTED, as_json, in_a_word
 
 NAME = "sns.lambda.event.json"
 
@@ -37,7 +37,7 @@ async def test_the_sample_says_what_the_feed_says_and_once_however_often_it_come
             assert await host.answer(reported("whatsapp", world.settings.prefix)) == {}
         (said,) = world.said(MessageReceived)
         found = as_json([("message#wamid.SAMPLEINBOUND00000000000000000000001", said)])
-        assert found == EXPECTED["eum-social.event.inbound.text.json"]
+        assert found == EXPECTED["whatsapp"]["eum-social.event.inbound.text.json"]
         print(f"{NAME.removesuffix('.json'):62} {said.TYPE.removesuffix('.v1'):28} {in_a_word(found[0]['data'])}")
 
 

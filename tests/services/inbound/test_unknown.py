@@ -58,15 +58,15 @@ WITHOUT_MAIL = {"eventType": "Quota Reached", "quota": 5}
     [
         ("whatsapp", whatsapp("status.word-of-tomorrow"), whatsapp("status.read"), "whatsapp", "played", {}),
         (
-            "sms-voice", sample("sms/sms.event.type-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "sms",
+            "sms-voice", sample("sms-voice/sms.event.type-of-tomorrow"), sample("sms-voice/sms.event.TEXT_DELIVERED"), "sms",
             "TEXT_TELEPORTED", {"messageStatusDescription": "Message has been teleported", "beamStrength": 7},
         ),
         (
-            "sms-voice", sample("voice/voice.event.type-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "voice",
+            "sms-voice", sample("sms-voice/voice.event.type-of-tomorrow"), sample("sms-voice/sms.event.TEXT_DELIVERED"), "voice",
             "VOICE_WHISPERED", {"messageStatus": "WHISPERED"},
         ),
         (
-            "sms-voice", sample("rcs/rcs.event.type-of-tomorrow"), sample("rcs/rcs.event.RCS_READ"), "rcs",
+            "sms-voice", sample("sms-voice/rcs.event.type-of-tomorrow"), sample("sms-voice/rcs.event.RCS_READ"), "rcs",
             "RCS_SCREENSHOT", {"messageStatusDescription": "Recipient took a picture"},
         ),
         ("email", OF_TOMORROW, email("event.Delivery"), "email", "Hologram", {"hologram": {"depth": 3}}),
@@ -96,8 +96,8 @@ async def test_an_unknown_status_is_kept_and_counted_and_its_neighbours_go_throu
             {"field": "account_horoscope", "value": {"event": "RISING"}},
         ),
         (
-            "sms-voice", sample("sms/sms.event.service-of-tomorrow"), sample("sms/sms.event.TEXT_DELIVERED"), "sms",
-            "FAX_SENT", {"field": "FAX_SENT", "value": sample("sms/sms.event.service-of-tomorrow")},
+            "sms-voice", sample("sms-voice/sms.event.service-of-tomorrow"), sample("sms-voice/sms.event.TEXT_DELIVERED"), "sms",
+            "FAX_SENT", {"field": "FAX_SENT", "value": sample("sms-voice/sms.event.service-of-tomorrow")},
         ),
         ("email", WITHOUT_MAIL, email("event.Delivery"), "email", "Quota_Reached", {"value": WITHOUT_MAIL}),
     ],
@@ -121,7 +121,7 @@ async def test_an_unknown_event_is_kept_and_counted_and_its_neighbours_go_throug
     ("feed", "reported", "channel", "word"),
     [
         ("whatsapp", whatsapp("inbound.type-of-tomorrow"), "whatsapp", "hologram"),
-        ("sms-voice-inbound", sample("rcs/rcs.inbound.suggestion-broken"), "rcs", "suggestion"),
+        ("sms-voice-inbound", sample("sms-voice-inbound/rcs.inbound.suggestion-broken"), "rcs", "suggestion"),
     ],
 )
 async def test_a_message_of_an_unknown_kind_is_kept_and_counted(
@@ -169,9 +169,9 @@ IN_ENTRY = paths("entry", "changes", "value") | {"shoeSize": 43}
         (
             "whatsapp", sample("whatsapp/eum-social.eventbridge.delivered", **STRANGE), "delivered", paths(""),
         ),
-        ("sms-voice", sample("sms/sms.event.TEXT_DELIVERED", **STRANGE), "delivered", paths("")),
-        ("sms-voice", sample("voice/voice.event.VOICE_RINGING", **STRANGE), "sent", paths("")),
-        ("sms-voice", sample("rcs/rcs.event.RCS_READ", **STRANGE), "read", paths("")),
+        ("sms-voice", sample("sms-voice/sms.event.TEXT_DELIVERED", **STRANGE), "delivered", paths("")),
+        ("sms-voice", sample("sms-voice/voice.event.VOICE_RINGING", **STRANGE), "sent", paths("")),
+        ("sms-voice", sample("sms-voice/rcs.event.RCS_READ", **STRANGE), "read", paths("")),
         ("email", email("event.Delivery", **STRANGE), "delivered", paths("", "mail", "delivery")),
         ("email", email("event.Open", **STRANGE), "read", paths("", "mail", "open")),
         ("email", email("event.Send", **STRANGE), "sent", paths("", "mail", "send")),
@@ -198,7 +198,7 @@ async def test_members_that_nobody_knows_are_kept_and_counted_and_change_nothing
     ("feed", "reported", "kind", "kept"),
     [
         ("whatsapp", whatsapp("inbound.text", **STRANGE), "text", IN_ENTRY | paths("messages")),
-        ("sms-voice-inbound", sample("sms/sms.inbound.text", **STRANGE), "text", paths("")),
+        ("sms-voice-inbound", sample("sms-voice-inbound/sms.inbound.text", **STRANGE), "text", paths("")),
         (
             "email", email("inbound.Received.sns-action", **STRANGE), "email", paths("", "mail", "receipt"),
         ),
@@ -220,7 +220,7 @@ async def test_what_is_new_inside_a_content_that_we_know_is_kept_too(world: Worl
     entry = json.loads(reported["whatsAppWebhookEntry"])
     entry["changes"][0]["value"]["messages"][0]["text"] |= STRANGE
     await world.feed("whatsapp", reported | {"whatsAppWebhookEntry": json.dumps(entry)})
-    tapped = sample("rcs/rcs.inbound.suggestion")
+    tapped = sample("sms-voice-inbound/rcs.inbound.suggestion")
     tapped["messageBody"] = json.dumps(json.loads(tapped["messageBody"]) | STRANGE)
     await world.feed("sms-voice-inbound", tapped)
     written, chosen = world.said(MessageReceived)
@@ -258,7 +258,9 @@ def test_no_recorded_sample_has_a_member_that_nobody_knows() -> None:
 
 
 async def test_what_is_counted_tells_nothing_about_anybody(world: World) -> None:
-    reported = sample("sms/sms.event.service-of-tomorrow", eventType=f"FAX {NUMBER}", destinationPhoneNumber=NUMBER)
+    reported = sample(
+        "sms-voice/sms.event.service-of-tomorrow", eventType=f"FAX {NUMBER}", destinationPhoneNumber=NUMBER
+    )
     await world.feed("sms-voice", reported)
     assert counted("sms", "notice", "FAX_phone")
     assert NUMBER[2:] not in metrics.exposition()

@@ -15,7 +15,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived
-from services.inbound.webhooks import signed_by_meta
+from services.inbound.channels.whatsapp.http import signed_by_meta
 from tests.services.inbound.kit import META, SAMPLES
 
 

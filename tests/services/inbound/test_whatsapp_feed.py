@@ -12,7 +12,7 @@ from libs.common.hosts.lambda_ import LambdaHost
 from libs.common.testing.world import World
 from libs.messaging.content import Raw, Text
 from libs.messaging.events.inbound import MessageReceived, ReceiptReceived
-from services.inbound.channels import whatsapp
+from services.inbound.channels.whatsapp import translate as whatsapp
 from services.inbound.service import service
 
 CASES = Path("services/inbound/channels/cases/whatsapp")
@@ -64,7 +64,7 @@ def test_metas_own_webhook_must_be_about_whatsapp() -> None:
 
 
 def test_metas_own_webhook_and_awss_feed_say_the_same_event_but_what_they_call_our_number() -> None:
-    ((key, direct),) = whatsapp.parse_meta((CASES / "meta.webhook.inbound-text.json").read_text())
+    ((key, direct),) = whatsapp.parse_meta((CASES.parent / "meta" / "meta.webhook.inbound-text.json").read_text())
     ((same, reported),) = whatsapp.parse(json.dumps(sample("inbound.text")))
     assert isinstance(reported, MessageReceived)
     assert isinstance(direct, MessageReceived)

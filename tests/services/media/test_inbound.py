@@ -22,7 +22,7 @@ from libs.messaging.events.messages import MessageDeleted
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
-from services.inbound.channels.email_mime import read
+from services.inbound.channels.email.mime import read
 from services.media.model import MediaFile, inbound_id
 from services.media.service import service
 from tests.services.media import kit

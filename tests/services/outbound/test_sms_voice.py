@@ -25,7 +25,8 @@ from services.outbound.channels.sms.service import LIMITS
 from services.outbound.contract import Account, NotSent, Outcome, Rejected, Unknown
 from services.outbound.sending.outcomes import Refused
 from services.outbound.sending.sms_voice import verdict
-from tests.services.outbound.test_cases import CASES, channel_of, outgoing
+from tests.channels.senders import channel_of, outgoing
+from tests.channels.test_cases import CASES
 
 MODEL = botocore.session.get_session().get_service_model("pinpoint-sms-voice-v2")
 ERRORS = {

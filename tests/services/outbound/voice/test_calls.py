@@ -21,7 +21,7 @@ from services.outbound.channels.voice.model import VoiceCall
 from services.outbound.channels.voice.service import service as voice
 from tests.services.outbound.kit import CONTACT, message, permission
 
-SAMPLE = json.loads(Path("services/inbound/channels/cases/voice/voice.event.VOICE_COMPLETED.json").read_text())
+SAMPLE = json.loads(Path("services/inbound/channels/cases/sms-voice/voice.event.VOICE_COMPLETED.json").read_text())
 ENDS = {"callDurationInSeconds": 61, "totalDurationInMinutes": 2, "totalMessagePrice": 0.026}
 WORDS = ("INITIATED", "RINGING", "ANSWERED", "COMPLETED")
 NAME = "outbound-voice"

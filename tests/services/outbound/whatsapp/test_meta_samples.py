@@ -17,8 +17,7 @@ from libs.messaging.providers.graph import Graph
 from services.outbound.channels.whatsapp.channel import WhatsApp
 from services.outbound.channels.whatsapp.meta import MetaClient
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected, Unknown
-from tests.services.outbound.test_cases import META
-from tests.services.outbound.test_outcomes import request_of
+from tests.channels.test_faults import request_of
 
 CASES = Path("services/outbound/channels/whatsapp/cases/meta")
 SAMPLES = sorted(path for path in CASES.glob("*.json") if path.name != "expected.json")
@@ -50,7 +49,7 @@ async def outcome_of_sample(path: Path) -> Outcome:
         if ".media." in path.name:
             outcome = await channel.upload("bucket", "files/f1.png", "200000000000001", client)
         else:
-            outcome = await channel.send(request_of(META), client)
+            outcome = await channel.send(request_of("whatsapp"), client)
         await rest.close()
     return outcome
 
@@ -90,5 +89,5 @@ async def test_an_answer_that_is_nested_without_end_is_one_that_cannot_be_read(
     rest = Rest()
     async with meta_that_answers(status, b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}") as url:
         client = MetaClient("200000000000001", Graph(rest, url, "token"), MemoryFiles())
-        assert type(await WhatsApp().send(request_of(META), client)) is becomes
+        assert type(await WhatsApp().send(request_of("whatsapp"), client)) is becomes
         await rest.close()

@@ -1,0 +1,162 @@
+"""A received e-mail, read by Python's own MIME library: subject, text, HTML, attachments listed. Pure.
+
+Anybody can write to us, so nothing in a message may do harm: what is too deep, too large or broken is cut, replaced or kept
+as ``raw``, never an error that would lose the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import EmailPolicy
+from typing import Any
+
+from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
+from services.inbound.channels.email.html import text_of
+
+#: Text and HTML each; together they still fit an event.
+MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2
+MAX_SUBJECT_LENGTH = 998
+MAX_ATTACHMENTS = 20
+MAX_PARTS = 500
+NO_SUBJECT = "(no subject)"
+#: Tell an answering machine and a list from a person.
+_REPORTED_HEADERS = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
+
+
+#: The library takes time that grows with the square of some headers; no honest one is nearly as long.
+MAX_HEADER_CHARACTERS = 4_000
+
+
+class _Bounded(EmailPolicy):
+    """Headers are cut before they are taken apart."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_HEADER_CHARACTERS]
+
+
+_POLICY = _Bounded()
+
+
+@dataclass(frozen=True)
+class Mime:
+    """``details``: what was cut, and what tells that no person wrote it."""
+
+    content: Content
+    details: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def header(self, name: str) -> str | None:
+        """By its name in small letters; on one line."""
+        return self.headers.get(name)
+
+
+def read(raw: bytes) -> Mime:
+    """What is in these bytes. Raises nothing."""
+    try:
+        message = message_from_bytes(raw, policy=_POLICY)
+        assert isinstance(message, EmailMessage)
+        headers = _headers(message)
+        content, details = _content(message, headers)
+    except (RecursionError, MemoryError, AssertionError):
+        return Mime(Raw(type="email", raw={"unreadable": "nested too deeply"}))
+    reported_headers = {name: headers[name] for name in _REPORTED_HEADERS if name in headers}
+    return Mime(content, {**details, **({"headers": reported_headers} if reported_headers else {})}, headers)
+
+
+def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, dict[str, Any]]:
+    parts = [part for part in message.walk() if not part.is_multipart()][:MAX_PARTS]
+    texts: list[str] = []
+    htmls: list[str] = []
+    files: list[File] = []
+    for n, part in enumerate(parts):
+        kind, shown = _type(part), _disposition(part) != "attachment"
+        if shown and kind == "text/plain" and not texts:
+            texts.append(_text(part))
+        elif shown and kind == "text/html" and not htmls:
+            htmls.append(_text(part))
+        elif shown and kind in ("text/plain", "text/html") and not _filename(part):
+            continue  # the same again for another program, or the foot of a mailing list
+        else:
+            files.append(File(provider_id=f"part-{n}", content_type=kind, filename=_filename(part)))
+    html = htmls[0] if htmls else None
+    text = texts[0] if texts else (text_of(html) if html else None)
+    details: dict[str, Any] = {}
+    if len(files) > MAX_ATTACHMENTS:
+        details["attachments"] = len(files)
+    if any(part and len(part.encode()) > MAX_PART_LENGTH for part in (text, html)):
+        details["cut"] = True
+    email = Email(
+        subject=headers.get("subject", "")[:MAX_SUBJECT_LENGTH] or NO_SUBJECT,
+        text=_cut(text),
+        html=_cut(html),
+        attachments=files[:MAX_ATTACHMENTS],
+    )
+    return email, details
+
+
+def _headers(message: Message) -> dict[str, str]:
+    """The first of each, on one line, in characters that can be written down. The library stumbles over some that are not
+    as they should be; those are taken as they stand."""
+    found: dict[str, str] = {}
+    for name, given in message.raw_items():
+        if name.lower() in found:
+            continue
+        try:
+            value = str(message.get(name, ""))
+        except Exception:
+            value = str(given)
+        found[name.lower()] = " ".join(_writable(value).split())
+    return found
+
+
+def _text(part: Message) -> str:
+    try:
+        data = part.get_payload(decode=True)
+        charset = part.get_content_charset("utf-8")
+    except Exception:
+        data, charset = str(part.get_payload()).encode("utf-8", "replace"), "utf-8"
+    whole = data if isinstance(data, bytes) else b""
+    try:
+        text = whole.decode(charset, "replace")
+    except (LookupError, ValueError):
+        text = whole.decode("utf-8", "replace")
+    return _writable(text).replace("\r\n", "\n").replace("\x00", "").rstrip("\n")
+
+
+def _type(part: Message) -> str:
+    try:
+        return str(part.get_content_type())[:127]
+    except Exception:
+        return "application/octet-stream"
+
+
+def _disposition(part: Message) -> str:
+    try:
+        return (part.get_content_disposition() or "").lower()
+    except Exception:
+        return "attachment"
+
+
+def _filename(part: Message) -> str | None:
+    """A name without a path, in characters that are shown."""
+    try:
+        name = part.get_filename() or ""
+    except Exception:
+        return None
+    plain = "".join(c for c in _writable(name) if c.isprintable()).replace("\\", "/").rpartition("/")[2]
+    return plain.strip(". ")[:255] or None
+
+
+def _cut(text: str | None) -> str | None:
+    """At most so many bytes, between two characters."""
+    if text is None:
+        return None
+    return text.encode()[:MAX_PART_LENGTH].decode("utf-8", "ignore")
+
+
+def _writable(text: str) -> str:
+    """Bytes that were no text in their character set become question marks."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,1 @@
+"""Pager messages, for the test that adds a sixth channel."""

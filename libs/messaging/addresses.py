@@ -30,6 +30,8 @@ class AddressKind:
     #: ``(text, region)`` -> the form in which it is kept. Raises ValueError with a sentence for people.
     normalise: Callable[[str, str | None], str]
     shared: bool = True
+    #: Two spellings that differ in case only are one address.
+    ignores_case: bool = False
     #: Parts of the names of columns that hold such addresses, the most likely first.
     column_words: tuple[str, ...] = ()
     #: Whether a cell of a sheet looks like one.
@@ -92,7 +94,12 @@ PHONE = AddressKind(
     looks_like=_looks_like_phone,
 )
 EMAIL_ADDRESS = AddressKind(
-    "email", is_email, _to_email, column_words=("email", "e-mail", "mail", "correo"), looks_like=_looks_like_email
+    "email",
+    is_email,
+    _to_email,
+    ignores_case=True,
+    column_words=("email", "e-mail", "mail", "correo"),
+    looks_like=_looks_like_email,
 )
 
 

@@ -6,7 +6,7 @@ A new channel is one member of :class:`Channel` with its :class:`ChannelTraits`;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal, Self
@@ -30,6 +30,15 @@ from libs.messaging.vocabulary import MessageClass
 
 #: Meta's business-scoped user id (``CC.`` and up to 128 alphanumerics), for users without a phone number.
 BUSINESS_SCOPED_ID = provider_id(r"[A-Z]{2}\.([A-Z]+\.)?[A-Za-z0-9]{1,128}", "US.13491208655302741918")
+
+
+def _as_meta_writes(text: str, region: str | None = None) -> str:
+    """What is E.164 stays as it is: Meta's form of some numbers is none that the tables of phonenumbers call possible."""
+    written = text.strip()
+    return written if PHONE.valid(written) else PHONE.normalise(written, region)
+
+
+_META_PHONE = replace(PHONE, normalise=_as_meta_writes)
 #: The content that a text of ours becomes.
 TextContent = Literal["text", "email", "speech", "rich"]
 
@@ -93,6 +102,17 @@ class ChannelTraits:
         kind = next((each for each in self.addresses if each.valid(written.strip())), self.addresses[0])
         return kind.normalise(written, region)
 
+    def same(self, one: str, other: str) -> bool:
+        """Whether two spellings are one address."""
+        if one.lower() != other.lower():
+            return False
+        return one == other or any(kind.ignores_case and kind.valid(one) for kind in self.addresses)
+
+    @property
+    def provider_id(self) -> AddressKind | None:
+        """The kind of the provider's ids, if the channel writes to such."""
+        return next((kind for kind in self.addresses if not kind.shared), None)
+
 
 # Without a docstring, which would become part of every schema.
 class Channel(StrEnum):
@@ -109,7 +129,7 @@ class Channel(StrEnum):
     WHATSAPP = (
         "whatsapp",
         ChannelTraits(
-            addresses=(PHONE, BUSINESS_SCOPED_ID),
+            addresses=(_META_PHONE, BUSINESS_SCOPED_ID),
             text_content="text",
             templates=TemplateTraits(at_provider=True),
             bulk_contents=frozenset({"template", "text", "media"}),

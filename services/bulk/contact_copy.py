@@ -107,7 +107,7 @@ async def _holder(row: Address | None, address: str, channel: str, ctx: Context)
     if row is None:
         return None
     for standing in reversed(await by_contacts(row.contact_ids, channel, ctx)):
-        if standing and not standing.deleted and (standing.address or "").lower() == address.lower():
+        if standing and not standing.deleted and standing.channel.traits.same(standing.address or "", address):
             return standing
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -34,6 +35,9 @@ LATER_THAN = {
     True: {Kind.GIVEN: _TICK, Kind.WITHDRAWN: _SECOND, Kind.MARKETING_STOPPED: _SECOND},
     False: {Kind.WITHDRAWN: _TICK, Kind.GIVEN: timedelta(), Kind.RESTARTED: timedelta()},
 }
+#: A member of a request that a contact keeps under another name.
+_KEPT_AS = {"addresses": "provider_user_ids"}
+Address = Annotated[str, Field(max_length=320)]
 Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 
@@ -42,6 +46,8 @@ class _Profile(TrimmedBody):
     #: With a leading ``+``, or as dialled in ``default_region``.
     phone: str | None = Field(default=None, max_length=40)
     email: str | None = Field(default=None, max_length=320)
+    #: By channel, where a channel writes to ids of its provider; null clears one.
+    addresses: dict[Channel, Address | None] = Field(default_factory=dict)
     locale: str | None = Field(default=None, pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
     #: IANA time zone.
     zone: str | None = Field(default=None, max_length=64)
@@ -72,8 +78,8 @@ class SetConsent(TrimmedBody):
 async def create_contact(body: CreateContact, ctx: Context) -> Done[Contact]:
     """Raises Problem: VALIDATION_FAILED names fields, CONTACT_EXISTS says who has the address."""
     given = _checked(body)
-    if not any(given.get(name) for name in ("name", "phone", "email")):
-        raise invalid("phone", "Give a name, a phone number or an e-mail address.")
+    if not any(given.get(name) for name in ("name", "phone", "email", "provider_user_ids")):
+        raise invalid("phone", "Give a name, a phone number, an e-mail address or one of addresses.")
     contact = new_contact(ctx).model_copy(update=given)
     await _unclaimed(ctx, contact)
     after = save(ctx, None, contact)
@@ -91,13 +97,14 @@ async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> 
             "Read it again and repeat your change.",
             version=before.version,
         )
-    contact = _moved(before, before.model_copy(update=_checked(body)))
+    contact = _moved(before, before.model_copy(update=_checked(body, before)))
     if contact == before:
         return Done(before)
     await _unclaimed(ctx, contact)
     after = save(ctx, before, contact)
     # Which fields, not what is in them: that is the person's own, and goes when they go.
-    names = sorted(name for name in _Profile.model_fields if getattr(before, name, None) != getattr(after, name, None))
+    kept = {name: _KEPT_AS.get(name, name) for name in _Profile.model_fields}
+    names = sorted(name for name, at in kept.items() if getattr(before, at, None) != getattr(after, at, None))
     events = (*profile_said(before, after), *permissions_said(before, after))
     return Done(after, events, after={"changed": names})
 
@@ -170,13 +177,14 @@ async def _unclaimed(ctx: Context, contact: Contact) -> None:
     }
     if taken:
         claim, holder = next(iter(taken.items()))
-        kind = claim.partition("#")[0]
+        held_as = claim.partition("#")[0]
+        field = held_as if held_as in _Profile.model_fields else f"addresses.{held_as}"
         raise Problem(
             409,
             "CONTACT_EXISTS",
             "Another contact has this address",
             "Update that contact, or delete it first.",
-            [{"field": kind, "detail": "It belongs to another contact."}],
+            [{"field": field, "detail": "It belongs to another contact."}],
             contactId=holder,
         )
 
@@ -185,15 +193,15 @@ def _moved(before: Contact, after: Contact) -> Contact:
     """What belonged to an address that was replaced (its window, suppression, having written from it) does not go along;
     what the person decided does."""
     for channel in after.consents:
-        usual = channel.traits.addresses[0]
-        if (had := before.held(usual, channel)) and had != after.held(usual, channel):
+        used = next((kind for kind in channel.traits.addresses if before.held(kind, channel)), None)
+        if used is not None and before.held(used, channel) != after.held(used, channel):
             after = after.with_consent(channel, moved(after.consent(channel)))
     return after
 
 
-def _checked(body: _Profile) -> dict[str, str | None]:
+def _checked(body: _Profile, before: Contact | None = None) -> dict[str, Any]:
     """The fields given, as they are kept. Raises Problem with every wrong one named."""
-    given: dict[str, str | None] = body.model_dump(exclude={"default_region", "version"}, exclude_unset=True)
+    given: dict[str, Any] = body.model_dump(exclude={"default_region", "version", "addresses"}, exclude_unset=True)
     errors = []
     given = {name: value or None for name, value in given.items()}
     if phone := given.get("phone"):
@@ -205,9 +213,29 @@ def _checked(body: _Profile) -> dict[str, str | None]:
         errors.append({"field": "email", "detail": "Write an e-mail address, such as ana@example.com."})
     if (zone := given.get("zone")) and not _is_zone(zone):
         errors.append({"field": "zone", "detail": "Write an IANA time zone, such as Europe/Berlin."})
+    if body.addresses:
+        ids, wrong = _provider_ids(body.addresses)
+        known = {**(before.provider_user_ids if before else {}), **ids}
+        given["provider_user_ids"] = {channel: address for channel, address in known.items() if address}
+        errors += wrong
     if errors:
         raise invalid_fields(errors)
     return given
+
+
+def _provider_ids(addresses: Mapping[Channel, str | None]) -> tuple[dict[Channel, str | None], list[dict[str, str]]]:
+    """The ids as they are kept, and what is wrong with the others."""
+    ids: dict[Channel, str | None] = {}
+    errors = []
+    for channel, address in addresses.items():
+        kind = channel.traits.provider_id
+        try:
+            if address and kind is None:
+                raise ValueError(f"{channel} writes to the contact's {channel.traits.addresses[0].name}; give that.")
+            ids[channel] = kind.normalise(address, None) if address and kind else None
+        except ValueError as error:
+            errors.append({"field": f"addresses.{channel}", "detail": str(error)})
+    return ids, errors
 
 
 def _is_zone(name: str) -> bool:

@@ -43,7 +43,8 @@ def address_column(
     chosen: Columns, columns: Sequence[str], samples: Sequence[Sequence[str]], channel: Channel
 ) -> str | None:
     """The chosen column, or the guessed one."""
-    return chosen.address or _column_of(channel.traits.addresses[0], columns, samples)
+    guessed = (_column_of(kind, columns, samples) for kind in channel.traits.addresses)
+    return chosen.address or next((name for name in guessed if name is not None), None)
 
 
 def problems(chosen: Columns, columns: Sequence[str]) -> list[dict[str, str]]:

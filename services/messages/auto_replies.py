@@ -19,7 +19,8 @@ from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
-from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, PermissionCopy
+from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
@@ -61,8 +62,7 @@ async def _answer(
     message_id = derived_id("answer", answer, contact_id, channel, key)
     if not answers_on(channel, ctx.settings) or await ctx.get(Message, message_id) is not None:
         return []
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
-    standing = copy.standing if copy else None
+    standing = await permission_of(contact_id, channel, ctx)
     body = answer_text(answer, standing.locale if standing else None, await in_force(ctx))
     content = Email(subject=body[:78], text=body) if channel is Channel.EMAIL else Text(body=body)
     send_by = ctx.now + TIME_TO_LIVE

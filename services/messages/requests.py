@@ -28,7 +28,8 @@ from libs.messaging.content import (
     Text,
 )
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
-from libs.messaging.permission import Permission, PermissionCopy
+from libs.messaging.permission import Permission
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.policy import policy
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
@@ -151,11 +152,11 @@ def time_to_live_ends(
 
 
 async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Permission:
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
-    if copy is None:
+    standing = await permission_of(contact_id, channel, ctx)
+    if standing is None:
         errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
         raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
-    return copy.standing
+    return standing
 
 
 def check(standing: Permission, asked: SendFacts, now: datetime) -> None:

@@ -19,7 +19,7 @@ from libs.messaging.attachments import Slot, slots, with_files
 from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.file_copy import FileCopy
+from libs.messaging.file_copy import FileCopy, stored_files
 from libs.messaging.media import ENDINGS, LIMITS, SNIFFED_BYTES, settle, unsupported_reason
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
 from libs.messaging.vocabulary import Channel as Name
@@ -116,7 +116,7 @@ class _Files:
         return None
 
     async def _ours(self, slot: Slot) -> File:
-        copy = await self._ctx.get(FileCopy, slot.file.file_id or "")
+        copy = await stored_files.get(self._ctx, slot.file.file_id or "")
         if copy is None:
             if self._ctx.now < self._event.queued_at + MAX_COPY_LAG:
                 raise RetryLater(self._ctx.now + RECHECK_INTERVAL, "news of its file may not have arrived yet")

@@ -12,7 +12,7 @@ from libs.common.handle.context import Context
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import PermissionApplied
-from libs.messaging.permission import PermissionCopy, newest
+from libs.messaging.permission_copy import permissions
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, fresh
@@ -27,13 +27,10 @@ _OPEN = frozenset({Status.CLAIMED, Status.UNCERTAIN, Status.UNKNOWN, Status.DEFE
 async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence[Event]:
     """Keep the newest; acknowledge only what has been written, and only once what was claimed before it is through: the time in
     the acknowledgement is one after which no provider accepts what the old permission allowed."""
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    row = newest(copy, event.standing)
-    if row is not None:
-        await ctx.save(row, over=copy)
+    changed = await permissions.keep(event, ctx)
     if not event.acknowledge:
         return ()
-    if row is not None or await _claimed(event.contact_id, ctx):
+    if changed or await _claimed(event.contact_id, ctx):
         raise RetryLater(ctx.now + SETTLING, "what was claimed before is under way")
     applied = PermissionApplied(
         contact_id=event.contact_id, channel=event.channel, revision=event.standing.revision, at=ctx.now

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from libs.common.handle.context import Context
 from libs.common.handle.copy import Copy
-from libs.common.settings import Settings
 from libs.common.store.item import Item, Table
 from libs.common.store.per_store import PerStore
 from libs.messaging.configuration import applied
 from libs.messaging.events.settings import SettingChanged, SettingTold
+from libs.messaging.settings import MessagingSettings
 
 #: Every message reads them; other processes hear of a change this much later.
 CACHE_SECONDS = 2.0
@@ -48,16 +48,16 @@ def _merged(before: SettingsCopy | None, row: SettingsCopy) -> SettingsCopy | No
 
 configured = Copy(SettingsCopy, {SettingChanged: _row, SettingTold: _row}, merge=_merged, cache_seconds=CACHE_SECONDS)
 #: The row that was read last, and what it made of the environment's settings; by table.
-_applied: PerStore[dict[str, tuple[SettingsCopy, Settings]]] = PerStore(dict)
+_applied: PerStore[dict[str, tuple[SettingsCopy, MessagingSettings]]] = PerStore(dict)
 
 
-async def in_force(ctx: Context) -> Settings:
+async def in_force(ctx: Context) -> MessagingSettings:
     """The settings as they count now: the environment's, and over them what was configured."""
-    copy = await configured.get(ctx, _ALL)
+    copy, environment = await configured.get(ctx, _ALL), ctx.settings.of(MessagingSettings)
     if copy is None:
-        return ctx.settings
+        return environment
     of_store, table = _applied.of(ctx.store), ctx.table(SettingsCopy)
     found = of_store.get(table)
     if found is None or found[0] is not copy:
-        found = of_store[table] = (copy, applied(ctx.settings, copy.values))
+        found = of_store[table] = (copy, applied(environment, copy.values))
     return found[1]

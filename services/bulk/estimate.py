@@ -11,10 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.clock import iso
-from libs.common.settings import Settings
 from libs.messaging.content import Content, Rich, Text
 from libs.messaging.quiet_hours import Hours, next_allowed
 from libs.messaging.segments import segments
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Channel, Purpose
 from services.bulk.model import BulkJob, Plan, Progress
 
@@ -39,7 +39,7 @@ def parts_of(content: Content) -> int:
     return 1
 
 
-def per_second(job: BulkJob, settings: Settings) -> float:
+def per_second(job: BulkJob, settings: MessagingSettings) -> float:
     """The rate of the run: the sender's, or the job's own if that is lower. In messages; the parts of a text are the sender's
     to count."""
     senders = settings.senders_of(job.channel)
@@ -93,7 +93,7 @@ def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
     return moment + left
 
 
-def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) -> Plan:
+def plan(job: BulkJob, category: str | None, settings: MessagingSettings, now: datetime) -> Plan:
     """The plan with the hash that an approval names: over the content, every recipient with variables, and how it is run."""
     progress = job.progress
     rate = per_second(job, settings)

@@ -12,11 +12,11 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context
 from libs.common.handle.copy import Copy
-from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.store.item import Item, Table
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import BudgetCounted, CapReached
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import DEFAULT_PORTFOLIO
 from libs.messaging.vocabulary import Channel
 from services.bulk.model import BulkJob
 
@@ -100,9 +100,10 @@ async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     put_off = {ErrorCode.FREQUENCY_CAPPED.value: job.progress.capped} if job.progress.capped else {}
     budget: BudgetView | None = None
     # As the sender does it: without a number of its own the job goes out by the first.
-    portfolio = ctx.settings.whatsapp_portfolio_of(job.sender or next(iter(ctx.settings.whatsapp_numbers), None))
+    settings = await in_force(ctx)
+    portfolio = settings.whatsapp_portfolio_of(job.sender or next(iter(settings.may_send(Channel.WHATSAPP)), None))
     copy = await budgets.get(ctx, _copy_of(job.channel, portfolio)) if job.channel is Channel.WHATSAPP else None
-    if copy is not None and copy.at + MAX_AGE > ctx.now and (await in_force(ctx)).whatsapp_limits[portfolio]:
+    if copy is not None and copy.at + MAX_AGE > ctx.now and settings.whatsapp_limits[portfolio]:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)
         if over:

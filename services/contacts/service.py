@@ -19,6 +19,7 @@ from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, Pr
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import keywords_of
 from libs.messaging.setting_copy import SettingsCopy, configured
+from libs.messaging.settings import MessagingSettings
 from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
@@ -47,5 +48,5 @@ service = Service(
         SuppressionLifted,
     ],
     serves=http.router,
-    checks=keywords_of,
+    checks=lambda settings: keywords_of(settings.of(MessagingSettings)),
 )

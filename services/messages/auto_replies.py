@@ -22,6 +22,7 @@ from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffecti
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
 from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
 from services.messages.model import Conversation, Message
@@ -60,7 +61,7 @@ async def _answer(
     ctx: Context, answer: Answer, contact_id: str, channel: Channel, key: str, at: datetime, asked_in: str | None
 ) -> list[Event]:
     message_id = derived_id("answer", answer, contact_id, channel, key)
-    if not answers_on(channel, ctx.settings) or await ctx.get(Message, message_id) is not None:
+    if not answers_on(channel, ctx.settings.of(MessagingSettings)) or await ctx.get(Message, message_id) is not None:
         return []
     standing = await permission_of(contact_id, channel, ctx)
     body = answer_text(answer, standing.locale if standing else None, await in_force(ctx))
@@ -92,4 +93,8 @@ async def _answer(
 def _sender(inbound: Message | None, ctx: Context) -> str | None:
     if inbound is None:
         return None
-    return inbound.to if inbound.channel in _BY_NUMBER else answers_from(inbound.sender, inbound.channel, ctx.settings)
+    return (
+        inbound.to
+        if inbound.channel in _BY_NUMBER
+        else answers_from(inbound.sender, inbound.channel, ctx.settings.of(MessagingSettings))
+    )

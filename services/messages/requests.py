@@ -31,6 +31,7 @@ from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem
 from libs.messaging.permission import Permission
 from libs.messaging.permission_copy import permission_of
 from libs.messaging.policy import policy
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
@@ -93,7 +94,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
 
 def _check_sender(body: SendMessage, ctx: Context) -> None:
     """Raises Problem for an identity that may not send; where none is set, any may."""
-    allowed = ctx.settings.may_send(body.channel)
+    allowed = ctx.settings.of(MessagingSettings).may_send(body.channel)
     if body.sender is not None and allowed and body.sender not in allowed:
         explained = EXPLANATIONS[ErrorCode.SENDER_NOT_ALLOWED]
         raise Problem(
@@ -137,7 +138,7 @@ def _usual_sender(conversation: Conversation | None, message_class: MessageClass
     is no answer."""
     if conversation is None or message_class is not MessageClass.REPLY:
         return None
-    return answers_from(conversation.sender, conversation.channel, ctx.settings)
+    return answers_from(conversation.sender, conversation.channel, ctx.settings.of(MessagingSettings))
 
 
 def _usual_class(body: SendMessage) -> MessageClass:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from libs.common.settings import Identity, Settings, read
+from libs.common.settings import Settings, read
+from libs.messaging.settings import Identity, MessagingSettings
 
 SENDERS = {
     "pager": {
@@ -20,7 +21,7 @@ SENDERS = {
 
 
 def test_senders_are_one_setting_in_json_and_an_identitys_parameters_win() -> None:
-    found = read({"WECARE_SENDERS": json.dumps(SENDERS)}).senders_of("pager")
+    found = read({"WECARE_SENDERS": json.dumps(SENDERS)}).of(MessagingSettings).senders_of("pager")
     assert [identity.id for identity in found.identities] == ["+12025550100", "b"]
     assert found.identity("+12025550100").per_second == 5
     assert found.parameters_of("+12025550100") == {"tone": "3", "set": "events"}
@@ -28,7 +29,7 @@ def test_senders_are_one_setting_in_json_and_an_identitys_parameters_win() -> No
 
 
 def test_a_channel_or_sender_that_is_not_set_has_nothing_of_its_own() -> None:
-    found = Settings().senders_of("pager")
+    found = Settings().of(MessagingSettings).senders_of("pager")
     assert (found.identities, found.identity("x"), found.parameters_of("x")) == ((), Identity(id="x"), {})
 
 
@@ -50,7 +51,9 @@ def test_a_wrong_setting_is_named(value: str, reported: str) -> None:
 
 def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
     reported = {"shop": {"limit": 2000, "numbers": ["a", "b"]}, "bank": {"limit": 250, "numbers": ["c"]}}
-    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(reported), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"})
+    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(reported), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"}).of(
+        MessagingSettings
+    )
     assert [found.whatsapp_portfolio_of(number) for number in ("a", "b", "c", "d", None)] == [
         "shop", "shop", "bank", "default", "default",
     ]  # fmt: skip

@@ -25,6 +25,7 @@ from libs.messaging.events.outbound import (
 from libs.messaging.file_copy import stored_files
 from libs.messaging.permission_copy import PermissionCopy
 from libs.messaging.setting_copy import SettingsCopy, configured
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.template_copy import TemplateCopy, templates
 from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Channel
@@ -68,7 +69,7 @@ def channel_service(
     may send (none: any), usually those of the channel in the setting ``senders``, whose parameters the channel's ``render``
     is given; ``prepare`` fetches what ``render`` needs besides; ``serves``, ``owns``, ``hears`` and ``says`` are what the
     channel has besides the family's own; ``portfolios`` limit how many different people are written to in a day."""
-    senders = senders or (lambda settings: settings.may_send(channel.name))
+    senders = senders or (lambda settings: settings.of(MessagingSettings).may_send(channel.name))
     pipeline = Pipeline(Preparation(channel, senders, prepare, portfolios), limits)
     messages = [
         heard

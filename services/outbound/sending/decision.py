@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
 from libs.messaging import template_copy as templates
 from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.errors import ErrorCode
@@ -19,6 +18,7 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, SHORT_COPY_LAG, Permission
 from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Purpose
 from services.outbound.limits.marketing import quiet_hours_refusal
@@ -50,7 +50,7 @@ class Decision:
     permission: Permission
     template: TemplateState | None
     purpose: Purpose
-    settings: Settings
+    settings: MessagingSettings
 
 
 async def decide(event: MessageQueued, ctx: Context) -> Decision:

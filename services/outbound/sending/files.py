@@ -24,6 +24,7 @@ from libs.messaging.media import ENDINGS, LIMITS, SNIFFED_BYTES, settle, unsuppo
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
 from libs.messaging.vocabulary import Channel as Name
 from services.outbound.contract import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
+from services.outbound.settings import OutboundSettings
 
 #: A link that cannot be reached is tried for so long.
 MAX_LINK_AGE = timedelta(minutes=2)
@@ -137,7 +138,7 @@ class _Files:
     async def _handed_in(self, copy: FileCopy, channel: UploadsFiles) -> str:
         """The provider's id of the file: from before, or by handing it in now. Two workers may both do that; either id serves."""
         ctx = self._ctx
-        if ctx.settings.send_mode == "DRY_RUN":
+        if ctx.settings.of(OutboundSettings).send_mode == "DRY_RUN":
             return "dry-run"
         key = HandedFile.id_of(copy.file_id, self._sender)
         known = await ctx.get(HandedFile, key)

@@ -17,6 +17,7 @@ from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, fresh
 from services.outbound.ledger.writes import known, transition_op, write
+from services.outbound.settings import OutboundSettings
 
 #: How long a claim may take to show in the index, and how often it is looked for again.
 SETTLING = timedelta(seconds=1)
@@ -60,7 +61,7 @@ async def _claimed(contact_id: str, ctx: Context) -> bool:
 
 
 def _last_deadline(ctx: Context) -> datetime:
-    return ctx.now + timedelta(seconds=ctx.settings.claim_seconds + 1)
+    return ctx.now + timedelta(seconds=ctx.settings.of(OutboundSettings).claim_seconds + 1)
 
 
 async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:

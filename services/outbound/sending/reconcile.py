@@ -13,6 +13,7 @@ from libs.common.handle.context import Context
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.policy import policy
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, again, changed
@@ -30,7 +31,7 @@ async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
                 Delivery, str(shard), index="by-open", between=("0", iso(ctx.now)), limit=_PAGE, cursor=cursor
             )
             for row in page.items:
-                found = settle(row, ctx.now, ctx.settings.window_scale)
+                found = settle(row, ctx.now, ctx.settings.of(MessagingSettings).window_scale)
                 if found is not None:
                     new, events = found
                     # A version of a row is left once; the key says which.

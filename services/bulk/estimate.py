@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.clock import iso
+from libs.common.settings import Settings
 from libs.messaging.content import Content, Rich, Text
 from libs.messaging.quiet_hours import Hours, next_allowed
 from libs.messaging.segments import segments
@@ -93,10 +94,10 @@ def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
     return moment + left
 
 
-def plan(job: BulkJob, category: str | None, settings: MessagingSettings, now: datetime) -> Plan:
+def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) -> Plan:
     """The plan with the hash that an approval names: over the content, every recipient with variables, and how it is run."""
     progress = job.progress
-    rate = per_second(job, settings)
+    rate = per_second(job, settings.of(MessagingSettings))
     starts, finishes = finishing_time(job, progress, rate, now)
     return Plan(
         hash=_hash(job),

@@ -15,7 +15,6 @@ from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
-from libs.messaging.settings import MessagingSettings
 from services.bulk import bodies, jobs, requests, trial_sends
 from services.bulk.audience.columns import guess
 from services.bulk.audience.storage import URL_SECONDS, Files
@@ -189,11 +188,7 @@ async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[
     requests.check_order(updated.start_at, updated.end_at)
     if updated.plan is not None and changes.keys() - {"name"}:
         updated = updated.model_copy(
-            update={
-                "plan": plan(
-                    updated, await category(job.channel, job.content, ctx), ctx.settings.of(MessagingSettings), ctx.now
-                )
-            }
+            update={"plan": plan(updated, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
         )
     changed_plan = job.plan is not None and updated.plan is not None and job.plan.hash != updated.plan.hash
     if changed_plan and job.started_at is None:

@@ -20,7 +20,6 @@ from libs.common.observe.log import where
 from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import PlanAsked
-from libs.messaging.settings import MessagingSettings
 from services.bulk import jobs
 from services.bulk.audience.parts import split
 from services.bulk.audience.read import BadFile
@@ -119,11 +118,7 @@ async def _plan_part(job: BulkJob, ctx: Context) -> Sequence[Event]:
         ctx.stage(ctx.replace(done.model_copy(update={"updated_at": ctx.now})))
         return (PlanAsked(job_id=job.job_id, part=progress.part),)
     done = done.model_copy(
-        update={
-            "plan": plan(
-                done, await category(job.channel, job.content, ctx), ctx.settings.of(MessagingSettings), ctx.now
-            )
-        }
+        update={"plan": plan(done, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
     )
     updated, event = jobs.moved(done, ctx, "planned")
     if jobs.may_start_alone(done):

@@ -126,9 +126,8 @@ def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> TickActio
 async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     """Receipts still come after the last send; when none can any more the report is final."""
     waits = seen.counts["sent"] + seen.counts["uncertain"] + seen.counts["delivered"]
-    over = (job.finished_at or ctx.now) + jobs.SETTLING_TIME * ctx.settings.of(
-        MessagingSettings
-    ).window_scale <= ctx.now
+    settling = jobs.SETTLING_TIME * ctx.settings.of(MessagingSettings).window_scale
+    over = (job.finished_at or ctx.now) + settling <= ctx.now
     if waits and not over:
         updated = job.model_copy(update={"look_at": ctx.now + timedelta(seconds=60), "updated_at": ctx.now})
         yield TickAction(f"{job.job_id}#{job.version}#settling", (ctx.replace(updated),))

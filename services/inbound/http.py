@@ -88,9 +88,8 @@ def _feed(name: str, ctx: Context) -> Feed:
 async def _verified(body: bytes, feed: Feed, ctx: Context) -> SnsMessage:
     """Raises Problem."""
     try:
-        message = understood(
-            webhooks.json_of(body), ctx.settings.of(InboundSettings).sns_webhook_topics[feed.name], ctx.now
-        )
+        topics = ctx.settings.of(InboundSettings).sns_webhook_topics[feed.name]
+        message = understood(webhooks.json_of(body), topics, ctx.now)
         verify(message, await certificates.of(message))
     except NotFromSns as why:
         log.warning("webhook refused", feed=feed.name, why=str(why))

@@ -93,8 +93,6 @@ async def _answer(
 def _sender(inbound: Message | None, ctx: Context) -> str | None:
     if inbound is None:
         return None
-    return (
-        inbound.to
-        if inbound.channel in _BY_NUMBER
-        else answers_from(inbound.sender, inbound.channel, ctx.settings.of(MessagingSettings))
-    )
+    if inbound.channel in _BY_NUMBER:
+        return inbound.to
+    return answers_from(inbound.sender, inbound.channel, ctx.settings.of(MessagingSettings))

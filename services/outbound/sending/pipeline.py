@@ -170,9 +170,8 @@ class Pipeline:
 
     def _ended(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
         jitter = jitter_for(f"{claim.message_id}{claim.attempt}")
-        ended = transitions.with_outcome(
-            claim, outcome, ctx.now, jitter, ctx.settings.of(MessagingSettings).window_scale
-        )
+        scale = ctx.settings.of(MessagingSettings).window_scale
+        ended = transitions.with_outcome(claim, outcome, ctx.now, jitter, scale)
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended
 

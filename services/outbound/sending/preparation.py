@@ -93,9 +93,8 @@ class Preparation:
         self, outgoing: Outgoing, event: MessageQueued, sender: str, ctx: Context
     ) -> tuple[Outgoing, Request]:
         """Raises Invalid."""
-        account = Account(
-            sender, ctx.settings.of(MessagingSettings).senders_of(self.channel.name).parameters_of(sender)
-        )
+        senders = ctx.settings.of(MessagingSettings).senders_of(self.channel.name)
+        account = Account(sender, senders.parameters_of(sender))
         outgoing = await with_prepared_files(outgoing, event, sender, self.channel, ctx)
         if self.prepare is not None:
             account = await self.prepare(outgoing, account, ctx)

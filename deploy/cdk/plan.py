@@ -10,7 +10,8 @@ from libs.common.declare.discover import discover
 from libs.common.declare.names import Names
 from libs.common.declare.service import Service
 from libs.common.declare.topology import QueueSpec, TableSpec, Topology, queues_of, topology
-from libs.common.settings import read
+from libs.common.handle.runtime import check_settings
+from libs.common.settings import read, unknown
 
 Hosts = Literal["lambda", "ecs"]
 #: Stages whose data outlive their stacks.
@@ -83,12 +84,10 @@ def plan(
     if hosts == "ecs" and public_url.startswith("https://") and not certificate:
         raise SystemExit("HOSTS=ecs with an https address needs CERTIFICATE=<ARN of its ACM certificate>")
     declared = discover() if services is None else services
-    for service in declared:
-        if service.checks and given:
-            try:
-                service.checks(settings)
-            except ValueError as error:
-                raise SystemExit(f"{service.name} cannot use these settings: {error}") from None
+    check_settings(settings, declared)
+    if strange := unknown(settings):
+        known = ", ".join(f"{name} (did you mean {similar}?)" for name, similar in strange.items())
+        raise SystemExit(f"There is no setting {known}")
     return Plan(
         hosts, stage, declared, topology(declared, settings.prefix), public_url.rstrip("/"), certificate, given or {}
     )

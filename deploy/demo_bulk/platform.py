@@ -35,8 +35,8 @@ def fast(per_second: float) -> Callable[[Stack], Mapping[str, str]]:
     def provision(stack: Stack) -> Mapping[str, str]:
         known = dict(everything(stack))
         senders = json.loads(known.get("WECARE_SENDERS") or "{}")
-        numbers = [each for each in known.get("WECARE_WHATSAPP_PHONE_NUMBER_IDS", "").split(",") if each]
-        senders["whatsapp"] = {"identities": [{"id": number, "perSecond": per_second} for number in numbers]}
+        for identity in senders.get("whatsapp", {}).get("identities", []):
+            identity["perSecond"] = per_second
         return {**known, "WECARE_SENDERS": json.dumps(senders)}
 
     return provision

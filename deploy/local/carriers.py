@@ -20,10 +20,8 @@ def provision(topology: Topology, client: Callable[[str], Any], account: str, re
 
     senders = sms_voice.provision(topology, client, topic_arn)
     senders |= {"email": ses.provision(topology, client, topic_arn)}
-    return {
-        "WECARE_WHATSAPP_PHONE_NUMBER_IDS": ",".join(_whatsapp(topology, client, topic_arn)),
-        "WECARE_SENDERS": json.dumps(senders),
-    }
+    senders |= {"whatsapp": {"identities": [{"id": id} for id in _whatsapp(topology, client, topic_arn)]}}
+    return {"WECARE_SENDERS": json.dumps(senders)}
 
 
 def _whatsapp(topology: Topology, client: Callable[[str], Any], topic_arn: Callable[[str], str]) -> list[str]:

@@ -35,6 +35,7 @@ def rendered(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
     yield generated / "openapi.json", _json(openapi(services))
     yield generated / "topology.md", tables.of_platform(services)
     yield generated / "actions.md", tables.of_actions(services)
+    yield generated / "settings.md", tables.of_settings()
     yield compose.FILE, compose.rendered(services)
     for service in services:
         readme = _folder(service) / "README.md"

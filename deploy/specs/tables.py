@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pydantic.fields import FieldInfo
+
 from libs.common.declare.names import Names
 from libs.common.declare.request_events import action_of
 from libs.common.declare.service import Service
 from libs.common.declare.topology import owned, topology
 from libs.common.hosts.http.routes import Api
+from libs.common.settings import groups, variable
 
 BEGIN, END = "<!-- generated: do not edit below -->", "<!-- end of generated -->"
 
@@ -89,3 +92,26 @@ def of_actions(services: Sequence[Service]) -> str:
     said = "Generated from the routes by `python -m deploy.specs`. Each accepted request is one audit entry under this name."
     head = ("action", "route", "role", "resource")
     return "\n\n".join(["# Actions", said, _table(head, sorted(rows))]) + "\n"
+
+
+def of_settings() -> str:
+    """docs/generated/settings.md: every variable of our processes. All services must have been imported."""
+    parts = ["# Settings"]
+    parts += ["Generated from the declarations by `python -m deploy.specs`. Each is a variable of the environment."]
+    head = ("variable", "default", "what")
+    for group in sorted(groups(), key=lambda each: each.__module__):
+        purpose = (group.__doc__ or "").strip().partition("\n")[0]
+        parts += [f"## `{group.__module__}`", purpose]
+        parts += [
+            _table(head, ((f"`{variable(name)}`", _default(field), _text(field.description)) for name, field in group.model_fields.items()))
+        ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value in ("", (), {}) else f"`{value}`"
+
+
+def _text(description: str | None) -> str:
+    return " ".join((description or "").split()).replace("``", "`").replace("|", "\\|")

@@ -66,7 +66,7 @@ class Problem(Exception):
 
 class CopyRefusal(Problem):
     """A refusal by a local copy of another service's facts, which may be behind. The kit runs the request again until the copy
-    had time to arrive (``copy_wait.py``)."""
+    had time to arrive (``copy.py``)."""
 
 
 def invalid_fields(errors: list[dict[str, str]], code: str = "VALIDATION_FAILED") -> Problem:

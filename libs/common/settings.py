@@ -1,179 +1,95 @@
-"""The only access for settings: the environment, read once, checked, by name ``WECARE_…``.
+"""The only access for settings: the environment, read once and checked. Each field of a :class:`SettingsGroup` is the variable
+``WECARE_<FIELD>``; its docstring is its documentation (docs/generated/settings.md).
 
 AWS itself is known only by botocore's own variables (``AWS_REGION``, ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``).
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+PREFIX = "WECARE_"
+#: Variables of this prefix that are no settings of a process: the command line's, the local stack's and the tests'.
+NOT_SETTINGS = frozenset(
+    {
+        *("API_URL", "TOKEN", "PROCESS", "IMAGE_BASE", "BUILD_OPTIONS", "TEST_AWS_URL"),
+        *("COGNITO_AUTHORITY", "COGNITO_HOSTED_UI", "COGNITO_USER_POOL_ID"),
+    }
+)
 
-class _Given(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Identity(_Given):
-    """One of our addresses at a provider, by the id that its send operation takes. ``kind`` is the provider's word for what
-    it is, ``per_second`` its rate where that is not the usual one, ``parameters`` what its requests carry besides."""
-
-    id: str = Field(min_length=1)
-    kind: str = ""
-    per_second: float | None = Field(default=None, gt=0)
-    parameters: dict[str, str] = Field(default_factory=dict)
+_groups: list[type[SettingsGroup]] = []
 
 
-class Senders(_Given):
-    """What may send on one channel, the first by default, and what every request of the channel carries besides."""
+class SettingsGroup(BaseModel):
+    """Settings that one part of the platform declares and reads (``ctx.settings.of(ThatGroup)``)."""
 
-    identities: tuple[Identity, ...] = ()
-    parameters: dict[str, str] = Field(default_factory=dict)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
-    def identity(self, id: str) -> Identity:
-        return next((each for each in self.identities if each.id == id), Identity(id=id))
-
-    def parameters_of(self, id: str) -> dict[str, str]:
-        return {**self.parameters, **self.identity(id).parameters}
-
-
-#: The portfolio of the numbers that none names.
-DEFAULT_PORTFOLIO = "default"
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        for group in _groups:
+            if twice := group.model_fields.keys() & cls.model_fields.keys():
+                raise TypeError(f"{cls.__name__} and {group.__name__} both declare {', '.join(sorted(twice))}")
+        _groups.append(cls)
 
 
-class Portfolio(_Given):
-    """A WhatsApp business portfolio: its messaging limit at Meta, and the phone-number ids that share it."""
-
-    limit: int = Field(gt=0)
-    numbers: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+G = TypeVar("G", bound=SettingsGroup)
 
 
-def _apart(portfolios: dict[str, Portfolio]) -> dict[str, Portfolio]:
-    if DEFAULT_PORTFOLIO in portfolios:
-        raise ValueError(f"{DEFAULT_PORTFOLIO} is what numbers share that no portfolio names; call it otherwise")
-    seen: dict[str, str] = {}
-    for name, portfolio in portfolios.items():
-        for number in set(portfolio.numbers):
-            if seen.setdefault(number, name) != name:
-                raise ValueError(f"{number} is in {seen[number]} and in {name}; a number is in one portfolio")
-    return portfolios
+class Settings(SettingsGroup):
+    """The kit's own settings, and the values of all other groups."""
 
-
-def _from_json(value: Any) -> Any:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from None
-
-
-def _by_commas(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-class Settings(BaseModel):
-    """One process's settings. Each field is the variable ``WECARE_<FIELD>``."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,20}$")
-    #: The services of this function or process, by commas; empty: all.
+    """The name of the deployment, part of every resource's name."""
     services: str = ""
-    #: Which build this is (a commit); told in logs and dead letters.
+    """The services of this function or process, by commas; empty: all."""
     build: str = ""
+    """Which build this is (a commit), for log lines and dead letters."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    #: Messages in flight in one worker process, over all its queues.
+    """The lowest level that is logged."""
     concurrency: int = Field(default=100, ge=1, le=2000)
-    #: Requests to DynamoDB, and to SNS, at once; 0: as many as there are messages in flight. An AWS that answers one at a time
-    #: (an emulator) is shared fairly only if nobody stands in its line with more.
+    """Messages in flight in one worker process, over all its queues."""
     store_connections: int = Field(default=0, ge=0)
-    #: Seconds a receive waits on an empty queue; an idle worker takes up to that long to stop.
+    """Requests to DynamoDB, and to SNS, at once; 0: as many as there are messages in flight. For an AWS that answers one request
+    at a time (an emulator)."""
     poll_seconds: float = Field(default=10.0, ge=0, le=20)
-    #: Seconds a stopping worker gives to what is running; longer than a provider call.
+    """Seconds a receive waits on an empty queue; an idle worker takes up to that long to stop."""
     drain_seconds: float = Field(default=15.0, ge=0)
-    #: Failures of one event before it is dead-lettered.
+    """Seconds a stopping worker gives to what is running; longer than a provider call."""
     max_attempts: int = Field(default=8, ge=1, le=40)
-    #: ``LIVE`` calls the provider; ``DRY_RUN`` records what would have been sent.
-    send_mode: Literal["LIVE", "DRY_RUN"] = "DRY_RUN"
-    #: A lease on a send: the provider's call must be over by then, or its outcome is uncertain.
-    claim_seconds: float = Field(default=30.0, gt=0)
-    #: Scales the waiting times of the class policies (for demonstrations and tests; 1 in earnest).
-    window_scale: float = Field(default=1.0, gt=0, le=1)
-    #: How long a request waits before a local copy of another service's facts may refuse it; only refusals wait.
+    """Failures of one event before it is dead-lettered."""
     copy_wait_seconds: float = Field(default=2.0, ge=0, le=10)
+    """How long a request waits before a local copy of another service's facts may refuse it; only refusals wait."""
     cognito_issuer: str = ""
+    """The user pool's issuer; without it nobody can sign in."""
     cognito_client_id: str = ""
+    """The user pool's client for which access tokens are issued."""
     cognito_jwks_url: str = ""
-    #: How often the people of the user pool are read, to find those who came or went by other ways than ours.
-    user_sync_seconds: int = Field(default=300, ge=10)
-    public_url: str = "http://localhost:8080"
-    whatsapp_phone_number_ids: str = ""
-    #: WhatsApp phone-number ids, by commas, that are connected at Meta itself (Cloud API) and not through AWS; they may send too.
-    meta_numbers: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
-    #: Where Meta's Graph API is.
-    meta_graph_url: str = Field(default="https://graph.facebook.com", pattern=r"^https?://[^\s/?#@]+$")
-    #: Channel -> :class:`Senders`, as JSON.
-    senders: Annotated[dict[str, Senders], BeforeValidator(_from_json)] = Field(default_factory=dict)
+    """Where the user pool's keys are; empty: below the issuer."""
 
-    #: How often the list of WhatsApp's templates is read when no notice asks for it.
-    template_sync_seconds: int = Field(default=300, ge=10)
-    #: Who we are, and how to reach us, in the answers to STOP, START and HELP.
-    business_name: str = Field(default="", max_length=60)
-    help_contact: str = Field(default="", max_length=100)
-    #: More words, by commas, that ask for what STOP, START and HELP ask for, on every channel where people write to us; each
-    #: counts as a whole message, however it is spelled. What the platform knows by itself stays. AWS does not know them:
-    #: where it answers STOP itself (SMS), give it the keywords, too.
-    opt_out_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
-    opt_in_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
-    help_words: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = ()
-    #: Channels, by commas, on which we answer STOP, START and HELP. Not SMS: AWS answers there itself, unless the numbers
-    #: have ``SelfManagedOptOutsEnabled``; nor RCS agents that do not have it.
-    answers_on: str = "whatsapp,rcs"
-    #: When marketing may reach people, by their own clocks, and how often in 24 hours on one channel (0: no limit).
-    marketing_hours: str = Field(default="08:00-21:00", pattern=r"^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")
-    marketing_daily_cap: int = Field(default=4, ge=0, le=100)
-    #: The zone (IANA) of recipients of whom neither contact nor number tells one.
-    default_zone: str = "UTC"
-    #: The WhatsApp portfolio's messaging limit: people outside their 24-hour window per moving 24 hours (0: no limit).
-    whatsapp_daily_recipients: int = Field(default=250, ge=0)
-    #: Where there are several: name -> :class:`Portfolio`, as JSON. The limit above is then that of all other numbers together.
-    whatsapp_portfolios: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")], Portfolio],
-        BeforeValidator(_from_json),
-        AfterValidator(_apart),
-    ] = Field(default_factory=dict)
+    _read: dict[type[SettingsGroup], SettingsGroup] = PrivateAttr(default_factory=dict)
 
-    #: Feed -> ARNs of the SNS topics that may come to ``/webhooks/sns/<feed>``, as JSON; none: nothing may.
-    sns_webhook_topics: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_from_json)] = Field(default_factory=dict)
+    def of(self, group: type[G]) -> G:
+        """The settings of a group. Raises ValidationError for a value that it cannot use; none is left after :func:`read`."""
+        found = self._read.get(group)
+        if found is None:
+            found = self._read[group] = group.model_validate(self.model_extra)
+        assert isinstance(found, group)
+        return found
 
-    def senders_of(self, channel: str) -> Senders:
-        return self.senders.get(channel, Senders())
-
-    def may_send(self, channel: str) -> list[str]:
-        """Our identities that may send on a channel, the default one first; none: any."""
-        if channel == "whatsapp":
-            return self.whatsapp_numbers
-        return [identity.id for identity in self.senders_of(channel).identities]
-
-    @property
-    def whatsapp_numbers(self) -> list[str]:
-        """``whatsapp_phone_number_ids`` one by one, the default first, and behind them ``meta_numbers``."""
-        return list(dict.fromkeys([*_by_commas(self.whatsapp_phone_number_ids), *self.meta_numbers]))
-
-    @property
-    def whatsapp_limits(self) -> dict[str, int]:
-        """Portfolio -> its messaging limit (0: none), the default one first."""
-        named = {name: portfolio.limit for name, portfolio in self.whatsapp_portfolios.items()}
-        return {DEFAULT_PORTFOLIO: self.whatsapp_daily_recipients, **named}
-
-    def whatsapp_portfolio_of(self, number: str | None) -> str:
-        """The portfolio that a number (by its phone-number id) belongs to."""
-        named = (name for name, portfolio in self.whatsapp_portfolios.items() if number in portfolio.numbers)
-        return next(named, DEFAULT_PORTFOLIO)
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy._read = {}
+        return copy
 
     @property
     def user_pool_id(self) -> str:
@@ -185,21 +101,66 @@ class Settings(BaseModel):
         return f"wecare-{self.stage}"
 
 
+def from_json(value: Any) -> Any:
+    """For a field whose variable holds JSON. Raises ValueError."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
+
+
+def by_commas(value: Any) -> Any:
+    """For a field whose variable lists values by commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def groups() -> list[type[SettingsGroup]]:
+    """All that are declared in what has been imported, the kit's first."""
+    return list(_groups)
+
+
+def variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """Settings from variables. Raises SystemExit with every wrong one named."""
     values = {
-        name: environment[f"WECARE_{name.upper()}"]
-        for name in Settings.model_fields
-        if environment.get(f"WECARE_{name.upper()}")
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
     }
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        wrong = [
-            f"  WECARE_{str(e['loc'][0]).upper()}: {'.'.join(map(str, e['loc'][1:]))} {e['msg']}"
-            for e in error.errors()
-        ]
-        raise SystemExit("These settings cannot be used:\n" + "\n".join(wrong)) from None
+    if wrong := _faults(values):
+        raise SystemExit("These settings cannot be used:\n" + "\n".join(f"  {each}" for each in wrong))
+    return Settings.model_validate(values)
+
+
+def faults(settings: Settings) -> list[str]:
+    """What is wrong with the values of all groups that are known by now, each by its variable."""
+    return _faults(settings.model_extra or {})
+
+
+def _faults(values: Mapping[str, Any]) -> list[str]:
+    wrong: list[str] = []
+    for group in _groups:
+        try:
+            group.model_validate(values)
+        except ValidationError as error:
+            wrong += [
+                f"{variable(str(e['loc'][0]))}: {'.'.join(map(str, e['loc'][1:]))} {e['msg']}" for e in error.errors()
+            ]
+    return wrong
+
+
+def unknown(settings: Settings) -> dict[str, str]:
+    """Variables that no group declares -> the most similar one that there is. Ask once all services are imported."""
+    known = {variable(field) for group in _groups for field in group.model_fields}
+    given = {variable(field) for field in settings.model_extra or {}} - known
+    return {
+        name: difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
+        for name in sorted(given)
+        if name.removeprefix(PREFIX) not in NOT_SETTINGS
+    }
 
 
 def aws_region() -> str | None:

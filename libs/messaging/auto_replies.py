@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from libs.common.settings import Settings
 from libs.messaging.channels import Channel
+from libs.messaging.settings import MessagingSettings
 
 
 class Answer(StrEnum):
@@ -50,12 +50,12 @@ TEXTS: dict[str, dict[Answer, str]] = {
 }
 
 
-def answers_on(channel: Channel, settings: Settings) -> bool:
+def answers_on(channel: Channel, settings: MessagingSettings) -> bool:
     """Whether we answer there ourselves, and not the provider."""
     return channel in [part.strip() for part in settings.answers_on.split(",")]
 
 
-def answer_text(answer: Answer, locale: str | None, settings: Settings) -> str:
+def answer_text(answer: Answer, locale: str | None, settings: MessagingSettings) -> str:
     language = (locale or "en").replace("_", "-").partition("-")[0].lower()
     text = TEXTS.get(language, TEXTS["en"])[answer]
     us = f"{settings.business_name}: " if settings.business_name else ""

@@ -1,5 +1,5 @@
 """What can be configured while the platform runs: a closed catalogue. Each setting is one of the environment's
-(:class:`~libs.common.settings.Settings`): it has its type, and the environment's value is its default."""
+(:class:`~libs.messaging.settings.MessagingSettings`): it has its type and description, and the environment's value is its default."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from libs.common.settings import Settings
 from libs.messaging.optout import Intent, clash
 from libs.messaging.quiet_hours import Hours
+from libs.messaging.settings import MessagingSettings
 
 MAX_KEYWORDS, MAX_KEYWORD_LENGTH = 100, 40
 
@@ -36,18 +36,21 @@ class Setting:
     raise ValueError with a sentence for people."""
 
     field: str
-    description: str
     unit: str = ""
     check: Callable[[Any], object] | None = None
-    beside: Callable[[Any, Settings], object] | None = None
+    beside: Callable[[Any, MessagingSettings], object] | None = None
 
     @property
     def key(self) -> str:
         return self.field.replace("_", "-")
 
+    @property
+    def description(self) -> str:
+        return " ".join((MessagingSettings.model_fields[self.field].description or "").split())
+
     @cached_property
     def _type(self) -> TypeAdapter[Any]:
-        declared = Settings.model_fields[self.field]
+        declared = MessagingSettings.model_fields[self.field]
         kind: Any = declared.annotation
         for each in declared.metadata:
             # Reading the environment's way of writing it is no part of the type.
@@ -70,7 +73,7 @@ class Setting:
         self._passes(self.check, found)
         return found
 
-    def accepted(self, value: Any, others: Settings) -> Any:
+    def accepted(self, value: Any, others: MessagingSettings) -> Any:
         """The same, and such that it goes with the others. Raises Unfit."""
         found = self.parsed(value)
         self._passes(self.beside, found, others)
@@ -83,7 +86,7 @@ class Setting:
         except ValueError as error:
             raise Unfit([{"field": "value", "detail": str(error)}]) from None
 
-    def of(self, settings: Settings) -> Any:
+    def of(self, settings: MessagingSettings) -> Any:
         """Its value there, as JSON."""
         return self._type.dump_python(getattr(settings, self.field), mode="json")
 
@@ -93,10 +96,10 @@ def _words(words: tuple[str, ...]) -> None:
         raise ValueError(f"Up to {MAX_KEYWORDS} words of up to {MAX_KEYWORD_LENGTH} characters.")
 
 
-def _apart(intent: Intent) -> Callable[[tuple[str, ...], Settings], None]:
+def _apart(intent: Intent) -> Callable[[tuple[str, ...], MessagingSettings], None]:
     """One word cannot ask for two things."""
 
-    def check(words: tuple[str, ...], others: Settings) -> None:
+    def check(words: tuple[str, ...], others: MessagingSettings) -> None:
         if conflict := clash(intent, words, others):
             raise ValueError(f"{conflict}.")
 
@@ -117,38 +120,23 @@ def _zone(name: str) -> None:
         raise ValueError("Write a zone of the IANA list, such as Europe/Berlin or UTC.") from None
 
 
-_WORDS = "More words that ask for it, beside the platform's own, on every channel; each counts as a whole message."
 CATALOGUE: Mapping[str, Setting] = {
     setting.key: setting
     for setting in (
-        Setting("business_name", "Who we are, in the answers to STOP, START and HELP."),
-        Setting("help_contact", "How to reach us, in the answer to HELP."),
-        Setting("opt_out_words", f"Opting out. {_WORDS}", "words", _words, _apart(Intent.OPT_OUT)),
-        Setting("opt_in_words", f"Coming back. {_WORDS}", "words", _words, _apart(Intent.OPT_IN)),
-        Setting("help_words", f"Asking for help. {_WORDS}", "words", _words, _apart(Intent.HELP)),
-        Setting("marketing_hours", "When marketing may reach people, by their own clocks.", "HH:MM-HH:MM", _hours),
-        Setting(
-            "marketing_daily_cap",
-            "How often marketing may reach one person on one channel; 0: no limit.",
-            "messages in 24 hours",
-        ),
-        Setting(
-            "default_zone",
-            "Where somebody is taken to be of whom neither contact nor number tells it.",
-            "time zone (IANA)",
-            _zone,
-        ),
-        Setting(
-            "whatsapp_daily_recipients",
-            "The messaging limit of the WhatsApp portfolio, as Meta tells it; 0: no limit, and nobody is counted. Portfolios that the environment "
-            "names keep theirs.",
-            "people in 24 hours",
-        ),
+        Setting("business_name"),
+        Setting("help_contact"),
+        Setting("opt_out_words", "words", _words, _apart(Intent.OPT_OUT)),
+        Setting("opt_in_words", "words", _words, _apart(Intent.OPT_IN)),
+        Setting("help_words", "words", _words, _apart(Intent.HELP)),
+        Setting("marketing_hours", "HH:MM-HH:MM", _hours),
+        Setting("marketing_daily_cap", "messages in 24 hours"),
+        Setting("default_zone", "time zone (IANA)", _zone),
+        Setting("whatsapp_daily_recipients", "people in 24 hours"),
     )
 }
 
 
-def applied(settings: Settings, values: Mapping[str, Any]) -> Settings:
+def applied(settings: MessagingSettings, values: Mapping[str, Any]) -> MessagingSettings:
     """The settings with these values, by key. What this build does not know or cannot use is left as it was."""
     found: dict[str, Any] = {}
     for key, value in values.items():

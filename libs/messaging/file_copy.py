@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from libs.common.handle.context import Context
+from libs.common.handle.copy import Copy
 from libs.common.store.item import Item, Table
 from libs.messaging.events.media import MediaDeleted, MediaStored
 
@@ -26,21 +26,20 @@ class FileCopy(Item):
     def url(self) -> str:
         return f"s3://{self.bucket}/{self.s3_key}"
 
-
-async def keep_file(event: MediaStored, ctx: Context) -> None:
-    """The same however often it is heard."""
-    copy = FileCopy(
-        file_id=event.file_id,
-        bucket=event.bucket,
-        s3_key=event.key,
-        content_type=event.content_type,
-        size=event.size,
-        filename=event.filename,
-        expires_at=int(event.expires_at.timestamp()),
-    )
-    await ctx.write(ctx.put(copy))
+    @classmethod
+    def of(cls, event: MediaStored) -> FileCopy:
+        return cls(
+            file_id=event.file_id,
+            bucket=event.bucket,
+            s3_key=event.key,
+            content_type=event.content_type,
+            size=event.size,
+            filename=event.filename,
+            expires_at=int(event.expires_at.timestamp()),
+        )
 
 
-async def forget_file(event: MediaDeleted, ctx: Context) -> None:
-    """If it is forgotten before it was kept, the file itself is gone all the same."""
-    await ctx.write(ctx.delete(FileCopy, event.file_id))
+#: Where a file is forgotten before it was kept, the file itself is gone all the same.
+stored_files = Copy(
+    FileCopy, {MediaStored: lambda event, now: FileCopy.of(event)}, gone={MediaDeleted: lambda event: event.file_id}
+)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 
-from libs.common.settings import Settings
+from libs.messaging.settings import MessagingSettings
 
 
 class Intent(StrEnum):
@@ -80,7 +80,7 @@ _SHIPPED: tuple[tuple[Intent, Iterable[str]], ...] = (
 )
 
 
-def keywords_of(settings: Settings) -> Mapping[str, Intent]:
+def keywords_of(settings: MessagingSettings) -> Mapping[str, Intent]:
     """What each word asks for, normalised: the words above, which stay, and those of the settings. Raises ValueError, naming
     the setting, for one that asks for two things or has no letter in it."""
     given = _given(settings)
@@ -91,13 +91,13 @@ def keywords_of(settings: Settings) -> Mapping[str, Intent]:
     return _words(*given.values())
 
 
-def keywords_in_force(settings: Settings) -> Mapping[str, Intent]:
+def keywords_in_force(settings: MessagingSettings) -> Mapping[str, Intent]:
     """The same while the settings may change one after the other: of two meanings of a word the first counts, and opting out is
     before the others."""
     return _words(*_given(settings).values())
 
 
-def clash(intent: Intent, keywords: Iterable[str], settings: Settings) -> str | None:
+def clash(intent: Intent, keywords: Iterable[str], settings: MessagingSettings) -> str | None:
     """What is wrong with more ``keywords`` for a wish, beside those of the settings for the others."""
     others = {each: () if each is intent else given for each, given in _given(settings).items()}
     known = _words(*others.values())
@@ -110,7 +110,7 @@ def clash(intent: Intent, keywords: Iterable[str], settings: Settings) -> str | 
     return None
 
 
-def _given(settings: Settings) -> dict[Intent, tuple[str, ...]]:
+def _given(settings: MessagingSettings) -> dict[Intent, tuple[str, ...]]:
     return {
         Intent.OPT_OUT: settings.opt_out_words,
         Intent.OPT_IN: settings.opt_in_words,

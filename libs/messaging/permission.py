@@ -4,13 +4,11 @@ every service that sends or accepts keeps its own copy of the newest revision.""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from libs.common.clock import Timestamp
-from libs.common.store.item import Index, Item, Table
 from libs.messaging.channels import Channel
 
 #: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
@@ -51,29 +49,3 @@ class Permission(BaseModel):
     def window_open(self, now: datetime) -> bool:
         """Whether WhatsApp takes free-form messages now."""
         return self.last_inbound_at is not None and now < self.last_inbound_at + SERVICE_WINDOW
-
-
-class PermissionCopy(Item):
-    """A service's own copy of a :class:`Permission`: ``contactId#channel`` -> the newest seen."""
-
-    TABLE: ClassVar[Table] = Table("permission", key="id", indexes=(Index("by-address", hash="address"),))
-
-    id: str
-    address: str | None = None
-    standing: Permission
-
-    @staticmethod
-    def id_of(contact_id: str, channel: str) -> str:
-        return f"{contact_id}#{channel}"
-
-
-def newest(copy: PermissionCopy | None, permission: Permission) -> PermissionCopy | None:
-    """The row to write when ``permission`` is heard, or None if it is no news."""
-    if copy is not None and copy.standing.revision >= permission.revision:
-        return None
-    row = PermissionCopy(
-        id=PermissionCopy.id_of(permission.contact_id, permission.channel),
-        address=permission.address,
-        standing=permission,
-    )
-    return row.model_copy(update={"version": copy.version}) if copy is not None else row

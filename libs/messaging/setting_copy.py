@@ -1,29 +1,24 @@
-"""A service's own copy of what was configured while it runs (it owns :class:`SettingsCopy` and hears both events). What nobody
+"""A service's own copy of what was configured while it runs (it owns :class:`SettingsCopy` and hears ``configured``). What nobody
 set is as the environment has it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
-from libs.common.declare.event import Event
-from libs.common.declare.service import On, on
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
+from libs.common.handle.copy import Copy
 from libs.common.store.item import Item, Table
-from libs.common.store.ops import Store
+from libs.common.store.per_store import PerStore
 from libs.messaging.configuration import applied
 from libs.messaging.events.settings import SettingChanged, SettingTold
+from libs.messaging.settings import MessagingSettings
 
-#: Every message asks for them; other processes hear of a change this much later.
-CACHE_TTL = timedelta(seconds=2)
+#: Every message reads them; other processes hear of a change this much later.
+CACHE_SECONDS = 2.0
 _ALL = "all"
-
-_seen: WeakKeyDictionary[Store, dict[str, tuple[datetime, Settings]]] = WeakKeyDictionary()
 
 
 class SettingsCopy(Item):
@@ -36,37 +31,33 @@ class SettingsCopy(Item):
     revisions: dict[str, int] = Field(default_factory=dict)
 
 
-def hears() -> list[On]:
-    """For the declaration."""
-    return [on(SettingChanged, keep_setting), on(SettingTold, keep_setting)]
+def _row(event: SettingChanged | SettingTold, now: datetime) -> SettingsCopy:
+    values = {} if event.value is None else {event.key: event.value}
+    return SettingsCopy(values=values, revisions={event.key: event.revision})
 
 
-async def keep_setting(event: SettingChanged | SettingTold, ctx: Context) -> Sequence[Event]:
-    """The newest revision wins."""
-    before = await ctx.get(SettingsCopy, _ALL)
-    copy = before or SettingsCopy(version=1)
-    if event.revision <= copy.revisions.get(event.key, 0):
-        return ()
-    values = {key: value for key, value in copy.values.items() if key != event.key}
-    if event.value is not None:
-        values[event.key] = event.value
-    revisions = {**copy.revisions, event.key: event.revision}
-    await ctx.save(copy.model_copy(update={"values": values, "revisions": revisions}), over=before)
-    _seen.setdefault(ctx.store, {}).pop(ctx.table(SettingsCopy), None)
-    return ()
+def _merged(before: SettingsCopy | None, row: SettingsCopy) -> SettingsCopy | None:
+    """Each setting by its own revision."""
+    known = before or SettingsCopy()
+    newer = {key for key, revision in row.revisions.items() if revision > known.revisions.get(key, 0)}
+    if not newer:
+        return None
+    kept = {key: value for key, value in known.values.items() if key not in newer}
+    return SettingsCopy(values={**kept, **row.values}, revisions={**known.revisions, **row.revisions})
 
 
-async def in_force(ctx: Context) -> Settings:
+configured = Copy(SettingsCopy, {SettingChanged: _row, SettingTold: _row}, merge=_merged, cache_seconds=CACHE_SECONDS)
+#: The row that was read last, and what it made of the environment's settings; by table.
+_applied: PerStore[dict[str, tuple[SettingsCopy, MessagingSettings]]] = PerStore(dict)
+
+
+async def in_force(ctx: Context) -> MessagingSettings:
     """The settings as they count now: the environment's, and over them what was configured."""
-    seen = _seen.setdefault(ctx.store, {})
-    table = ctx.table(SettingsCopy)
-    found = seen.get(table)
-    if found is not None and ctx.now < found[0]:
-        return found[1]
-    if found is not None:
-        # While one asks, the others go on with what they had.
-        seen[table] = (ctx.now + CACHE_TTL, found[1])
-    copy = await ctx.get(SettingsCopy, _ALL)
-    settings = applied(ctx.settings, copy.values) if copy else ctx.settings
-    seen[table] = (ctx.now + CACHE_TTL, settings)
-    return settings
+    copy, environment = await configured.get(ctx, _ALL), ctx.settings.of(MessagingSettings)
+    if copy is None:
+        return environment
+    of_store, table = _applied.of(ctx.store), ctx.table(SettingsCopy)
+    found = of_store.get(table)
+    if found is None or found[0] is not copy:
+        found = of_store[table] = (copy, applied(environment, copy.values))
+    return found[1]

@@ -4,13 +4,11 @@ changes; the others keep a copy of the newest revision and refuse what would not
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from libs.common.clock import Timestamp
-from libs.common.store.item import Item, Table
 from libs.messaging.channels import Channel
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Template
@@ -68,30 +66,6 @@ class TemplateState(BaseModel):
 
 def template_id_of(channel: str, name: str, language: str) -> str:
     return f"{channel}:{name}:{language}"
-
-
-class TemplateCopy(Item):
-    """A service's own copy of a :class:`TemplateState`. The row of a channel alone (``whatsapp:``) has no state: it tells that
-    every template of the provider was said before ``synced_at``."""
-
-    TABLE: ClassVar[Table] = Table("template-copy", key="id")
-
-    id: str
-    state: TemplateState | None = None
-    synced_at: Timestamp | None = None
-
-    @staticmethod
-    def id_of_list(channel: str) -> str:
-        return f"{channel}:"
-
-
-def newest_template(copy: TemplateCopy | None, state: TemplateState) -> TemplateCopy | None:
-    """The row to write when ``state`` is heard, or None if it is no news."""
-    if copy is None:
-        return TemplateCopy(id=state.template_id, state=state)
-    if copy.state is not None and copy.state.revision >= state.revision:
-        return None
-    return copy.model_copy(update={"state": state})
 
 
 def purpose_of(state: TemplateState | None, asked: Purpose) -> Purpose:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
+from libs.common.handle.copy import Copy
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Index, Item, Table
 from libs.messaging.events.contacts import PermissionChanged
@@ -30,6 +31,11 @@ class Person(Item):
     def id_of(contact_id: str, channel: str) -> str:
         return f"{contact_id}#{channel}"
 
+    @classmethod
+    def of(cls, standing: Permission) -> Person:
+        shard = None if standing.deleted else f"{standing.channel}#{shard_for(standing.contact_id, SHARDS)}"
+        return cls(id=cls.id_of(standing.contact_id, standing.channel), shard=shard, standing=standing)
+
 
 class Address(Item):
     """Who has an address. An address goes from one contact to another in two events that may come in any order, so for a
@@ -45,11 +51,17 @@ class Address(Item):
         return f"{channel}#{address.lower()}"
 
 
+people = Copy(
+    Person,
+    {PermissionChanged: lambda event, now: Person.of(event.standing)},
+    revision=lambda row: row.standing.revision,
+)
+
+
 async def keep(event: PermissionChanged, ctx: Context) -> Permission | None:
     """Keep the newest; returns what was known before (None: nothing)."""
     new = event.standing
-    key = Person.id_of(new.contact_id, new.channel)
-    copy = await ctx.get(Person, key)
+    copy = await people.get(ctx, Person.id_of(new.contact_id, new.channel))
     old = copy.standing if copy else None
     if old is not None and old.revision > new.revision:
         return old
@@ -59,11 +71,7 @@ async def keep(event: PermissionChanged, ctx: Context) -> Permission | None:
         await _has(before, new, False, ctx)
     if after:
         await _has(after, new, True, ctx)
-    if old is not None and old.revision == new.revision:
-        return old
-    shard = None if new.deleted else f"{new.channel}#{shard_for(new.contact_id, SHARDS)}"
-    row = Person(id=key, shard=shard, standing=new, version=copy.version if copy else 0)
-    await ctx.save(row, over=copy)
+    await people.replace(copy, Person.of(new), ctx)
     return old
 
 

@@ -15,6 +15,7 @@ from libs.common.settings import Settings
 from libs.messaging.content import Content, Rich, Text
 from libs.messaging.quiet_hours import Hours, next_allowed
 from libs.messaging.segments import segments
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Purpose
 from services.bulk.model import BulkJob, Plan, Progress
 
@@ -41,7 +42,7 @@ def parts_of(content: Content) -> int:
     return 1
 
 
-def per_second(job: BulkJob, settings: Settings) -> float:
+def per_second(job: BulkJob, settings: MessagingSettings) -> float:
     """The rate of the run: the sender's, or the job's own if that is lower. In messages; the parts of a text are the sender's
     to count."""
     senders = settings.senders_of(job.channel)
@@ -98,7 +99,7 @@ def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
 def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) -> Plan:
     """The plan with the hash that an approval names: over the content, every recipient with variables, and how it is run."""
     progress = job.progress
-    rate = per_second(job, settings)
+    rate = per_second(job, settings.of(MessagingSettings))
     starts, finishes = finishing_time(job, progress, rate, now)
     return Plan(
         hash=_hash(job),

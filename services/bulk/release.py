@@ -16,6 +16,7 @@ from libs.common.errors import Conflict
 from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from libs.messaging.events.bulk import Addressee, ChunkReleased
+from libs.messaging.settings import MessagingSettings
 from services.bulk.auto_pause import opt_outs_allowed, pause_reason
 from services.bulk.counts import Totals, apply
 from services.bulk.endings import refuse_for_good
@@ -152,7 +153,7 @@ async def is_due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[s
     rows = await asyncio.gather(
         *(ctx.get(BulkChunk, job.job_id, name) for name in seen.in_state("released")[: MAX_CHUNKS_OUT * 2])
     )
-    wait = OVERDUE * ctx.settings.window_scale
+    wait = OVERDUE * ctx.settings.of(MessagingSettings).window_scale
     lost = [
         row.chunk
         for row in rows

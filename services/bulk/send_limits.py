@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context
-from libs.common.settings import DEFAULT_PORTFOLIO
+from libs.common.handle.copy import Copy
 from libs.common.store.item import Item, Table
 from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.outbound import BudgetCounted, CapReached
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import DEFAULT_PORTFOLIO
 from services.bulk.model import BulkJob
 
 #: It is said every hour at least; what is older tells nothing.
@@ -59,44 +60,39 @@ class BudgetView(View):
     as_of: Timestamp
 
 
-async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
-    """Keep the newest."""
-    key = _copy_of(event.channel, event.portfolio)
-    copy = await ctx.get(BudgetCopy, key)
-    if copy is not None and copy.at >= event.at:
-        return
-    row = BudgetCopy(
-        channel=key,
-        used=event.used,
-        limit=event.limit,
-        left_for_bulk=event.left_for_bulk,
-        at=event.at,
-        version=copy.version if copy else 0,
-    )
-    await ctx.save(row, over=copy)
-
-
 def _copy_of(channel: Channel, portfolio: str) -> str:
     return channel.value if portfolio == DEFAULT_PORTFOLIO else f"{channel}#{portfolio}"
 
 
-async def keep_cap(event: CapReached, ctx: Context) -> None:
-    """Keep the latest."""
+def _id_of(contact_id: str, channel: Channel) -> str:
+    return f"{contact_id}#{channel}"
+
+
+def _budget_row(event: BudgetCounted, now: datetime) -> BudgetCopy:
+    return BudgetCopy(
+        channel=_copy_of(event.channel, event.portfolio),
+        used=event.used,
+        limit=event.limit,
+        left_for_bulk=event.left_for_bulk,
+        at=event.at,
+    )
+
+
+def _cap_row(event: CapReached, now: datetime) -> CapCopy | None:
+    if event.until <= now:
+        return None
     key = _id_of(event.contact_id, event.channel)
-    copy = await ctx.get(CapCopy, key)
-    if event.until > ctx.now and (copy is None or copy.until < event.until):
-        # Rare, and of two that come at once each is right to within a message.
-        await ctx.write(ctx.put(CapCopy(id=key, until=event.until, expires_at=int(event.until.timestamp()))))
+    return CapCopy(id=key, until=event.until, expires_at=int(event.until.timestamp()))
+
+
+budgets = Copy(BudgetCopy, {BudgetCounted: _budget_row}, revision=lambda row: row.at)
+caps = Copy(CapCopy, {CapReached: _cap_row}, revision=lambda row: row.until)
 
 
 async def capped(contact_ids: Sequence[str], channel: Channel, ctx: Context) -> set[str]:
     """Who of them has had enough marketing now."""
-    copies = await asyncio.gather(*(ctx.get(CapCopy, _id_of(each, channel)) for each in contact_ids))
+    copies = await asyncio.gather(*(caps.get(ctx, _id_of(each, channel)) for each in contact_ids))
     return {each for each, copy in zip(contact_ids, copies, strict=True) if copy and copy.until > ctx.now}
-
-
-def _id_of(contact_id: str, channel: Channel) -> str:
-    return f"{contact_id}#{channel}"
 
 
 async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
@@ -104,9 +100,10 @@ async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
     put_off = {ErrorCode.FREQUENCY_CAPPED.value: job.progress.capped} if job.progress.capped else {}
     budget: BudgetView | None = None
     # As the sender does it: without a number of its own the job goes out by the first.
-    portfolio = ctx.settings.whatsapp_portfolio_of(job.sender or next(iter(ctx.settings.whatsapp_numbers), None))
-    copy = await ctx.get(BudgetCopy, _copy_of(job.channel, portfolio)) if job.channel.traits.has_portfolios else None
-    if copy is not None and copy.at + MAX_AGE > ctx.now and (await in_force(ctx)).whatsapp_limits[portfolio]:
+    settings = await in_force(ctx)
+    portfolio = settings.whatsapp_portfolio_of(job.sender or next(iter(settings.may_send(job.channel)), None))
+    copy = await budgets.get(ctx, _copy_of(job.channel, portfolio)) if job.channel.traits.has_portfolios else None
+    if copy is not None and copy.at + MAX_AGE > ctx.now and settings.whatsapp_limits[portfolio]:
         needed = job.progress.outside
         over = max(0, needed - copy.left_for_bulk)
         if over:

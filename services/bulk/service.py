@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.common.declare.service import Bucket, Service, every, on
-from libs.messaging import setting_copy, template_copy
 from libs.messaging.events.bulk import (
     ChunkCalledBack,
     ChunkReleased,
@@ -16,10 +15,9 @@ from libs.messaging.events.bulk import (
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
-from libs.messaging.events.outbound import BudgetCounted, CapReached, ChunkEnded
-from libs.messaging.events.templates import TemplateChanged, TemplatesListed
-from libs.messaging.setting_copy import SettingsCopy
-from libs.messaging.templates import TemplateCopy
+from libs.messaging.events.outbound import ChunkEnded
+from libs.messaging.setting_copy import SettingsCopy, configured
+from libs.messaging.template_copy import TemplateCopy, templates
 from libs.messaging.vocabulary import MessageClass
 from services.bulk import handlers, http, planning, send_limits, ticks
 from services.bulk.audience.storage import BUCKET
@@ -36,15 +34,14 @@ service = Service(
     ],
     hears=[
         on(ChunkEnded, handlers.chunk_ended),
-        on(BudgetCounted, send_limits.keep_budget),
+        *send_limits.budgets.hears(),
         on(AccountNoticed, handlers.account_noticed, ledger=True),
-        on(TemplateChanged, template_copy.template_changed),
-        on(TemplatesListed, template_copy.templates_listed),
-        *setting_copy.hears(),
+        *templates.hears(),
+        *configured.hears(),
         # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
         on(PermissionChanged, handlers.keep_permission, lane=planning.PEOPLE),
-        on(CapReached, send_limits.keep_cap, lane=planning.PEOPLE),
+        *send_limits.caps.hears(lane=planning.PEOPLE),
         on(PlanAsked, planning.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
         # A job begins where it was planned, not behind the chunks of those that run.

@@ -13,6 +13,7 @@ from libs.common.stable_hash import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
+from libs.messaging.settings import MessagingSettings
 from services.bulk import jobs, planning
 from services.bulk.counts import Totals, apply, totals
 from services.bulk.endings import note_stopped, without
@@ -125,7 +126,8 @@ def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> TickActio
 async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
     """Receipts still come after the last send; when none can any more the report is final."""
     waits = seen.counts["sent"] + seen.counts["uncertain"] + seen.counts["delivered"]
-    over = (job.finished_at or ctx.now) + jobs.SETTLING_TIME * ctx.settings.window_scale <= ctx.now
+    settling = jobs.SETTLING_TIME * ctx.settings.of(MessagingSettings).window_scale
+    over = (job.finished_at or ctx.now) + settling <= ctx.now
     if waits and not over:
         updated = job.model_copy(update={"look_at": ctx.now + timedelta(seconds=60), "updated_at": ctx.now})
         yield TickAction(f"{job.job_id}#{job.version}#settling", (ctx.replace(updated),))
@@ -138,7 +140,7 @@ async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
     """Nothing that waits goes out any more; what is with a sender comes back, or is taken for lost after a while."""
     waiting = [name for name in seen.in_state("waiting") if seen.lines[name][2].get("pending")][:MAX_CHUNKS]
     in_hand = [name for name in seen.in_state("released")][:MAX_CHUNKS]
-    lost_by = ctx.now - OVERDUE * ctx.settings.window_scale
+    lost_by = ctx.now - OVERDUE * ctx.settings.of(MessagingSettings).window_scale
 
     async def stop(name: str) -> None:
         def fold(chunk: BulkChunk) -> BulkChunk:

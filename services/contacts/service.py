@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from libs.common.declare.service import Service, on
-from libs.messaging import setting_copy
 from libs.messaging.events.contacts import (
     ConsentChanged,
     ContactCreated,
@@ -19,7 +18,8 @@ from libs.messaging.events.contacts import (
 from libs.messaging.events.inbound import AddressSuppressed, MessageReceived, PreferenceChanged, Unsubscribed
 from libs.messaging.events.outbound import OptOutFound, PermissionApplied
 from libs.messaging.optout import keywords_of
-from libs.messaging.setting_copy import SettingsCopy
+from libs.messaging.setting_copy import SettingsCopy, configured
+from libs.messaging.settings import MessagingSettings
 from services.contacts import handlers, http, suppressions
 from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
@@ -33,7 +33,7 @@ service = Service(
         on(AddressSuppressed, suppressions.suppress_address, ledger=True),
         on(Unsubscribed, suppressions.unsubscribe, ledger=True),
         on(OptOutFound, handlers.note_found_out, ledger=True),
-        *setting_copy.hears(),
+        *configured.hears(),
     ],
     says=[
         ContactCreated,
@@ -48,5 +48,5 @@ service = Service(
         SuppressionLifted,
     ],
     serves=http.router,
-    checks=keywords_of,
+    checks=lambda settings: keywords_of(settings.of(MessagingSettings)),
 )

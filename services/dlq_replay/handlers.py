@@ -12,11 +12,9 @@ from libs.common.errors import Conflict
 from libs.common.handle.context import Context
 from libs.common.json_text import MAX_NAME_CHARACTERS
 from libs.common.store.ops import Update, When
-from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import LetterDecided, LetterKept
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.permission import PermissionCopy, newest
 from libs.messaging.vocabulary import RANK
 from services.dlq_replay import transitions
 from services.dlq_replay.model import (
@@ -109,14 +107,6 @@ def change(ctx: Context, old: DLQMessage, new: DLQMessage) -> Update:
     """Only what differs, over the version that was read."""
     changed, gone, when = moved(old, new)
     return ctx.update(DLQMessage, old.dlq_message_id, set=changed, remove=gone, when=when)
-
-
-async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
-    """The newest revision wins."""
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    row = newest(copy, event.standing)
-    if row is not None:
-        await ctx.save(row, over=copy)
 
 
 async def watch_delivery(event: DeliveryChanged | StandingTold, ctx: Context) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from libs.common.declare.service import Service, every, on
-from libs.messaging import template_copy
-from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.dlq import AlarmChanged, LetterDecided, LetterKept, ReplayJobChanged
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.events.templates import TemplateChanged, TemplatesListed
-from libs.messaging.permission import PermissionCopy
-from libs.messaging.templates import TemplateCopy
+from libs.messaging.permission_copy import PermissionCopy, permissions
+from libs.messaging.template_copy import TemplateCopy, templates
 from services.dlq_replay import alarms, handlers, http, replayer
 from services.dlq_replay.model import DLQMessage, QueueAlarm, ReplayChunk, ReplayJob, Watched
 
@@ -19,11 +16,10 @@ service = Service(
     owns=[DLQMessage, ReplayJob, ReplayChunk, QueueAlarm, Watched, TemplateCopy, PermissionCopy],
     hears_dead_letters=handlers.keep_letter,
     hears=[
-        on(PermissionChanged, handlers.keep_permission),
+        *permissions.hears(),
         on(DeliveryChanged, handlers.watch_delivery),
         on(StandingTold, handlers.watch_delivery),
-        on(TemplateChanged, template_copy.template_changed),
-        on(TemplatesListed, template_copy.templates_listed),
+        *templates.hears(),
     ],
     says=[LetterKept, LetterDecided, ReplayJobChanged, AlarmChanged],
     serves=http.router,

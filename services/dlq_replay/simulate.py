@@ -24,7 +24,7 @@ from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
-from libs.messaging.permission import PermissionCopy
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
 from libs.messaging.templates import purpose_of
@@ -116,11 +116,9 @@ async def _of_its_kind(event: Event, dead_letter: DLQMessage, ctx: Context, say:
 
 
 async def _permission(event: PermissionChanged, ctx: Context, say: _Say) -> Foreseen:
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    if copy is not None and copy.standing.revision > event.standing.revision:
-        return say(
-            Outcome.SUPERSEDED, f"Revision {copy.standing.revision} is known; {event.standing.revision} is no news."
-        )
+    known = await permission_of(event.contact_id, event.channel, ctx)
+    if known is not None and known.revision > event.standing.revision:
+        return say(Outcome.SUPERSEDED, f"Revision {known.revision} is known; {event.standing.revision} is no news.")
     return say(Outcome.READY, "It is the newest that is known of this contact.")
 
 
@@ -158,14 +156,14 @@ async def _refused(event: MessageQueued, ctx: Context) -> tuple[bool, Refusal | 
     """Whether the contact is known here, and why its message would not be sent."""
     template = await template_copy.known(event.content, event.channel, ctx)
     no = await template_copy.why_not(event.content, template, event.channel, ctx)
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    if copy is not None:
+    standing = await permission_of(event.contact_id, event.channel, ctx)
+    if standing is not None:
         purpose = purpose_of(template, event.purpose)
         asked = SendFacts(event.channel, purpose, event.content, event.expires_at)
-        no = refusal(copy.standing, asked, ctx.now) or no
+        no = refusal(standing, asked, ctx.now) or no
     elif event.expires_at <= ctx.now:
         no = Refusal(ErrorCode.EXPIRED)
-    return copy is not None, no
+    return standing is not None, no
 
 
 async def _chunk(event: ChunkReleased, ctx: Context, say: _Say) -> Foreseen:

@@ -15,6 +15,7 @@ from services.identity import pool
 from services.identity.handlers import changed, renewed
 from services.identity.model import LISTED, Administrators, Reading, User, takes_administration
 from services.identity.pool import Person
+from services.identity.settings import IdentitySettings
 
 #: How often it is looked whether a reading is due.
 CHECK_SECONDS = 5
@@ -50,7 +51,7 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
     counted = await _counted(ctx, admins)
     if counted is not None:
         yield counted
-    quiet = timedelta(seconds=ctx.settings.user_sync_seconds)
+    quiet = timedelta(seconds=ctx.settings.of(IdentitySettings).user_sync_seconds)
     done = reading.model_copy(update={"read_at": ctx.now, "due": ctx.now + quiet})
     yield TickAction(f"read#{reading.version}", (ctx.replace(done),))
 

@@ -17,6 +17,7 @@ from libs.common.hosts.http.routes import Api, Heard
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import Unsubscribed
 from services.inbound import webhooks
+from services.inbound.settings import InboundSettings
 from services.inbound.sns import Certificates, NotFromSns, SnsMessage, understood, verify
 
 #: SNS: 256 KiB, which JSON in JSON may double.
@@ -51,7 +52,7 @@ async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
 def _feed(name: str, ctx: Context) -> Feed:
     """Raises Problem for one that does not come this way."""
     found = next((feed for feed in ctx.service.feeds if feed.name == name), None)
-    if found is None or not ctx.settings.sns_webhook_topics.get(name):
+    if found is None or not ctx.settings.of(InboundSettings).sns_webhook_topics.get(name):
         raise Problem(404, "NOT_FOUND", "No such feed comes here", "Name its topics in WECARE_SNS_WEBHOOK_TOPICS.")
     return found
 
@@ -59,7 +60,8 @@ def _feed(name: str, ctx: Context) -> Feed:
 async def _verified(body: bytes, feed: Feed, ctx: Context) -> SnsMessage:
     """Raises Problem."""
     try:
-        message = understood(webhooks.json_of(body), ctx.settings.sns_webhook_topics[feed.name], ctx.now)
+        topics = ctx.settings.of(InboundSettings).sns_webhook_topics[feed.name]
+        message = understood(webhooks.json_of(body), topics, ctx.now)
         verify(message, await certificates.of(message))
     except NotFromSns as why:
         log.warning("webhook refused", feed=feed.name, why=str(why))

@@ -13,6 +13,7 @@ from libs.common.aws.rest import Answered, TooLong
 from libs.common.handle.context import Context
 from libs.messaging.file_types import MAX_FILE_BYTES
 from libs.messaging.providers.graph import NotMeta, graph_of
+from libs.messaging.settings import MessagingSettings
 from services.media.deletion import Gone
 from services.media.model import BUCKET, MediaFile
 
@@ -28,7 +29,7 @@ class Damaged(Exception):
 async def from_meta(number: str, row: MediaFile, ctx: Context) -> str:
     """The key of our bucket that holds the bytes. ``number`` is Meta's id of the number that it was sent to. Raises Gone; whatever
     else is raised brings the event back."""
-    if number not in ctx.settings.meta_numbers:
+    if not ctx.settings.of(MessagingSettings).is_at_meta(number):
         raise Gone("no_sender", "It was sent to a number that WECARE_META_NUMBERS does not name.")
     media_id = row.provider_id or ""
     if not _ID.fullmatch(media_id):

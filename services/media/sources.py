@@ -13,8 +13,10 @@ from botocore.exceptions import ClientError
 
 from libs.common.aws.files import TooBig
 from libs.common.handle.context import Context
+from libs.messaging.channels import Channel
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
+from libs.messaging.settings import MessagingSettings
 from services.media.deletion import Gone
 from services.media.meta import from_meta
 from services.media.model import BUCKET, MediaFile
@@ -83,7 +85,8 @@ def _phone_number(event: MessageReceived, ctx: Context) -> str:
     reported: Any = event.details.get("phoneNumberArn")
     if isinstance(reported, str) and reported:
         return reported
-    of_aws = [number for number in ctx.settings.whatsapp_numbers if number not in ctx.settings.meta_numbers]
+    settings = ctx.settings.of(MessagingSettings)
+    of_aws = [number for number in settings.may_send(Channel.WHATSAPP) if not settings.is_at_meta(number)]
     if not of_aws:
         raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
     return of_aws[0]

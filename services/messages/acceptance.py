@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from libs.common.declare.event import Event
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
 from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import RANK, Direction, MessageClass, Purpose, Status
 from services.messages.fold import follows
 from services.messages.handlers import cause_id
@@ -97,6 +97,6 @@ def queued_event(message: Message, quoted: Message | None, at: datetime, revisio
     )
 
 
-def answers_from(identity: str | None, channel: Channel, settings: Settings) -> str | None:
+def answers_from(identity: str | None, channel: Channel, settings: MessagingSettings) -> str | None:
     """Our identity that somebody wrote to, if it may send; None: the default one."""
     return identity if identity in settings.may_send(channel) else None

@@ -20,8 +20,10 @@ from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import Email, Text
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.contacts import HelpAsked, OptedBackIn, OptOutEffective
-from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, PermissionCopy
+from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
 from services.messages.model import Conversation, Message
@@ -58,10 +60,9 @@ async def _answer(
     ctx: Context, answer: Answer, contact_id: str, channel: Channel, key: str, at: datetime, asked_in: str | None
 ) -> list[Event]:
     message_id = derived_id("answer", answer, contact_id, channel, key)
-    if not answers_on(channel, ctx.settings) or await ctx.get(Message, message_id) is not None:
+    if not answers_on(channel, ctx.settings.of(MessagingSettings)) or await ctx.get(Message, message_id) is not None:
         return []
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
-    standing = copy.standing if copy else None
+    standing = await permission_of(contact_id, channel, ctx)
     body = answer_text(answer, standing.locale if standing else None, await in_force(ctx))
     content = Email(subject=body[:78], text=body) if channel.traits.text_content == "email" else Text(body=body)
     send_by = ctx.now + TIME_TO_LIVE
@@ -93,4 +94,4 @@ def _sender(inbound: Message | None, ctx: Context) -> str | None:
         return None
     if inbound.channel.traits.answers_from_same_number:
         return inbound.to
-    return answers_from(inbound.sender, inbound.channel, ctx.settings)
+    return answers_from(inbound.sender, inbound.channel, ctx.settings.of(MessagingSettings))

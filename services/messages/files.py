@@ -12,7 +12,7 @@ from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
 from libs.messaging.events.media import MediaStored
-from libs.messaging.file_copy import FileCopy, keep_file
+from libs.messaging.file_copy import stored_files
 from libs.messaging.media import unsupported_reason
 from services.messages.model import Message, file_slot
 
@@ -23,7 +23,7 @@ RETRY_DELAY = timedelta(seconds=2)
 
 async def note_file(event: MediaStored, ctx: Context) -> None:
     """Keep a copy, and put its id on the message that it came with. Raises Later while there is no such message yet."""
-    await keep_file(event, ctx)
+    await stored_files.keep(event, ctx)
     if event.message_id is None:
         return
     written = await ctx.write(
@@ -45,7 +45,7 @@ async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
     for slot in slots(content):
         if not slot.file.file_id:
             continue
-        copy = await ctx.get(FileCopy, slot.file.file_id)
+        copy = await stored_files.get(ctx, slot.file.file_id)
         field = f"content.{slot.path}"
         if copy is None:
             errors = [{"field": field, "detail": "not known, or not ready (see GET /api/media/{fileId})"}]

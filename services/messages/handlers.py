@@ -20,12 +20,11 @@ from libs.common.store.ops import When
 from libs.common.store.per_store import PerStore
 from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Reaction
-from libs.messaging.events.contacts import ContactWroteIn, PermissionChanged
+from libs.messaging.events.contacts import ContactWroteIn
 from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
-from libs.messaging.permission import PermissionCopy, newest
 from libs.messaging.vocabulary import RANK, Direction, Status
 from services.messages.fold import Report, change, follows
 from services.messages.model import (
@@ -47,15 +46,6 @@ MAX_CACHED_MESSAGES = 2000
 log = structlog.get_logger()
 #: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
 _recently_published: PerStore[LruCache[str, Message]] = PerStore(lambda: LruCache(MAX_CACHED_MESSAGES))
-
-
-async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
-    """The newest revision wins."""
-    standing = event.standing
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(standing.contact_id, standing.channel))
-    row = newest(copy, standing)
-    if row is not None:
-        await ctx.save(row, over=copy)
 
 
 async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:

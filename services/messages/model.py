@@ -190,9 +190,7 @@ class ProviderId(Item):
 class Orphan(Item):
     """A report whose message is not known: since when it waits for it, and whether that was given up (``lost``)."""
 
-    TABLE: ClassVar[Table] = Table(
-        "orphan", key="id", indexes=(Index("by-lost", hash="lost", sort="firstAt"),), ttl="expiresAt"
-    )
+    TABLE: ClassVar[Table] = Table("orphan", key="id", ttl="expiresAt")
 
     id: str
     channel: Channel

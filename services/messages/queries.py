@@ -13,7 +13,7 @@ from libs.common.errors import Problem
 from libs.common.handle.context import Context
 from libs.common.store.ops import BadCursor
 from libs.messaging.channels import Channel
-from libs.messaging.permission import PermissionCopy
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.vocabulary import Status
 from services.messages.handlers import owner_of
 from services.messages.model import Conversation, Message
@@ -90,8 +90,7 @@ async def conversation(ctx: Context, contact_id: str, channel: Channel) -> Conve
 
 
 async def _with_permission(ctx: Context, found: Conversation) -> ConversationView:
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(found.contact_id, found.channel))
-    return conversation_view(found, copy.standing if copy else None, ctx.now)
+    return conversation_view(found, await permission_of(found.contact_id, found.channel, ctx), ctx.now)
 
 
 async def _newest(

@@ -29,7 +29,9 @@ from libs.messaging.content import (
     Text,
 )
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
-from libs.messaging.permission import Permission, PermissionCopy
+from libs.messaging.permission import Permission
+from libs.messaging.permission_copy import permission_of
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
@@ -92,7 +94,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
 
 def _check_sender(body: SendMessage, ctx: Context) -> None:
     """Raises Problem for an identity that may not send; where none is set, any may."""
-    allowed = ctx.settings.may_send(body.channel)
+    allowed = ctx.settings.of(MessagingSettings).may_send(body.channel)
     if body.sender is not None and allowed and body.sender not in allowed:
         explained = EXPLANATIONS[ErrorCode.SENDER_NOT_ALLOWED]
         raise Problem(
@@ -136,7 +138,7 @@ def _usual_sender(conversation: Conversation | None, message_class: MessageClass
     is no answer."""
     if conversation is None or message_class is not MessageClass.REPLY:
         return None
-    return answers_from(conversation.sender, conversation.channel, ctx.settings)
+    return answers_from(conversation.sender, conversation.channel, ctx.settings.of(MessagingSettings))
 
 
 def _usual_class(body: SendMessage) -> MessageClass:
@@ -151,11 +153,11 @@ def time_to_live_ends(
 
 
 async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Permission:
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
-    if copy is None:
+    standing = await permission_of(contact_id, channel, ctx)
+    if standing is None:
         errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
         raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
-    return copy.standing
+    return standing
 
 
 def check(standing: Permission, asked: SendFacts, now: datetime) -> None:

@@ -13,9 +13,9 @@ from libs.common.clock import iso
 from libs.common.declare.wire import Body
 from libs.common.errors import Problem, invalid, invalid_fields
 from libs.common.handle.context import Context, Done
-from libs.common.settings import Settings
 from libs.messaging.configuration import CATALOGUE, Setting, Unfit, applied
 from libs.messaging.events.settings import SettingChanged
+from libs.messaging.settings import MessagingSettings
 from services.settings.model import SettingVersion, SystemConfig
 
 
@@ -43,25 +43,25 @@ async def change(key: str, body: Change, ctx: Context) -> Done[SettingState]:
     setting = known(key)
     if body.value is None:
         raise invalid("value", "Give a value; to set it back to its default, POST to …/reset.")
-    rows = await stored(ctx)
+    rows, environment = await stored(ctx), ctx.settings.of(MessagingSettings)
     _seen(setting, rows.get(key), body.version, ctx)
     others = {name: row.value for name, row in rows.items() if name != key and row.value is not None}
     try:
-        value = setting.accepted(body.value, applied(ctx.settings, others))
+        value = setting.accepted(body.value, applied(environment, others))
     except Unfit as unfit:
         raise invalid_fields(unfit.errors) from None
-    return _written(setting, rows.get(key), setting.of(ctx.settings.model_copy(update={setting.field: value})), ctx)
+    return _written(setting, rows.get(key), setting.of(environment.model_copy(update={setting.field: value})), ctx)
 
 
 async def set_back(key: str, body: SetBack, ctx: Context) -> Done[SettingState]:
     """To the environment's value. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED where the default does
     not go with the others."""
     setting = known(key)
-    rows = await stored(ctx)
+    rows, environment = await stored(ctx), ctx.settings.of(MessagingSettings)
     _seen(setting, rows.get(key), body.version, ctx)
     others = {name: row.value for name, row in rows.items() if name != key and row.value is not None}
     try:
-        setting.accepted(setting.of(ctx.settings), applied(ctx.settings, others))
+        setting.accepted(setting.of(environment), applied(environment, others))
     except Unfit as unfit:
         raise invalid_fields(unfit.errors) from None
     return _written(setting, rows.get(key), None, ctx)
@@ -121,5 +121,5 @@ async def stored(ctx: Context) -> dict[str, SystemConfig]:
 
 def state_of(setting: Setting, row: SystemConfig | None, ctx: Context) -> SettingState:
     set_to = {setting.key: row.value} if row is not None and row.value is not None else {}
-    settings: Settings = applied(ctx.settings, set_to)
-    return SettingState(setting, setting.of(settings), setting.of(ctx.settings), row)
+    environment = ctx.settings.of(MessagingSettings)
+    return SettingState(setting, setting.of(applied(environment, set_to)), setting.of(environment), row)

@@ -29,6 +29,7 @@ from services.templates.model import (
     state_of,
 )
 from services.templates.provider import Account
+from services.templates.settings import TemplatesSettings
 
 #: How often it is looked whether a reading is due.
 CHECK_SECONDS = 5
@@ -111,7 +112,7 @@ async def _turn(ctx: Context) -> Catalogue | None:
 
 def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
     """The list has been read. Done only if nobody asked for another reading meanwhile."""
-    quiet = timedelta(seconds=ctx.settings.template_sync_seconds)
+    quiet = timedelta(seconds=ctx.settings.of(TemplatesSettings).template_sync_seconds)
     after = book.model_copy(
         update={
             "read_at": ctx.now,

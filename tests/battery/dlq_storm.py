@@ -46,7 +46,8 @@ from libs.common.testing.world import FakeVerifier
 from libs.messaging.channels import Channel
 from libs.messaging.content import Text
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import Permission, newest
+from libs.messaging.permission import Permission
+from libs.messaging.permission_copy import PermissionCopy
 from libs.messaging.vocabulary import MessageClass
 from services.dlq_replay.service import service as workbench
 from services.outbound.limits.rates import Limits
@@ -210,9 +211,7 @@ async def _queued(stage: Stage, runtime: Runtime, count: int) -> list[Envelope]:
             contact_id=f"contact-{n}", channel=Channel.WHATSAPP, revision=1, address="+12025550143", opted_in=True,
             last_inbound_at=now,
         )  # fmt: skip
-        row = newest(None, standing)
-        assert row is not None
-        await table.write(table.insert(row))
+        await table.write(table.insert(PermissionCopy.of(standing)))
 
     await _each(range(count), permit)
     events = [

@@ -39,9 +39,7 @@ KEYS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCE
 async def outage(replies: int, per_second: int, seconds: int) -> dict[str, Any]:
     """One run; the row for ``battery.json``."""
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    service = channel_service(
-        WhatsApp(), Limits(per_second=80), needs=[], senders=lambda settings: settings.whatsapp_numbers
-    )
+    service = channel_service(WhatsApp(), Limits(per_second=80), needs=[])
     async with Simulator(SimulatorSettings(seed="1", grace_s=0)) as simulator:
         simulator.core.behaviour.always_open_window = True
         environment = {**KEYS, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}

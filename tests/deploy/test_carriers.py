@@ -48,7 +48,8 @@ def test_everything_was_made_under_the_name_of_the_stage(carriers: Stack) -> Non
 
 
 def test_the_numbers_that_may_send_are_those_of_the_linked_account(carriers: Stack) -> None:
-    numbers = carriers.env["WECARE_WHATSAPP_PHONE_NUMBER_IDS"].split(",")
+    senders = json.loads(carriers.env["WECARE_SENDERS"])
+    numbers = [identity["id"] for identity in senders["whatsapp"]["identities"]]
     assert len(numbers) == 2
     assert all(number.startswith("phone-number-id-") for number in numbers)
 

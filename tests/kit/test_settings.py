@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from libs.common.settings import Identity, Settings, read
+from libs.common.settings import Settings, SettingsGroup, read, unknown
+from libs.messaging.settings import Identity, MessagingSettings
 
 SENDERS = {
     "pager": {
@@ -20,7 +21,7 @@ SENDERS = {
 
 
 def test_senders_are_one_setting_in_json_and_an_identitys_parameters_win() -> None:
-    found = read({"WECARE_SENDERS": json.dumps(SENDERS)}).senders_of("pager")
+    found = read({"WECARE_SENDERS": json.dumps(SENDERS)}).of(MessagingSettings).senders_of("pager")
     assert [identity.id for identity in found.identities] == ["+12025550100", "b"]
     assert found.identity("+12025550100").per_second == 5
     assert found.parameters_of("+12025550100") == {"tone": "3", "set": "events"}
@@ -28,7 +29,7 @@ def test_senders_are_one_setting_in_json_and_an_identitys_parameters_win() -> No
 
 
 def test_a_channel_or_sender_that_is_not_set_has_nothing_of_its_own() -> None:
-    found = Settings().senders_of("pager")
+    found = Settings().of(MessagingSettings).senders_of("pager")
     assert (found.identities, found.identity("x"), found.parameters_of("x")) == ((), Identity(id="x"), {})
 
 
@@ -50,7 +51,9 @@ def test_a_wrong_setting_is_named(value: str, reported: str) -> None:
 
 def test_a_number_that_no_portfolio_names_shares_the_default() -> None:
     reported = {"shop": {"limit": 2000, "numbers": ["a", "b"]}, "bank": {"limit": 250, "numbers": ["c"]}}
-    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(reported), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"})
+    found = read({"WECARE_WHATSAPP_PORTFOLIOS": json.dumps(reported), "WECARE_WHATSAPP_DAILY_RECIPIENTS": "7"}).of(
+        MessagingSettings
+    )
     assert [found.whatsapp_portfolio_of(number) for number in ("a", "b", "c", "d", None)] == [
         "shop", "shop", "bank", "default", "default",
     ]  # fmt: skip
@@ -76,3 +79,39 @@ def test_a_wrong_portfolio_is_named(value: str, reported: str) -> None:
         read({"WECARE_WHATSAPP_PORTFOLIOS": value})
     assert "WECARE_WHATSAPP_PORTFOLIOS: " in str(refused.value)
     assert reported in str(refused.value)
+
+
+NUMBERS = [{"id": "a", "perSecond": 5}, {"id": "c", "kind": "META"}]
+
+
+def test_whatsapps_senders_are_set_like_everybodys_or_in_short() -> None:
+    reported = {
+        "WECARE_SENDERS": json.dumps({"whatsapp": {"identities": NUMBERS}}),
+        "WECARE_WHATSAPP_PHONE_NUMBER_IDS": "b,a",
+        "WECARE_META_NUMBERS": "d",
+    }
+    found = read(reported).of(MessagingSettings)
+    assert found.may_send("whatsapp") == ["b", "a", "d", "c"]
+    assert found.senders_of("whatsapp").identity("a").per_second == 5
+    assert [found.is_at_meta(number) for number in ("a", "b", "c", "d")] == [False, False, True, True]
+
+
+def test_a_variable_that_nobody_declares_is_told_with_the_most_similar_one() -> None:
+    found = read({"WECARE_POL_SECONDS": "2", "WECARE_META_NUMBER": "1", "WECARE_TOKEN": "t", "AWS_REGION": "x"})
+    assert unknown(found) == {
+        "WECARE_META_NUMBER": "WECARE_META_NUMBERS",
+        "WECARE_POL_SECONDS": "WECARE_POLL_SECONDS",
+    }
+
+
+def test_no_two_groups_declare_the_same_variable() -> None:
+    with pytest.raises(TypeError, match="poll_seconds"):
+
+        class Twice(SettingsGroup):
+            poll_seconds: float = 1.0
+
+
+def test_settings_that_are_changed_are_read_anew() -> None:
+    before = Settings(marketing_daily_cap=3)
+    assert before.of(MessagingSettings).marketing_daily_cap == 3
+    assert before.model_copy(update={"marketing_daily_cap": 5}).of(MessagingSettings).marketing_daily_cap == 5

@@ -22,7 +22,7 @@ from libs.common.declare.request_events import RequestFacts
 from libs.common.declare.service import Every, Feed, Handler, On, Service, TickAction
 from libs.common.errors import Conflict, Problem
 from libs.common.handle.context import Context, Done
-from libs.common.handle.copy_wait import wait_for_copies
+from libs.common.handle.copy import wait_for_copies
 from libs.common.handle.outbox import commit, entry_of, publish_outbox
 from libs.common.handle.oversized_field import too_large
 from libs.common.handle.runtime import Runtime

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from libs.common.aws.auth import Caller
 from libs.common.aws.clients import Aws
 from libs.common.aws.fetch import Fetcher
@@ -17,8 +19,10 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.declare.event import Cause
 from libs.common.declare.service import Service
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
+from libs.common.settings import Settings, faults, unknown
 from libs.common.store.ops import Store
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -72,10 +76,10 @@ class Runtime:
 
 def check_settings(settings: Settings, services: Sequence[Service]) -> None:
     """Raises SystemExit with everything that a service cannot use."""
-    wrong: list[str] = []
+    wrong = [f"  {fault}" for fault in faults(settings)]
     for service in services:
         try:
-            if service.checks is not None:
+            if service.checks is not None and not wrong:
                 service.checks(settings)
         except ValueError as error:
             wrong.append(f"  {error}")
@@ -94,6 +98,8 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     from libs.common.store.expiring import ExpiringStore
 
     check_settings(settings, services)
+    for variable, similar in unknown(settings).items():
+        log.warning("unknown setting", variable=variable, did_you_mean=similar)
     # Each queue has a long poll under way, all the time, besides the work.
     polls = len(consumed(services, settings.prefix))
     connections = max(50, settings.concurrency) + polls

@@ -17,6 +17,7 @@ from yarl import URL
 from libs.common.aws.rest import FILE_TIMEOUT_SECONDS, Answer, Answered, Rest
 from libs.common.declare.service import Secret
 from libs.common.handle.context import Context
+from libs.messaging.settings import MessagingSettings
 
 VERSION = "v23.0"
 #: The access token of a system user that may send for all of ``meta_numbers``.
@@ -55,7 +56,7 @@ async def graph_of(ctx: Context) -> Graph:
     except Exception as error:
         log.warning("no token", secret=TOKEN, error=type(error).__name__)
         token = ""
-    return Graph(ctx.rest, ctx.settings.meta_graph_url, token)
+    return Graph(ctx.rest, ctx.settings.of(MessagingSettings).meta_graph_url, token)
 
 
 class Graph:

@@ -9,6 +9,7 @@ from libs.common.declare.event import Event
 from libs.common.errors import Conflict, RetryLater
 from libs.common.handle.context import Context
 from libs.common.store.ops import Update
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import Delivery, again, cap_reached, changed, move, opt_out
@@ -81,7 +82,7 @@ async def follow(row: Delivery, ctx: Context) -> Sequence[Event]:
         return known(row)
     if ctx.now < row.deadline:
         raise RetryLater(row.deadline, "claimed by another worker")
-    lost = transitions.claim_expired(row, ctx.now, ctx.settings.window_scale)
+    lost = transitions.claim_expired(row, ctx.now, ctx.settings.of(MessagingSettings).window_scale)
     if await _moved(row, lost, ctx) is not None:
         raise Conflict("the claim was settled meanwhile")
     return events(lost)

@@ -22,13 +22,13 @@ from pydantic import Field
 from libs.common.declare.service import TickAction
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
-from libs.common.settings import DEFAULT_PORTFOLIO
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Item, Table
 from libs.common.store.ops import Store
 from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import DEFAULT_PORTFOLIO
 from libs.messaging.vocabulary import MessageClass, Purpose
 
 HOUR_SECONDS = 3600

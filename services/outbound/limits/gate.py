@@ -16,6 +16,7 @@ from libs.common.stable_hash import jitter_for, shard_for
 from libs.common.store.ops import Store
 from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Accepted, NotSent, Outcome, Rejected
 from services.outbound.limits.circuit_breaker import PROBE_INTERVAL_SECONDS, Bulkhead, CircuitBreaker
@@ -219,7 +220,7 @@ class Gates:
     async def of(self, sender: str, ctx: Context) -> Gate:
         """The gate of a sender under its current limits. Raises RetryLater."""
         limits = self._limits if isinstance(self._limits, Limits) else await self._limits(ctx)
-        limits = limits.of(ctx.settings.senders_of(self._channel).identity(sender))
+        limits = limits.of(ctx.settings.of(MessagingSettings).senders_of(self._channel).identity(sender))
         mine = self._gates.setdefault(ctx.store, {})
         key = ACCOUNT if limits.shared else sender
         known = mine.get(key)

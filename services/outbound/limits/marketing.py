@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
 from libs.messaging.quiet_hours import Hours, next_allowed, zones_of
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Purpose
 from services.outbound.limits.budget import Budget
 from services.outbound.limits.frequency import reserve_slot
@@ -25,7 +25,9 @@ class SendLater(Exception):
         self.until = until
 
 
-def quiet_hours_refusal(purpose: Purpose, permission: Permission, now: datetime, settings: Settings) -> Refusal | None:
+def quiet_hours_refusal(
+    purpose: Purpose, permission: Permission, now: datetime, settings: MessagingSettings
+) -> Refusal | None:
     """Quiet hours hold for marketing, in every zone the recipient may be in, on channels that have them. Raises SendLater if they end in
     time."""
     if purpose is not Purpose.MARKETING or not permission.channel.traits.quiet_hours:

@@ -8,6 +8,7 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.common.settings import Settings
 from libs.messaging.channels import Channel
+from libs.messaging.settings import MessagingSettings
 from services.outbound.limits.budget import Budget
 
 
@@ -20,11 +21,11 @@ class Portfolios:
 
     def of(self, sender: str, settings: Settings) -> Budget:
         """The budget of a number's portfolio."""
-        return self._named(settings.whatsapp_portfolio_of(sender))
+        return self._named(settings.of(MessagingSettings).whatsapp_portfolio_of(sender))
 
     async def watch(self, ctx: Context) -> AsyncIterator[TickAction]:
         """Runs :meth:`Budget.watch` for each portfolio."""
-        for name in ctx.settings.whatsapp_limits:
+        for name in ctx.settings.of(MessagingSettings).whatsapp_limits:
             async for step in self._named(name).watch(ctx):
                 yield step
 

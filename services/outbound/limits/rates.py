@@ -18,9 +18,9 @@ from typing import ClassVar
 
 from libs.common.clock import Clock
 from libs.common.handle.context import Context
-from libs.common.settings import Identity
 from libs.common.store.item import Item, Table
 from libs.common.store.ops import When
+from libs.messaging.settings import Identity
 from libs.messaging.vocabulary import MessageClass
 
 #: The grid runs this much below the limit and a slot may be used this late (s): 1.02 s x 0.98 is one limit, never more.

@@ -9,10 +9,8 @@ from libs.common.declare.event import Event
 from libs.common.declare.service import Bucket, Every, Grant, On, Secret, Service, every, on
 from libs.common.settings import Settings
 from libs.common.store.item import Item
-from libs.messaging import setting_copy, template_copy
-from libs.messaging.events.bulk import ChunkCalledBack, ChunkReleased, JobChanged
+from libs.messaging.events.bulk import ChunkCalledBack, ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
-from libs.messaging.events.media import MediaDeleted, MediaStored
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed, MessageQueued
 from libs.messaging.events.outbound import (
     BudgetCounted,
@@ -24,11 +22,11 @@ from libs.messaging.events.outbound import (
     PermissionApplied,
     SendAgainDecided,
 )
-from libs.messaging.events.templates import TemplateChanged, TemplatesListed
-from libs.messaging.file_copy import forget_file, keep_file
-from libs.messaging.permission import PermissionCopy
-from libs.messaging.setting_copy import SettingsCopy
-from libs.messaging.templates import TemplateCopy
+from libs.messaging.file_copy import stored_files
+from libs.messaging.permission_copy import PermissionCopy
+from libs.messaging.setting_copy import SettingsCopy, configured
+from libs.messaging.settings import MessagingSettings
+from libs.messaging.template_copy import TemplateCopy, templates
 from libs.messaging.vocabulary import MessageClass
 from services.outbound.contract import Channel
 from services.outbound.ledger.model import Delivery
@@ -39,7 +37,7 @@ from services.outbound.limits.rates import Limits, LimitsFromProvider, RateLimit
 from services.outbound.sending import files, handlers, uncertain_metric
 from services.outbound.sending.chunk_ends import called_back
 from services.outbound.sending.chunks import Chunks
-from services.outbound.sending.job_control import JobControl, job_changed
+from services.outbound.sending.job_control import JobControl, job_controls
 from services.outbound.sending.pipeline import Pipeline
 from services.outbound.sending.preparation import Preparation, Prepare
 from services.outbound.sending.reconcile import reconcile
@@ -71,7 +69,7 @@ def channel_service(
     send (none: any), by default those of the channel in the setting ``senders``, whose parameters the channel's ``render``
     gets. ``prepare`` fetches what else ``render`` needs. ``serves``, ``owns``, ``hears`` and ``says`` are the channel's own, besides
     those of every sender. ``portfolios`` limit how many different people are written to in a day."""
-    senders = senders or (lambda settings: settings.may_send(channel.name))
+    senders = senders or (lambda settings: settings.of(MessagingSettings).may_send(channel.name))
     pipeline = Pipeline(Preparation(channel, senders, prepare, portfolios), limits)
     messages = [
         heard
@@ -98,15 +96,15 @@ def channel_service(
                 message_class=MessageClass.BULK,
                 lane="bulk",
             ),
-            on(JobChanged, job_changed, channel=channel.name),
+            *job_controls.hears(channel=channel.name),
             on(ChunkCalledBack, called_back, channel=channel.name),
             on(PermissionChanged, handlers.permission_changed, channel=channel.name),
-            on(TemplateChanged, template_copy.template_changed, channel=channel.name),
-            on(TemplatesListed, template_copy.templates_listed, channel=channel.name),
+            *templates.hears(channel=channel.name),
             on(MessageConfirmed, handlers.confirmed, channel=channel.name),
             on(CancelAsked, handlers.cancel_asked, channel=channel.name),
-            *setting_copy.hears(),
-            *_files_heard(channel),
+            *configured.hears(),
+            # A file can go out by any channel, whichever it came by.
+            *(stored_files.hears() if files.carries_files(channel) else ()),
             *hears,
         ],
         says=[
@@ -122,8 +120,3 @@ def channel_service(
         needs=[*needs, *files.needs_of(channel)],
         counts=uncertain_metric.count,
     )
-
-
-def _files_heard(channel: Channel) -> list[On]:
-    """A file may be sent on any channel, whichever it was received on."""
-    return [on(MediaStored, keep_file), on(MediaDeleted, forget_file)] if files.carries_files(channel) else []

@@ -37,6 +37,7 @@ from services.outbound.sending.chunk_run import Candidate, ChunkRun, Why, by_win
 from services.outbound.sending.decision import Refused
 from services.outbound.sending.job_control import stop_reason
 from services.outbound.sending.pipeline import Pipeline
+from services.outbound.settings import OutboundSettings
 
 #: Recipients that take the same step together: 25 of them share a call for claims, and for records.
 GROUP_MESSAGES = 100
@@ -124,7 +125,7 @@ class Chunks:
                 run.not_before = min(run.not_before or each, each)
             else:
                 run.events += each
-        if fits and ctx.settings.send_mode == "DRY_RUN":
+        if fits and ctx.settings.of(OutboundSettings).send_mode == "DRY_RUN":
             run.first_at = run.first_at or ctx.now
             rehearsed = (write(None, transitions.dry_run(one.row, one.sender, ctx.now), ctx) for one in fits)
             run.events += await together(rehearsed)

@@ -11,13 +11,14 @@ from datetime import timedelta
 
 from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
-from libs.common.settings import Settings
 from libs.messaging import template_copy as templates
 from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, SHORT_COPY_LAG, Permission, PermissionCopy
+from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL, SHORT_COPY_LAG, Permission
+from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Purpose
 from services.outbound.limits.marketing import quiet_hours_refusal
@@ -49,7 +50,7 @@ class Decision:
     permission: Permission
     template: TemplateState | None
     purpose: Purpose
-    settings: Settings
+    settings: MessagingSettings
 
 
 async def decide(event: MessageQueued, ctx: Context) -> Decision:
@@ -77,8 +78,8 @@ async def still_allowed(event: MessageQueued, ctx: Context) -> None:
 
 
 async def _copies(event: MessageQueued, ctx: Context) -> tuple[Permission | None, TemplateState | None]:
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    return copy.standing if copy else None, await templates.known(event.content, event.channel, ctx)
+    permission = await permission_of(event.contact_id, event.channel, ctx)
+    return permission, await templates.known(event.content, event.channel, ctx)
 
 
 async def _why_not(

@@ -20,11 +20,12 @@ from libs.messaging.channels import Channel as Name
 from libs.messaging.content import File
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.file_copy import FileCopy
+from libs.messaging.file_copy import FileCopy, stored_files
 from libs.messaging.file_types import ENDINGS, SNIFFED_BYTES, settle
 from libs.messaging.media import unsupported_reason
 from libs.messaging.permission import MAX_COPY_LAG, RECHECK_INTERVAL
 from services.outbound.contract import Accepted, Channel, Invalid, Outcome, Outgoing, Rejected, client_of
+from services.outbound.settings import OutboundSettings
 
 #: A link that cannot be reached is retried for this long.
 MAX_LINK_AGE = timedelta(minutes=2)
@@ -117,7 +118,7 @@ class _Files:
         return None
 
     async def _ours(self, slot: Slot) -> File:
-        copy = await self._ctx.get(FileCopy, slot.file.file_id or "")
+        copy = await stored_files.get(self._ctx, slot.file.file_id or "")
         if copy is None:
             if self._ctx.now < self._event.queued_at + MAX_COPY_LAG:
                 raise RetryLater(self._ctx.now + RECHECK_INTERVAL, "the copy of its file may lag behind")
@@ -138,7 +139,7 @@ class _Files:
     async def _handed_in(self, copy: FileCopy, channel: UploadsFiles) -> str:
         """The provider's id of the file, from an earlier upload or from one made now. If two workers upload it, both ids work."""
         ctx = self._ctx
-        if ctx.settings.send_mode == "DRY_RUN":
+        if ctx.settings.of(OutboundSettings).send_mode == "DRY_RUN":
             return "dry-run"
         key = HandedFile.id_of(copy.file_id, self._sender)
         known = await ctx.get(HandedFile, key)

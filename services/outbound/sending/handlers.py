@@ -12,11 +12,12 @@ from libs.common.handle.context import Context
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.messages import CancelAsked, MessageConfirmed
 from libs.messaging.events.outbound import PermissionApplied
-from libs.messaging.permission import PermissionCopy, newest
+from libs.messaging.permission_copy import permissions
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, fresh
 from services.outbound.ledger.writes import known, transition_op, write
+from services.outbound.settings import OutboundSettings
 
 #: How long a claim may take to appear in the index, and how often it is searched for.
 SETTLING = timedelta(seconds=1)
@@ -27,13 +28,10 @@ _OPEN = frozenset({Status.CLAIMED, Status.UNCERTAIN, Status.UNKNOWN, Status.DEFE
 async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence[Event]:
     """Keeps the newest revision. Acknowledges it only once it is written and the sends claimed before it have ended: no provider
     accepts a message under the old permission after the acknowledged time."""
-    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(event.contact_id, event.channel))
-    row = newest(copy, event.standing)
-    if row is not None:
-        await ctx.save(row, over=copy)
+    changed = await permissions.keep(event, ctx)
     if not event.acknowledge:
         return ()
-    if row is not None or await _claimed(event.contact_id, ctx):
+    if changed or await _claimed(event.contact_id, ctx):
         raise RetryLater(ctx.now + SETTLING, "sends that were claimed before it are under way")
     applied = PermissionApplied(
         contact_id=event.contact_id, channel=event.channel, revision=event.standing.revision, at=ctx.now
@@ -63,7 +61,7 @@ async def _claimed(contact_id: str, ctx: Context) -> bool:
 
 
 def _last_deadline(ctx: Context) -> datetime:
-    return ctx.now + timedelta(seconds=ctx.settings.claim_seconds + 1)
+    return ctx.now + timedelta(seconds=ctx.settings.of(OutboundSettings).claim_seconds + 1)
 
 
 async def confirmed(event: MessageConfirmed, ctx: Context) -> Sequence[Event]:

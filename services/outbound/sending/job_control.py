@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 from libs.common.handle.context import Context
+from libs.common.handle.copy import Copy
 from libs.common.store.item import Item, Table
-from libs.common.store.ops import Store
 from libs.messaging.events.bulk import JobChanged, JobState
 
-#: A job's state is read again after this long (s): a pause takes effect within it, and a busy sender does not read it each time.
+#: How long a job's state may be answered from memory: a pause takes effect within it, and a busy sender does not read it each time.
 CACHE_SECONDS = 0.5
 RETENTION = timedelta(days=30)
 
@@ -39,34 +38,18 @@ class JobControl(Item):
     expires_at: int
 
 
-async def job_changed(event: JobChanged, ctx: Context) -> None:
-    """Keep the newest revision."""
-    copy = await ctx.get(JobControl, event.job_id)
-    if copy is not None and copy.revision >= event.revision:
-        return
-    expires = int((ctx.now + RETENTION).timestamp())
-    row = JobControl(job_id=event.job_id, revision=event.revision, state=event.state, expires_at=expires)
-    if copy is not None:
-        row = row.model_copy(update={"version": copy.version})
-    await ctx.save(row, over=copy)
-    _seen.setdefault(ctx.store, {}).pop(event.job_id, None)
+def _row(event: JobChanged, now: datetime) -> JobControl:
+    expires_at = int((now + RETENTION).timestamp())
+    return JobControl(job_id=event.job_id, revision=event.revision, state=event.state, expires_at=expires_at)
 
 
-#: By store: a process has one, a test one for each world.
-_seen: WeakKeyDictionary[Store, dict[str, tuple[float, JobControl | None]]] = WeakKeyDictionary()
+job_controls = Copy(JobControl, {JobChanged: _row}, revision=lambda row: row.revision, cache_seconds=CACHE_SECONDS)
 
 
 async def stop_reason(job_id: str, revision: int, ctx: Context) -> StopReason | None:
     """Why no further message of the job may be claimed, or None. A chunk that was released at a later ``revision`` than the
     copy has may be sent; one of a cancelled job never."""
-    seen = _seen.setdefault(ctx.store, {})
-    now = ctx.now.timestamp()
-    at, control = seen.get(job_id, (0.0, None))
-    if not 0 <= now - at < CACHE_SECONDS:
-        control = await ctx.get(JobControl, job_id)
-        if len(seen) > 1000:
-            seen.clear()
-        seen[job_id] = (now, control)
+    control = await job_controls.get(ctx, job_id)
     if control is None or (control.revision < revision and _STOP_REASONS.get(control.state) != "cancelled"):
         return None
     return _STOP_REASONS.get(control.state)

@@ -24,6 +24,7 @@ from libs.common.stable_hash import jitter_for
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import SendAgainDecided
 from libs.messaging.permission import Permission
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Status
 from services.outbound.contract import NotSent, Outcome, Probes, Request, Unknown, client_of
 from services.outbound.ledger import transitions
@@ -37,6 +38,7 @@ from services.outbound.sending.decision import Refused, still_allowed
 from services.outbound.sending.job_control import stop_reason
 from services.outbound.sending.outcomes import was_answered
 from services.outbound.sending.preparation import Preparation
+from services.outbound.settings import OutboundSettings
 
 #: Kept free at the end of a claim, so that an outcome can still be written before others call it uncertain.
 RECORD_TIMEOUT_SECONDS = 3.0
@@ -106,7 +108,7 @@ class Pipeline:
         gate = await self.gates.of(sender, ctx)
         request = SendRequest(event.message_id, prepared.outgoing.to, units, event.message_class)
         async with gate.admit(request, ctx, self._lead.seconds) as permit:
-            if ctx.settings.send_mode == "DRY_RUN":
+            if ctx.settings.of(OutboundSettings).send_mode == "DRY_RUN":
                 return await write(row, transitions.dry_run(before, sender, ctx.now), ctx)
             client = await client_of(self.channel, sender, ctx)
             # First the slot, then the claim and a last look at the permission, then the call at once: a kill makes uncertain what
@@ -172,7 +174,8 @@ class Pipeline:
 
     def _ended(self, claim: Delivery, outcome: Outcome, ctx: Context) -> Delivery:
         jitter = jitter_for(f"{claim.message_id}{claim.attempt}")
-        ended = transitions.with_outcome(claim, outcome, ctx.now, jitter, ctx.settings.window_scale)
+        scale = ctx.settings.of(MessagingSettings).window_scale
+        ended = transitions.with_outcome(claim, outcome, ctx.now, jitter, scale)
         log.info("send", message=claim.message_id, attempt=claim.attempt, status=ended.status, code=ended.error_code)
         return ended
 
@@ -190,6 +193,6 @@ class Pipeline:
             owner=self._owner,
             claim_id=random_id(),
             sender=sender,
-            deadline=ctx.now + timedelta(seconds=ctx.settings.claim_seconds),
+            deadline=ctx.now + timedelta(seconds=ctx.settings.of(OutboundSettings).claim_seconds),
             now=ctx.now,
         )

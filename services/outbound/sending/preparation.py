@@ -13,12 +13,14 @@ from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Purpose
 from services.outbound.contract import Account, Channel, Invalid, Outgoing, Request
 from services.outbound.limits.marketing import reserve_capacity
 from services.outbound.limits.portfolios import Portfolios
 from services.outbound.sending.decision import Decision, Refused, decide
 from services.outbound.sending.files import with_prepared_files
+from services.outbound.settings import OutboundSettings
 
 #: Fetches what a channel's pure ``render`` needs besides (a file, a signed link) into the account. Raises Invalid.
 Prepare = Callable[[Outgoing, Account, Context], Awaitable[Account]]
@@ -91,7 +93,8 @@ class Preparation:
         self, outgoing: Outgoing, event: MessageQueued, sender: str, ctx: Context
     ) -> tuple[Outgoing, Request]:
         """Raises Invalid."""
-        account = Account(sender, ctx.settings.senders_of(self.channel.name).parameters_of(sender))
+        senders = ctx.settings.of(MessagingSettings).senders_of(self.channel.name)
+        account = Account(sender, senders.parameters_of(sender))
         outgoing = await with_prepared_files(outgoing, event, sender, self.channel, ctx)
         if self.prepare is not None:
             account = await self.prepare(outgoing, account, ctx)
@@ -99,7 +102,7 @@ class Preparation:
 
     async def _reserved(self, event: MessageQueued, decision: Decision, sender: str, ctx: Context) -> datetime | None:
         """Counts it where the day is limited; a dry run counts nowhere. Raises SendLater."""
-        if ctx.settings.send_mode != "LIVE":
+        if ctx.settings.of(OutboundSettings).send_mode != "LIVE":
             return None
         budget = self.portfolios.of(sender, ctx.settings) if self.portfolios else None
         cap = decision.settings.marketing_daily_cap

@@ -12,6 +12,7 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.checks import Refusal
 from libs.messaging.errors import ErrorCode
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Status
 from services.outbound.ledger import transitions
 from services.outbound.ledger.model import OPEN_SHARDS, Delivery, again, changed
@@ -29,7 +30,7 @@ async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
                 Delivery, str(shard), index="by-open", between=("0", iso(ctx.now)), limit=_PAGE, cursor=cursor
             )
             for row in page.items:
-                found = settle(row, ctx.now, ctx.settings.window_scale)
+                found = settle(row, ctx.now, ctx.settings.of(MessagingSettings).window_scale)
                 if found is not None:
                     new, events = found
                     # The key holds the version: each version of a row has at most one successor.

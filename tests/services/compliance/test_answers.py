@@ -18,6 +18,7 @@ from libs.messaging.events.inbound import MessageReceived, PreferenceChanged
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import OptOutFound
 from libs.messaging.segments import segments
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from services.contacts.service import service as contacts
 from services.messages.model import Message
@@ -190,7 +191,7 @@ async def test_marketing_stopped_at_meta_and_learned_from_a_refusal_stops_market
 @pytest.mark.parametrize("language", sorted(TEXTS))
 @pytest.mark.parametrize("answer", list(Answer))
 def test_every_answer_is_one_or_two_parts_and_says_how_to_come_back_or_away(language: str, answer: Answer) -> None:
-    settings = Settings(business_name="Example Store", help_contact="help@example.com")
+    settings = MessagingSettings(business_name="Example Store", help_contact="help@example.com")
     text = answer_text(answer, f"{language}_XX", settings)
     assert segments(text).parts <= 2
     assert ("START" if answer is Answer.OPTED_OUT else "STOP") in text
@@ -198,7 +199,7 @@ def test_every_answer_is_one_or_two_parts_and_says_how_to_come_back_or_away(lang
 
 
 def test_an_unknown_language_is_answered_in_english() -> None:
-    assert answer_text(Answer.HELP, "tlh", Settings()) == answer_text(Answer.HELP, None, Settings())
+    assert answer_text(Answer.HELP, "tlh", MessagingSettings()) == answer_text(Answer.HELP, None, MessagingSettings())
 
 
 async def test_on_whatsapp_the_answer_comes_from_the_number_that_was_written_to() -> None:

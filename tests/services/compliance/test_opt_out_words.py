@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.settings import Settings
 from libs.messaging import optout
 from libs.messaging.optout import LOCAL_OPT_OUT, OPT_IN, OPT_OUT, Intent, keywords_of, normalise
+from libs.messaging.settings import MessagingSettings
 
 WORDS = sorted({*OPT_OUT, *(word for words in LOCAL_OPT_OUT.values() for word in words)})
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"
@@ -20,7 +20,7 @@ words = st.sampled_from(WORDS)
 
 
 def intent(text: str, **settings: str) -> Intent | None:
-    return optout.intent_of(text, keywords_of(Settings(**settings)))  # type: ignore[arg-type]
+    return optout.intent_of(text, keywords_of(MessagingSettings(**settings)))  # type: ignore[arg-type]
 
 
 def full_width(text: str) -> str:

@@ -13,7 +13,8 @@ from libs.messaging.channels import Channel
 from libs.messaging.events.media import MediaStored
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.templates import TemplatesListed
-from libs.messaging.templates import TemplateCopy, TemplateState, TemplateStatus
+from libs.messaging.template_copy import TemplateCopy
+from libs.messaging.templates import TemplateState, TemplateStatus
 from services.contacts.service import service as contacts
 from services.messages.service import service as messages
 from tests.services.arriving import ArrivingClock

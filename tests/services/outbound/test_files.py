@@ -261,9 +261,7 @@ async def w(simulator: Simulator, emulator: dict[str, str], monkeypatch: pytest.
         monkeypatch.setenv(name, emulator[name])
     numbers = f"{demo.PHONE_NUMBER_ID},{demo.SECOND_PHONE_NUMBER_ID}"
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=numbers)
-    ours = channel_service(
-        WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers
-    )
+    ours = channel_service(WhatsApp(), Limits(per_second=1000), needs=[])
     environment = {**emulator, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}
     async with Aws(environment=environment) as aws, World([ours], settings=settings, aws=aws) as running:
         await (await aws.client("s3")).create_bucket(Bucket=BUCKET)

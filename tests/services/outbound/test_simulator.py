@@ -41,9 +41,7 @@ async def w(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(entry_point, "READ_TIMEOUT_SECONDS", 0.3)
     keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
-    service = channel_service(
-        WhatsApp(), Limits(per_second=1000), needs=[], senders=lambda settings: settings.whatsapp_numbers
-    )
+    service = channel_service(WhatsApp(), Limits(per_second=1000), needs=[])
     async with (
         Aws(environment={**keys, "AWS_ENDPOINT_URL_SOCIALMESSAGING": simulator.url}) as aws,
         World([service], settings=settings, aws=aws, times=1) as running,

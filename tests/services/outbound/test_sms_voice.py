@@ -15,10 +15,10 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from libs.common.aws.clients import Aws
-from libs.common.settings import Identity
 from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.providers.sms_voice import EVENTS, VOICES
+from libs.messaging.settings import Identity
 from libs.messaging.vocabulary import MessageClass
 from services.outbound.channels.sms.channel import Sms
 from services.outbound.channels.sms.service import LIMITS

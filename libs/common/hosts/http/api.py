@@ -20,7 +20,7 @@ from libs.common.clock import random_id
 from libs.common.declare.request_events import RequestFacts, action_of, ids_in
 from libs.common.declare.service import Service
 from libs.common.errors import Problem
-from libs.common.handle.copy_wait import wait_for_copies
+from libs.common.handle.copy import wait_for_copies
 from libs.common.handle.delivery import Requester, apply_request, publish_keyed
 from libs.common.handle.runtime import Runtime
 from libs.common.hosts.http.http_rules import HttpRules

@@ -10,6 +10,7 @@ from libs.messaging import unsubscribe
 from libs.messaging.channels import Channel
 from libs.messaging.content import Email, File
 from libs.messaging.errors import ErrorCode
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.unsubscribe import Subscription
 from services.outbound.channels.email.channel import MAX_MESSAGE_BYTES, wants_unsubscribe
 from services.outbound.contract import Account, Invalid, Outgoing
@@ -26,7 +27,7 @@ async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
     if wants_unsubscribe(message):
         secret = await ctx.secret(unsubscribe.SECRET)
         of = Subscription(message.contact_id, Channel.EMAIL, message.message_id)
-        options["unsubscribeUrl"] = unsubscribe.link(ctx.settings.public_url, secret, of)
+        options["unsubscribeUrl"] = unsubscribe.link(ctx.settings.of(MessagingSettings).public_url, secret, of)
     files = message.content.attachments if isinstance(message.content, Email) else []
     return replace(account, options=options, files=await fetched(files, ctx))
 

@@ -10,6 +10,7 @@ from libs.common.aws.rest import Answered
 from libs.common.handle.context import Context
 from libs.messaging.file_types import MAX_FILE_BYTES
 from libs.messaging.providers.graph import Graph, graph_of
+from libs.messaging.settings import MessagingSettings
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ class MetaClient:
 
 
 async def client_of(sender: str, ctx: Context) -> Any | None:
-    """The client for one of ``meta_numbers``; None for a number of AWS."""
-    if sender not in ctx.settings.meta_numbers:
+    """The client for a number that is connected at Meta; None for a number of AWS."""
+    if not ctx.settings.of(MessagingSettings).is_at_meta(sender):
         return None
     return MetaClient(sender, await graph_of(ctx), ctx.files)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from libs.common.aws.clients import Aws
-from libs.common.settings import Identity, Senders, Settings
+from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Email, File
@@ -18,6 +18,7 @@ from libs.messaging.events.contacts import ContactWroteIn, OptOutEffective
 from libs.messaging.events.inbound import Unsubscribed
 from libs.messaging.events.messages import MessageQueued
 from libs.messaging.events.outbound import DeliveryChanged
+from libs.messaging.settings import Identity, Senders
 from libs.messaging.vocabulary import MessageClass, Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator

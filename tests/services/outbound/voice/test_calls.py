@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from libs.common.settings import Identity, Senders, Settings
+from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.channels import Channel
 from libs.messaging.content import Speech
+from libs.messaging.settings import Identity, Senders
 from libs.messaging.vocabulary import MessageClass
 from services.inbound.service import service as inbound
 from services.outbound.channels.voice.model import VoiceCall

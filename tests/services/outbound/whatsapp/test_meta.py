@@ -24,6 +24,7 @@ from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.providers.graph import OWNER, TOKEN
+from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Purpose, Status
 from libs.simulator import demo
 from libs.simulator.app import Simulator
@@ -70,9 +71,9 @@ async def heard(w: World, message_id: str = "m1", **more: Any) -> DeliveryChange
 
 
 def test_numbers_are_named_by_commas_and_may_send() -> None:
-    known = read({"WECARE_META_NUMBERS": "1, 2,", "WECARE_WHATSAPP_PHONE_NUMBER_IDS": "a,1"})
+    known = read({"WECARE_META_NUMBERS": "1, 2,", "WECARE_WHATSAPP_PHONE_NUMBER_IDS": "a,1"}).of(MessagingSettings)
     assert known.meta_numbers == ("1", "2")
-    assert known.whatsapp_numbers == ["a", "1", "2"]
+    assert known.may_send("whatsapp") == ["a", "1", "2"]
 
 
 @pytest.mark.parametrize("url", ["graph.facebook.com", "ftp://x", "https://user@x", "https://x?y", "https://x y"])

@@ -1,4 +1,4 @@
-# A newcomer's two commands: make up, make test. `make` alone prints this list.
+# Start with `make up` and `make test`. `make` prints the list of targets.
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -21,43 +21,43 @@ help: ## this list
 
 # -- running it ------------------------------------------------------------------------------------
 
-up: venv dashboard cloud ## start everything here; AWS=embedded (default), localstack (Docker) or localstack-host; KEEP=1 outlives `down`
+up: venv dashboard cloud ## start the local stack; AWS=embedded (default), localstack (Docker) or localstack-host; KEEP=1 keeps data after `down`
 	@$(LOCAL) up
 
-down: .venv/.installed ## stop everything that `make up` started
+down: .venv/.installed ## stop the local stack
 	@$(LOCAL) down
 
-status: .venv/.installed ## who runs, on which port
+status: .venv/.installed ## list processes and ports
 	@$(LOCAL) status
 
-logs: .venv/.installed ## follow the logs; NAMES="api workers" for some only
+logs: .venv/.installed ## follow the logs; NAMES="api workers" selects some
 	@$(LOCAL) logs $(NAMES)
 
-env: .venv/.installed ## shell lines that point the AWS CLI at what runs: eval "$(make -s env)"
+env: .venv/.installed ## shell variables for the AWS CLI and `wecare`: eval "$(make -s env)"
 	@$(LOCAL) env
 
-# -- proving it ------------------------------------------------------------------------------------
+# -- testing it ------------------------------------------------------------------------------------
 
-check: .venv/.installed ## linters, types, walls between services, contracts
+check: .venv/.installed ## linters, type checks, import rules, contract tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTEST) tests/contracts
 
-check-channels: .venv/.installed ## the exam: every sender and translator over its cases and the faults, in under a minute
+check-channels: .venv/.installed ## every sender and translator over its cases and the common faults, in about a minute
 	$(PYTEST) tests/channels
 
-test: venv ## all tests that need nothing but Python
+test: venv ## all tests that need only Python
 	$(PYTEST) tests -m "not localstack"
 
-smoke: venv cloud ## the whole story on a stack of its own (AWS as above), which leaves nothing behind
+smoke: venv cloud ## the smoke scenario on a separate stack (AWS as above), which is deleted afterwards
 	.venv/bin/python -m deploy.smoke
 
-demo-bulk: venv cloud ## a bulk job to RECIPIENTS=2000 simulated people on a stack of its own; its speed and its bill in AWS calls
+demo-bulk: venv cloud ## a bulk job to RECIPIENTS=2000 simulated people on a separate stack; prints speed and number of AWS calls
 	.venv/bin/python -m deploy.demo_bulk --recipients $(or $(RECIPIENTS),2000)
 
-test-localstack: venv localstack ## the flow tests on real LocalStack, without Docker (Python 3.13, Java and npm); AGAIN=1: what failed
+test-localstack: venv localstack ## the flow tests on LocalStack, without Docker (Python 3.13, Java and npm); AGAIN=1: only failed ones
 	$(PYTEST) -o addopts="-q --strict-markers" tests -m localstack --maxfail 8 $(if $(AGAIN),--lf)
 
 # -- deploying it (docs/DEPLOY.md) ----------------------------------------------------------------
@@ -67,29 +67,29 @@ synth: .venv-cdk/.installed ## CloudFormation templates, without an account; HOS
 	  $(if $(PUBLIC_URL),--public-url $(PUBLIC_URL)) $(if $(CERTIFICATE),--certificate $(CERTIFICATE)) \
 	  $(if $(SETTINGS),--settings $(SETTINGS))
 
-function: .venv-tools/.installed ## what Lambda functions stand on, as wheels for their machine (arm64, Python 3.13)
+function: .venv-tools/.installed ## dependencies of the Lambda functions, as wheels (arm64, Python 3.13)
 	@rm -rf .local/cdk/dependencies
 	@$(UV) pip install --quiet --require-hashes --only-binary :all: --no-binary localstack-client --python .venv-tools/bin/python --python-version 3.13 \
 	  --python-platform aarch64-manylinux_2_28 --target .local/cdk/dependencies -r requirements/lambda.txt
 
-test-cdk: .venv-cdk/.installed .venv-emulator/.installed ## the templates hold what the declarations say, and deploy to the embedded AWS
+test-cdk: .venv-cdk/.installed .venv-emulator/.installed ## compare the templates with the declarations, and deploy them to the embedded AWS
 	.venv-cdk/bin/python -m pytest -c tests/cdk/pytest.ini --rootdir . tests/cdk
 
-fmt: .venv/.installed ## put code into shape
+fmt: .venv/.installed ## format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 lock: .venv-tools/.installed ## compile requirements/*.in into hash-pinned *.txt (UPGRADE=1 takes newer releases)
 	deploy/local/lock $(if $(UPGRADE),--upgrade)
 
-clean: ## stop, and remove everything that was made here but the virtual environments
+clean: ## stop the stack, and delete all generated files except the virtual environments
 	@if [ -x .venv/bin/python ]; then $(LOCAL) down; fi
 	rm -rf .local .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dashboard/out dashboard/.next
 	find . -name __pycache__ -type d -not -path './.venv*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
-# -- what it stands on -----------------------------------------------------------------------------
+# -- dependencies -----------------------------------------------------------------------------
 
-venv: .venv/.installed .venv-emulator/.installed ## install what the code and the embedded AWS need
+venv: .venv/.installed .venv-emulator/.installed ## install the dependencies of the code and of the embedded AWS
 
 .venv-tools/.installed: requirements/bootstrap.txt
 	@python=$$(PYTHON="$(PYTHON)" deploy/local/find-python 3.11) && { "$$python" -m venv --clear .venv-tools \
@@ -97,7 +97,7 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 	@.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# A virtual environment holds exactly what its file pins; it is made anew when its Python has gone.
+# A virtual environment contains exactly the pinned packages; it is created again if its Python is missing.
 .venv/.installed: requirements/dev.txt | .venv-tools/.installed
 .venv-emulator/.installed: requirements/emulator.txt | .venv-tools/.installed
 .venv-cdk/.installed: requirements/cdk.txt | .venv-tools/.installed
@@ -106,7 +106,7 @@ venv: .venv/.installed .venv-emulator/.installed ## install what the code and th
 	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(@D)/bin/python $<
 	@touch $@
 
-# What this machine lacks for LocalStack without Docker; prints nothing when it can run.
+# Prints the missing requirements for LocalStack without Docker; empty if there are none.
 localstack-missing: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host missing
 
@@ -115,7 +115,7 @@ cloud: $(if $(filter localstack-host,$(AWS)),localstack)
 localstack: .venv/.installed
 	@PYTHON="$(PYTHON)" .venv/bin/python -m deploy.local.localstack_host set-up
 
-# -- dashboard: built when its sources are newer than what was built ------------------------------
+# -- dashboard: built when its sources are newer than the build ------------------------------
 
 ifneq ($(wildcard dashboard/package.json),)
 DASHBOARD := $(shell find dashboard -type f -not -path '*/node_modules/*' -not -path 'dashboard/out/*' \

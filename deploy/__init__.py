@@ -1,1 +1,1 @@
-"""Renderers of the one topology: local stacks here and now, CDK for AWS."""
+"""Renderers of the topology: local stacks, and CDK for AWS."""

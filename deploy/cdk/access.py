@@ -1,4 +1,4 @@
-"""IAM: one role per service, with what its declaration grants and what its host cannot do without, and nothing else."""
+"""IAM: one role per service, with the grants of its declaration and the permissions that its host needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def statements(plan: Plan, service: Service, user_pool: str) -> list[dict[str, A
                 may.setdefault(each, set()).update(grant.actions)
     if plan.hosts == "lambda":
         for queue in plan.queues(service):
-            # Lambda asks for them of the queues that it polls for a function, in the name of its role.
+            # Lambda needs them on the queues that it polls with the function's role.
             may[named("queue", queue.name)].add("sqs:GetQueueAttributes")
     alike: dict[tuple[str, ...], list[str]] = {}
     for resource, actions in may.items():
@@ -75,9 +75,9 @@ def role(
 
 
 def trust(principal: str) -> dict[str, Any]:
-    """Who may take the role: an AWS service, for this account."""
+    """The trust policy: an AWS service, for this account."""
     allowed = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
-    # Lambda sends no source account when it takes a role.
+    # Lambda sends no source account when it assumes a role.
     if principal != "lambda.amazonaws.com":
         allowed["Condition"] = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
     return document([allowed])

@@ -1,4 +1,4 @@
-"""Alarms: what a person must look at. They tell one SNS topic, to which people subscribe by hand."""
+"""The alarms. They publish to one SNS topic, to which people subscribe by hand."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from services.inbound.unknown_members import METRIC as UNKNOWN_WORDS
 from services.insights.alarms import METRIC as FAILURES
 from services.outbound.sending.uncertain_metric import METRIC as UNCERTAIN
 
-#: Seconds that a message may wait before somebody should know; a job's may wait for their turn.
+#: Seconds that a message may wait before an alarm; messages of a job may wait longer.
 MAX_AGE_SECONDS, MAX_BULK_AGE_SECONDS = 300, 3600
 ERROR_PERCENT = 1
-#: Name of an alarm -> (metric that our processes count, seconds of one period). Any count is too many.
+#: Name of an alarm -> (metric that our processes count, seconds of one period). Any count raises the alarm.
 COUNTED = {
     "dead-letters": (DEAD_LETTERS, 180),
     "unsure": (UNCERTAIN, 300),
@@ -66,7 +66,7 @@ def _alarms(plan: Plan, rates: list[Rate]) -> Iterator[tuple[str, dict[str, Any]
         yield (
             f"letters-{bare}",
             {
-                # It is emptied as letters are stored: what lies there means that nobody stores them.
+                # `dlq-replay` empties it: messages in it mean that it does not store them.
                 "alarm_description": f"more than {QUIET_THRESHOLD} messages lie on {queue.dlq}: dlq-replay is down or cannot store",
                 **_queue_metric("ApproximateNumberOfMessagesVisible", queue.dlq),
                 "threshold": QUIET_THRESHOLD,
@@ -119,7 +119,7 @@ def _queue_metric(metric: str, queue: str) -> dict[str, Any]:
 
 
 def percent(rate: Rate) -> list[Any]:
-    """The metrics of an alarm on a share; nothing is wrong where nobody calls."""
+    """The metrics of an alarm on a share; without calls there is no alarm."""
     dimensions = [cloudwatch.CfnAlarm.DimensionProperty(name=k, value=v) for k, v in rate.dimensions.items()]
 
     def of(id: str, metric: str) -> Any:

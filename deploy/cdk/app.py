@@ -1,5 +1,5 @@
-"""The stacks of a stage. Each fits well below CloudFormation's 500 resources; names are the topology's, so that what knows
-a name needs no reference from stack to stack."""
+"""The stacks of a stage. Each fits well below CloudFormation's 500 resources; names are the topology's, so that stacks
+need no references to each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.cdk.plan import Plan
 
 def build(plan: Plan, out: Path, code: Path | None = None) -> App:
     """An app that synthesises into `out`. `code`: the directory that functions consist of."""
-    # Without the notes that CDK writes for itself, which are no resources.
+    # Without CDK metadata, which is no resource.
     app = App(outdir=str(out), analytics_reporting=False)
     owned = _stack(app, plan, "storage", "tables, buckets and secrets")
     storage.render(owned, plan)
@@ -33,7 +33,7 @@ def build(plan: Plan, out: Path, code: Path | None = None) -> App:
 
 
 def _hosts(scope: Stack, plan: Plan, known: user_pool.People, code: Path | None) -> list[alarms.Rate]:
-    """Render what runs the services; returns where their errors are counted."""
+    """Render the hosts of the services; returns the metrics of their errors."""
     if plan.hosts == "ecs":
         return containers.rates(containers.render(scope, plan, known))
     if code is None:

@@ -24,13 +24,13 @@ from libs.common.declare.discover import ROOT
 
 CPU, MEMORY = "256", "512"
 LOG_DAYS = 30
-#: Longer than WECARE_DRAIN_SECONDS, in which a worker finishes what it has.
+#: Longer than WECARE_DRAIN_SECONDS, in which a worker finishes running handlers.
 STOP_SECONDS = 25
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the alarms need to know: the load balancer, and a target group for each service that serves."""
+    """Data for the alarms: the load balancer, and a target group per service with routes."""
 
     balancer: Any
     targets: dict[str, Any]
@@ -39,7 +39,7 @@ class Made:
 def render(scope: Construct, plan: Plan, people: People) -> Made:
     net = network.render(scope, plan)
     cluster = ecs.CfnCluster(scope, "cluster", cluster_name=plan.prefix)
-    # Only the files that .dockerignore lets through; it is built when it is deployed.
+    # Only the files that .dockerignore allows; the image is built during deployment.
     image = ecr_assets.DockerImageAsset(
         scope, "image", directory=str(ROOT), target="platform", platform=ecr_assets.Platform.LINUX_AMD64
     )
@@ -59,7 +59,7 @@ def render(scope: Construct, plan: Plan, people: People) -> Made:
 
 
 def rates(made: Made) -> list[Rate]:
-    """Where the load balancer counts the errors of each service that it leads to."""
+    """The load balancer's error metrics of each service."""
     return [
         Rate(name, "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "RequestCount", {
             "LoadBalancer": made.balancer.attr_load_balancer_full_name,
@@ -78,7 +78,7 @@ def _log(scope: Construct, plan: Plan, name: str) -> logs.CfnLogGroup:
 
 
 def _starter(scope: Construct, plan: Plan, repository: str, groups: Sequence[logs.CfnLogGroup]) -> iam.CfnRole:
-    """ECS's own hands, which fetch the image and write the log; the code has the role of its service."""
+    """The execution role, which pulls the image and writes the log; the code has the role of its service."""
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     write = ["logs:CreateLogStream", "logs:PutLogEvents"]
     streams = [

@@ -1,4 +1,4 @@
-"""The stage's CloudWatch dashboard: what goes out by channel, what lies dead, what waits, what fails."""
+"""The stage's CloudWatch dashboard: messages by channel, dead letters, queue depths, failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services as Lambda functions: of each one for its HTTP routes, one for its queues, one for what it does every so often."""
+"""The services as Lambda functions: per service one for its HTTP routes, one for its queues, one for its schedules."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from deploy.local.processes import BULK
 from libs.common.declare.service import Service
 from libs.common.declare.topology import VISIBILITY_SECONDS
 
-#: Role of a function -> where it begins.
+#: Role of a function -> its entry point.
 HANDLERS = {
     "http": "libs.common.hosts.lambda_http.handler",
     "queues": "libs.common.hosts.lambda_.handler",
     "ticks": "libs.common.hosts.lambda_.handler",
 }
-#: HTTP APIs wait for 30 s; a queue's messages must stay hidden for as long as a function may take (AWS refuses less).
-#: What ticks find to do may take longer, but not longer than until the next run of the most frequent.
+#: HTTP APIs wait for 30 s; a queue's visibility timeout must be at least the function's timeout (AWS requires it).
+#: Ticks may take longer, but not longer than the shortest schedule interval.
 SECONDS = {"http": 29, "queues": VISIBILITY_SECONDS, "ticks": 60}
 MEMORY_MB = 512
 LOG_DAYS = 30
-#: Functions that work for a bulk lane at once, so that a job of a hundred thousand leaves room for codes.
+#: Concurrent functions of a bulk lane, so that a large job leaves capacity for one-time passwords.
 MAX_BULK_CONCURRENCY = 20
 
 
@@ -47,7 +47,7 @@ class Function:
 
 
 def roles_of(service: Service, plan: Plan) -> Iterator[str]:
-    """The roles that a service has work for."""
+    """The roles that a service needs."""
     if getattr(service.serves, "routes", ()):
         yield "http"
     if plan.queues(service):
@@ -61,7 +61,7 @@ def function_name(plan: Plan, service: Service, role: str) -> str:
 
 
 def render(scope: Construct, plan: Plan, people: People, code: str) -> list[Function]:
-    """`code`: the directory that the functions consist of."""
+    """`code`: the directory with the code of the functions."""
     asset = assets.Asset(scope, "code", path=code)
     made = []
     for service in plan.services:
@@ -77,7 +77,7 @@ def render(scope: Construct, plan: Plan, people: People, code: str) -> list[Func
 
 
 def rates(made: list[Function], plan: Plan) -> list[Rate]:
-    """Where Lambda counts the errors of each."""
+    """The error metrics of each function."""
     return [
         Rate(f"{each.service.name}-{each.role}", "AWS/Lambda", "Errors", "Invocations",
              {"FunctionName": function_name(plan, each.service, each.role)})
@@ -86,7 +86,7 @@ def rates(made: list[Function], plan: Plan) -> list[Rate]:
 
 
 def may_log(groups: list[str]) -> dict[str, Any]:
-    """Streams are named by whoever writes them."""
+    """Log streams are named by their writer."""
     arns = [access.arn(f"logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:{group}:log-stream:*") for group in groups]
     return {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": arns}
 
@@ -157,7 +157,7 @@ def _schedules(scope: Construct, plan: Plan, functions: dict[str, lambda_.CfnFun
         policies=[access.policy("invoke", [invoke])],
     )
     for name, function in functions.items():
-        # What a run leaves is found by the next one; Lambda's own second and third try would only crowd it.
+        # The next run continues the work; Lambda's retries would only add load.
         lambda_.CfnEventInvokeConfig(
             scope, f"once-{name}", function_name=function.ref, qualifier="$LATEST", maximum_retry_attempts=0
         )

@@ -15,7 +15,7 @@ from deploy.cdk.plan import Plan
 
 
 def render(scope: Construct, plan: Plan, functions: Sequence[Function]) -> None:
-    """Tokens are verified by the services themselves, as on every host: a refusal is on record there."""
+    """Tokens are verified by the services themselves, as on every host: a refusal is recorded there."""
     api = gateway.CfnApi(scope, "api", name=plan.prefix, protocol_type="HTTP")
     gateway.CfnStage(scope, "api-stage", api_id=api.ref, stage_name="$default", auto_deploy=True)
     for function in functions:

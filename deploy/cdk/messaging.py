@@ -1,4 +1,4 @@
-"""What the services talk through: topics, queues with their dead-letter queues, subscriptions with their filters."""
+"""The messaging resources: topics, queues with their dead-letter queues, subscriptions with their filters."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _queue(scope: Construct, spec: QueueSpec, plan: Plan) -> sqs.CfnQueue:
         redrive_policy={"deadLetterTargetArn": dlq.attr_arn, "maxReceiveCount": spec.max_receives},
         sqs_managed_sse_enabled=True,
     )
-    # Messages on their way are data, too.
+    # Messages in queues are data, too.
     kept(dlq, plan)
     kept(queue, plan)
     _who_may_send(scope, spec.dlq, dlq, [])

@@ -1,4 +1,4 @@
-"""Where tasks live: two zones, no way in but through the load balancer."""
+"""The network of the tasks: two zones; the load balancer is the only way in."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Network:
 
 
 def render(scope: Construct, plan: Plan) -> Network:
-    """One NAT gateway (two in production), and roads of their own to DynamoDB and S3, which cost nothing."""
+    """One NAT gateway (two in production), and gateway endpoints for DynamoDB and S3, which cost nothing."""
     vpc = ec2.Vpc(scope, "network", max_azs=2, nat_gateways=2 if plan.keep else 1)
     vpc.add_gateway_endpoint("to-dynamodb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
     vpc.add_gateway_endpoint("to-s3", service=ec2.GatewayVpcEndpointAwsService.S3)
     outer, inner = _groups(scope, plan, vpc)
-    # Tokens do not travel in the clear over the internet: without a certificate the balancer has no address there.
+    # Tokens must not be sent unencrypted over the internet: without a certificate the balancer is internal.
     public = bool(plan.certificate)
     subnets = vpc.public_subnets if public else vpc.private_subnets
     balancer = balancing.CfnLoadBalancer(
@@ -80,7 +80,7 @@ def _groups(scope: Construct, plan: Plan, vpc: Any) -> tuple[str, str]:
 
 
 def _listener(scope: Construct, plan: Plan, balancer: Any) -> Any:
-    """What no rule is for is not there."""
+    """The answer to a path without a rule: 404."""
     nothing = balancing.CfnListener.ActionProperty(
         type="fixed-response",
         fixed_response_config=balancing.CfnListener.FixedResponseConfigProperty(status_code="404"),

@@ -14,15 +14,15 @@ from libs.common.handle.runtime import check_settings
 from libs.common.settings import read, unknown
 
 Hosts = Literal["lambda", "ecs"]
-#: Stages whose data outlive their stacks.
+#: Stages whose data is retained when their stacks are deleted.
 PRODUCTION = ("prod", "production")
-#: The dashboard's development server: where people come back to after sign-in, until the stage has an address.
+#: The dashboard's development server: the redirect address after sign-in until the stage has an address.
 DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``public_url`` is where people and providers find the API; ``certificate`` the ARN of its certificate (ECS);
+    """``public_url`` is the public address of the API; ``certificate`` the ARN of its certificate (ECS);
     ``given`` more ``WECARE_…`` variables for every process."""
 
     hosts: Hosts
@@ -51,14 +51,14 @@ class Plan:
         return self.public_url or DEVELOPMENT_ORIGIN
 
     def variables(self) -> dict[str, str]:
-        """What every process is told, but for what only the deployed user pool knows."""
+        """The variables of every process, without the ids of the deployed user pool."""
         return {"WECARE_STAGE": self.stage, "WECARE_PUBLIC_URL": self.origin, **self.given}
 
     def table(self, name: str) -> TableSpec:
         return next(spec for spec in self.topology.tables if spec.name == name)
 
     def queues(self, service: Service) -> list[QueueSpec]:
-        """Those that a service consumes, the dead letters that it hears among them."""
+        """The queues that a service consumes, including dead-letter queues."""
         letters = [spec for spec in self.topology.dead_letter_queues if spec.service == service.name]
         return [*queues_of(self.names, service), *letters]
 
@@ -73,7 +73,7 @@ def plan(
     given: Mapping[str, str] | None = None,
 ) -> Plan:
     """Of all that the repository declares, unless ``services`` says otherwise. Raises SystemExit for what cannot be."""
-    # What a process would refuse at its start is refused here.
+    # Settings that a process would refuse at its start are refused here.
     settings = read({**(given or {}), "WECARE_STAGE": stage})
     if stage == "local":
         raise SystemExit("the stage `local` is `make up`; choose another, for example STAGE=dev")

@@ -1,4 +1,4 @@
-"""What the services own: tables, buckets, secrets."""
+"""The storage resources: tables, buckets, secrets."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def render(scope: Construct, plan: Plan) -> None:
 
 
 def kept(resource: CfnResource, plan: Plan) -> None:
-    """In production it stays where it is when its stack, or its declaration, goes."""
+    """In production it is retained when its stack, or its declaration, is deleted."""
     resource.apply_removal_policy(RemovalPolicy.RETAIN if plan.keep else RemovalPolicy.DESTROY)
 
 
 def _table(scope: Construct, spec: TableSpec, plan: Plan) -> dynamodb.CfnTable:
-    """On demand, with recovery to any second of the last 35 days. It is encrypted as every table is, with DynamoDB's own
+    """On-demand capacity, with point-in-time recovery for the last 35 days. It is encrypted as every table is, with DynamoDB's own
     key, which costs nothing."""
     table = spec.table
     return dynamodb.CfnTable(
@@ -113,12 +113,12 @@ def _bucket(scope: Construct, plan: Plan, name: str, days: int | None) -> None:
 
 
 def tls_only(action: str, resources: list[str]) -> dict[str, Any]:
-    """Nobody, by whatever right, without TLS."""
+    """Denies all access without TLS."""
     condition = {"Bool": {"aws:SecureTransport": "false"}}
     return {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resources, "Condition": condition}
 
 
 def _secret(scope: Construct, name: str) -> secretsmanager.CfnSecret:
-    """A random value; the true one is put in by hand where a provider gave it."""
+    """A random value; replace it by hand with the one that a provider issues."""
     generated = secretsmanager.CfnSecret.GenerateSecretStringProperty(password_length=43, exclude_punctuation=True)
     return secretsmanager.CfnSecret(scope, f"secret-{name}", name=name, generate_secret_string=generated)

@@ -1,4 +1,4 @@
-"""What a synthesis made, for people: how many resources of which type, stack by stack."""
+"""Prints the number of resources by type and stack."""
 
 from __future__ import annotations
 

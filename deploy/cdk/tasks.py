@@ -1,5 +1,5 @@
-"""Which ECS services there are: of each of ours one for its queues, more for lanes that must not wait for each other, and one
-for its HTTP routes. No AWS here."""
+"""The ECS services: per service one for its queues, further ones for separate lanes, and one for its HTTP routes. Imports no
+AWS library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from libs.common.declare.service import Service
 
 HEALTH_PORT = 8081
 HTTP_PORT = 8080
-#: Lane group -> the queues that belong to it, wherever they are; as the processes of `make up` share them.
+#: Lane group -> the queues that belong to it, wherever they are; as in `make up`.
 LANES = {"bulk": BULK, "otp": OTP}
 #: Values that the conditions of one rule of a load balancer may have is five.
 MAX_PATHS_PER_RULE = 4
@@ -21,7 +21,7 @@ MAX_PATHS_PER_RULE = 4
 
 @dataclass(frozen=True)
 class Task:
-    """``queues``: those that it works for, by name without prefix, the dead letters that the service hears among them."""
+    """``queues``: those that it works for, by name without prefix, including its dead-letter queues."""
 
     name: str
     service: Service
@@ -55,7 +55,7 @@ def _is_in(queue: str, group: str) -> bool:
 
 
 def paths(service: Service) -> list[str]:
-    """What a load balancer's rules need to know of the routes of a service: where they begin (``/api/contacts``)."""
+    """What a load balancer's rules need to know of the routes of a service: their path prefixes (``/api/contacts``)."""
     begins = []
     for route in service.serves.routes:
         parts = route.path.strip("/").split("/")
@@ -64,7 +64,7 @@ def paths(service: Service) -> list[str]:
 
 
 def rules(services: Sequence[Service]) -> list[tuple[Service, list[str]]]:
-    """Rules by priority: a service and the patterns of paths that are its own. Raises ValueError if two share a beginning."""
+    """Rules by priority: a service and its path patterns. Raises ValueError if two share a prefix."""
     whose: dict[str, str] = {}
     found = []
     for service in services:

@@ -1,6 +1,6 @@
 """Sign-in: the user pool, its public client for the dashboard (authorization code with PKCE), and the three groups.
 
-What is local only is not here: demo people, and password flows for scripts.
+Local stacks also have demo users and password flows for scripts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNIT = "minutes"
 
 @dataclass(frozen=True)
 class People:
-    """What others must know of the pool; values that only CloudFormation knows."""
+    """The values of the pool for other stacks; CloudFormation resolves them."""
 
     pool: str
     pool_arn: str
@@ -49,7 +49,7 @@ def render(scope: Construct, plan: Plan) -> People:
         deletion_protection="ACTIVE" if plan.keep else "INACTIVE",
     )
     kept(pool, plan)
-    # The name is the world's within a region, unlike those of pools.
+    # The domain is unique per region across accounts, unlike pool names.
     domain = cognito.CfnUserPoolDomain(scope, "domain", user_pool_id=pool.ref, domain=f"{plan.prefix}-{Aws.ACCOUNT_ID}")
     kept(domain, plan)
     for order, group in enumerate(GROUPS):
@@ -70,7 +70,7 @@ def _client(scope: Construct, plan: Plan, pool: cognito.CfnUserPool) -> cognito.
         "client",
         user_pool_id=pool.ref,
         client_name=f"{plan.prefix}-dashboard",
-        # Without a secret, which a browser could not keep: Cognito then takes codes with PKCE from the dashboard.
+        # Without a client secret, which a browser cannot keep: the dashboard uses PKCE.
         generate_secret=False,
         supported_identity_providers=["COGNITO"],
         allowed_o_auth_flows_user_pool_client=True,

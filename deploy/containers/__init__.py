@@ -1,1 +1,1 @@
-"""The platform in containers: what runs inside them, and docker-compose.localstack.yml from outside."""
+"""The platform in containers: the programs inside them, and docker-compose.localstack.yml."""

@@ -14,8 +14,8 @@ from libs.common.declare.service import Service
 FILE = ROOT / "docker-compose.localstack.yml"
 #: Part of every resource's name there; any but `local` listens to other containers.
 STAGE = "containers"
-#: LocalStack's name inside. It is LocalStack's own name for this machine, too, so that what LocalStack signs or links
-#: to (a presigned URL) opens in a browser as well.
+#: LocalStack's host name inside. LocalStack uses it for this machine, too, so that its presigned URLs also open in a
+#: browser.
 AWS_HOST = "localhost.localstack.cloud"
 _END = "# end of generated"
 
@@ -26,7 +26,7 @@ def port(name: str) -> str:
 
 
 def variables() -> dict[str, str]:
-    """What every process of ours is told: the same as on the host, with the names that containers have for each other."""
+    """The variables of every process: as on the host, with the host names of the containers."""
     on_host = environment.of_places(
         f"http://{AWS_HOST}:{port('aws')}", f"http://simulator:{port('simulator')}", f"http://cognito:{port('cognito')}"
     )
@@ -41,12 +41,12 @@ def variables() -> dict[str, str]:
 
 
 def command(service: Service) -> list[str]:
-    """How the worker of a service is started in the image."""
+    """The command of the worker of a service."""
     return ["deploy.containers.run_provisioned", "libs.common.hosts.run", service.name, "--health-port", "8081"]
 
 
 def rendered(services: Sequence[Service]) -> str:
-    """The whole file as it should be."""
+    """The whole generated file."""
     text = FILE.read_text()
     for what, lines in (("variables", _mapping(variables())), ("workers", _workers(services))):
         begin = f"# generated: {what}"

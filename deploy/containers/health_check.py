@@ -1,6 +1,6 @@
 """The health check inside a container: `health_check.py 8081/` exits 0 when GET / on that port of it answers 2xx.
 
-Imports nothing of ours: it runs every few seconds in every container.
+It imports only the standard library, because it runs every few seconds in every container.
 """
 
 import http.client

@@ -1,6 +1,6 @@
-"""`python -m deploy.containers.provision`: the container that makes everything in AWS before the others start.
+"""`python -m deploy.containers.provision`: the container that creates everything in AWS before the others start.
 
-It does what `make up` does on the host, from inside, and leaves what it has learned in the volume /provisioned.
+It does what `make up` does on the host, from inside, and writes the results to the volume /provisioned.
 """
 
 import os
@@ -17,28 +17,28 @@ from deploy.local.supervisor import write_json
 
 
 class Inside:
-    """The stack as its own containers see it, by the variables of docker-compose.localstack.yml."""
+    """The stack as seen by its containers, by the variables of docker-compose.localstack.yml."""
 
     rows = ("simulator",)
 
     @property
     def env(self) -> dict[str, str]:
-        """Where AWS and the carriers are."""
+        """The endpoints of AWS and the carriers."""
         return dict(os.environ)
 
     @property
     def api_url(self) -> str:
-        """Our API as a browser finds it."""
+        """The address of the API for a browser."""
         return os.environ["WECARE_PUBLIC_URL"]
 
     @property
     def api_url_for_carriers(self) -> str:
-        """Our API as the simulator's container finds it."""
+        """The address of the API for the simulator's container."""
         return f"http://api:{urlsplit(self.api_url).port}"
 
     @property
     def cognito_url(self) -> str:
-        """The sign-in pages as a browser finds them."""
+        """The address of the sign-in pages for a browser."""
         return os.environ["SIGN_IN_URL"]
 
     @cached_property
@@ -46,14 +46,14 @@ class Inside:
         return Session(region_name=os.environ["AWS_REGION"])
 
     def client(self, service: str) -> Any:
-        """LocalStack's own client for what LocalStack plays; the carriers and Cognito are elsewhere."""
+        """A LocalStack client for services of LocalStack; the carriers and Cognito have other endpoints."""
         if environment.endpoint(self.env, service) == os.environ["AWS_ENDPOINT_URL"]:
             return self._localstack.client(service)
         return environment.client(self.env, service)
 
 
 def main() -> None:
-    """Provision, and write down what the others must know."""
+    """Provision, and save the variables for the other containers."""
     place = Inside()
     known = dict(everything(place))
     # The keys are read by our API, not by a browser.

@@ -1,7 +1,7 @@
-"""`python -m deploy.containers.run_provisioned MODULE ARGUMENTS…`: run a module with the variables that provisioning made.
+"""`python -m deploy.containers.run_provisioned MODULE ARGUMENTS…`: run a module with the variables of provisioning.
 
-Provisioning is a container of its own; the ids that it learns (of the user pool, of the phone numbers) reach the others
-through the volume /provisioned. In AWS the deployment knows them and puts them into the environment itself.
+Provisioning is a container of its own; the ids that it creates (of the user pool, of the phone numbers) reach the others
+through the volume /provisioned. In AWS the deployment sets them in the environment.
 """
 
 import json
@@ -14,7 +14,7 @@ FILE = Path(os.environ.get("PROVISIONED", "/provisioned/config.json"))
 
 
 def main() -> None:
-    """Become the module named first. What the environment says already comes before what provisioning found."""
+    """Run the named module in this process. Existing environment variables have priority over those of provisioning."""
     if len(sys.argv) < 2:
         sys.exit(str(__doc__))
     for name, value in json.loads(FILE.read_text()).items():

@@ -1,6 +1,6 @@
 """`AWS=localstack`: a stack whose processes are the containers of docker-compose.localstack.yml.
 
-It speaks as every other `Stack` does, so that `make up`, `down`, `status`, `logs` and the smoke story need not know.
+It has the interface of `Stack`, so `make up`, `down`, `status`, `logs` and the smoke scenario work with it.
 """
 
 import json
@@ -20,9 +20,9 @@ from deploy.local.supervisor import ROOT, BadRequest, write_json
 from libs.common.declare.discover import discover
 
 _ELSE = "; without Docker there is AWS=localstack-host, and without LocalStack AWS=embedded"
-#: Long enough to fetch LocalStack's image and to build ours, the first time.
+#: Sufficient to pull LocalStack's image and to build ours the first time.
 _START_TIMEOUT_SECONDS = 1800
-#: Containers that are no worker of a service, and the port that each answers on.
+#: Containers that are not workers, and their health ports.
 _OTHERS = {"localstack": "aws", "cognito": "cognito", "simulator": "simulator", "api": "api"}
 
 
@@ -46,7 +46,7 @@ class Containers(Stack):
     # -- all of them -------------------------------------------------------------------------------
 
     def up(self) -> Self:
-        """Build, start, provision; returns once every container is healthy. What fails to start is taken down again."""
+        """Build, start, provision; returns once every container is healthy. Stops everything if one fails to start."""
         require_docker()
         self.prepare_directory()
         before = self.running()
@@ -54,7 +54,7 @@ class Containers(Stack):
         try:
             self._run("up", "--build", "--detach", "--wait", "--wait-timeout", str(_START_TIMEOUT_SECONDS), shown=True)
             if self._provision:
-                # It finds what the container `provision` made, and learns the same.
+                # It finds what the container `provision` created.
                 write_json(self.directory / "config.json", self._provision(self))
         except BaseException:
             if not before:
@@ -63,7 +63,7 @@ class Containers(Stack):
         return self
 
     def down(self) -> None:
-        """Stop and remove the containers, and what they kept. Harmless when nothing runs."""
+        """Stop and remove the containers and their data. No error if none runs."""
         if not self._was_started():
             return
         try:
@@ -75,14 +75,14 @@ class Containers(Stack):
         (self.directory / "stack.json").unlink()
 
     def running(self) -> list[str]:
-        """The names of those that run."""
+        """The names of the running containers."""
         try:
             return sorted(name for name, state in self._states().items() if state["State"] == "running")
         except BadRequest:  # without an engine nothing runs
             return []
 
     def follow(self, names: Sequence[str], *, follow: bool, lines: int) -> None:
-        """Print the last `lines` of each (of those named, if any), and what comes."""
+        """Print the last `lines` of each (of those named, if any), and new lines."""
         wanted = [each for name in names for each in self._named(name)]
         self._run("logs", *(["--follow"] if follow else []), "--tail", str(lines), *wanted, shown=True)
 
@@ -93,7 +93,7 @@ class Containers(Stack):
         self._run("up", "--detach", "--no-deps", *(["--wait"] if wait else []), *self._named(name))
 
     def stop(self, name: str) -> None:
-        """SIGTERM, and SIGKILL after the grace that its compose file gives it."""
+        """SIGTERM, and SIGKILL after the grace period of the compose file."""
         self._run("stop", *self._named(name))
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
@@ -106,7 +106,7 @@ class Containers(Stack):
             self.start(name)
 
     def problem(self, name: str) -> str | None:
-        """None when `name` runs and is healthy, else what is wrong in a few words."""
+        """None when `name` runs and is healthy, else a short error."""
         states = self._states()
         for each in self._named(name):
             state = states.get(each, {"State": "stopped"})
@@ -121,7 +121,7 @@ class Containers(Stack):
         return self.directory / "settings.json"
 
     def _was_started(self) -> bool:
-        """`stack.json` may be that of processes, which are not ours to stop."""
+        """`stack.json` may belong to a stack of processes, which this class must not stop."""
         return self.saved().get("aws") == self.aws
 
     def _ours(self) -> list[str]:

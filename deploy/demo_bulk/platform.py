@@ -84,7 +84,7 @@ class BulkStack:
         self._signed_in = time.monotonic()
 
     def people(self, count: int) -> None:
-        """Let every service know so many people who said yes, and wait until each has taken note."""
+        """Publish the permissions of so many people, and wait until each service has stored them."""
         account = self.stack.client("sts").get_caller_identity()["Account"]
         topic = f"arn:aws:sns:{REGION}:{account}:{Names(PREFIX).topic('contacts')}"
         recipients.publish(self.stack.client("sns"), topic, count)

@@ -1,4 +1,4 @@
-"""Synthetic people for bulk jobs: numbers and addresses that belong to nobody.
+"""Synthetic people for bulk jobs: synthetic numbers and addresses.
 
 Phone numbers come from ranges that are reserved for fiction: 555-0100 to 555-0199 of each North American area code (80,000
 over all that could exist), then the French ones for films (60,000). They pass for possible numbers, which is what an import
@@ -48,7 +48,7 @@ def csv(count: int) -> Iterator[str]:
 
 
 def permissions(count: int, per_body: int = 100) -> Iterator[tuple[dict[str, str], str]]:
-    """What ``contacts`` would say of people who said yes on WhatsApp: ``(attributes, body)``, many to a body."""
+    """The events of ``contacts`` for people with consent on WhatsApp: ``(attributes, body)``, many to a body."""
     now = datetime.now(UTC)
     for at in range(0, count, per_body):
         said = []
@@ -64,7 +64,7 @@ def permissions(count: int, per_body: int = 100) -> Iterator[tuple[dict[str, str
 
 
 def publish(sns: Any, topic_arn: str, count: int) -> None:
-    """Tell every service of these people, as ``contacts`` does."""
+    """Publish the permissions of these people, as ``contacts`` does."""
     entries: list[dict[str, Any]] = []
     for n, (attributes, body) in enumerate(permissions(count)):
         typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}

@@ -1,1 +1,1 @@
-"""AWS, the carrier simulator and our own processes on one machine, without Docker and without an account."""
+"""The local stack: an AWS emulator, the carrier simulator and the platform on one machine, without Docker and without an account."""

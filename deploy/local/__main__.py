@@ -1,4 +1,4 @@
-"""What `make up`, `down`, `status`, `logs` and `env` run: the stack of this working copy, in `.local/main` or `STACK_DIRECTORY`."""
+"""The commands behind `make up`, `down`, `status`, `logs` and `env`, for the stack of this working copy, in `.local/main` or `STACK_DIRECTORY`."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ def chosen_ports(environ: Mapping[str, str], saved: Mapping[str, int]) -> dict[s
 
 
 def the_stack() -> Stack:
-    """The stack as the environment asks for it, or as it runs."""
+    """The stack that the environment describes, or the running one."""
     directory = Path(os.environ.get("STACK_DIRECTORY") or MAIN)
     saved = read_json(directory / "stack.json")
     runs = any((directory / "run").glob("[!.]*.json")) or saved.get("aws") == "localstack"
@@ -50,7 +50,7 @@ def the_stack() -> Stack:
 
 
 def up(options: argparse.Namespace) -> int:
-    """Start, provision, and say where everything is."""
+    """Start, provision, and print all addresses."""
     begun = time.monotonic()
     stack = the_stack().up()
     print(f"\nWECARE is up after {time.monotonic() - begun:.1f} s (AWS={stack.aws})\n")
@@ -119,7 +119,7 @@ def token(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run one command; errors that say what to do are printed without a traceback."""
+    """Run one command; expected errors are printed without a traceback."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     commands = parser.add_subparsers(required=True)
     table: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -135,7 +135,7 @@ def main() -> int:
             command.add_argument("--no-follow", action="store_true", help="print and end")
             command.add_argument("--lines", type=int, default=20, help="how many of each to begin with")
     options = parser.parse_args()
-    # So that `up`, when it is reported to end half-way, stops what it has started.
+    # A signal during `up` raises, so that it stops what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return int(options.function(options))

@@ -1,4 +1,4 @@
-"""Introduces a local stack and its carriers to each other: the simulator, through the same calls as AWS."""
+"""Configures the simulated carriers for a local stack, through the same API calls as for AWS."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from libs.common.declare.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], account: str, region: str) -> dict[str, str]:
-    """Have what the carriers report published to our feed topics, if a service has those feeds.
+    """Publish the events of the carriers to our feed topics, if a service has those feeds.
 
-    Returns the variables that name who may send.
+    Returns the variables that name the allowed senders.
     """
 
     def topic_arn(name: str) -> str:
@@ -25,7 +25,7 @@ def provision(topology: Topology, client: Callable[[str], Any], account: str, re
 
 
 def _whatsapp(topology: Topology, client: Callable[[str], Any], topic_arn: Callable[[str], str]) -> list[str]:
-    """Events of every linked account to our topic; returns the ids of its phone numbers."""
+    """Publish the events of every linked account to our topic; returns the ids of its phone numbers."""
     social, topic = client("socialmessaging"), Names(topology.prefix).feed_topic("whatsapp")
     destination = {"eventDestinationArn": topic_arn(topic)}
     numbers = []

@@ -1,6 +1,6 @@
 """Sign-in of a local stack: a user pool, a public client for the browser, three groups and three demo people.
 
-In AWS the CDK makes the same pool; only the demo people and the password flows (for scripts and tests) are local.
+In AWS the CDK creates the same pool; only the demo people and the password flows (for scripts and tests) are local.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import Any
 from deploy.local.environment import REGION
 
 ACCESS_TOKEN_MINUTES = 15
-#: The dashboard's own development server, beside the address at which the API serves it.
+#: The dashboard's development server, in addition to the address at which the API serves it.
 _DEVELOPMENT_ORIGIN = "http://localhost:3000"
 
 
 @dataclass(frozen=True)
 class Person:
-    """A demo log-in. The password is public knowledge; these people exist on loopback only."""
+    """A demo log-in. The password is public; these users exist on loopback only."""
 
     email: str
     password: str
@@ -27,13 +27,13 @@ DEMO_PEOPLE = (
     Person("operator@example.com", "Operator-Demo-1", "OPERATOR"),
     Person("admin@example.com", "Admin-Demo-1", "ADMIN"),
 )
-#: The weakest first.
+#: In ascending order of rights.
 GROUPS = ("VIEWER", "OPERATOR", "ADMIN")
 SCOPES = ("openid", "email", "profile")
 
 
 def provision(cognito: Any, prefix: str, cognito_url: str, api_url: str) -> dict[str, str]:
-    """Make or find them; returns the variables by which our processes know them."""
+    """Create or find the pool, the client and the users; returns the variables for our processes."""
     pool = _pool(cognito, prefix)
     client = _client(cognito, pool, f"{prefix}-dashboard", [api_url, _DEVELOPMENT_ORIGIN])
     if not cognito.describe_user_pool_domain(Domain=prefix)["DomainDescription"].get("UserPoolId"):
@@ -49,7 +49,7 @@ def provision(cognito: Any, prefix: str, cognito_url: str, api_url: str) -> dict
         "WECARE_COGNITO_USER_POOL_ID": pool,
         "WECARE_COGNITO_CLIENT_ID": client,
         "WECARE_COGNITO_JWKS_URL": f"{cognito_url}/{pool}/.well-known/jwks.json",
-        # For the browser: where discovery is read, and where the sign-in and sign-out pages are.
+        # For the browser: the discovery document and the sign-in and sign-out pages.
         "WECARE_COGNITO_AUTHORITY": f"{cognito_url}/{pool}",
         "WECARE_COGNITO_HOSTED_UI": cognito_url,
     }
@@ -116,6 +116,6 @@ def _person(cognito: Any, pool: str, person: Person) -> None:
             UserAttributes=[{"Name": "email", "Value": person.email}, {"Name": "email_verified", "Value": "true"}],
         )
     except cognito.exceptions.UsernameExistsException:
-        return  # groups and passwords may have been changed in the dashboard: they stay
+        return  # groups and passwords may have been changed in the dashboard; keep them
     cognito.admin_set_user_password(UserPoolId=pool, Username=person.email, Password=person.password, Permanent=True)
     cognito.admin_add_user_to_group(UserPoolId=pool, Username=person.email, GroupName=person.group)

@@ -4,18 +4,18 @@ Runs inside `.venv-emulator`, never inside the development environment:
 
     AWS_PORT=4566 .venv-emulator/bin/python deploy/local/emulator.py
 
-On a token refresh MiniStack 1.5.33 sets `auth_time` to now, and at `/oauth2/token` it forgets
-`cognito:groups`. Cognito keeps the first and answers the groups of the moment. Browsers' OpenID clients refuse
-a changed `auth_time`, and a token without groups is a person without a role, so both are put right before a
+On a token refresh MiniStack 1.5.33 sets `auth_time` to now, and at `/oauth2/token` it omits
+`cognito:groups`. Cognito keeps `auth_time` and returns the current groups. Browsers' OpenID clients refuse
+a changed `auth_time`, and a token without groups has no role, so both are corrected before a
 token is signed.
-`tests/deploy/test_cognito_refresh.py` fails when an upgrade makes this needless or ineffective.
+`tests/deploy/test_cognito_refresh.py` fails when an upgrade makes this unnecessary or ineffective.
 
-It also parses each statement of a PartiQL batch twice in a row, and takes the same text apart again and again; that was half of
-what a batch costs here, and is done once (`tests/deploy/test_statements.py`: to the same end). And a long poll goes on when whoever asked is gone (a killed worker), takes the next
-message and hides it from everybody for its visibility time; here it ends with its connection.
+MiniStack also parses each statement of a PartiQL batch twice, and does not cache parsed statements; that was half of the cost
+of a batch, and is done once here (`tests/deploy/test_statements.py`: with the same results). A long poll continues when its client
+has disconnected (a killed worker), receives the next message and makes it invisible; here it ends with its connection.
 
-It is served by uvicorn: hypercorn, which MiniStack brings along, was more than a third of what a small request costs here.
-Forms are read, rows copied and weighed, and answers written in ways of our own, which were a third of the rest.
+It is served by uvicorn: hypercorn, MiniStack's server, was more than a third of the cost of a small request. Faster functions
+parse forms, copy and measure rows, and write answers; these were a third of the rest.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ DEFAULT_PORT = "4566"
 def keep_session_on_refresh(cognito: Any) -> None:
     """Wrap the one function of MiniStack's Cognito module that signs every token.
 
-    Raises RuntimeError when that function is not what it was: an upgrade must not lose the fixes in silence.
+    Raises RuntimeError if that function has changed: an upgrade must not lose the fixes silently.
     """
     sign = getattr(cognito, "_signed_jwt", None)
     if sign is None or list(inspect.signature(sign).parameters)[:2] != ["claims", "pool_id"]:
@@ -77,7 +77,7 @@ def _groups_of(cognito: Any, claims: dict[str, Any], pool_id: str) -> list[str]:
 
 
 class _Hole(dict[str, Any]):
-    """Stands for a parameter while a statement is taken apart, and shows its type; written out, it is where its value goes."""
+    """A placeholder for a parameter of known type while a statement is parsed; it marks the position of the value."""
 
     def __init__(self, place: int, kind: str) -> None:
         super().__init__({kind: None})
@@ -88,8 +88,8 @@ class _Hole(dict[str, Any]):
 
 
 def parse_statements_once(dynamodb: Any) -> None:
-    """Let a batch run what it has just parsed, and take each text apart once for parameters of the same types: values are
-    parameters, so there are few different ones. Raises RuntimeError when MiniStack does this elsewhere now."""
+    """Run the parsed statements of a batch without parsing again, and cache parsed texts by the types of their parameters:
+    values are parameters, so there are few different texts. Raises RuntimeError if MiniStack changed its structure."""
     parse, whole = getattr(dynamodb, "parse_partiql_statement", None), dynamodb._parse_partiql
     if parse is None or any(list(inspect.signature(each).parameters)[1:] != ["parameters"] for each in (parse, whole)):
         raise RuntimeError(
@@ -104,7 +104,7 @@ def parse_statements_once(dynamodb: Any) -> None:
 
     def parse_text_once(text: str, parameters: Any) -> Any:
         kinds = tuple(next(iter(each), "") if type(each) is dict else "" for each in parameters or ())
-        # What is wrong is told by value; so is what a set holds twice.
+        # Errors contain values, and so do duplicates in a set.
         return parse(text, parameters) if "" in kinds or "<<" in text else template(text, kinds)(parameters)
 
     last: list[Any] = []
@@ -122,12 +122,12 @@ def parse_statements_once(dynamodb: Any) -> None:
     dynamodb._parse_partiql = parse_once
 
 
-#: What JSON in a form is full of. Not the percent sign: whatever has an escape left over is read the slow way.
+#: Frequent escapes of JSON in a form. Not the percent sign: a text with a remaining escape uses the slow decoder.
 _ESCAPES = {f"%{ord(c):02X}": c for c in '"{}[]:,/ \\@#=&+?;|<>\n'}
 
 
 def read_forms_quickly() -> None:
-    """A request to SNS is a form with ten messages of JSON in it, which MiniStack reads twice, an escape at a time."""
+    """A faster form parser: a request to SNS is a form with ten JSON messages, which MiniStack decodes twice and slowly."""
     slowly = urllib.parse.unquote
 
     @functools.lru_cache(maxsize=256)
@@ -144,7 +144,7 @@ def read_forms_quickly() -> None:
 
 
 def copy_rows_quickly(dynamodb: Any) -> None:
-    """Rows are dicts, lists and texts; `copy.deepcopy` is made for whatever there is."""
+    """A faster copy of rows, which are dicts, lists and texts; `copy.deepcopy` supports any object."""
 
     def copied(value: Any) -> Any:
         if type(value) is dict:
@@ -157,7 +157,7 @@ def copy_rows_quickly(dynamodb: Any) -> None:
 
 
 def speak_json_quickly(*modules: Any) -> None:
-    """Let modules of MiniStack read and write JSON with orjson, where that is the same."""
+    """Make modules of MiniStack use orjson where the result is the same."""
 
     def dumps(value: Any, **how: Any) -> str:
         if how.keys() <= {"ensure_ascii"}:
@@ -170,7 +170,7 @@ def speak_json_quickly(*modules: Any) -> None:
 
 
 def weigh_rows_quickly(dynamodb: Any) -> None:
-    """Every write weighs its row three times, for a limit that few come near and for units of 1 KB. JSON weighs a little more."""
+    """A faster row size: every write measures its row three times, for the limit and for units of 1 KB. The size of JSON is slightly larger."""
     exactly = dynamodb._item_size_bytes
 
     def weight(item: Any) -> int:
@@ -181,8 +181,8 @@ def weigh_rows_quickly(dynamodb: Any) -> None:
 
 
 def refuse_what_queues_refuse(sns: Any, sqs: Any) -> None:
-    """SQS refuses some characters, so a message with one of them would never come out of its topic. MiniStack hands it on; here SNS
-    refuses it, as it does one that is too long. Raises RuntimeError when MiniStack does this elsewhere now."""
+    """SQS refuses some characters, so a message with one of them is never delivered by its topic. MiniStack delivers it; here
+    SNS refuses it, like one that is too long. Raises RuntimeError if MiniStack changed its structure."""
     weigh, refused = getattr(sns, "_message_payload_size", None), getattr(sqs, "_INVALID_SQS_CHARS_RE", None)
     if weigh is None or refused is None or list(inspect.signature(weigh).parameters) != ["message", "attrs"]:
         raise RuntimeError(
@@ -197,7 +197,7 @@ def refuse_what_queues_refuse(sns: Any, sqs: Any) -> None:
 
 
 def end_polls_with_their_connection(app: Any) -> Any:
-    """The ASGI application, with each `ReceiveMessage` cancelled once its client has gone."""
+    """The ASGI application, with each `ReceiveMessage` cancelled once its client has disconnected."""
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or (b"x-amz-target", b"AmazonSQS.ReceiveMessage") not in scope["headers"]:
@@ -214,7 +214,7 @@ def end_polls_with_their_connection(app: Any) -> Any:
         answer = asyncio.ensure_future(app(scope, heard, send))
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         gone.cancel()
-        answer.cancel()  # to no effect if it is there
+        answer.cancel()  # no effect if it exists
         with contextlib.suppress(asyncio.CancelledError):
             await answer
 
@@ -222,14 +222,14 @@ def end_polls_with_their_connection(app: Any) -> Any:
 
 
 class _Answers(HttpToolsProtocol):
-    """Each answer in one write: whoever waits for it wakes up once."""
+    """Send each answer in one write, so that the client is woken once."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(cast("asyncio.Transport", _Joined(transport)))
 
 
 class _Joined:
-    """A transport that keeps the head of an answer until there is more, or until nothing more comes this turn."""
+    """A transport that delays the head of an answer until the body, or until the end of the event-loop iteration."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -258,8 +258,8 @@ class _Joined:
 
 
 def main() -> None:
-    """Serve until SIGTERM; AWS_HOST and AWS_PORT are where, SERVICES (comma-separated) what is played."""
-    # MiniStack reads these while it is imported. Left alone it binds every interface, opens an MQTT port,
+    """Serve until SIGTERM; AWS_HOST and AWS_PORT are the bind address, SERVICES (comma-separated) the emulated services."""
+    # MiniStack reads these while it is imported. By default it binds every interface, opens an MQTT port,
     # and looks for a Docker daemon whose containers it may remove.
     os.environ["BIND_HOST"] = os.environ.get("AWS_HOST") or "127.0.0.1"
     os.environ["GATEWAY_PORT"] = os.environ.get("AWS_PORT", DEFAULT_PORT)
@@ -278,14 +278,14 @@ def main() -> None:
     refuse_what_queues_refuse(*map(importlib.import_module, ("ministack.services.sns", "ministack.services.sqs")))
     others = ("ministack.services.sqs", "ministack.services.sns", "ministack.core.responses")
     speak_json_quickly(dynamodb, *map(importlib.import_module, others))
-    # It holds every row in memory, and none of them is garbage: a look through all of them holds everybody up for seconds.
+    # All rows are in memory and permanent: scanning them in a garbage collection would block for seconds.
     gc.freeze()
     gc.set_threshold(50_000, 50, 1_000_000)
     serve(end_polls_with_their_connection(app.app), os.environ["BIND_HOST"], int(os.environ["GATEWAY_PORT"]))
 
 
 def serve(app: Any, host: str, port: int) -> None:
-    """Until SIGTERM. Whoever still waits for a message then gets none."""
+    """Serve until SIGTERM; open long polls then return no message."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each long poll is a connection
     uvicorn.run(

@@ -1,4 +1,4 @@
-"""What a child process, a test or boto3 must know of a stack: botocore's own settings and a few of ours."""
+"""The environment for a child process, a test or boto3: botocore's variables and a few of ours."""
 
 import os
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from deploy.local.ports import LOOPBACK
 
 REGION = "us-east-1"
 NO_PROXY = "localhost,127.0.0.1"
-#: Services that the carrier simulator plays, by the suffix of botocore's AWS_ENDPOINT_URL_<SERVICE>.
+#: Services of the carrier simulator, by the suffix of botocore's AWS_ENDPOINT_URL_<SERVICE>.
 _CARRIER = ("SOCIALMESSAGING", "PINPOINT_SMS_VOICE_V2", "SESV2")
-#: Services that LocalStack's free edition lacks and the embedded emulator beside it plays.
+#: Services that LocalStack's free edition lacks; the embedded emulator beside it provides them.
 _BESIDE_LOCALSTACK = ("COGNITO_IDENTITY_PROVIDER", "APPSYNC")
 _SUFFIX_OF_CLIENT = {
     "socialmessaging": "SOCIALMESSAGING",
@@ -27,12 +27,12 @@ def url(port: int) -> str:
 
 
 def of_stack(aws: str, ports: Mapping[str, int]) -> dict[str, str]:
-    """The variables that point every AWS SDK at the stack and nowhere else."""
+    """The variables that make every AWS SDK use the stack only."""
     return of_places(url(ports["aws"]), url(ports["simulator"]), url(ports["cognito"]) if aws != "embedded" else None)
 
 
 def of_places(aws_url: str, simulator_url: str, cognito_url: str | None) -> dict[str, str]:
-    """The same by addresses; `cognito_url` where LocalStack is used, whose free edition lacks Cognito."""
+    """The same, from addresses; `cognito_url` where LocalStack is used, whose free edition lacks Cognito."""
     env = {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -46,7 +46,7 @@ def of_places(aws_url: str, simulator_url: str, cognito_url: str | None) -> dict
         "NO_PROXY": NO_PROXY,
         "no_proxy": NO_PROXY,
         "WECARE_STAGE": "local",
-        "WECARE_SEND_MODE": "LIVE",  # the carriers here are the simulator
+        "WECARE_SEND_MODE": "LIVE",  # the carrier is the simulator
         "WECARE_WHATSAPP_DAILY_RECIPIENTS": "100000",  # and this is its portfolio's limit
         "WECARE_POLL_SECONDS": "2",  # stop quickly; an empty receive costs nothing here
         "PYTHONUNBUFFERED": "1",
@@ -58,12 +58,12 @@ def of_places(aws_url: str, simulator_url: str, cognito_url: str | None) -> dict
 
 
 def endpoint(env: Mapping[str, str], service: str) -> str:
-    """Where `env` says that a service is, by the name of its boto3 client."""
+    """The endpoint of a service in `env`, by the name of its boto3 client."""
     return env.get(f"AWS_ENDPOINT_URL_{_SUFFIX_OF_CLIENT.get(service)}", env["AWS_ENDPOINT_URL"])
 
 
 def client(env: Mapping[str, str], service: str) -> Any:
-    """A boto3 client for the stack that `env` describes, whatever this process's own environment says."""
+    """A boto3 client for the stack that `env` describes, independent of this process's environment."""
     import boto3  # not needed to start and stop processes, and slow to import
     from botocore.config import Config
 

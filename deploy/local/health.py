@@ -1,4 +1,4 @@
-"""Is a process ready? Asked over HTTP on the loopback interface, never through a proxy."""
+"""Checks whether a process is ready, over HTTP on the loopback interface, never through a proxy."""
 
 import http.client
 import time
@@ -13,14 +13,14 @@ class NotHealthy(RuntimeError):
 
 
 def problem(record: Record, row: Process, port: int | None) -> str | None:
-    """None when the process runs and is ready, else what is wrong in a few words."""
+    """None when the process runs and is ready, else a short error."""
     if row.health and port:
         trouble = _problem_over_http(port, row.health)
     elif row.ready_line and row.ready_line not in record.log_text():
         trouble = f"its log does not say {row.ready_line!r} yet"
     else:
         trouble = None
-    # Asked last: whoever answers on that port, if ours has ended it is not ours.
+    # Checked last: if our process has ended, another process answers on that port.
     return trouble if process.is_alive(record) else "ended by itself"
 
 

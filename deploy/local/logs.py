@@ -9,7 +9,7 @@ _COLOURS = (36, 33, 35, 32, 34, 31)
 
 
 class Tail:
-    """What is new in one file since the last look; starts with its last lines."""
+    """The new lines of one file since the last read; starts with its last lines."""
 
     def __init__(self, path: Path, lines: int) -> None:
         self.path = path
@@ -40,7 +40,7 @@ def _start_of_last(path: Path, lines: int) -> int:
 
 
 def show(folder: Path, names: Sequence[str] = (), *, follow: bool = True, lines: int = 20) -> None:
-    """Print the last `lines` of each log (of those named, if any) and, with `follow`, what comes, until Ctrl-C."""
+    """Print the last `lines` of each log (of those named, if any) and, with `follow`, new lines until Ctrl-C."""
     tails: dict[Path, Tail] = {}
     while True:
         for path in sorted(folder.glob("*.log")):

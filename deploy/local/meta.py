@@ -1,4 +1,4 @@
-"""Introduces a local stack and Meta's own API to each other, which the simulator plays too for the numbers of the linked account."""
+"""Configures Meta's API for a local stack; the simulator implements it for the numbers of the linked account."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,9 @@ from libs.common.declare.topology import Topology
 
 
 def provision(topology: Topology, client: Callable[[str], Any], api_url: str) -> dict[str, str]:
-    """Have Meta call our webhook at `api_url`, if a service hears it, with the app's secret that we keep.
+    """Register our webhook at `api_url` with Meta, if a service has that route, with our app secret.
 
-    Returns the variables that say which numbers may send that way, under Meta's ids, and where its API is.
+    Returns the variables with Meta's ids of these numbers and the address of the API.
     """
     social, numbers = client("socialmessaging"), []
     for linked in social.list_linked_whatsapp_business_accounts()["linkedAccounts"]:

@@ -1,7 +1,7 @@
-"""Stops a stack when the process that brought it up dies, however it dies.
+"""Stops a stack when the process that started it ends, however it ends.
 
-The other end of a pipe is held open by that process alone. When the kernel closes it, this one wakes and
-cleans up.
+Only that process holds the other end of a pipe. When the kernel closes it, this process stops the
+stack.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class ParentWatch:
-    """Watches over the stack in `directory` from now on, from a process and a session of its own."""
+    """Start a watcher for the stack in `directory`, in a separate process and session."""
 
     def __init__(self, directory: Path) -> None:
         self._watcher = subprocess.Popen(
@@ -22,14 +22,14 @@ class ParentWatch:
         )
 
     def close(self) -> None:
-        """Let go; the watcher finds nothing left to stop and ends."""
+        """Close the pipe; the watcher finds nothing to stop and ends."""
         if self._watcher.stdin:
             self._watcher.stdin.close()
         self._watcher.wait()
 
 
 def main() -> None:
-    """Wait for the end of standard input, then stop what runs in the directory that the only argument names."""
+    """Wait for the end of standard input, then stop the processes of the directory in the only argument."""
     from deploy.local.supervisor import Supervisor
 
     sys.stdin.buffer.read()

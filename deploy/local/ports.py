@@ -1,4 +1,4 @@
-"""TCP ports on the loopback interface: free ones, and who holds a taken one."""
+"""TCP ports on the loopback interface: finds free ports and the process that uses one."""
 
 import itertools
 import secrets
@@ -6,18 +6,18 @@ import socket
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-#: Below the ports that systems give to outgoing connections: those may be gone before a server binds them.
+#: Below the ephemeral ports, which outgoing connections may take before a server binds them.
 _CHOICE = range(20_000, 32_000)
 _LISTEN = "0A"  # state column of /proc/net/tcp
 
 
 class PortTaken(RuntimeError):
-    """A port that a process needs is held by somebody else; the text says which variable changes it."""
+    """Another process uses a required port; the text names the variable that changes it."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on now."""
-    # From a random one upwards, so that two who look at the same time hardly meet.
+    """Different free ports."""
+    # From a random port upwards, so that concurrent callers rarely get the same.
     first = secrets.randbelow(len(_CHOICE))
     candidates = (_CHOICE[(first + step) % len(_CHOICE)] for step in range(len(_CHOICE)))
     return list(itertools.islice((port for port in candidates if not is_taken(port)), count))
@@ -45,13 +45,13 @@ def require_free(process: str, name: str, port: int) -> None:
 
 
 def holder(port: int) -> str | None:
-    """`pid 4711 (python -m http.server)` of the process that listens, or None where that cannot be seen."""
+    """`pid 4711 (python -m http.server)` of the process that listens, or None if it is not visible."""
     inodes = _listening_inodes(port)
     for fd in Path("/proc").glob("[0-9]*/fd/*") if inodes else ():
         try:
             target = fd.readlink().name
         except OSError:
-            continue  # it ended, or is not ours to look into
+            continue  # it ended, or belongs to another user
         if target.removeprefix("socket:[").removesuffix("]") in inodes:
             process = fd.parent.parent
             command = process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

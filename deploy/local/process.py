@@ -1,7 +1,7 @@
-"""One background process: started in a session of its own, recorded in a file, ended only if it is still itself.
+"""One background process: started in a separate session, recorded in a file, stopped only if the record still matches.
 
-A pid alone proves nothing: the kernel gives it to the next process once ours has ended. So the record keeps the
-start time of the process (and the boot it belongs to) as its *mark*, and every signal is preceded by a look at it.
+A pid is not sufficient: the kernel reuses it once our process has ended. So the record keeps the
+start time of the process (and the boot it belongs to) as its *mark*, which is checked before every signal.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _MAX_LOG_BYTES = 20_000_000  # bytes, then the log is moved aside once
-_TAG_VARIABLE = "WECARE_PROCESS"  # in the environment of what we start, and of what that starts: whose it is
+_TAG_VARIABLE = "WECARE_PROCESS"  # in the environment of each process and its children: identifies the owner
 GRACE_SECONDS = 10.0
-_children: dict[int, "subprocess.Popen[bytes]"] = {}  # only to reap what this very process started
+_children: dict[int, "subprocess.Popen[bytes]"] = {}  # only to reap children of this process
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,22 @@ class Process:
     health: str | None = None  # path on that port that answers 2xx once it is ready
     ready_line: str | None = None  # or: text that its log holds once it is ready; with neither, to be alive is enough
     after_provisioning: bool = True  # False: provisioning itself needs it
-    uses_aws: bool = True  # False: it plays AWS, and is not told where AWS is
+    uses_aws: bool = True  # False: it is the AWS emulator, and gets no AWS endpoint
     env: Mapping[str, str] = field(default_factory=dict)
-    watches: tuple[str, ...] = ()  # folders of the repository: it is started anew when a .py file there has changed
+    watches: tuple[str, ...] = ()  # folders of the repository: it is restarted when a .py file there has changed
     ready_seconds: float = 30.0
     grace_seconds: float = GRACE_SECONDS
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a started process; lives in `<stack>/run/<name>.json`."""
+    """The record of a started process, stored in `<stack>/run/<name>.json`."""
 
     name: str
     pid: int
     mark: str
     tag: str  # in its environment, and in that of its children
-    digest: str  # of what it was started from: when that changes, it is started anew
+    digest: str  # digest of its definition and code: when it changes, the process is restarted
     log: str
     log_offset: int  # where the log of this start begins, in bytes
     started: float  # Unix seconds

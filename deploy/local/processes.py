@@ -14,7 +14,7 @@ DEFAULT_PORTS = {
 #: A job of a hundred thousand has a process of its own, and so have codes, which wait behind nothing.
 BULK = ("*-bulk", "bulk-counts", "bulk-people", "bulk-plan", "insights-counts")
 OTP = ("*-otp",)
-#: The AWS here answers one request at a time: those who bring many stand in its line with a few.
+#: The AWS here answers one request at a time: limit the concurrent requests of busy processes.
 FEW_CONNECTIONS = {"WECARE_STORE_CONNECTIONS": "3"}
 
 

@@ -34,7 +34,7 @@ class Place(Protocol):
 def everything(stack: Place, services: Sequence[Service] | None = None) -> Mapping[str, str]:
     """Provision AWS, Cognito and the carriers for `services` (all that the repository declares).
 
-    Returns the variables by which our processes know what was made.
+    Returns the variables with the created ids for our processes.
     """
     prefix = read(stack.env).prefix
     whole = topology(discover() if services is None else services, prefix)

@@ -17,7 +17,7 @@ Client = Callable[[str], Any]
 
 
 class Mismatch(RuntimeError):
-    """A resource exists in a shape that cannot be changed in place; the text says how to start over."""
+    """A resource exists in a shape that cannot be changed in place; the text says how to start again."""
 
 
 def provision(topology: Topology, client: Client) -> None:
@@ -120,7 +120,7 @@ def _queues(specs: Iterable[QueueSpec], sqs: Any) -> dict[str, tuple[str, str]]:
 
 
 def _queue(name: str, attributes: dict[str, str], sqs: Any) -> tuple[str, str]:
-    # Made without attributes: CreateQueue refuses a queue that is there with others.
+    # Created without attributes: CreateQueue refuses an existing queue with different ones.
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -149,7 +149,7 @@ def _allow(principal: dict[str, Any], action: str, resource: str, condition: dic
 def _subscriptions(
     specs: Iterable[SubscriptionSpec], topics: dict[str, str], queues: dict[str, tuple[str, str]], sns: Any
 ) -> None:
-    """Subscribe, fix filters, and remove what our topics deliver to our queues without being declared."""
+    """Subscribe, fix filters, and remove undeclared subscriptions of our queues to our topics."""
     ours = {arn for _, arn in queues.values()}
     found = {
         (item["TopicArn"], item["Endpoint"]): item["SubscriptionArn"]
@@ -187,7 +187,7 @@ def _buckets(specs: Iterable[tuple[str, int | None]], s3: Any) -> None:
 
 
 def _secrets(names: Iterable[str], manager: Any) -> None:
-    """A random value where there is none yet; what is there stays."""
+    """Create missing secrets with a random value; existing ones are kept."""
     for name in names:
         try:
             manager.describe_secret(SecretId=name)

@@ -1,6 +1,6 @@
-"""E-mail of a local stack: a configuration set whose events come to our feed, and mail to us, which comes the same way.
+"""E-mail of a local stack: a configuration set that publishes to our feed, and inbound mail to the same feed.
 
-SES receives by receipt rules, which are of its older API; the simulator is told by its own control API instead.
+SES uses receipt rules of its older API for inbound mail; the simulator uses its control API instead.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The carrier of SMS, MMS, voice and RCS: where its events and what people answer go, and who may send."""
+"""The carrier of SMS, MMS, voice and RCS: configures its events, inbound messages and senders."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,12 +9,12 @@ from libs.common.declare.topology import Topology
 
 #: ``ALL`` is SMS, MMS and voice; RCS has to be named.
 EVENTS = ["ALL", "RCS_ALL"]
-#: The carriers of a local stack set no limits worth waiting for (parts, calls and messages a second).
+#: High limits, so that a local stack does not wait (parts, calls and messages a second).
 RATES = {"sms": 100, "voice": 20, "rcs": 100}
 
 
 def provision(topology: Topology, client: Callable[[str], Any], topic_arn: Callable[[str], str]) -> dict[str, Any]:
-    """Have the account report to our feeds, if a service has them; returns the senders by channel, for the setting."""
+    """Publish the events of the account to our feeds, if a service has them; returns the senders by channel, for the setting."""
     carrier, names = client("pinpoint-sms-voice-v2"), Names(topology.prefix)
     topics = {spec.name for spec in topology.topics}
     events, inbound = names.feed_topic("sms-voice"), names.feed_topic("sms-voice-inbound")
@@ -23,7 +23,7 @@ def provision(topology: Topology, client: Callable[[str], Any], topic_arn: Calla
     numbers = carrier.describe_phone_numbers()["PhoneNumbers"]
     agents = carrier.describe_rcs_agents()["RcsAgents"]
     if inbound in topics:
-        # STOP is answered and kept by us, once for every channel, and not by AWS as well.
+        # The platform handles STOP for every channel, so AWS must not answer it too.
         two_way = {"TwoWayEnabled": True, "TwoWayChannelArn": topic_arn(inbound), "SelfManagedOptOutsEnabled": True}
         for number in numbers:
             carrier.update_phone_number(PhoneNumberId=number["PhoneNumberId"], **two_way)
@@ -41,7 +41,7 @@ def provision(topology: Topology, client: Callable[[str], Any], topic_arn: Calla
 
 
 def _report(carrier: Any, name: str, topic: str) -> None:
-    """A configuration set whose one destination is our topic; safe to run again."""
+    """Create a configuration set with our topic as its destination; idempotent."""
     exists = carrier.exceptions.ConflictException
     with suppress(exists):
         carrier.create_configuration_set(ConfigurationSetName=name)
@@ -58,6 +58,6 @@ def _report(carrier: Any, name: str, topic: str) -> None:
 
 
 def _number(number: Any, channel: str) -> dict[str, Any]:
-    """By its number, as people know it; it is registered for one type of message."""
+    """A sender by its number; it is registered for one type of message."""
     identity = {"id": number["PhoneNumber"], "kind": number["NumberType"], "perSecond": RATES[channel]}
     return {**identity, "parameters": {"messageType": number["MessageType"]}} if channel == "sms" else identity

@@ -1,4 +1,4 @@
-"""A stack: AWS, the carriers and our processes, each WECARE of its own in one directory.
+"""A stack: an AWS emulator, the carrier simulator and the processes of the platform, in one directory.
 
 with Stack(tmp_path) as stack:                    # free ports, AWS provisioned, everything healthy
     stack.client("sqs").list_queues()
@@ -23,7 +23,7 @@ Provision = Callable[["Stack"], Mapping[str, str]]
 
 
 class Stack(Supervisor):
-    """See the module. As a context manager it is brought up and, whatever happens, down again."""
+    """See the module. As a context manager it is started and always stopped."""
 
     port_names = tuple(DEFAULT_PORTS)
 
@@ -57,7 +57,7 @@ class Stack(Supervisor):
 
     @property
     def keeps(self) -> bool:
-        """Whether what is in AWS is kept when the stack stops, and found again (`make up KEEP=1`)."""
+        """Whether the data in AWS is saved when the stack stops, and restored (`make up KEEP=1`)."""
         return "aws" in self.rows and PERSISTENCE_VARIABLES.keys() <= self.rows["aws"].env.keys()
 
     @property
@@ -77,7 +77,7 @@ class Stack(Supervisor):
 
     @property
     def api_url_for_carriers(self) -> str:
-        """The same as the simulator finds it."""
+        """The same, as seen by the simulator."""
         return environment.url(self.ports["api"])
 
     @property
@@ -87,7 +87,7 @@ class Stack(Supervisor):
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that point a process or boto3 at this stack, and nowhere else."""
+        """The variables that make a process or boto3 use this stack only."""
         return self._env_before_provisioning() | self.config | self._extra
 
     def token(self, group: str = "ADMIN") -> str:
@@ -95,14 +95,14 @@ class Stack(Supervisor):
         return self._sign_in(group)["AccessToken"]
 
     def id_token(self, group: str = "ADMIN") -> str:
-        """Their id token: who they are. No API may take it for a permission."""
+        """The id token of that person. An API must not accept it."""
         return self._sign_in(group)["IdToken"]
 
     def _sign_in(self, group: str) -> dict[str, str]:
         return cognito.sign_in(self.client("cognito-idp"), self.config["WECARE_COGNITO_CLIENT_ID"], group)
 
     def env_of(self, row: Process) -> dict[str, str]:
-        """Processes get the same variables at each `up`, so that those of before provisioning are not started anew."""
+        """Processes get the same variables at each `up`, so that those from before provisioning are not restarted."""
         own = super().env_of(row)
         if not row.uses_aws:
             return {"NO_PROXY": environment.NO_PROXY, "no_proxy": environment.NO_PROXY} | own
@@ -112,13 +112,13 @@ class Stack(Supervisor):
         return environment.of_stack(self.aws, self.ports) | {"WECARE_PUBLIC_URL": self.api_url} | self._extra
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this stack, whatever this process's own environment says."""
+        """A boto3 client of this stack, independent of this process's environment."""
         if service not in self._clients:  # slow to make: botocore reads a description of the whole service
             self._clients[service] = environment.client(self.env, service)
         return self._clients[service]
 
     def prepare_directory(self, **also: Any) -> None:
-        """As above; refuses to mix two kinds of AWS while one of them runs, and to lose what is not kept."""
+        """As in the base class; refuses to mix two kinds of AWS while one of them runs, and to lose saved data."""
         saved = self.saved()
         if self.records() and saved.get("keeps", self.keeps) != self.keeps:
             with_or_without = "with" if saved["keeps"] else "without"
@@ -129,11 +129,11 @@ class Stack(Supervisor):
         super().prepare_directory(aws=self.aws, keeps=self.keeps, **also)
 
     def running(self) -> list[str]:
-        """The names of what was started and not stopped, the last first."""
+        """The names of the running processes, last started first."""
         return [record.name for record in self.records()]
 
     def follow(self, names: Sequence[str], *, follow: bool, lines: int) -> None:
-        """Print the last `lines` of each log (of those named, if any) and, with `follow`, what comes."""
+        """Print the last `lines` of each log (of those named, if any) and, with `follow`, new lines."""
         if not any((self.directory / "logs").glob("*.log")):
             raise BadRequest("there are no logs yet; run `make up` first")
         logs.show(self.directory / "logs", names, follow=follow, lines=lines)
@@ -145,7 +145,7 @@ class Stack(Supervisor):
         super()._start_missing([row for row in rows if row.after_provisioning])
 
     def __enter__(self) -> Self:
-        # Should this process be killed, the lifeline stops the stack in its place.
+        # If this process is killed, the watcher stops the stack.
         self._parent_watch = ParentWatch(self.directory)
         try:
             return self.up()

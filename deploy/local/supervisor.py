@@ -1,7 +1,7 @@
-"""Starts, watches and ends the processes of one directory; knows nothing of AWS or WECARE.
+"""Starts, monitors and stops the processes of one directory; independent of AWS and WECARE.
 
-The directory holds `run/` (who runs), `logs/`, `tmp/` and `stack.json` (ports). All that is known about running
-processes is in there, so that `make down` works after the terminal that ran `make up` is gone.
+The directory contains `run/` (process records), `logs/`, `tmp/` and `stack.json` (ports). All data about running
+processes is there, so that `make down` works after the terminal that ran `make up` is gone.
 """
 
 import contextlib
@@ -20,18 +20,18 @@ from deploy.local.ports import PortTaken, free_ports, require_free
 from deploy.local.process import Record
 
 ROOT = Path(__file__).resolve().parents[2]
-#: How long a process that is started anew waits for its port.
+#: How long a restarted process waits for its port.
 PORT_TIMEOUT_SECONDS = 20.0
 
 
 class BadRequest(ValueError):
-    """The caller asked for something that does not exist or does not run; the text says what does."""
+    """The caller named something that does not exist or does not run; the text lists what does."""
 
 
 class Supervisor:
     """The processes of `directory`. Ports that are not given are those of the last start there, or free ones."""
 
-    port_names: tuple[str, ...] = ()  # ports to have besides those that the rows name
+    port_names: tuple[str, ...] = ()  # further ports
 
     def __init__(
         self, directory: Path | str, rows: Sequence[process.Process], ports: Mapping[str, int] | None = None
@@ -41,12 +41,12 @@ class Supervisor:
         self.ports = self._choose_ports(ports or {})
 
     def env_of(self, row: process.Process) -> dict[str, str]:
-        """What a child gets besides this process's environment; subclasses add to it."""
+        """Environment variables for a child, in addition to this process's; subclasses add some."""
         return {name: self._fill(value) for name, value in row.env.items()}
 
     @property
     def run_directory(self) -> Path:
-        """Where the records are."""
+        """The directory of the records."""
         return self.directory / "run"
 
     # -- all of them -------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ class Supervisor:
         return self
 
     def down(self) -> None:
-        """Stop everything that was started here, the last first. Harmless when nothing runs."""
+        """Stop all processes, last started first. No error if none runs."""
         if not self.run_directory.is_dir():
             return
         with self._locked():
@@ -77,7 +77,7 @@ class Supervisor:
                 self.stop(record.name)
 
     def _start_missing(self, rows: Sequence[process.Process]) -> None:
-        """Start these side by side, then wait for each."""
+        """Start these in parallel, then wait for each."""
         for row in rows:
             self.start(row.name, wait=False)
         for row in rows:
@@ -86,7 +86,7 @@ class Supervisor:
     # -- one of them -------------------------------------------------------------------------------
 
     def start(self, name: str, *, wait: bool = True) -> Record:
-        """Start `name` unless it runs. A process whose definition or code has changed is started anew."""
+        """Start `name` unless it runs. A process whose definition or code has changed is restarted."""
         row = self._row(name)
         env, argv = self.env_of(row), [self._fill(word) for word in row.argv]
         digest = _digest(argv, env, row.watches)
@@ -108,7 +108,7 @@ class Supervisor:
         return record
 
     def stop(self, name: str) -> None:
-        """SIGTERM, and SIGKILL after the row's grace. Harmless when it does not run."""
+        """SIGTERM, and SIGKILL after the row's grace. No error if it does not run."""
         record = self.record(name)
         if record:
             process.stop(record)
@@ -134,18 +134,18 @@ class Supervisor:
             health.wait(record, row, self.ports.get(row.port or ""), seconds or row.ready_seconds)
 
     def problem(self, name: str) -> str | None:
-        """None when `name` runs and is ready, else what is wrong in a few words."""
+        """None when `name` runs and is ready, else a short error."""
         row, record = self._row(name), self.record(name)
         if record is None:
             return "stopped"
         return health.problem(record, row, self.ports.get(row.port or ""))
 
     def record(self, name: str) -> Record | None:
-        """Who runs as `name`, or ran when it ended by itself."""
+        """The record of `name`, also if the process ended by itself."""
         return Record.load(self.run_directory, name)
 
     def records(self) -> list[Record]:
-        """All records of this directory, also of processes that this table does not know; last started first."""
+        """All records of this directory, also of processes that are not in this table; last started first."""
         found = (self.record(path.stem) for path in self.run_directory.glob("[!.]*.json"))
         return sorted((record for record in found if record), key=lambda record: -record.started)
 
@@ -157,7 +157,7 @@ class Supervisor:
         return self.rows[name]
 
     def _have_port(self, name: str, port: str, seconds: float) -> None:
-        """Raises PortTaken if it is still held after so many seconds: whoever was killed may be slow to let go of it."""
+        """Raises PortTaken if it is still in use after so many seconds: a killed process may release it late."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -171,18 +171,18 @@ class Supervisor:
         return text.format(root=ROOT, stack=self.directory, python=sys.executable, **self.ports)
 
     def _choose_ports(self, given: Mapping[str, int]) -> dict[str, int]:
-        """Given ones, else those of the last start, else free ones."""
+        """The given ports, else those of the last start, else free ones."""
         names = {row.port for row in self.rows.values() if row.port} | set(self.port_names)
         ports = {name: int(port) for name, port in self.saved().get("ports", {}).items()} | dict(given)
         missing = sorted(names - set(ports))
         return ports | dict(zip(missing, free_ports(len(missing)), strict=True))
 
     def saved(self) -> dict[str, Any]:
-        """What the last start in this directory wrote down: `ports`, and what subclasses add."""
+        """The saved data of the last start in this directory: `ports`, and what subclasses add."""
         return read_json(self.directory / "stack.json")
 
     def prepare_directory(self, **also: Any) -> None:
-        """Make the directory and write down how it is started."""
+        """Create the directory and save the start options."""
         for folder in ("run", "logs", "tmp"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         write_json(self.directory / "stack.json", {"ports": self.ports, **also})

@@ -1,1 +1,1 @@
-"""``make smoke``: the whole platform on free ports in a temporary folder, one story told over HTTP, and away again."""
+"""``make smoke``: runs the platform on free ports in a temporary directory, and one scenario over HTTP."""

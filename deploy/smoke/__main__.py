@@ -1,4 +1,4 @@
-"""``python -m deploy.smoke``: exits 0 only if every step held, and leaves nothing running."""
+"""``python -m deploy.smoke``: exits 0 only if every step passed, and stops all processes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from deploy.smoke.client import Failed
 from deploy.smoke.platform import Platform
 from deploy.smoke.scenario import Scenario
 
-#: Short claims, so that the story of the killed worker need not wait for half a minute.
+#: Short claims, so that the step with the killed worker is fast.
 QUICK = {"WECARE_WINDOW_SCALE": "0.1"}
 
 
 def main() -> int:
-    """Tell the story on a fresh stack; print a line a step, then one line of JSON."""
+    """Run the scenario on a new stack; print a line per step, then one line of JSON."""
     console = Console(highlight=False, soft_wrap=True)
     aws = os.environ.get("AWS") or "embedded"
     result: dict[str, object] = {"smoke": "failed", "aws": aws}
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _last_words(console: Console, folder: Path) -> None:
-    """What each process said last, for whoever has to find out why."""
+    """The last log lines of each process, to find the cause."""
     for log in sorted((folder / "logs").glob("*.log")):
         lines = log.read_text(errors="replace").splitlines()[-15:]
         console.print(f"\n[bold]{log.name}[/bold]")

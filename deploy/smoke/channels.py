@@ -1,4 +1,4 @@
-"""The other channels, one line each way: out to the carrier and back as a receipt, in from a person and into the inbox."""
+"""The other channels, one step each way: a message to the carrier and its receipt, and an inbound message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 
 def tell(on: Platform, say: Say) -> None:
-    """Every channel but WhatsApp, whose story is told at length."""
+    """Every channel except WhatsApp, which has its own steps."""
     contact = on.contact(PHONE, "Dora Example", channel="sms")
     for channel in ("voice", "rcs"):
         on.opt_in(contact, channel)
@@ -75,12 +75,12 @@ MAILBOX = "dora@example.com"
 
 
 def _mail(on: Platform) -> list[str]:
-    """Out, opened, and accepted once."""
+    """An e-mail is sent, opened, and accepted once."""
     return _out(on, on.mailbox(MAILBOX, "Dora Example"), "email", MAIL, "read")
 
 
 def _mail_in(on: Platform) -> str:
-    """An answer that comes three times is one message, in the thread of what it answers."""
+    """A reply that is delivered three times is one message in its thread."""
     (contact,) = on.operator.get("/api/contacts/search", q=MAILBOX)["items"]
     (sent,) = on.operator.get("/api/messages", contactId=contact["contactId"])["items"]
     answered = f"<{sent['providerIds'][0]}@email.amazonses.com>"

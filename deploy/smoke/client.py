@@ -1,4 +1,4 @@
-"""What the story speaks to: our API as a person of some role, and the simulator's control API. HTTP only."""
+"""The HTTP clients of the scenario: our API with a role, and the simulator's control API."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Self
 
 import httpx
 
-#: How long something may take to come true; far above what it takes, for the machine may be busy.
+#: The time limit of a wait; far above the usual time, because the machine may be busy.
 TIMEOUT_SECONDS = 120.0
 
 
 class Failed(Exception):
-    """A step did not hold; the text says what was seen."""
+    """A step failed; the text contains the observed value."""
 
 
 class Http:
-    """A small JSON client; ``expect`` is the status that the step asks for."""
+    """A small JSON client; ``expect`` is the expected status."""
 
     def __init__(self, base: str, token: str | None = None) -> None:
         self._http = httpx.Client(base_url=base, timeout=30, trust_env=False)
@@ -25,7 +25,7 @@ class Http:
             self.bears(token)
 
     def bears(self, token: str) -> None:
-        """From now on it comes with this token."""
+        """Use this token for later requests."""
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
@@ -57,7 +57,7 @@ class Http:
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = TIMEOUT_SECONDS) -> Any:
-    """Look until it is true (not falsy) and return it. Raises Failed with what was seen last."""
+    """Poll until the value is true (not falsy) and return it. Raises Failed with the last value."""
     end = time.monotonic() + seconds
     seen: Any = None
     while time.monotonic() < end:
@@ -69,6 +69,6 @@ def until(what: str, look: Callable[[], Any], seconds: float = TIMEOUT_SECONDS) 
 
 
 def require(holds: Any, what: str) -> None:
-    """Raises Failed unless it holds."""
+    """Raises Failed if the condition is false."""
     if not holds:
         raise Failed(what)

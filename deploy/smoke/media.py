@@ -1,4 +1,4 @@
-"""Files on WhatsApp, one line each way: a customer's picture into our bucket and out of it again, a file of ours to a customer."""
+"""Files on WhatsApp, one step each way: a customer's picture is stored and downloaded, and a file is sent to a customer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PHONE = "+12025550116"
 
 
 def tell(on: Platform, say: Callable[[str], None]) -> None:
-    """The picture goes first: it opens the window for the file."""
+    """The picture comes first: it opens the service window for the file."""
     contact = on.contact(PHONE, "Finn Example")
     say(f"media in: {_in(on, contact)}")
     say(f"media out: {_out(on, contact)}")

@@ -1,4 +1,4 @@
-"""A running platform in the words of a test: make a contact, send, wait for a status, look into the carriers' ledger."""
+"""Test helpers for a running platform: create a contact, send, wait for a status, read the carriers' ledger."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from deploy.local.stack import Stack
 from deploy.smoke.client import Failed, Http, require, until
 
 RANK = ["queued", "deferred", "claimed", "uncertain", "unknown", "sent", "failed", "delivered", "read"]
-#: Statuses from which nothing is to be hoped for.
+#: Final statuses of failure.
 ENDS = frozenset({"suppressed", "cancelled", "failed", "expired"})
-#: Refusals that end once the others have heard of the contact, the consent, the file, or that somebody wrote in.
+#: Refusals that end once the other services have received the contact, the consent, the file or the inbound message.
 NOT_YET = ("CONTACT_", "NO_CONSENT", "FILE_NOT_FOUND", "TEMPLATE_REQUIRED")
 TEMPLATE = {"kind": "template", "name": "order_update", "language": "en_US", "variables": {"1": "Ann", "2": "A-17"}}
 
@@ -36,7 +36,7 @@ class Platform:
         self._exit.close()
 
     def contact(self, phone: str, name: str, *, opted_in: bool = True, channel: str = "whatsapp") -> str:
-        """A contact with this number (the one who has it already, if there is one), opted in to the channel."""
+        """A contact with this number (the existing one, if any), opted in to the channel."""
         made = self.operator.call("POST", "/api/contacts", {"name": name, "phone": phone}, expect=(201, 409))
         contact_id = str(made["contactId"])
         if opted_in:
@@ -44,7 +44,7 @@ class Platform:
         return contact_id
 
     def mailbox(self, email: str, name: str) -> str:
-        """A contact who said yes to e-mail."""
+        """A contact with consent for e-mail."""
         made = self.operator.call("POST", "/api/contacts", {"name": name, "email": email}, expect=201)
         self.opt_in(str(made["contactId"]), "email")
         return str(made["contactId"])
@@ -58,7 +58,7 @@ class Platform:
         return self.operator.call("POST", "/api/messages", body, expect=expect)
 
     def send_when_known(self, contact_id: str, content: dict[str, Any], **more: Any) -> str:
-        """Send; until what it needs has reached the other services they refuse, which is as it should be."""
+        """Send; retries while the other services have not received what the message needs and refuse it."""
 
         def attempt() -> str | None:
             try:
@@ -74,7 +74,7 @@ class Platform:
         return str(self.operator.get(f"/api/messages/{message_id}")["status"])
 
     def reaches(self, message_id: str, wanted: str) -> list[str]:
-        """Wait for a status; raises Failed if on the way it ever moved backwards. Returns what was seen."""
+        """Wait for a status; raises Failed if the status ever moved backwards. Returns the observed statuses."""
         seen: list[str] = []
 
         def look() -> bool:
@@ -100,7 +100,7 @@ class Platform:
         self.simulator.call("POST", f"/control/inbound/{channel}", body)
 
     def picture_in(self, phone: str, data: bytes, times: int = 1) -> None:
-        """Somebody sends us what they call a PNG, on WhatsApp."""
+        """A customer sends a file of type PNG on WhatsApp."""
         body = {
             "from": phone,
             "type": "image",
@@ -111,7 +111,7 @@ class Platform:
         self.simulator.call("POST", "/control/inbound/whatsapp", body)
 
     def upload(self, data: bytes, content_type: str, filename: str, *, state: str = "ready", **more: Any) -> str:
-        """Through the presigned URL, as a browser does it, to the state that is expected; returns the file's id."""
+        """Upload through the presigned URL, and expect a state; returns the file's id."""
         body = {"filename": filename, "contentType": content_type, "size": len(data), **more}
         asked = self.operator.call("POST", "/api/media", body, expect=201)
         link = asked["upload"]
@@ -121,12 +121,12 @@ class Platform:
         return str(asked["fileId"])
 
     def download(self, file_id: str) -> httpx.Response:
-        """Through the presigned link."""
+        """Download through the presigned link."""
         link = self.viewer.get(f"/api/media/{file_id}/download")["url"]
         return httpx.get(link, trust_env=False).raise_for_status()
 
     def mails_in(self, sender: str, text: str, *, subject: str = "Re: Your order", times: int = 1, **more: Any) -> None:
-        """Somebody sends us an e-mail; ``more`` as the simulator takes it (``in_reply_to``, ``html``, verdicts)."""
+        """A person sends an e-mail; ``more`` as the simulator accepts it (``in_reply_to``, ``html``, verdicts)."""
         body = {"from": sender, "to": "support@mail.example.com", "subject": subject, "text": text, "times": times}
         self.simulator.call("POST", "/control/inbound/email", body | more)
 

@@ -1,4 +1,4 @@
-"""The story of issue number one: a WhatsApp conversation, a STOP, a killed worker, and who may do what."""
+"""The smoke scenario: a WhatsApp conversation, a STOP, a killed worker, and the roles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scenario:
     say: Callable[[str], None]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    # -- the chapters -----------------------------------------------------------------------------
+    # -- the steps --------------------------------------------------------------------------------
 
     def template_first(self) -> None:
         phone = "+12025550111"
@@ -121,7 +121,7 @@ class Scenario:
             self.say(f"{kind}: 401")
 
     def tell(self) -> None:
-        """All chapters in order."""
+        """All steps in order."""
         for title, chapter in (
             ("An operator writes first", self.template_first),
             ("The contact writes in", self.conversation),

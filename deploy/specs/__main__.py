@@ -1,4 +1,4 @@
-"""Write the generated documents, or with ``--check`` say which are not current (exit 1)."""
+"""Write the generated documents, or with ``--check`` list those that are not current (exit 1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
 
 
 def rendered(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
-    """Every generated file and what it should say."""
+    """Every generated file and its content."""
     generated = ROOT / "docs/generated"
     yield generated / "asyncapi.json", _json(asyncapi.document(services, PREFIX))
     yield generated / "openapi.json", _json(openapi(services))
@@ -44,8 +44,8 @@ def rendered(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
 
 
 def schemas(services: Sequence[Service]) -> Iterator[tuple[Path, str]]:
-    """The frozen schema of each event. A new one is written; one that is there is a promise and is changed by hand only,
-    and only by adding (the contract test sees to it)."""
+    """The frozen schema of each event. A new one is written; an existing one is a contract. It is changed by hand only,
+    and only by additions (checked by the contract test)."""
     for event in sorted({event for service in services for event in service.facts()}, key=lambda e: e.TYPE):
         yield SCHEMAS / f"{event.TYPE}.json", _json(asyncapi.schema(event))
 

@@ -1,4 +1,4 @@
-"""Markdown tables from the topology: who owns, hears, says and serves what, and what each may touch."""
+"""Markdown tables from the topology: what each service owns, hears, says and serves, and its grants."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def of_platform(services: Sequence[Service]) -> str:
 
 
 def of_actions(services: Sequence[Service]) -> str:
-    """docs/generated/actions.md: what people can do, by the names under which it is put on record."""
+    """docs/generated/actions.md: the actions of people, by their names in the audit log."""
     rows = [
         (f"`{action_of(service.name, route.function)}`", f"`{route.method} {route.path}`",
          route.role.name if route.role else "", (route.about or route.path.partition("{")[2].partition("}")[0]))

@@ -1,1 +1,1 @@
-"""``wecare``: the platform from a terminal, over its HTTP API and nothing else."""
+"""``wecare``: the command line of the platform. It uses only the HTTP API."""

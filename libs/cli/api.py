@@ -1,4 +1,4 @@
-"""The API as the commands call it: one client, answers as JSON, refusals as words that a person can act on."""
+"""The HTTP client of the commands: answers as JSON, problem documents as readable errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from libs.cli.show import errors
 
 DEFAULT_URL = "http://localhost:8080"
-#: A bad request, a refusal; the API cannot be reached or is broken.
+#: Exit codes: the API refused the request; the API cannot be reached or failed.
 REFUSED, UNREACHABLE = 1, 2
 
 
@@ -29,11 +29,11 @@ class Api:
         return self._call("GET", path, params=_given(query))
 
     def find(self, path: str) -> Any:
-        """None for what is not there."""
+        """None if the resource does not exist."""
         return self._call("GET", path, missing=True)
 
     def post(self, path: str, body: dict[str, Any], key: str | None = None) -> Any:
-        """Under an Idempotency-Key, so that a lost answer can be asked for again safely."""
+        """Send with an Idempotency-Key, so that a request whose answer was lost can be retried safely."""
         return self._write("POST", path, body, key)
 
     def put(self, path: str, body: dict[str, Any]) -> Any:
@@ -44,7 +44,7 @@ class Api:
         return self._call(method, path, json=_given(body), headers=headers)
 
     def _call(self, method: str, path: str, missing: bool = False, **more: Any) -> Any:
-        """A request whose answer was lost is made once more; by its key it is still the same request."""
+        """Retry once if the answer was lost; the Idempotency-Key makes it the same request."""
         for again in (True, False):
             try:
                 answer = self._http.request(method, path, **more)
@@ -54,7 +54,7 @@ class Api:
                     continue
                 fail(
                     f"Cannot reach the API at {self.url} ({type(error).__name__}).",
-                    "Is it up (make up)? Is WECARE_API_URL right?",
+                    "Start it with `make up`, or check WECARE_API_URL.",
                     code=UNREACHABLE,
                 )
         if missing and answer.status_code == 404:
@@ -65,7 +65,7 @@ class Api:
 
 
 def refused(answer: httpx.Response) -> NoReturn:
-    """Say what a problem document says."""
+    """Print a problem document and end the command."""
     try:
         problem = answer.json()
         problem = problem if isinstance(problem, dict) else {}
@@ -73,7 +73,7 @@ def refused(answer: httpx.Response) -> NoReturn:
         problem = {}
     lines = [f"{problem.get('code', answer.status_code)}: {problem.get('title', answer.reason_phrase)}"]
     wrong = [f"  {each.get('field')}: {each.get('detail')}" for each in problem.get("errors", [])]
-    # Of fields that are wrong the detail says no more than the list; to somebody who has not logged in it speaks of headers.
+    # For invalid fields the detail repeats the list; without a token it names a header, which the command line does not have.
     plain = (problem.get("code") == "VALIDATION_FAILED" and wrong) or "Authorization" not in answer.request.headers
     lines += [str(problem[name]) for name in ("detail", "do") if problem.get(name) and not (plain and name == "detail")]
     lines += wrong
@@ -94,7 +94,7 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def token_file() -> Path:
-    """Where ``wecare login`` keeps the token."""
+    """Where ``wecare login`` stores the token."""
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base) / "wecare" / "token"
 
@@ -107,7 +107,7 @@ def kept_token() -> str | None:
 
 
 def keep_token(token: str) -> Path:
-    """For this person's eyes only."""
+    """Store the token in a file that only this user can read."""
     path = token_file()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.touch(mode=0o600)

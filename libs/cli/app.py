@@ -31,12 +31,12 @@ jobs.add_to(dlq.app)
 @app.callback()
 def connect(
     ctx: typer.Context,
-    url: Annotated[str, typer.Option("--api", envvar="WECARE_API_URL", help="address of the platform")] = DEFAULT_URL,
+    url: Annotated[str, typer.Option("--api", envvar="WECARE_API_URL", help="address of the API")] = DEFAULT_URL,
     token: Annotated[
         str | None, typer.Option("--token", envvar="WECARE_TOKEN", show_envvar=True, help="access token")
     ] = None,
 ) -> None:
-    """Where the API is and who asks."""
+    """Options for the API's address and the access token."""
     ctx.obj = Api(url, token or kept_token())
 
 
@@ -45,13 +45,13 @@ def login(
     ctx: typer.Context,
     token: Annotated[str, typer.Option("--access-token", help="`-` reads it from standard input")] = "-",  # noqa: S107
 ) -> None:
-    """Keep an access token for the next commands, once the API takes it. On your own stack:
+    """Store an access token for later commands, after the API accepted it. On your own stack:
     .venv/bin/python -m deploy.local token OPERATOR | wecare login"""
     if token == "-":  # noqa: S105 - the usual name of standard input
         token = typer.prompt("Access token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     token = token.strip()
     if not token:
-        fail("There is no token on standard input.", "Pipe an access token in, or set WECARE_TOKEN.")
+        fail("Standard input contains no token.", "Pipe an access token in, or set WECARE_TOKEN.")
     api: Api = ctx.obj
     Api(api.url, token).get("/api/contacts", limit=1)
     say(f"Logged in to {api.url}; the token is in {keep_token(token)} and is valid as long as its issuer says.")

@@ -1,4 +1,4 @@
-"""``wecare audit``: who did what, and whether the record is still what was written. For administrators."""
+"""``wecare audit``: list, export and verify audit entries. For administrators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(help="Who did what: list, export, verify.", no_args_is_help=Tr
 
 Actor = Annotated[str | None, typer.Option(help="user:<sub>, customer, provider or system:<service>")]
 Action = Annotated[str | None, typer.Option(help="e.g. contacts.delete_contact")]
-Resource = Annotated[str | None, typer.Option(help="id of what it was about")]
+Resource = Annotated[str | None, typer.Option(help="id of the changed resource")]
 Kind = Annotated[str | None, typer.Option(help="request, refusal or fact")]
 Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="within 90s, 15m, 2h, 3d")]
 Older = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="before that")]
@@ -47,13 +47,13 @@ def list_entries(
     if as_json_:
         as_json({"items": items})
     elif not items:
-        say("No entries fit.")
+        say("No entries match.")
     else:
         rows = [
             (each["logId"], when(each["at"]), each["kind"], each["actor"], each["action"], each.get("resource"), _news(each))
             for each in items
         ]  # fmt: skip
-        table("", ("entry", "when", "kind", "who", "what", "about", "news"), rows, cut="news")
+        table("", ("entry", "when", "kind", "who", "what", "resource", "changes"), rows, cut="changes")
 
 
 def _news(entry: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ def export(
     ctx: typer.Context, actor: Actor = None, action: Action = None, resource: Resource = None, kind: Kind = None,
     newer: Newer = None, older: Older = None, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Write entries into a CSV file and tell where it can be fetched for five minutes."""
+    """Write entries to a CSV file and print a download link that is valid for five minutes."""
     api: Api = ctx.obj
     wanted = {
         "actor": actor,
@@ -88,7 +88,7 @@ def export(
     if as_json_:
         as_json(answer)
         return
-    whole = "" if answer["complete"] else "; there are more, narrow the time"
+    whole = "" if answer["complete"] else "; there are more, choose a shorter period"
     say(f"{answer['rows']} entries{whole}. Fetch them within five minutes:")
     typer.echo(answer["url"])
 
@@ -100,7 +100,7 @@ def verify(
     days: Annotated[int, typer.Option(min=1, max=180, help="how many days, up to today")] = 2,
     as_json_: Json = False,
 ) -> None:
-    """Walk the chains and name the first link that is broken; then the exit code is 1."""
+    """Verify the hash chains and name the first broken link; the exit code is then 1."""
     api: Api = ctx.obj
     today = datetime.now(UTC).date()
     wanted = [day] if day else [str(today - timedelta(days=n)) for n in reversed(range(days))]
@@ -116,14 +116,14 @@ def verify(
     broken = next((each["broken"] for each in found if not each["ok"]), None)
     if broken is not None:
         where = ", ".join(f"{name} {broken[key]}" for name, key in _WHERE if broken.get(key) is not None)
-        fail(f"{broken['what']}: {broken['detail']}", f"{where}. What to do: docs/OPERATIONS.md, The audit record.")
+        fail(f"{broken['what']}: {broken['detail']}", f"{where}. What to do: docs/OPERATIONS.md, The audit log.")
 
 
 _WHERE = (("chain", "chain"), ("block", "block"), ("entry no.", "position"), ("log id", "logId"))
 
 
 def _verified(api: Api, day: str) -> dict[str, Any]:
-    """All parts of a day as one."""
+    """The pages of a day, merged."""
     answer: dict[str, Any] = api.get("/api/audit/verify", day=day)
     whole = dict(answer)
     while answer["ok"] and answer.get("cursor"):

@@ -1,4 +1,4 @@
-"""``wecare contacts``: find, make, record consent."""
+"""``wecare contacts``: find, create, record consent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from libs.cli.api import Api
 from libs.cli.dlq import Json, Limit
 from libs.cli.show import as_json, say, table
 
-app = typer.Typer(help="Contacts: find, make, record consent.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Contacts: find, create, record consent.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("ls")
 def list_contacts(
     ctx: typer.Context,
-    search: Annotated[str | None, typer.Option(help="beginning of a name, number or e-mail address")] = None,
+    search: Annotated[str | None, typer.Option(help="prefix of a name, number or e-mail address")] = None,
     limit: Limit = 20,
     as_json_: Json = False,
 ) -> None:
-    """List contacts, newest first, or find some."""
+    """List contacts, newest first, or search for contacts."""
     api: Api = ctx.obj
     limit = min(limit, 200)
     answer = api.get("/api/contacts/search", q=search, limit=limit) if search else api.get("/api/contacts", limit=limit)
@@ -46,10 +46,10 @@ def create(
     email: Annotated[str | None, typer.Option()] = None,
     as_json_: Json = False,
 ) -> None:
-    """Make a contact; nobody is opted in by that."""
+    """Create a contact. It has no consent."""
     api: Api = ctx.obj
     answer = api.post("/api/contacts", {"name": name, "phone": phone, "email": email})
-    as_json(answer) if as_json_ else say(f"Contact {answer['contactId']} is there, opted in to nothing.")
+    as_json(answer) if as_json_ else say(f"Contact {answer['contactId']} is created without consent.")
 
 
 @app.command("consent")
@@ -57,9 +57,9 @@ def consent(
     ctx: typer.Context,
     contact: Annotated[str, typer.Argument(metavar="CONTACT")],
     channel: Annotated[str, typer.Argument(metavar="CHANNEL")],
-    words: Annotated[str, typer.Option(help="the words that were said or shown; they are the evidence")],
+    words: Annotated[str, typer.Option(help="the text that was spoken or shown; it is the evidence")],
     how: Annotated[str, typer.Option(help="where: form, phone, paper …")] = "form",
-    opted_in: Annotated[bool, typer.Option("--opt-in/--opt-out", help="yes or no")] = True,
+    opted_in: Annotated[bool, typer.Option("--opt-in/--opt-out", help="opt in or opt out")] = True,
     as_json_: Json = False,
 ) -> None:
     """Record an opt-in or opt-out with its evidence."""

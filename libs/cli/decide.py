@@ -1,4 +1,4 @@
-"""``wecare dlq simulate|replay|edit|discard``: decide about dead letters."""
+"""``wecare dlq simulate|replay|edit|discard``: act on dead letters."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from libs.cli.dlq import (
 )
 from libs.cli.show import as_json, out, say, table
 
-#: Different reasons that are shown of one outcome, and dead letters that are shown one by one.
+#: Reasons shown per outcome, and dead letters listed one by one.
 MAX_REASONS, MAX_SHOWN = 3, 30
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="ids of letters; none: use the filters")]
-Needed = Annotated[str, typer.Option("--why", help="the reason; it goes on record")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of dead letters; none: use the filters")]
+Needed = Annotated[str, typer.Option("--why", help="the reason; it is recorded")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask for confirmation")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Put these commands among the others of ``dlq``."""
+    """Add these commands to ``dlq``."""
     for name, function in (("simulate", simulate), ("replay", replay), ("edit", edit), ("discard", discard)):
         app.command(name)(function)
 
 
 def _selection(ids: list[str] | None, filters: dict[str, Any], limit: int) -> dict[str, Any]:
     if ids and filters:
-        fail("Give either ids of letters or filters.")
+        fail("Give either ids of dead letters or filters.")
     if not ids and not filters:
         names = "--queue, --type, --cause, --channel, --newer-than, --older-than or --text"
-        fail("Which letters?", f"Give their ids, or narrow by {names}.")
+        fail("No dead letters were selected.", f"Give their ids, or filter by {names}.")
     return {"ids": ids, "limit": limit} if ids else {"filter": filters, "limit": limit}
 
 
@@ -57,7 +57,7 @@ def simulate(
     cause: Cause = None, newer: Newer = None, older: Older = None, text: Text = None, limit: Limit = 100,
     as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Tell what would happen if dead letters were replayed now. Changes nothing."""
+    """Predict the result of replaying dead letters now. Changes nothing."""
     api: Api = ctx.obj
     selection = _selection(ids, filters_of(queue, type_, channel, cause, newer, older, text), limit)
     answer = api.post("/api/dlq/simulate", selection)
@@ -69,13 +69,13 @@ def simulate(
     if items:
         out.print()
         rows = [(each["dlqMessageId"], each["outcome"], each["detail"]) for each in items]
-        table("", ("letter", "outcome", "why"), rows, cut="why")
+        table("", ("dead letter", "outcome", "why"), rows, cut="why")
     if answer["total"] > len(items):
         say(f"… and {answer['total'] - len(items)} more (--json shows up to 200).", "dim")
 
 
 def show_outcomes(answer: dict[str, Any]) -> None:
-    """The sums, with what stands behind each."""
+    """Print the number of dead letters per outcome, with the reasons."""
     if not answer["total"]:
         say(NONE_FITS.format(state="waiting"))
         return
@@ -88,7 +88,7 @@ def show_outcomes(answer: dict[str, Any]) -> None:
         (outcome, count, _why(list(details.get(outcome, ())), refused if outcome == "refused" else ""))
         for outcome, count in sorted(answer["outcomes"].items(), key=lambda each: -each[1])
     ]
-    table(f"If {answer['total']} letter(s) were replayed now", ("outcome", "letters", "why"), rows)
+    table(f"Predicted result of replaying {answer['total']} dead letter(s) now", ("outcome", "count", "why"), rows)
 
 
 def _why(details: list[str], codes: str) -> str:
@@ -102,16 +102,16 @@ def _why(details: list[str], codes: str) -> str:
 def replay(
     ctx: typer.Context, ids: Ids = None, queue: Queue = None, type_: Type = None, channel: Channel = None,
     cause: Cause = None, newer: Newer = None, older: Older = None, text: Text = None, limit: Limit = 100,
-    rate: Annotated[float, typer.Option(help="letters a second, 0.5 to 500")] = 10.0, why: Why = "",
-    force: Annotated[bool, typer.Option("--force", help="take quarantined letters along (by id, with --why)")] = False,
-    yes: Yes = False, wait: Annotated[bool, typer.Option(help="follow it until it is done")] = True, as_json_: Json = False,
+    rate: Annotated[float, typer.Option(help="dead letters per second, 0.5 to 500")] = 10.0, why: Why = "",
+    force: Annotated[bool, typer.Option("--force", help="include quarantined dead letters (by id, with --why)")] = False,
+    yes: Yes = False, wait: Annotated[bool, typer.Option(help="follow the job until it is done")] = True, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Replay dead letters to the queues they died on, those that died first before the others. Simulates first, and asks.
+    """Replay dead letters to their source queues, oldest failure first. Simulates first and asks for confirmation.
 
     By ids, or by filters:
 
     \b
-      wecare dlq replay LETTER LETTER --why "fixed in build 42"
+      wecare dlq replay ID ID --why "fixed in build 42"
       wecare dlq replay --queue outbound-whatsapp-tx --newer-than 2h --limit 500 --rate 20
     """
     api: Api = ctx.obj
@@ -120,7 +120,7 @@ def replay(
         _somebody(as_json_)
         answer = api.post("/api/dlq/simulate", selection)
         show_outcomes(answer)
-        if not answer["total"] or not typer.confirm(f"Replay {answer['total']} letter(s) at {rate:g} a second?"):
+        if not answer["total"] or not typer.confirm(f"Replay {answer['total']} dead letter(s) at {rate:g} per second?"):
             raise typer.Exit(1)
     job = api.post("/api/dlq/replay", {**selection, "rate": rate, "why": why, "force": force})
     if wait:
@@ -133,33 +133,39 @@ def replay(
 
 def edit(
     ctx: typer.Context, letter: DeadLetter, why: Needed,
-    data: Annotated[str | None, typer.Option(metavar="FILE", help="JSON of the event's data; `-`: standard input; none: your editor")] = None,
+    data: Annotated[str | None, typer.Option(metavar="FILE", help="JSON of the event's data; `-`: standard input; none: open your editor")] = None,
     as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Change what a replay sends (ADMIN). The original is kept; whom it is for cannot be changed.
+    """Edit the event that a replay sends (ADMIN). The original is kept. The recipient cannot be changed.
 
     \b
-      wecare dlq edit LETTER --why "a mistyped date"                 # opens $EDITOR
-      wecare dlq edit LETTER --why "a mistyped date" --data new.json
+      wecare dlq edit ID --why "a mistyped date"                 # opens $EDITOR
+      wecare dlq edit ID --why "a mistyped date" --data new.json
     """
     api: Api = ctx.obj
     if data is not None:
         answer = _put(api, letter, sys.stdin.read() if data == "-" else _file(data), why)
     else:
         known = api.get(f"/api/dlq/{letter}")
-        event = known.get("editedEvent") or known.get("event") or fail("This is no event, so it cannot be edited.")
+        event = (
+            known.get("editedEvent")
+            or known.get("event")
+            or fail("This dead letter contains no event, so it cannot be edited.")
+        )
         answer = _by_hand(api, letter, json.dumps(event.get("data"), indent=2, ensure_ascii=False), why)
-    as_json(answer) if as_json_ else say(f"Letter {letter} is edited; `wecare dlq replay {letter}` sends it.", "green")
+    as_json(answer) if as_json_ else say(
+        f"Dead letter {letter} is edited; `wecare dlq replay {letter}` sends it.", "green"
+    )
 
 
 def _by_hand(api: Api, letter: str, text: str, why: str) -> Any:
-    """In an editor, as often as it takes: what was refused is not typed again."""
+    """Edit in an editor; after a refusal the editor opens again with the refused text."""
     while True:
         after = editor.edited(text)
         try:
             return _put(api, letter, after, why)
         except typer.Exit:
-            if not show.can_ask() or not typer.confirm("Open it once more?", default=True):
+            if not show.can_ask() or not typer.confirm("Open the editor again?", default=True):
                 raise
         text = after
 
@@ -168,9 +174,9 @@ def _put(api: Api, letter: str, text: str, why: str) -> Any:
     try:
         wanted = json.loads(text)
     except ValueError as error:
-        fail("That is no JSON.", str(error))
+        fail("The text is not valid JSON.", str(error))
     if not isinstance(wanted, dict):
-        fail("The data of an event is a JSON object.")
+        fail("The data of an event must be a JSON object.")
     return api.post(f"/api/dlq/{letter}/edit", {"data": wanted, "why": why})
 
 
@@ -182,23 +188,23 @@ def _file(name: str) -> str:
 
 
 def discard(
-    ctx: typer.Context, ids: Annotated[list[str], typer.Argument(metavar="LETTER", help="ids of letters")], why: Needed,
+    ctx: typer.Context, ids: Annotated[list[str], typer.Argument(metavar="ID", help="ids of dead letters")], why: Needed,
     yes: Yes = False, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Decide that dead letters are not replayed (ADMIN). Their records stay for seven days."""
+    """Discard dead letters, so that they are not replayed (ADMIN). Their records are kept for seven days."""
     if not yes:
         _somebody(as_json_)
-        if not typer.confirm(f"Discard {len(ids)} letter(s)?"):
+        if not typer.confirm(f"Discard {len(ids)} dead letter(s)?"):
             raise typer.Exit(1)
     api: Api = ctx.obj
     answer = api.post("/api/dlq/discard", {"ids": ids, "why": why})
-    as_json(answer) if as_json_ else say(f"{len(answer['items'])} letter(s) discarded.", "green")
+    as_json(answer) if as_json_ else say(f"{len(answer['items'])} dead letter(s) discarded.", "green")
 
 
 def _somebody(for_programs: bool) -> None:
-    """Ends the command where nobody can be asked."""
+    """End the command if it cannot ask for confirmation."""
     if for_programs or not show.can_ask():
         fail(
-            "Nobody can be asked here.",
-            "Say --yes if you are sure; `wecare dlq simulate` tells what would come of a replay.",
+            "There is no terminal to ask for confirmation.",
+            "Pass --yes to confirm; `wecare dlq simulate` predicts the result of a replay.",
         )

@@ -1,4 +1,4 @@
-"""``wecare dlq ls|groups|show``: look at dead letters."""
+"""``wecare dlq ls|groups|show``: read dead letters."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ import typer
 from libs.cli.api import Api
 from libs.cli.show import ago, as_json, back, out, say, short, table, when
 
-HELP = """Dead letters: look, simulate, replay, edit, discard, watch.
+HELP = """Dead letters: list, show, simulate, replay, edit, discard, watch.
 
-What a service could not handle is kept here until somebody decides about it. Usually:
+A dead letter is a message that a service could not handle. Typical commands:
 
 \b
-  wecare dlq groups                           what died, where, how much
-  wecare dlq ls --cause exhausted             which
-  wecare dlq show LETTER                      one in full
-  wecare dlq simulate --cause exhausted       what a replay would come to; changes nothing
+  wecare dlq groups                           count by cause, type and queue
+  wecare dlq ls --cause exhausted             list them
+  wecare dlq show ID                          show one in full
+  wecare dlq simulate --cause exhausted       predict the result of a replay; changes nothing
   wecare dlq replay --cause exhausted --rate 20 --why "the table is back"
 """
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
 
-DeadLetter = Annotated[str, typer.Argument(metavar="LETTER", help="id of a letter")]
+DeadLetter = Annotated[str, typer.Argument(metavar="ID", help="id of a dead letter")]
 State = Annotated[str, typer.Option(help="waiting, replaying, replayed, quarantined or discarded")]
-Queue = Annotated[str | None, typer.Option(help="the queue it died on, e.g. messages or outbound-whatsapp-tx")]
+Queue = Annotated[str | None, typer.Option(help="its source queue, e.g. messages or outbound-whatsapp-tx")]
 Type = Annotated[str | None, typer.Option("--type", help="event type, e.g. messages.queued.v1")]
 Channel = Annotated[str | None, typer.Option(help="whatsapp, sms, email, voice or rcs")]
 Cause = Annotated[str | None, typer.Option(help="malformed, version, rejected, exhausted, unhandled or unpublishable")]
-Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="died within 90s, 15m, 2h, 3d")]
-Older = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="died before that")]
-Text = Annotated[str | None, typer.Option(help="words in the event, the error or an id")]
-Limit = Annotated[int, typer.Option(min=1, help="at most so many")]
-#: Columns of a terminal that take a dead letter in one line.
+Newer = Annotated[str | None, typer.Option("--newer-than", metavar="AGE", help="failed within 90s, 15m, 2h, 3d")]
+Older = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="failed before that")]
+Text = Annotated[str | None, typer.Option(help="text in the event, the error or an id")]
+Limit = Annotated[int, typer.Option(min=1, help="maximum number")]
+#: Width of a terminal that fits a dead letter in one line.
 WIDE = 120
-#: What somebody sees who looks and finds nothing.
-NONE_FITS = "No {state} letters fit."
-Json = Annotated[bool, typer.Option("--json", help="what the API answers, for programs")]
-Why = Annotated[str, typer.Option(help="the reason; it goes on record")]
+NONE_FITS = "No {state} dead letters match."
+Json = Annotated[bool, typer.Option("--json", help="print the API's answer, for programs")]
+Why = Annotated[str, typer.Option(help="the reason; it is recorded")]
 
 
 def filters_of(
@@ -58,7 +57,7 @@ def list_letters(
     cause: Cause = None, newer: Newer = None, older: Older = None, text: Text = None, limit: Limit = 50,
     as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """List dead letters, those that died last first."""
+    """List dead letters, latest failure first."""
     api: Api = ctx.obj
     filters = filters_of(queue, type_, channel, cause, newer, older, text)
     items: list[dict[str, Any]] = []
@@ -80,16 +79,19 @@ def list_letters(
         for each in items
     ]  # fmt: skip
     if not rows:
-        say(NONE_FITS.format(state=state) if filters else f"No {state} letters.", "green" if state == "waiting" else "")
+        say(
+            NONE_FITS.format(state=state) if filters else f"No {state} dead letters.",
+            "green" if state == "waiting" else "",
+        )
         return
-    columns = ("letter", "died", "cause", "queue", "type", "deaths", "replays", "what it said")
+    columns = ("dead letter", "failed", "cause", "queue", "type", "failures", "replays", "error")
     if out.width >= WIDE:
-        table("", columns, rows, cut="what it said")
+        table("", columns, rows, cut="error")
     else:
         table("", columns[:4], [row[:4] for row in rows])
-        say(f"A terminal of {WIDE} columns shows more of each; so does wecare dlq show.", "dim")
+        say(f"A terminal of {WIDE} columns shows more; so does wecare dlq show.", "dim")
     if cursor:
-        say(f"There are more; say --limit {limit * 2}, or narrow the list.", "dim")
+        say(f"There are more; pass --limit {limit * 2} or more filters.", "dim")
 
 
 def _type(each: dict[str, Any]) -> str:
@@ -97,7 +99,7 @@ def _type(each: dict[str, Any]) -> str:
 
 
 def _said(letter: dict[str, Any]) -> str:
-    """The exception and its text, without the type, which stands beside it."""
+    """The exception and its text, without the event type, which has its own column."""
     text = letter["text"].removeprefix(f"{letter.get('eventType')}: ")
     return short(": ".join(filter(None, (letter["exception"], text))), 200)
 
@@ -112,7 +114,7 @@ def groups(
     ctx: typer.Context, queue: Queue = None, type_: Type = None, channel: Channel = None, cause: Cause = None,
     newer: Newer = None, older: Older = None, as_json_: Json = False,
 ) -> None:  # fmt: skip
-    """Count waiting dead letters by cause and type, and tell the depth of each queue."""
+    """Count waiting dead letters by cause and type, and show the depth of each queue."""
     api: Api = ctx.obj
     answer = api.get("/api/dlq/groups", **filters_of(queue, type_, channel, cause, newer, older, None))
     as_json(answer) if as_json_ else show_groups(answer)
@@ -121,7 +123,7 @@ def groups(
 def show_groups(answer: dict[str, Any]) -> None:
     more = "" if answer["complete"] else " or more"
     if not answer["groups"] and not answer["queues"]:
-        say("No dead letters wait.", "green")
+        say("No dead letters are waiting.", "green")
         return
     groups = [
         (
@@ -130,34 +132,34 @@ def show_groups(answer: dict[str, Any]) -> None:
         )
         for each in answer["groups"]
     ]  # fmt: skip
-    title = f"{answer['total']}{more} letters wait"
-    table(title, ("cause", "type", "letters", "oldest", "newest", "queues"), groups) if groups else say(title, "bold")
+    title = f"{answer['total']}{more} dead letters are waiting"
+    table(title, ("cause", "type", "count", "oldest", "newest", "queues"), groups) if groups else say(title, "bold")
     out.print()
     depths = [
         (_bare(each["queue"]), each["waiting"], each["quarantined"] or "", "ALARM" if each["alarm"] else "")
         for each in answer["queues"]
     ]
-    table("All that is open", ("queue", "waiting", "quarantined", ""), depths)
+    table("Open dead letters by queue", ("queue", "waiting", "quarantined", ""), depths)
     if alarms := [_bare(each["queue"]) for each in answer["queues"] if each["alarm"]]:
-        say(f"Too many letters are open: {', '.join(alarms)}.", "bold red")
+        say(f"Too many open dead letters: {', '.join(alarms)}.", "bold red")
 
 
 @app.command("show")
 def show(ctx: typer.Context, letter: DeadLetter, as_json_: Json = False) -> None:
-    """Show one dead letter in full: what died, every attempt, every decision, where its message stands."""
+    """Show one dead letter in full: its event, every attempt, every decision, the status of its message."""
     api: Api = ctx.obj
     answer = api.get(f"/api/dlq/{letter}")
     if as_json_:
         as_json(answer)
         return
     facts = [
-        ("letter", answer["dlqMessageId"]), ("state", answer["state"]), ("queue", answer["queue"]), ("cause", answer["cause"]),
+        ("dead letter", answer["dlqMessageId"]), ("state", answer["state"]), ("queue", answer["queue"]), ("cause", answer["cause"]),
         ("error", " ".join(filter(None, (answer["exception"], answer["text"])))), ("handler", f"{answer['service']} {answer['handler']}".strip()),
         ("build", answer["build"]), ("type", answer.get("eventType")), ("event", answer.get("eventId")),
         ("correlation", answer.get("correlationId")), ("trace", answer.get("traceparent")), ("contact", answer.get("contactId")),
     ]  # fmt: skip
     if message := answer.get("message"):
-        # Where it stands now its own service knows; the dead letter knows what was said to it.
+        # `messages` has the current status; the dead letter has the status that was reported to `dlq-replay`.
         now = api.find(message["href"]) or message
         facts.append(
             ("message", f"{message['messageId']}: {now.get('status', 'not known')}; wecare why {message['messageId']}")
@@ -169,13 +171,13 @@ def show(ctx: typer.Context, letter: DeadLetter, as_json_: Json = False) -> None
         (each["at"], f"{each['what']} by {each['by']}" + (f": {each['why']}" if each["why"] else ""))
         for each in answer["history"]
     ]
-    table("What happened", ("when", ""), [(when(at), text) for at, text in sorted(timeline)])
+    table("Timeline", ("when", ""), [(when(at), text) for at, text in sorted(timeline)])
     out.print()
-    say("What died", "bold")
+    say("Event", "bold")
     say(_written(answer.get("event")) or answer.get("body", ""))
     if answer.get("editedEvent"):
         out.print()
-        say("What a replay sends", "bold")
+        say("Edited event (sent by a replay)", "bold")
         say(_written(answer["editedEvent"]))
 
 
@@ -184,7 +186,7 @@ def _written(event: dict[str, Any] | None) -> str:
 
 
 def _attempt(each: dict[str, Any]) -> str:
-    of = f"died of replay {each['replay']}" if each.get("replay") else "died"
+    of = f"failed after replay {each['replay']}" if each.get("replay") else "failed"
     error = " ".join(filter(None, (each["exception"], each["text"])))
     since = f" since {when(each['firstReceivedAt'])}" if each.get("firstReceivedAt") else ""
     return f"{of}: {each['cause']}, received {each['receives']} time(s){since}, build {each['build'] or 'unknown'}; {error}"

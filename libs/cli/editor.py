@@ -1,4 +1,4 @@
-"""Somebody's own editor, for a text that is better changed by hand."""
+"""Edits a text in the user's editor (``VISUAL`` or ``EDITOR``)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from libs.cli.show import can_ask
 
 
 def edited(text: str) -> str:
-    """The text as it was saved. Ends the command if it was left unchanged."""
+    """Return the saved text. Ends the command if it is unchanged."""
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not command and not can_ask():
-        fail("There is no terminal to edit in.", "Set EDITOR, or give --data FILE.")
+        fail("There is no terminal to edit in.", "Set EDITOR, or pass --data FILE.")
     command = command or "vi"
-    # Of this person alone, and gone afterwards: it may hold personal data.
+    # Readable by this user only, and deleted afterwards: it may contain personal data.
     with tempfile.TemporaryDirectory(prefix="wecare-") as folder:
         path = Path(folder) / "data.json"
         path.write_text(text + "\n")
         try:
             subprocess.run([*shlex.split(command), str(path)], check=True)  # noqa: S603 - their editor
         except (OSError, subprocess.CalledProcessError) as error:
-            fail(f"The editor did not work: {command} ({type(error).__name__})", "Set EDITOR, or give --data FILE.")
+            fail(f"The editor failed: {command} ({type(error).__name__})", "Set EDITOR, or pass --data FILE.")
         after = path.read_text()
     if after.strip() == text.strip():
         fail("Nothing was changed.")

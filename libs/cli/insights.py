@@ -1,4 +1,4 @@
-"""``wecare insights``: how delivery stands today, by channel."""
+"""``wecare insights``: today's delivery figures by channel."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Channel = Annotated[str | None, typer.Option(help="whatsapp, sms, email, voice o
 
 
 def insights(ctx: typer.Context, channel: Channel = None, as_json_: Json = False) -> None:
-    """Show today beside yesterday at the same time, the last hours, and what wants attention. Days are UTC."""
+    """Show today and yesterday until the same time, the last hours, and alarms. Days are UTC."""
     api: Api = ctx.obj
     answer = api.get("/api/insights/overview")
-    # First, so that a channel that there is not is refused.
+    # The first call, so that an unknown channel is refused.
     hours = _sent_by_hour(api, channel, answer["at"])
     shown = [each for each in answer["channels"] if channel in (None, each["channel"])]
     if as_json_:
@@ -75,7 +75,7 @@ def _percent(share: float | None) -> str:
 
 
 def _bar(share: float | None) -> str:
-    """So much of ten; a share over a short time can be more than the whole."""
+    """A bar of ten characters; a share above 1 is shown as full."""
     if share is None:
         return ""
     full = round(min(1.0, share) * WIDTH)
@@ -83,13 +83,13 @@ def _bar(share: float | None) -> str:
 
 
 def sparkline(counts: list[int]) -> str:
-    """One character for each; a space for none."""
+    """One character per count; a space for zero."""
     maximum = max(counts, default=0)
     return "".join(BARS[max(0, -(-n * len(BARS) // maximum) - 1)] if n > 0 else " " for n in counts)
 
 
 def _sent_by_hour(api: Api, channel: str | None, at: str) -> dict[str, list[int]]:
-    """Of each channel, oldest first, up to this hour."""
+    """Sent messages of the last hours by channel, oldest first, up to this hour."""
     last = datetime.fromisoformat(at).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     begin = last - timedelta(hours=HOURS - 1)
     found: dict[str, list[int]] = defaultdict(lambda: [0] * HOURS)

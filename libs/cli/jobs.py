@@ -1,4 +1,4 @@
-"""``wecare dlq jobs|pause|resume|cancel|watch``: replays under way."""
+"""``wecare dlq jobs|pause|resume|cancel|watch``: replay jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Job = Annotated[str, typer.Argument(metavar="JOB", help="id of a replay job")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Put these commands among the others of ``dlq``."""
+    """Add these commands to ``dlq``."""
     app.command("jobs")(list_jobs)
     app.command("watch")(watch)
     for name, function in (("pause", pause), ("resume", resume), ("cancel", cancel)):
@@ -39,21 +39,21 @@ def list_jobs(ctx: typer.Context, as_json_: Json = False) -> None:
             )
             for each in answer["items"]
         ]  # fmt: skip
-        table("", ("job", "state", "done", "sent", "left out", "rate", "asked", "by", "why"), rows)
+        table("", ("job", "state", "done", "sent", "skipped", "rate", "created", "by", "why"), rows)
 
 
 def pause(ctx: typer.Context, job: Job, why: Why = "") -> None:
-    """Pause a replay; what it has taken is still sent."""
+    """Pause a replay; dead letters that it has claimed are still sent."""
     _move(ctx, job, "pause", why)
 
 
 def resume(ctx: typer.Context, job: Job, why: Why = "") -> None:
-    """Go on with a paused replay."""
+    """Resume a paused replay."""
     _move(ctx, job, "resume", why)
 
 
 def cancel(ctx: typer.Context, job: Job, why: Why = "") -> None:
-    """End a replay; the letters it has not reached wait on."""
+    """Cancel a replay; dead letters that it has not reached keep waiting."""
     _move(ctx, job, "cancel", why)
 
 
@@ -65,11 +65,13 @@ def _move(ctx: typer.Context, job: str, move: str, why: str) -> None:
 
 def watch(
     ctx: typer.Context,
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="a replay job; none: the waiting letters")] = None,
-    every: Annotated[float, typer.Option(min=0.5, help="seconds between looks")] = 2.0,
-    times: Annotated[int, typer.Option(min=0, help="look so often, then end; 0: until Ctrl-C")] = 0,
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="a replay job; none: the waiting dead letters")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.5, help="seconds between polls")] = 2.0,
+    times: Annotated[int, typer.Option(min=0, help="number of polls; 0: until Ctrl-C")] = 0,
 ) -> None:
-    """Follow a replay job with a progress bar, or the waiting letters by cause and type."""
+    """Follow a replay job with a progress bar, or the waiting dead letters by cause and type."""
     api: Api = ctx.obj
     if job is not None:
         progress.tell(progress.follow(api, api.get(f"/api/dlq/jobs/{job}")))
@@ -82,7 +84,7 @@ def watch(
                 out.clear()
             show_groups(answer)
             if out.is_terminal:
-                say(f"Looked at {local_time()}, every {every:g} s; Ctrl-C ends it.", "dim")
+                say(f"Updated at {local_time()}, every {every:g} s; Ctrl-C stops.", "dim")
             looks += 1
             if looks == times:
                 return

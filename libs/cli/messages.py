@@ -51,7 +51,7 @@ def list_messages(
     ctx: typer.Context,
     contact: Annotated[str | None, typer.Option(help="of this contact")] = None,
     channel: Annotated[str | None, typer.Option(help="on this channel")] = None,
-    status: Annotated[str | None, typer.Option(help="that stand so")] = None,
+    status: Annotated[str | None, typer.Option(help="with this status")] = None,
     limit: Limit = 20,
     as_json_: Json = False,
 ) -> None:
@@ -68,22 +68,22 @@ def list_messages(
         )
         for each in answer["items"]
     ]  # fmt: skip
-    table("", ("message", "made", "channel", "", "status", "error", "content"), rows)
+    table("", ("message", "created", "channel", "", "status", "error", "content"), rows)
 
 
 @app.command("resend")
 def resend(ctx: typer.Context, message: Message) -> None:
-    """Send again a message of which nobody can say whether it was sent. It may reach the recipient twice."""
+    """Send a message with an unknown outcome again. It may reach the recipient twice."""
     _decide(ctx, message, "resend")
 
 
 @app.command("cancel")
 def cancel(ctx: typer.Context, message: Message) -> None:
-    """Ask that a waiting message is not sent any more."""
+    """Request the cancellation of a waiting message."""
     _decide(ctx, message, "cancel")
 
 
 def _decide(ctx: typer.Context, message: str, what: str) -> None:
     api: Api = ctx.obj
     answer = api.post(f"/api/messages/{message}/{what}", {})
-    say(f"Asked to {what} message {message}; it is {answer['status']} for now: wecare why {message}")
+    say(f"Requested to {what} message {message}; its status is {answer['status']}: wecare why {message}")

@@ -1,4 +1,4 @@
-"""A replay job as it goes on."""
+"""Progress of a replay job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESTING = ("done", "cancelled", "paused")
 
 
 def follow(api: Api, job: dict[str, Any], quiet: bool = False) -> dict[str, Any]:
-    """Look until the job is done or rests; Ctrl-C stops looking, not the job. Returns the job as it is then."""
+    """Poll until the job is done, cancelled or paused, and return it. Ctrl-C stops polling, not the job."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
@@ -32,7 +32,7 @@ def follow(api: Api, job: dict[str, Any], quiet: bool = False) -> dict[str, Any]
                 job = api.get(path)
         except KeyboardInterrupt:
             bar.stop()
-            say(f"It goes on without us: wecare dlq watch {job['jobId']}, or wecare dlq pause {job['jobId']}", "yellow")
+            say(f"The job continues: wecare dlq watch {job['jobId']}, or wecare dlq pause {job['jobId']}", "yellow")
             return job
 
 
@@ -42,13 +42,13 @@ def _note(job: dict[str, Any]) -> str:
 
 
 def tell(job: dict[str, Any]) -> None:
-    """How it came out."""
-    skipped = f", {job['skipped']} left out because somebody had decided about them" if job["skipped"] else ""
+    """Print the result of the job."""
+    skipped = f", {job['skipped']} skipped, because they were decided elsewhere" if job["skipped"] else ""
     say(f"Job {job['jobId']} is {job['state']}: {job['sent']} of {job['total']} sent{skipped}.")
     hints = {
         "running": f"Follow it: wecare dlq watch {job['jobId']}",
-        "paused": f"Go on with it: wecare dlq resume {job['jobId']}",
-        "done": "What fails again comes back to the same letters: wecare dlq ls",
+        "paused": f"Resume it: wecare dlq resume {job['jobId']}",
+        "done": "An event that fails again is added to the same dead letter: wecare dlq ls",
     }
     if job["state"] in hints:
         say(hints[job["state"]], "dim")

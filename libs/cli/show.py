@@ -1,4 +1,4 @@
-"""How things look in a terminal: tables for people, JSON for programs."""
+"""Terminal output: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rich.text import Text
 
 out = Console()
 if not out.is_terminal and "COLUMNS" not in os.environ:
-    out.width = 400  # for ``grep`` and the like: a row is a line
+    out.width = 400  # one row per line, for tools such as ``grep``
 errors = Console(stderr=True)
 
-#: Between two columns; and what a column that is cut keeps at least.
+#: Characters between two columns; minimum width of a truncated column.
 GAP, MIN_COLUMN_WIDTH = 2, 20
 #: Columns of ids.
-IDS = frozenset({"letter", "job", "message", "contact", "entry"})
+IDS = frozenset({"dead letter", "job", "message", "contact", "entry"})
 COLOURS = {
     "ALARM": "bold red", "BROKEN": "bold red", "well": "green",
     "waiting": "yellow", "replaying": "cyan", "replayed": "green", "quarantined": "red", "discarded": "dim",
@@ -37,18 +37,18 @@ COLOURS = {
 
 
 def can_ask() -> bool:
-    """Whether somebody sits there to answer."""
+    """Whether standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def as_json(value: Any) -> None:
-    """Exactly what the API answered, for ``jq`` and the like."""
+    """Print the API's answer unchanged, for tools such as ``jq``."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], cut: str | None = None) -> None:
-    """A table; every cell is shown as it is, never read as markup. Ids are never broken, so that they can be copied; the column
-    called ``cut``, the last one, ends where the line does, any other goes on in the next line."""
+    """Print a table. Cells are never interpreted as markup. Ids are never wrapped, so that they can be copied. The column
+    ``cut``, the last one, is truncated at the end of the line; other columns are wrapped."""
     if title:
         say(title, "bold")
     cells = [[cell(each) for each in row] for row in rows]
@@ -71,12 +71,12 @@ def cell(value: Any) -> Text:
 
 
 def say(text: str, style: str = "") -> None:
-    """One line, wrapped where it is too long for the terminal."""
+    """Print one line, wrapped to the width of the terminal."""
     out.print(Text(safe(text), style=style))
 
 
 def safe(text: str) -> str:
-    """Without control characters: what died may hold anything, and a terminal obeys."""
+    """Replace control characters: a dead letter may contain any, and a terminal would interpret them."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
@@ -86,17 +86,17 @@ def short(text: str | None, length: int = 60) -> str:
 
 
 def when(text: str | None) -> str:
-    """A time of ours, to the second."""
+    """An ISO 8601 time of the API, to the second."""
     return (text or "")[:19].replace("T", " ")
 
 
 def local_time() -> str:
-    """Of this machine, now."""
+    """The current local time."""
     return datetime.now().astimezone().strftime("%H:%M:%S")
 
 
 def ago(text: str | None) -> str:
-    """How long ago that was."""
+    """The age of an ISO 8601 time, e.g. ``5 min``."""
     if not text:
         return ""
     seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()))
@@ -110,11 +110,11 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def back(age: str | None) -> str | None:
-    """``90s``, ``15m``, ``2h``, ``3d`` before now, as the API takes it."""
+    """``90s``, ``15m``, ``2h``, ``3d`` before now, in the API's format."""
     if age is None:
         return None
     found = re.fullmatch(r"(\d+)([smhd])", age)
     if not found:
-        raise typer.BadParameter(f"{age!r} is no age; write 90s, 15m, 2h or 3d")
+        raise typer.BadParameter(f"{age!r} is not an age; write 90s, 15m, 2h or 3d")
     moment = datetime.now(UTC) - timedelta(seconds=int(found[1]) * _UNITS[found[2]])
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""``wecare why``: one message as one story, in order and in plain words."""
+"""``wecare why``: the delivery timeline of one message."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from libs.cli.api import Api
 from libs.cli.dlq import Json
 from libs.cli.show import as_json, out, say, table, when
 
-#: What to do next, by where the message stands; an error's own advice comes first.
+#: What to do next, by status; the advice of an error has priority.
 NEXT = {
-    "queued": "Nothing; it waits for its sender. If it stays so: wecare dlq ls --text {id}",
-    "deferred": "Nothing; it is tried again by itself.",
-    "claimed": "Nothing; its sender is on it.",
-    "uncertain": "Wait for the provider's report, or decide to resend: wecare messages resend {id}",
-    "unknown": "Ask the recipient, or decide to resend: wecare messages resend {id}",
+    "queued": "Nothing; it waits for its sender. If it stays queued: wecare dlq ls --text {id}",
+    "deferred": "Nothing; it is retried automatically.",
+    "claimed": "Nothing; its sender is processing it.",
+    "uncertain": "Wait for the provider's report, or resend it: wecare messages resend {id}",
+    "unknown": "Ask the recipient, or resend it: wecare messages resend {id}",
     "sent": "Nothing; the provider has it and will report.",
     "delivered": "Nothing; it arrived.",
     "read": "Nothing; it was read.",
@@ -28,14 +28,14 @@ def why(
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="id of a message")],
     as_json_: Json = False,
 ) -> None:
-    """Tell the whole story of a message: consent, window, waiting, attempts, the provider's words, and what to do."""
+    """Show the delivery timeline of a message: consent, window, delays, attempts, provider reports, and what to do."""
     api: Api = ctx.obj
     timeline = api.get(f"/api/messages/{message}/timeline")
     if as_json_:
         as_json(timeline)
         return
     head = api.get(f"/api/messages/{message}")
-    by = f", asked for by {head['createdBy']}" if head.get("createdBy") else ""
+    by = f", requested by {head['createdBy']}" if head.get("createdBy") else ""
     say(f"Message {message} ({head['channel']} {head['direction']}{by}) is {timeline['status']}.", "bold")
     out.print()
     table("", ("when", "what", "who", ""), [_line(step) for step in timeline["steps"]])
@@ -50,7 +50,7 @@ def _line(step: dict[str, Any]) -> tuple[str, str, str, str]:
         says.append(f"{step['code']}: {step.get('means', '')}")
     provider = " ".join(filter(None, (step.get("providerStatus"), step.get("providerCode"))))
     if provider or step.get("detail"):
-        says.append("; ".join(filter(None, (provider and f"the provider's word: {provider}", step.get("detail")))))
+        says.append("; ".join(filter(None, (provider and f"provider: {provider}", step.get("detail")))))
     if step.get("notBefore"):
         says.append(f"not before {when(step['notBefore'])}")
     attempt = f" (attempt {step['attempt']})" if (step.get("attempt") or 0) > 1 else ""

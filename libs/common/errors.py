@@ -1,4 +1,4 @@
-"""What can go wrong in a handler, in the few kinds that the kit treats differently."""
+"""Errors of handlers, by how the kit treats them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from datetime import datetime
 
 
 class Malformed(Exception):
-    """The bytes are not what they should be; no retry will fix them. Dead-lettered, cause ``malformed``."""
+    """The message cannot be parsed; a retry cannot help. Dead-lettered with cause ``malformed``."""
 
 
 class UnknownVersion(Exception):
-    """An event of a type or version this build does not know. Parked, cause ``version``; a newer build can replay."""
+    """This build does not know the event's type or version. Dead-lettered with cause ``version``; replay it with a newer build."""
 
 
 class Poison(Exception):
-    """A well-formed event that can never be applied. Dead-lettered at once, cause ``rejected``."""
+    """A well-formed event that can never be applied. Dead-lettered at once with cause ``rejected``."""
 
 
 class RetryLater(Exception):
-    """Not now, and nobody is at fault: bring the event back at ``until`` (an attempt is not spent)."""
+    """A deferral without a fault: redeliver the event at ``until``. It does not count as an attempt."""
 
     def __init__(self, until: datetime, why: str) -> None:
         super().__init__(why)
@@ -27,7 +27,7 @@ class RetryLater(Exception):
 
 
 class Conflict(Exception):
-    """Somebody else changed the row first. The handler is run again from the start on fresh rows."""
+    """Another writer changed the row first. The handler is retried on fresh rows."""
 
 
 class Problem(Exception):
@@ -70,11 +70,11 @@ class CopyRefusal(Problem):
 
 
 def invalid_fields(errors: list[dict[str, str]], code: str = "VALIDATION_FAILED") -> Problem:
-    """The refusal of a request whose fields are at fault: ``{"field": "phone", "detail": "…"}`` for each."""
+    """The refusal of a request with invalid fields: ``{"field": "phone", "detail": "…"}`` for each."""
     named = ", ".join(error["field"] or "body" for error in errors)
     return Problem(422, code, "The request is not as it should be", f"See: {named}", errors)
 
 
 def invalid(field: str, detail: str, code: str = "VALIDATION_FAILED") -> Problem:
-    """The refusal of a request one of whose fields is at fault."""
+    """The refusal of a request with one invalid field."""
     return invalid_fields([{"field": field, "detail": detail}], code)

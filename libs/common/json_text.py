@@ -1,4 +1,4 @@
-"""JSON from outside, read so that no text can exhaust the stack of whoever handles it later, and written so that SQS takes it."""
+"""Reads untrusted JSON with a bounded depth, and writes JSON within the character set of SQS."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import orjson
 
 from libs.common.errors import Malformed
 
-#: Levels of objects and arrays. No event, provider or request of ours comes near; what is deeper is malformed.
+#: Levels of objects and arrays. Valid events and requests have far fewer; deeper JSON is malformed.
 MAX_JSON_DEPTH = 60
 TOO_DEEP = f"JSON nested deeper than {MAX_JSON_DEPTH} levels"
-#: Longer than any id, type or trace of ours. What is longer would be kept a second time beside its event, and be no good as a key.
+#: Longer than any valid id, type or trace; a longer one cannot be a key.
 MAX_NAME_CHARACTERS = 200
 #: SQS refuses a message with one of these two (*SendMessage*, "A message can include only XML, JSON, and unformatted text"), and
-#: half a surrogate pair is no UTF-8; all others outside its set are escaped by JSON anyway.
+#: a lone surrogate is not valid UTF-8; JSON escapes all other characters outside its set.
 _UNSENDABLE = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def read_json(text: str | bytes) -> Any:
-    """The value. Half a surrogate pair, as phones cut it off, becomes a question mark. Raises :class:`Malformed` for what is
-    not JSON, or nested deeper than :data:`MAX_JSON_DEPTH`."""
+    """Parse JSON. A lone surrogate, as some phones send it, becomes a question mark. Raises :class:`Malformed` for invalid
+    JSON, or if nested deeper than :data:`MAX_JSON_DEPTH`."""
     try:
         value = orjson.loads(text)
     except (TypeError, ValueError) as error:
@@ -60,7 +60,7 @@ def is_too_deep(value: Any, limit: int = MAX_JSON_DEPTH) -> bool:
 
 
 def levels(value: Any) -> Iterator[list[Any]]:
-    """Its objects and arrays, level by level, without recursion."""
+    """The objects and arrays, level by level, without recursion."""
     level = [value] if isinstance(value, dict | list) else []
     while level:
         yield level
@@ -73,12 +73,12 @@ def levels(value: Any) -> Iterator[list[Any]]:
 
 
 def write_json(value: Any) -> str:
-    """Compact JSON that SQS takes. Raises ValueError, TypeError or RecursionError for what cannot be written."""
+    """Compact JSON that SQS accepts. Raises ValueError, TypeError or RecursionError for a value that cannot be encoded."""
     return sendable(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 
 def sendable(text: str) -> str:
-    """JSON with what SQS refuses escaped; half a surrogate pair becomes a replacement character."""
+    """JSON with escaped characters where SQS refuses them; a lone surrogate becomes a replacement character."""
     return _UNSENDABLE.sub(_escaped, text)
 
 
@@ -93,7 +93,7 @@ def name_in(wire: Any, member: str) -> str | None:
 
 
 def names_in(wire: Any) -> dict[str, str]:
-    """What can be told about an event even if it could not be read."""
+    """The metadata of an event that may be invalid."""
     members = {"event_id": "id", "event_type": "type", "correlation_id": "correlationid"}
     found = {name: name_in(wire, member) for name, member in members.items()}
     return {name: value for name, value in found.items() if value is not None}

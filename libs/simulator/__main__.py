@@ -17,9 +17,9 @@ from libs.simulator.app import Simulator
 from libs.simulator.core import Settings
 
 EPILOG = """\
-Clients find it through AWS_ENDPOINT_URL_SOCIALMESSAGING, AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2 and
+Clients use it through AWS_ENDPOINT_URL_SOCIALMESSAGING, AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2 and
 AWS_ENDPOINT_URL_SESV2. Events are published to SNS and media read from S3 at the endpoints below; without one the
-events are kept at GET /control/events only, so that nothing reaches a real AWS account by accident.
+events are only available at GET /control/events, so that nothing reaches a real AWS account by accident.
 """
 
 
@@ -85,7 +85,7 @@ def main() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # The ledger is held in memory, and none of it is garbage.
+    # The ledger stays in memory, so garbage collection need not scan it.
     gc.set_threshold(50_000, 50, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(parser().parse_args()))

@@ -1,4 +1,4 @@
-"""The simulator as a whole: build it, start it, stop it."""
+"""The simulator: builds, starts and stops all services."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Simulator:
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:
         """Returns the base URL."""
-        # Requests that hang are answered by the test, not by the server's patience: shut down fast.
+        # Hanging requests must not delay the shutdown.
         self.runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=self.core.settings.grace_s)
         await self.runner.setup()
         site = web.TCPSite(self.runner, host, port, backlog=1024)
@@ -63,7 +63,7 @@ class Simulator:
         return self.url
 
     async def stop(self) -> None:
-        """Finish open requests, publish what is still to come (a carrier does not forget), close."""
+        """Finish open requests, publish pending events (a carrier keeps its receipts), close."""
         self.core.stopping.set()
         if self.runner is not None:
             await self.runner.cleanup()

@@ -1,4 +1,4 @@
-"""The simulator's own way to AWS (SNS and S3): one session per process, because models are slow to load."""
+"""The simulator's AWS clients (SNS and S3): one session per process, because models are slow to load."""
 
 from __future__ import annotations
 

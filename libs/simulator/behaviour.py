@@ -1,4 +1,4 @@
-"""What the simulated carriers do in general: delays, loss, duplication, rates. Everything can be changed while running."""
+"""The general behaviour of the simulated carriers: delays, loss, duplication, rates. It can be changed while running."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Behaviour:
     """Settings of the simulated carriers (GET/PUT/PATCH /control/behaviour)."""
 
     delay_ms: list[float] = field(default_factory=lambda: [50.0, 250.0])
-    """[min, max] between the steps of a message's life (sent, delivered, read ...)."""
+    """[min, max] between the events of a message (sent, delivered, read ...)."""
     duplicate: float = 0.0
     """0..1: probability that an event is published twice; 2 and more: every event is published that many times."""
     shuffle: bool = False
-    """Events of one message leave in a random order."""
+    """Events of one message are published in random order."""
     loss: float = 0.0
     """Share of events that are never published."""
     read_share: float = 1.0
@@ -36,7 +36,7 @@ class Behaviour:
     pair_rate: bool = False
     """WhatsApp 1 message per 6 s and pair with a burst of 45; beyond it `failed` 131056."""
     echo_callback_data: bool = True
-    """Whether statuses carry `biz_opaque_callback_data` (not verified for AWS, so try both)."""
+    """Whether statuses carry `biz_opaque_callback_data` (not verified for AWS; test both)."""
     envelope_message_id: str = "api"
     """`api`: status envelopes carry the messageId of the response; `random`: another UUID."""
     always_open_window: bool = False
@@ -55,7 +55,7 @@ class Behaviour:
     """How long `hang` faults hold a connection, in seconds."""
 
     def patch(self, changes: dict[str, Any]) -> None:
-        """Apply several changes or none; raises ControlError naming the first field at fault."""
+        """Apply several changes or none; raises ControlError naming the first invalid field."""
         checked = {name: _checked(name, value) for name, value in changes.items()}
         for name, value in checked.items():
             setattr(self, name, value)
@@ -118,7 +118,7 @@ def _optional_rate(name: str, value: Any) -> float | None:
 
 SERVICES = ("socialmessaging", "pinpoint-sms-voice-v2", "sesv2")
 GRAPH = "graph"
-"""Meta's own API: no service of AWS, but it has rates and faults as they have."""
+"""Meta's API: not an AWS service, but with the same rates and faults."""
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "delay_ms": _range,

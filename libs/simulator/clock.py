@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Seconds since 1970 as the simulator sees them; `advance` makes a day pass at once."""
+    """Seconds since 1970 as the simulator sees them; `advance` moves it forward."""
 
     def __init__(self) -> None:
         self.offset = 0.0

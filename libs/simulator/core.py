@@ -1,4 +1,4 @@
-"""What all simulated services share: clock, ledger, behaviour, faults and the way out for events."""
+"""The parts that all simulated services share: clock, ledger, behaviour, faults, event publisher."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from libs.simulator.rates import Buckets
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a simulator is started. `sns_endpoint`, `s3_endpoint`: URL, "aws", or None for "not connected"."""
+    """The start options of a simulator. `sns_endpoint`, `s3_endpoint`: URL, "aws", or None for "not connected"."""
 
     seed: str | None = None
     region: str = demo.REGION
@@ -34,14 +34,14 @@ class Settings:
     s3_endpoint: str | None = None
     grace_s: float = 5.0
     tick_s: float = 0.01
-    """Events due within one tick leave together, so that batches fill up."""
+    """Events due within one tick are published together, so that batches fill."""
     check_responses: bool = False
     """Check our own responses against the service model too (a bug of the simulator then shows as a 500)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom a send goes to, and our id of the message if the request carries one."""
+    """The recipient of a send, and the sender's message id if the request contains one."""
 
     to: str
     message_id: str | None
@@ -58,26 +58,26 @@ class Service(Protocol):
     operations: Mapping[str, Handler]
 
     def prepare(self, operation: str, params: dict[str, Any]) -> Addressee | None:
-        """Look at a send before it is carried out; None for everything that is not a send."""
+        """The recipient and message id of a send; None for other operations."""
 
     def invalid(self, error: Invalid) -> ProviderError: ...
 
     def refusal(self, kind: str) -> ProviderError:
-        """The service's words for `throttled`, `internal` and `invalid_number`."""
+        """The service's errors for `throttled`, `internal` and `invalid_number`."""
 
     def known_event(self, name: str) -> bool:
-        """Whether `name` can stand in an outcome (PUT /control/outcomes)."""
+        """Whether `name` is valid in an outcome (PUT /control/outcomes)."""
 
     def reset(self, everything: bool) -> None:
-        """Back to the demo account; where events go is kept unless `everything` is to be forgotten."""
+        """Restore the demo account; event destinations are kept unless `everything` is true."""
 
 
 class Core:
-    """The shared parts. One per simulator; nothing in it is global."""
+    """The shared state of one simulator; nothing is global."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # Without a seed every start is different on purpose: provider ids must never repeat between runs.
+        # Without a seed every start differs: provider ids must not repeat between runs.
         self.seed = settings.seed or secrets.token_hex(8)
         self.clock = Clock()
         self.behaviour = Behaviour()
@@ -89,7 +89,7 @@ class Core:
         self.requests: Counter[str] = Counter()
         self.magic_hits: Counter[tuple[str, str]] = Counter()
         self.outcomes: dict[tuple[str, str], list[str]] = {}
-        """(service, recipient) -> event names that replace the usual course of an accepted message."""
+        """(service, recipient) -> event names that replace the default events of an accepted message."""
         self.stopping = asyncio.Event()
         self.noise = SeededRandom(self.seed, "noise")
 
@@ -99,7 +99,7 @@ class Core:
         return SeededRandom(self.seed, f"{service}|{message_id or to}|{nth}")
 
     def reset(self, everything: bool) -> None:
-        """Forget messages, events to come, faults, rates and changed behaviour; with `everything` the clock too."""
+        """Delete messages, pending events, faults, rates and changed behaviour; with `everything` also reset the clock."""
         if everything:
             self.clock.offset = 0.0
             self.publisher.published = self.publisher.dropped = 0

@@ -1,6 +1,6 @@
 """The demo account: fixed, synthetic identities that tests and demos can name.
 
-Nothing here belongs to anybody: phone numbers are of the range reserved for fiction (+1 202 555 01xx), domains are
+No real identities: phone numbers are of the range reserved for fiction (+1 202 555 01xx), domains are
 example.com, the account id is AWS's documentation account.
 """
 
@@ -34,7 +34,7 @@ MEDIA_AUDIO_ID = "900000000000003"
 MEDIA_STICKER_ID = "900000000000004"
 MEDIA_DOCUMENT_ID = "900000000000005"
 
-# A recipient without any special fate.
+# A recipient with normal behaviour.
 CUSTOMER = "+12025550143"
 
 

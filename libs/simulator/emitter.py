@@ -1,4 +1,4 @@
-"""Events that are yet to happen: a timetable on the simulator's clock that feeds the publisher."""
+"""Pending events, ordered by their due time on the simulator's clock; feeds the publisher."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from libs.simulator.clock import Clock
 from libs.simulator.publisher import Publisher
 
 BURST = 200
-"""Events that leave before requests get their turn again."""
+"""The number of events published before requests are handled again."""
 
 FLUSH_SECONDS = 600.0
-"""A carrier that restarts does not forget receipts, but nor does it make up those of the day after tomorrow."""
+"""At shutdown, pending receipts are published early, but only those due within this time."""
 
 Render = Callable[[], str]
 
 
 class Emitter:
-    """`at(due, topics, render)` publishes `render()` to each topic at `due`; what left last is kept in `recent`."""
+    """`at(due, topics, render)` publishes `render()` to each topic at `due`; the last published events are in `recent`."""
 
     def __init__(self, clock: Clock, publisher: Publisher, tick_s: float) -> None:
         self.clock = clock
@@ -34,7 +34,7 @@ class Emitter:
         self.wake = asyncio.Event()
 
     def at(self, due: float, topics: Iterable[str], render: Render) -> None:
-        # The text is made when it leaves: a hundred thousand waiting receipts cost references, not megabytes.
+        # The text is rendered when it is published, so that waiting receipts need little memory.
         entry = (due, next(self.order), tuple(topics), render)
         if not self.heap or due < self.heap[0][0]:
             self.wake.set()
@@ -50,7 +50,7 @@ class Emitter:
             await self._release_due()
             pause = max(self.tick_s, self.heap[0][0] - self.clock.now()) if self.heap else None
             try:
-                # A clock that is advanced sets `wake`, so that a long pause ends with it.
+                # Advancing the clock sets `wake`, which ends the wait.
                 await asyncio.wait_for(self.wake.wait(), pause)
                 await asyncio.sleep(self.tick_s)
             except TimeoutError:
@@ -61,7 +61,7 @@ class Emitter:
             await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Publish what is due within FLUSH_SECONDS, without waiting for its time; what lies further ahead is dropped."""
+        """Publish what is due within FLUSH_SECONDS, without waiting for its time; later events are dropped."""
         horizon = self.clock.now() + FLUSH_SECONDS
         while self.release(horizon, BURST):  # noqa: ASYNC110 - yields, waits for nothing
             await asyncio.sleep(0)
@@ -83,7 +83,7 @@ class Emitter:
             self.publisher.put(topic, message)
 
     def clear(self) -> int:
-        """Drop what has not happened yet."""
+        """Drop all pending events."""
         count = len(self.heap)
         self.heap.clear()
         return count

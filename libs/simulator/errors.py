@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ProviderError(Exception):
-    """A refusal in the provider's words.
+    """A refusal in the provider's format.
 
     `code` is the modelled exception name (`ThrottledRequestException`), `members` are the further members of
     that exception (`Reason`, `ResourceType`, ...). `status` overrides the HTTP status of the model.
@@ -29,7 +29,7 @@ class ProviderError(Exception):
 
 
 class ControlError(Exception):
-    """A control request that cannot be carried out; `field` names the member of the request at fault."""
+    """A control request that cannot be carried out; `field` names the invalid member of the request."""
 
     def __init__(self, field: str, message: str, status: int = 400) -> None:
         super().__init__(f"{field}: {message}")

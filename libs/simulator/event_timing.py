@@ -1,7 +1,7 @@
-"""When the events of a message happen: delays, loss, duplication, reordering. Seeded, so that a run can be repeated.
+"""The times of the events of a message: delays, loss, duplication, reordering. Seeded, so a run is repeatable.
 
 The random numbers of a message depend on the seed, its key and on how often that key was accepted, and on nothing
-else: concurrency does not change what happens to it.
+else, so concurrency does not change them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNKNOWN_AFTER_SECONDS = 72 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event to publish: `name` of the event, when it `happens` and when it leaves (`due`), both in seconds."""
+    """One event to publish: `name` of the event, when it `happens` and when it is published (`due`), both in seconds."""
 
     name: str
     happens: float
@@ -35,7 +35,7 @@ class SeededRandom:
         self.random = random.Random(int.from_bytes(digest, "big"))  # noqa: S311 - a simulation, not a secret
 
     def chance(self, share: float) -> bool:
-        """Always draws, so that changing one share does not change the later numbers."""
+        """Always takes a random number, so that changing one share does not change later numbers."""
         return self.random.random() < share
 
     def between(self, low: float, high: float) -> float:
@@ -49,7 +49,7 @@ class SeededRandom:
 
 
 def timeline(behaviour: Behaviour, dice: SeededRandom, names: Sequence[str], start: float, outcome: str) -> list[Step]:
-    """The steps of a message in the order in which they leave, after loss, duplication and shuffling."""
+    """The events of a message in the order of publishing, after loss, duplication and shuffling."""
     low, high = (ms / 1000 for ms in behaviour.delay_ms)
     at = start + (LATE_SECONDS if outcome == "late" else UNKNOWN_AFTER_SECONDS if outcome == "unknown" else 0.0)
     steps = []
@@ -73,7 +73,7 @@ def _reversed(steps: list[Step], times: int) -> list[Step]:
 
 
 def _copies(behaviour: Behaviour, dice: SeededRandom, step: Step, spread: float) -> list[Step]:
-    """The step and its duplicates; duplicates come a little later, as redeliveries do."""
+    """The event and its duplicates; duplicates are published a little later, like redeliveries."""
     wanted = behaviour.duplicate
     extra = int(wanted) - 1 if wanted >= 2 else int(dice.chance(wanted))
     return [step, *(Step(step.name, step.happens, step.due + dice.between(0, spread)) for _ in range(extra))]

@@ -1,4 +1,4 @@
-"""Carrying a request out, or not: the one place where faults, throttles and magic numbers come between client and service."""
+"""Executes a request or injects a fault: applies fault rules, throttles and magic numbers between client and service."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from libs.simulator.faults import ACCEPTING, Fault
 log = structlog.get_logger("simulator.server")
 
 SEND_BURST = 1.1
-"""Throttled services allow a tenth more than a second's worth at once."""
+"""Throttled services allow a burst of a tenth more than the rate per second."""
 
 
 class Refusing(Protocol):
-    """A service that has words for `throttled`, `internal` and `invalid_number`."""
+    """A service with errors for `throttled`, `internal` and `invalid_number`."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ class Refusing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that can be read: whom it goes to, how it is carried out, and how its protocol spells what came of it."""
+    """A parsed request: its recipient, how to execute it, and how its protocol encodes the result."""
 
     service: Refusing
     operation: str
@@ -90,7 +90,7 @@ class FaultInjector:
         log.info("fault", id=fault.id, kind=fault.fault, service=call.service.name, operation=call.operation)
         kind, answer = fault.fault, None
         if kind in ACCEPTING:
-            # A refusal of the operation itself goes out as it is: nothing was accepted, so nothing can be lost.
+            # A refusal of the operation itself is returned unchanged: nothing was accepted.
             answer = await call.run()
         hang = self.core.behaviour.hang_s if fault.seconds is None else fault.seconds
         if kind == "slow":
@@ -110,7 +110,7 @@ class FaultInjector:
         return call.refusal(_error_of(fault, call.service))
 
     async def _hold(self, request: web.Request, seconds: float) -> None:
-        """Wait, but not longer than the client or the simulator lives."""
+        """Wait until the time is over, the client disconnects or the simulator stops."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while loop.time() < until and not self.core.stopping.is_set():
@@ -131,7 +131,7 @@ def _error_of(fault: Fault, service: Refusing) -> ProviderError:
 
 
 def cut(request: web.Request) -> web.Response:
-    """Reset the connection (RST, not FIN), so that the client sees a broken line rather than an end."""
+    """Reset the connection (RST, not FIN), so that the client sees a broken connection and not an end of the answer."""
     transport = request.transport
     if transport is not None:
         sock = transport.get_extra_info("socket")

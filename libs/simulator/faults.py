@@ -1,7 +1,7 @@
-"""Faults: what goes wrong between a client and its provider, by rule.
+"""Fault rules between a client and its provider.
 
-The kinds that start with `accept_then` (and `half_body`, `bad_json`, `slow`) carry the request out first: the
-acceptance is in the ledger although the client sees a failure. The others never reach the provider.
+The kinds that start with `accept_then` (and `half_body`, `bad_json`, `slow`) execute the request first: the
+ledger has the accepted message although the client sees a failure. The others never reach the provider.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ REFUSING = frozenset(
 ACCEPTING = frozenset(
     {"accept_then_reset", "accept_then_500", "accept_then_503", "accept_then_hang", "half_body", "bad_json", "slow"}
 )
-"""Accepted, and then the client is not told, or not well."""
+"""Accepted, but the client gets no answer or a broken one."""
 KINDS = REFUSING | ACCEPTING
 
 
 @dataclass(slots=True)
 class Fault:
-    """A rule. None matches everything; `times` None means always; `skip` lets that many matching requests through.
+    """A rule. None matches everything; `times` None means always; `skip` skips that many matching requests.
 
     `seconds` is the time of `hang`, `accept_then_hang` (None: behaviour.hang_s) and `slow` (None: 1 s).
     `code`, `message`, `reason` belong to `error`: any modelled exception of the service, or a code of Meta's.
@@ -86,7 +86,7 @@ class Faults:
         return None
 
     def remove(self, fault_id: str | None) -> int:
-        """Remove one rule, or all of them; returns how many went."""
+        """Remove one rule, or all of them; returns their number."""
         before = len(self.rules)
         self.rules = [] if fault_id is None else [r for r in self.rules if r.id != fault_id]
         return before - len(self.rules)

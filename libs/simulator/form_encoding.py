@@ -1,7 +1,7 @@
-"""Form encoding of SNS requests at C speed.
+"""Fast form encoding of SNS requests.
 
 botocore encodes a form twice per request (to sign it and to send it) with urllib, character by character; with ten
-messages per PublishBatch that was half of the simulator's CPU time. `encode_body` hands botocore the finished bytes.
+messages per PublishBatch that was half of the simulator's CPU time. `encode_body` gives botocore the encoded bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UNSAFE = [(c, f"%{ord(c):02X}") for c in map(chr, range(128)) if c not in _SAFE
 
 
 def quote_form(text: str) -> str:
-    """The same as `urllib.parse.quote_plus(text)`; fast for ASCII, which JSON of ours is."""
+    """The same as `urllib.parse.quote_plus(text)`; fast for ASCII, which all our JSON is."""
     if not text.isascii():
         return quote_plus(text)
     text = text.replace("%", "%25")

@@ -1,6 +1,6 @@
-"""The honest ledger: every acceptance, whether or not the response ever reached the client.
+"""The ledger: every accepted message, whether or not the client received the response.
 
-It is the oracle of tests: what is in it was accepted by a carrier, what is not was not. With a file it survives a
+Tests compare with it: a message was accepted by a carrier exactly if it is in the ledger. With a file it survives a
 restart of the simulator (append-only JSON lines, flushed per entry, so a SIGKILL loses nothing that was accepted).
 """
 
@@ -20,7 +20,7 @@ NOT_A_MESSAGE = frozenset({"mark_read"})
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """One accepted send. `at` is in seconds since 1970, `payload` the request as it came (JSON, blobs decoded)."""
+    """One accepted send. `at` is in seconds since 1970, `payload` the request unchanged (JSON, blobs decoded)."""
 
     seq: int
     at: float
@@ -43,7 +43,7 @@ def payload_hash(payload: Any) -> str:
 
 
 class Ledger:
-    """All acceptances in order, indexed by our message id, by recipient and by provider id."""
+    """All entries in order, indexed by our message id, by recipient and by provider id."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         cut_short = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
         self.file = path.open("a", encoding="utf-8")
-        if cut_short:  # a crash in mid-line: the next entry must not be glued to its remains
+        if cut_short:  # after a crash within a line: start a new line
             self.file.write("\n")
 
     def record(
@@ -129,7 +129,7 @@ class Ledger:
         }
 
     def clear(self) -> None:
-        """Forget everything, the file included. Sequence numbers go on, so `after` cursors stay valid."""
+        """Delete all entries, also in the file. Sequence numbers continue, so `after` cursors stay valid."""
         for index in (self.entries, self.by_id, self.by_to, self.by_provider_id):
             index.clear()
         if self.file is not None:
@@ -142,7 +142,7 @@ class Ledger:
 
 
 def read_file(path: Path) -> Iterator[Acceptance]:
-    """Entries of a ledger file; a last line cut short by a crash is left out, so are members unknown here."""
+    """Entries of a ledger file; an incomplete last line is skipped, and so are unknown members."""
     known = {f.name for f in fields(Acceptance)}
     with path.open(encoding="utf-8") as lines:
         for line in lines:

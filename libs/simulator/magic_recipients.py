@@ -1,8 +1,8 @@
-"""Magic recipients: numbers that always meet the same fate, so that a test needs no control call.
+"""Magic recipients: numbers with a fixed behaviour, so that a test needs no control call.
 
 Two effects are possible. `fault` changes what happens to the request (as a fault rule would, see faults.py), `fate`
-is the name of what happens to the accepted message; each channel translates it to its own events. AWS's own
-simulator destinations are honoured too (userguide, test-phone-numbers).
+is the name of the outcome of the accepted message; each channel translates it to its events. AWS's own
+simulator destinations are supported too (userguide, test-phone-numbers).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Magic:
-    """What a magic number does; `times` limits the fault per message id (None: always)."""
+    """The behaviour of a magic number; `times` limits the fault per message id (None: always)."""
 
     meaning: str
     fate: str | None = None
@@ -81,7 +81,7 @@ MAILBOX_SIMULATOR: dict[str, Magic] = {
 
 
 def of(to: str | None) -> Magic | None:
-    """The magic of a phone number or email address."""
+    """The behaviour of a phone number or email address."""
     if not to or "@" not in to:
         return NUMBERS.get(to) if to else None
     local, _, domain = to.rpartition("@")
@@ -92,6 +92,6 @@ def of(to: str | None) -> Magic | None:
 
 
 def outcome_of(to: str) -> str:
-    """The fate of a recipient, `normal` for everybody who is not magic."""
+    """The outcome for a recipient, `normal` if it is not magic."""
     magic = of(to)
     return magic.fate if magic and magic.fate else "normal"

@@ -1,4 +1,4 @@
-"""What AWS publishes about its operations, enforced: dispatch and validation straight from botocore's models.
+"""Dispatches and validates requests by botocore's models of the operations.
 
 boto3 checks required members, types, `min` and union arity on the client side. `max`, `pattern` and `enum` are
 left to the service. Here all of them are checked for every operation of a service by one generic walk over the

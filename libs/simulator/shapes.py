@@ -1,4 +1,4 @@
-"""Checks made from botocore's shapes: required, type, enum, pattern, min, max, union arity."""
+"""Validation functions built from botocore's shapes: required, type, enum, pattern, min, max, union arity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One broken constraint: `path` is the member (`Content.Simple.Subject`), `message` what is wrong with it."""
+    """One broken constraint: `path` is the member (`Content.Simple.Subject`), `message` the error."""
 
     path: str
     message: str
@@ -29,7 +29,7 @@ class Compiler:
         self.known: dict[str, Check] = {}
 
     def compile(self, shape: Any) -> Check:
-        # A cell breaks recursion: it exists before the shape's members are looked at.
+        # The cell ends recursion: it exists before the members of the shape are visited.
         key = f"{shape.name}:{shape.type_name}"
         if key in self.known:
             return self.known[key]

@@ -1,4 +1,4 @@
-"""Meta's own deliveries: a POST with a signature, again until it is answered with a 2xx (facts 2.14)."""
+"""Meta's webhook deliveries: a signed POST, repeated until it is answered with a 2xx (facts 2.14)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ TIMEOUT_SECONDS = 15
 
 
 def is_webhook(place: str) -> bool:
-    """Whether a place where events go is a URL rather than a topic."""
+    """Whether an event destination is a URL and not a topic."""
     return place.startswith(("http://", "https://"))
 
 
 class Webhooks:
-    """`secrets` by URL: the app's secret, which `X-Hub-Signature-256` is made with."""
+    """`secrets` by URL: the app's secret for `X-Hub-Signature-256`."""
 
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, message: str) -> bool:
-        """Whether it was taken."""
+        """Whether the delivery was answered with a 2xx."""
         if self.session is None:
             self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         body = message.encode()

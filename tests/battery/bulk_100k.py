@@ -3,11 +3,11 @@
     python -m tests.battery.bulk_100k --recipients 100000 --kills 20 --pauses 20 --seed 1
     python -m tests.battery.bulk_100k --recipients 20000 --kills 6 --pauses 6 --cancel 0.6 --seed 1
 
-In the carrier's own ledger every planned recipient is accepted at most once; at each poll the counts come to the whole; at the
-end they equal the ledger's. A cancel lets only go what was under way. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
+Checks: in the carrier's ledger every planned recipient is accepted at most once; at each poll the counts add up to the total; at
+the end they equal the ledger's; after a cancel only messages in flight are sent. Prints one line of JSON, and exits 1 on a violation.
 
 Kills and pauses are spread over the progress of the job, not over time. ``--per-second`` limits the rate, so that a small job has
-enough progress left for all of them on any machine; what a job that ended early left out stands in the figure as ``not_made``.
+enough progress left for all of them on any machine; actions that a job which ended early did not reach are counted as ``not_made``.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from typing import Any
 from deploy.demo_bulk.platform import LAST, BulkStack
 from deploy.smoke.client import Failed
 
-#: Claims of the dead are settled in seconds instead of half a minute, lost chunks in as many as a test can wait.
+#: Claims of killed workers are settled in seconds instead of half a minute, and lost chunks within the time of a test.
 QUICK = {"WECARE_WINDOW_SCALE": "0.1", "WECARE_CLAIM_SECONDS": "10"}
-#: Who is killed, one at a time: who sends in bulk and counts, and who hears receipts and keeps the messages.
+#: The processes that are killed, one at a time: the bulk senders and counters, and the workers for receipts and messages.
 WORKERS = ("workers", "workers-bulk")
 LOOK_SECONDS = 0.25
-#: Between which shares of progress kills and pauses are made.
+#: The range of progress in which kills and pauses happen.
 FIRST_SHARE, LAST_SHARE = 0.02, 0.85
-#: A share of progress that no job reaches.
+#: A progress that no job reaches.
 NEVER = 2.0
-#: How long nothing may move.
+#: The maximum time without progress.
 PATIENCE_SECONDS = 180.0
-#: How long the counts must stand still before what is uncertain is taken to stay so.
+#: How long the counts must be stable before uncertain messages are considered final.
 SETTLED_SECONDS = 15.0
 
 
 @dataclass
 class Ordeal:
-    """One run. ``violations`` says in words what did not hold."""
+    """One run. ``violations`` describes each failed check."""
 
     on: BulkStack
     count: int
     kills: int
     pauses: int
     draw: random.Random
-    #: At which share of progress the job is cancelled; beyond 1: never.
+    #: The progress at which the job is cancelled; above 1: never.
     cancel: float = NEVER
     violations: list[str] = field(default_factory=list)
     polls: int = 0
@@ -75,14 +75,14 @@ class Ordeal:
         return self._figures(reported)
 
     def _through(self, job: str) -> Any:
-        """Poll to the end, with trouble at drawn shares of progress."""
+        """Poll until the end, with kills and pauses at random shares of progress."""
         trouble = self._drawn()
         reported = self._polled(job, trouble)
         self.not_made.update(what for share, what in trouble if share <= 1)
         return reported
 
     def _drawn(self) -> list[tuple[float, str]]:
-        """Shares of progress and what is done there: one draw in each of as many equal parts, so that they do not pile up."""
+        """Shares of progress with their actions: one random share in each of as many equal parts, so that they are spread."""
         found = [(self.cancel, "cancel")]
         for what, count in (("kill", self.kills), ("pause", self.pauses)):
             for part in range(count):
@@ -112,13 +112,13 @@ class Ordeal:
                 time.sleep(LOOK_SECONDS)
 
     def _progress(self, counts: Any) -> float:
-        """The larger of what we count and what the carrier has accepted: our counts follow a moment later."""
+        """The larger of our count and the number that the carrier accepted: our count lags."""
         counted = self.count - counts["pending"] - counts["claimed"]
         return float(max(counted, self._accepted()) / self.count)
 
     def _settled(self, reported: Any) -> bool:
-        """Nothing is under way any more. Whose worker died between claim and call stays uncertain: bulk never sends it again
-        by itself, and no receipt will come."""
+        """Wait until nothing is in flight. A message whose worker was killed between claim and call stays uncertain: bulk does not
+        retry it, and no receipt will come."""
         counts = reported["counts"]
         waiting = self.on.simulator.get("/control/events/pending")
         open_ = counts["pending"] + counts["claimed"] + counts["sent"] + counts["delivered"]
@@ -140,7 +140,7 @@ class Ordeal:
         self.done[what] += 1
 
     def _pause(self, job: str) -> None:
-        """Pause; nothing more is accepted five seconds later; resume."""
+        """Pause; check that nothing is accepted after five seconds; resume."""
         self.on.api.call("POST", f"/api/bulk/jobs/{job}/pause", {"why": "an ordeal"})
         time.sleep(5)
         accepted = self._accepted()
@@ -150,7 +150,7 @@ class Ordeal:
         self.on.api.call("POST", f"/api/bulk/jobs/{job}/resume")
 
     def _cancel(self, job: str) -> None:
-        """Cancel, while a worker dies; nothing more is accepted five seconds later."""
+        """Cancel while a worker is killed; check that nothing is accepted after five seconds."""
         self.on.api.call("POST", f"/api/bulk/jobs/{job}/cancel", {"why": "an ordeal"})
         self._make("kill", job)
         time.sleep(5)
@@ -163,13 +163,13 @@ class Ordeal:
         return int(self.on.simulator.get("/control/ledger/summary")["accepted"])
 
     def _compare(self, job: str, reported: Any) -> None:
-        """Our counts against the carrier's ledger."""
+        """Compare our counts with the carrier's ledger."""
         summary = self.on.simulator.get("/control/ledger/summary")
         counts = reported["counts"]
         self._hold(not summary["duplicates"], f"accepted twice: {summary['duplicates']}")
         ours = sum(counts[word] for word in ("sent", "delivered", "read"))
         self._hold(summary["accepted"] == ours, f"the carrier accepted {summary['accepted']}, we count {ours}")
-        # None of the uncertain was accepted, or its receipt would have settled it: the line above says so.
+        # No uncertain message was accepted, or its receipt would have settled it; checked above.
         lost = self.count - ours - sum(counts[word] for word in ("failed", "skipped", "cancelled", "uncertain"))
         self._hold(lost == 0, f"{lost} were lost: {counts}")
 
@@ -201,7 +201,7 @@ def ordeal(
     cancel: float = NEVER,
     per_second: float = 1000,
 ) -> dict[str, Any]:
-    """Run it once on a stack of its own; the row for ``battery.json``."""
+    """Run it once on a separate stack; returns the row for ``battery.json``."""
     with BulkStack(directory, per_second, env=QUICK) as on:
         one = Ordeal(on, recipients, kills, pauses, random.Random(seed), cancel)
         try:

@@ -1,9 +1,9 @@
-"""R23, the replay storm: ten thousand dead letters replayed twice at once, half of them sent already, one replayer killed midway.
+"""R23: ten thousand dead letters replayed by two jobs at once, half of them sent already, one replayer killed midway.
 
     .venv/bin/python -m tests.battery.dlq_storm --letters 10000 --rate 10
 
-On the embedded AWS: real tables, queues and workers, a replayer in a process of its own that gets SIGKILL, and a provider
-that keeps its own ledger of what it accepted. Two jobs over the same letters begin at the same time.
+On the embedded AWS: real tables, queues and workers, a replayer in a separate process that gets SIGKILL, and a provider
+with a ledger of accepted messages. Two jobs over the same dead letters start at the same time.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ from services.dlq_replay.service import service as workbench
 from services.outbound.limits.rates import Limits
 from tests.services.outbound.kit import NAME, Fake, fake_sender
 
-#: At once, in what only sets the scene.
+#: Concurrency of the set-up.
 FLIGHT = 200
 
 
 @dataclass
 class Figures:
-    """``rates`` are those of the two jobs; ``violations`` names whatever did not hold."""
+    """``rates`` are those of the two jobs; ``violations`` describes each failed check."""
 
     letters: int
     asked_rate: float
@@ -75,7 +75,7 @@ class Figures:
 
 
 class Stage:
-    """A sender, the workbench, and somebody who queues messages, on an AWS of their own."""
+    """A sender, `dlq-replay` and a service that queues messages, on a separate AWS."""
 
     def __init__(self, environment: dict[str, str], stage: str) -> None:
         self.environment = environment
@@ -102,7 +102,7 @@ class Stage:
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[Runtime]:
-        """What one process runs on; its AWS is this one's."""
+        """The runtime of one process; it uses this process's AWS."""
         async with Aws(connections=300, environment=self.environment) as aws:
             store = DynamoStore(aws, {spec.name: spec.table for spec in self.topology.tables})
             bus = SnsSqsBus(aws, self.settings.prefix)
@@ -126,18 +126,18 @@ class Stage:
 
 
 async def storm(environment: dict[str, str], letters: int, rate: float, kill: bool = True) -> Figures:
-    """Set the scene, let it rage, count."""
+    """Prepare the dead letters, run the replays, count."""
     stage = Stage(environment, f"storm{uuid4().hex[:8]}")
     stage.provision()
     begun = time.monotonic()
-    # An emulator on a busy machine does little more than ten letters a second, from end to end.
+    # An emulator on a busy machine handles little more than ten dead letters a second end to end.
     patience = 120 + letters / 5
     async with stage.process() as runtime:
         events = await _queued(stage, runtime, letters)
         async with stage.working(runtime, stage.sender, workbench):
             half = letters // 2
             for start in range(0, half, FLIGHT):
-                # No more than the sender takes at once: what it puts off costs as much as what it sends.
+                # At most the concurrency of the sender: a deferred message costs as much as a sent one.
                 await runtime.bus.publish(events[start : min(start + FLIGHT, half)])
                 sent = min(start + FLIGHT, half)
                 await _until(f"{sent} of {half} to be sent", lambda n=sent: stage.fake.accepted.total() == n, patience)
@@ -148,7 +148,7 @@ async def storm(environment: dict[str, str], letters: int, rate: float, kill: bo
                 headers={"Authorization": "Bearer OPERATOR"},
             )
             await _until("the letters to be kept", lambda: _total(api, letters), patience)
-        # From here on the sender and one replayer are of this process, the other replayer is a process of its own.
+        # From here on the sender and one replayer run in this process, the other replayer in a separate one.
         other = await _replayer(stage) if kill else None
         async with stage.working(runtime, stage.sender, workbench):
             ask = {"filter": {}, "limit": letters, "rate": rate}
@@ -194,15 +194,14 @@ def _judged(
 
 
 def too_fast_or_slow(figures: Figures) -> list[str]:
-    """Jobs whose rate was off by more than 5 %. A killed replayer's job stands still for a lease; it is judged as slow by
-    that and no more."""
+    """Jobs whose rate differs by more than 5 %. The job of a killed replayer pauses for a lease; that time is allowed."""
     lease = 10 / max(1.0, figures.letters / 2 / figures.asked_rate) if figures.killed else 0.0
     low, high = 1 / (1.05 + lease), 1.05
     return [f"rate {each}" for each in figures.rates if not low <= each / figures.asked_rate <= high]
 
 
 async def _queued(stage: Stage, runtime: Runtime, count: int) -> list[Envelope]:
-    """Messages to as many contacts, each of whom may be written to."""
+    """Messages to as many contacts with consent."""
     now = runtime.clock.now()
     table = runtime.context(stage.sender)
 
@@ -237,7 +236,7 @@ async def _dead_letter(stage: Stage, runtime: Runtime, event: Envelope) -> None:
 
 
 async def _replayer(stage: Stage) -> asyncio.subprocess.Process:
-    """A process that does nothing but hear and replay letters."""
+    """A process that only stores and replays dead letters."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.battery.dlq_storm", "--replayer", stage.settings.stage,
         env={**os.environ, **stage.environment}, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -296,8 +295,8 @@ async def _until(what: str, look: Any, seconds: float) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.battery.dlq_storm", description=__doc__)
     parser.add_argument("--letters", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=10, help="letters a second, of each of the two jobs")
-    parser.add_argument("--no-kill", action="store_true", help="let both replayers live")
+    parser.add_argument("--rate", type=float, default=10, help="dead letters per second, of each of the two jobs")
+    parser.add_argument("--no-kill", action="store_true", help="kill no replayer")
     parser.add_argument("--replayer", metavar="STAGE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.replayer:

@@ -1,10 +1,10 @@
-"""R22 and B8: while a large job runs, codes pass in front of it and a small job is not kept waiting.
+"""R22 and B8: one-time passwords and a small job are not delayed by a large job.
 
     python -m tests.battery.fairness --recipients 20000 --codes 60
 
-Codes go out through the API to one sender that a large job uses at the same time; how long each took from the request to the
-carrier's ledger is measured, and how long a job of ten took, alone and beside the large one. Prints one line of JSON for the
-battery, and exits 1 if anything did not hold.
+One-time passwords are sent through the API by a sender that a large job uses at the same time. Measures the time of each from
+the request to the carrier's ledger, and the time of a job of ten, alone and beside the large one. Prints one line of JSON, and
+exits 1 on a violation.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from deploy.demo_bulk.platform import BulkStack
 from deploy.smoke.client import Failed, until
 
 CODE = {"kind": "template", "name": "otp_code", "language": "en_US", "variables": {"1": "123456"}}
-#: Accepted requests to accepted by the carrier (s), of 99 in 100.
+#: 99th percentile from the accepted request to the acceptance by the carrier (s).
 CODE_SECONDS = 2.0
-#: A job of ten beside a large one may take so many times what it takes alone.
+#: Maximum factor of the time of a job of ten beside a large one, relative to alone.
 TIMES_ALONE = 2.0
 SMALL = 10
-#: Pause between two codes (s): somebody logs in now and then, beside a job.
+#: Pause between two one-time passwords (s).
 EVERY_SECONDS = 0.5
 
 
 @dataclass
 class Fairness:
-    """One run. ``violations`` says in words what did not hold."""
+    """One run. ``violations`` describes each failed check."""
 
     on: BulkStack
     count: int
@@ -43,7 +43,7 @@ class Fairness:
     violations: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, Any]:
-        # The large job's people come first; codes and the small jobs go to others, to whom nobody else writes.
+        # The large job's recipients come first; one-time passwords and small jobs use separate recipients.
         self.on.people(self.count + self.codes + 2 * SMALL)
         first = self.count + self.codes
         alone = self._small(first)
@@ -64,7 +64,7 @@ class Fairness:
         }  # fmt: skip
 
     def _code(self, n: int) -> float:
-        """Seconds until the carrier has taken a code for the ``n``-th person."""
+        """Seconds until the carrier has accepted a one-time password for the ``n``-th person."""
         time.sleep(EVERY_SECONDS)
         began = time.monotonic()
         asked = {"contactId": people.contact_id(n), "channel": "whatsapp", "content": CODE, "messageClass": "otp"}
@@ -97,7 +97,7 @@ class Fairness:
 
 
 def fairness(recipients: int, codes: int, directory: Path) -> dict[str, Any]:
-    """Run it once on a stack of its own; the row for ``battery.json``."""
+    """Run it once on a separate stack; returns the row for ``battery.json``."""
     with BulkStack(directory) as on:
         one = Fairness(on, recipients, codes)
         try:

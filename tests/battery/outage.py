@@ -1,10 +1,10 @@
-"""R21: a provider that answers 503 for a minute while people's answers keep coming in.
+"""R21: a provider answers 503 for a minute while replies are sent continuously.
 
     python -m tests.battery.outage --replies 200 --per-second 4 --seconds 60
 
-The real WhatsApp sender against the carrier simulator over HTTP, time moved by hand. No answer is spent on finding out whether the
-provider is back: all that waited goes out afterwards, once each; only what was under way when the outage began may stay
-uncertain. Prints one line of JSON for the battery, and exits 1 if anything did not hold.
+The real WhatsApp sender against the carrier simulator over HTTP, with a manual clock. No reply is used to probe the provider:
+waiting messages are sent afterwards, once each; only messages in flight when the outage began may stay uncertain. Prints one
+line of JSON, and exits 1 on a violation.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from services.outbound.limits.rates import Limits
 from services.outbound.sending.channel_service import channel_service
 from tests.services.outbound.kit import NAME, message, permission
 
-#: Answers before the outage.
+#: Replies before the outage.
 CALM = 20
 AFTERWARDS_SECONDS = 180
 KEYS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 async def outage(replies: int, per_second: int, seconds: int) -> dict[str, Any]:
-    """One run; the row for ``battery.json``."""
+    """One run; returns the row for ``battery.json``."""
     settings = Settings(stage="test", send_mode="LIVE", whatsapp_phone_number_ids=demo.PHONE_NUMBER_ID)
     service = channel_service(WhatsApp(), Limits(per_second=80), needs=[])
     async with Simulator(SimulatorSettings(seed="1", grace_s=0)) as simulator:

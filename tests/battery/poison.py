@@ -1,10 +1,10 @@
-"""R10: every kind of unreadable message on every queue of the platform, beside messages that are well.
+"""R10: every kind of unreadable message on every queue of the platform, beside valid messages.
 
     python -m tests.battery.poison --rounds 2
 
-A real worker consumes every queue, the dead-letter queues among them, from a bus and a store in memory. Each dead letter is kept
-by the workbench; no consumer breaker opens; messages beside the poison are done with in under a second (median). Prints one
-line of JSON for the battery, and exits 1 if anything did not hold.
+A real worker consumes every queue, including the dead-letter queues, from a bus and a store in memory. Checks: each dead letter is
+stored by `dlq-replay`; no consumer breaker opens; valid messages are handled in under a second (median). Prints one line of
+JSON, and exits 1 on a violation.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from libs.common.testing.files import MemoryFiles
 from libs.messaging.events.messages import MessageDeleted
 from services.dlq_replay.model import DLQMessage
 
-#: What raises is tried so often before it is a dead letter.
+#: Attempts before a failing message is dead-lettered.
 MAX_ATTEMPTS = 3
 PATIENCE_SECONDS = 120.0
 
 
-#: What some service may take, and what is kept in parts: all others are dead letters on every queue of events, whole.
+#: Kinds that some service may accept, and kinds that are stored in parts; all others are complete dead letters on every queue.
 NOT_ALWAYS_FATAL = {
     "unknown members only",
     "a large text",
@@ -63,7 +63,7 @@ def kinds(event_type: str, n: int) -> dict[str, str]:
     made: list[str] = []
 
     def event(**changes: Any) -> str:
-        """Each has an id of its own: letters of one event are one letter."""
+        """Each has a different id, because dead letters of one event are merged."""
         made.append("")
         wire = {
             "specversion": "1.0",
@@ -108,7 +108,7 @@ def kinds(event_type: str, n: int) -> dict[str, str]:
 
 
 class Watched(MemoryBus):
-    """Counts dead letters, and how long neighbours take until they are acknowledged."""
+    """Counts dead letters, and measures the time until valid messages are acknowledged."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -132,7 +132,7 @@ class Poisoned:
 
     rounds: int
     violations: list[str] = field(default_factory=list)
-    #: Queue and body of all that must be found again as dead letters.
+    #: Queue and body of each expected dead letter.
     fatal: set[tuple[str, str]] = field(default_factory=set)
     breaker_open: set[str] = field(default_factory=set)
 
@@ -171,7 +171,7 @@ class Poisoned:
         return len(bodies)
 
     async def _neighbour(self, bus: Watched, spec: QueueSpec, name: str) -> None:
-        """An event that this service has no handler for: it is done with once it was looked at."""
+        """An event without a handler in this service: it is acknowledged at once."""
         now = datetime.now(UTC)
         event = MessageDeleted(message_id=name, contact_id=name, channel="sms", at=now)
         body = encode(following(root_cause("poison", name), [event], source="test", now=now)[0])
@@ -211,7 +211,7 @@ class Poisoned:
 
 
 def poison(rounds: int) -> dict[str, Any]:
-    """The row for ``battery.json``."""
+    """Returns the row for ``battery.json``."""
     one = Poisoned(rounds)
     figure = asyncio.run(one.run())
     return {"row": "R10", "runs": 1, "seeds": [], "violations": one.violations, "figure": figure}

@@ -1,4 +1,4 @@
-"""The short form of the replay storm; the rate is measured by the long one, and by the workbench's own tests on their clock."""
+"""The short form of R23; the long form measures the rate, and so do the tests of `dlq-replay` with a manual clock."""
 
 from __future__ import annotations
 

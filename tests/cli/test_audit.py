@@ -32,7 +32,7 @@ def test_who_did_what_is_listed_and_narrowed(wecare: Terminal) -> None:
         assert word in reported
     (refusal,) = json.loads(wecare("audit", "ls", "--kind", "refusal", "--json").stdout)["items"]
     assert refusal["actor"] == "user:test-viewer"
-    assert "No entries fit." in wecare("audit", "ls", "--actor", "user:nobody").stdout
+    assert "No entries match." in wecare("audit", "ls", "--actor", "user:nobody").stdout
     assert len(json.loads(wecare("audit", "ls", "--limit", "2", "--json").stdout)["items"]) == 2
     assert "FORBIDDEN" in wecare("audit", "ls", role="OPERATOR").stderr
 

@@ -34,17 +34,17 @@ def test_letters_are_listed_grouped_and_shown_in_full(wecare: Terminal) -> None:
     reported = wecare("dlq", "ls")
     for word in (one, two, "rejected", "toy.greeted.v1", "shop", "the shop is closed"):
         assert word in reported.stdout
-    assert "2 letters wait" in wecare("dlq", "groups").stdout
-    assert "2 letters wait" in wecare("dlq", "watch", "--times", "1").stdout
+    assert "2 dead letters are waiting" in wecare("dlq", "groups").stdout
+    assert "2 dead letters are waiting" in wecare("dlq", "watch", "--times", "1").stdout
     reported = wecare("dlq", "show", one)
     for word in (
-        "died: rejected, received 1 time(s) since 20",
+        "failed: rejected, received 1 time(s) since 20",
         ", build b1; ",
-        "What happened",
+        "Timeline",
         '"specversion": "1.0"',
     ):
         assert word in reported.stdout
-    assert "No waiting letters fit." in wecare("dlq", "ls", "--queue", "elsewhere").stdout
+    assert "No waiting dead letters match." in wecare("dlq", "ls", "--queue", "elsewhere").stdout
 
 
 def test_a_queue_with_more_than_ten_open_letters_has_an_alarm(wecare: Terminal) -> None:
@@ -54,7 +54,7 @@ def test_a_queue_with_more_than_ten_open_letters_has_an_alarm(wecare: Terminal) 
     for command in (("groups",), ("watch", "--times", "1"), ("groups", "--cause", "version")):
         reported = wecare("dlq", *command).stdout
         assert "ALARM" in reported
-        assert "Too many letters are open: shop." in reported
+        assert "Too many open dead letters: shop." in reported
 
 
 def test_an_id_is_never_broken_however_narrow_the_terminal_is(
@@ -71,11 +71,11 @@ def test_an_id_is_never_broken_however_narrow_the_terminal_is(
 
 def test_nothing_to_see_is_said(wecare: Terminal) -> None:
     for command, words in [
-        (("ls",), "No waiting letters."),
-        (("ls", "--state", "discarded"), "No discarded letters."),
-        (("ls", "--cause", "version"), "No waiting letters fit."),
-        (("simulate", "--cause", "version"), "No waiting letters fit."),
-        (("groups",), "No dead letters wait."),
+        (("ls",), "No waiting dead letters."),
+        (("ls", "--state", "discarded"), "No discarded dead letters."),
+        (("ls", "--cause", "version"), "No waiting dead letters match."),
+        (("simulate", "--cause", "version"), "No waiting dead letters match."),
+        (("groups",), "No dead letters are waiting."),
         (("jobs",), "Nothing was replayed yet."),
     ]:
         reported = wecare("dlq", *command)
@@ -100,7 +100,7 @@ def test_a_replay_shows_what_would_happen_asks_and_is_followed_to_its_end(wecare
     assert "dies_again" in reported.stdout
     reported = wecare("dlq", "replay", *chosen)
     assert reported.exit_code == 1
-    assert "Nobody can be asked here." in reported.stderr
+    assert "There is no terminal to ask for confirmation." in reported.stderr
     assert len(letters(wecare)) == 2
     reported = wecare("dlq", "replay", *chosen, "--yes", "--rate", "100", "--why", "open again")
     assert reported.exit_code == 0, reported.output
@@ -150,7 +150,7 @@ def test_who_sits_at_the_terminal_is_asked(wecare: Terminal, monkeypatch: pytest
     monkeypatch.setattr(show, "can_ask", lambda: True)
     reported = wecare("dlq", "replay", one, input="n\n")
     assert (reported.exit_code, len(letters(wecare))) == (1, 2)
-    assert "Replay 1 letter(s) at 10 a second?" in reported.stdout
+    assert "Replay 1 dead letter(s) at 10 per second?" in reported.stdout
     assert wecare("dlq", "replay", one, input="y\n").exit_code == 0
     assert wecare("dlq", "discard", two, "--why", "not wanted", input="y\n").exit_code == 0
     assert letters(wecare) == []
@@ -171,8 +171,8 @@ def test_an_edit_that_was_refused_is_not_typed_again(
     assert reported.exit_code == 0, reported.output
     assert "trouble: Input should be a valid string" in reported.stderr
     reported = wecare("dlq", "show", one)
-    assert '"trouble": "poison"' in reported.stdout.partition("What a replay sends")[0]
-    assert '"trouble": "well"' in reported.stdout.partition("What a replay sends")[2]
+    assert '"trouble": "poison"' in reported.stdout.partition("Edited event (sent by a replay)")[0]
+    assert '"trouble": "well"' in reported.stdout.partition("Edited event (sent by a replay)")[2]
 
 
 def test_jobs_are_paused_resumed_cancelled_and_watched(wecare: Terminal) -> None:
@@ -205,14 +205,14 @@ def test_a_login_is_kept_for_the_next_commands_for_this_person_only(wecare: Term
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("dlq", "replay", "--yes"), "Which letters?"),
-        (("dlq", "simulate", "x", "--cause", "rejected"), "either ids of letters or filters"),
+        (("dlq", "replay", "--yes"), "No dead letters were selected."),
+        (("dlq", "simulate", "x", "--cause", "rejected"), "either ids of dead letters or filters"),
         (("dlq", "ls", "--newer-than", "soon"), "write 90s, 15m, 2h or 3d"),
         (("dlq", "show", "none"), "LETTER_NOT_FOUND"),
         (("dlq", "ls", "--cause", "exausted"), "cause: Input should be 'malformed', 'version'"),
-        (("dlq", "discard", "x", "--why", "abc"), "Say --yes if you are sure"),
+        (("dlq", "discard", "x", "--why", "abc"), "Pass --yes to confirm"),
         (("dlq", "edit", "x", "--why", "abc", "--data", "/nowhere"), "Cannot read /nowhere"),
-        (("dlq", "edit", "x", "--why", "abc", "--data", "-"), "no JSON"),
+        (("dlq", "edit", "x", "--why", "abc", "--data", "-"), "not valid JSON"),
         (("messages", "send", "c"), "either --text or --template"),
         (("messages", "send", "c", "--template", "t", "--var", "a"), "write NAME=VALUE"),
         (("why", "none"), "MESSAGE_NOT_FOUND"),
@@ -258,7 +258,7 @@ def test_a_contact_is_made_written_to_and_the_message_tells_its_story(wecare: Te
     message = json.loads(reported.stdout)["messageId"]
     assert "order_update" in wecare("messages", "ls", "--contact", contact).stdout
     assert "NOT_UNCERTAIN" in wecare("messages", "resend", message).stderr
-    assert "Asked to cancel" in wecare("messages", "cancel", message).stdout
+    assert "Requested to cancel" in wecare("messages", "cancel", message).stdout
     reported = wecare("why", message)
     for word in (
         f"Message {message}",

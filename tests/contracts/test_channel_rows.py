@@ -26,9 +26,7 @@ MAY_NAME_A_CHANNEL = (
     "services/outbound/channels/",
     "services/inbound/channels/",
     "services/templates/provider.py",
-    # Until Meta's webhook is the translator's, and WhatsApp's senders are set like everybody's.
-    "services/inbound/webhooks.py",
-    "libs/common/settings.py",
+    "libs/messaging/settings.py",
 )
 NAMES = frozenset(channel.value for channel in Channel)
 _OF_A_CHANNEL = re.compile(r"(^|[._])channel(\.(name|value))?$")

@@ -1,4 +1,4 @@
-"""The exam of a bus: what every implementation must do, whatever it is made of."""
+"""The contract tests of a bus, for every implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam about time to live: a row past it is absent for reads and for conditions, though the store still holds it."""
+"""The contract tests of time to live: an expired row is absent for reads and for conditions, although the store still contains it."""
 
 from __future__ import annotations
 

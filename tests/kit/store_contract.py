@@ -1,4 +1,4 @@
-"""The exam that every store sits. A subclass says ``sitting``: the store and the names of its two tables (``tables.py``)."""
+"""The contract tests of a store. A subclass provides ``sitting``: the store and the names of its two tables (``tables.py``)."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""The tables of the stores' exam, and how an empty AWS gets them."""
+"""The tables of the store contract tests, and a function that creates them on an empty AWS."""
 
 from typing import Any, ClassVar
 from uuid import uuid4

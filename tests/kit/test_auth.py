@@ -25,7 +25,7 @@ CLIENT = "client-of-the-dashboard"
 
 @dataclass
 class FakePool:
-    """Publishes keys as Cognito does, and counts how often it is asked."""
+    """Publishes keys like Cognito, and counts the requests."""
 
     url: str = ""
     asked: int = 0

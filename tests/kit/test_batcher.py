@@ -1,4 +1,4 @@
-"""Many callers, few calls."""
+"""The batcher: many callers, few calls."""
 
 import asyncio
 from collections.abc import Sequence

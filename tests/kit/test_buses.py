@@ -1,4 +1,4 @@
-"""The memory bus and the AWS bus sit the same exam; then what only batches over a network can get wrong."""
+"""Runs the contract tests on the memory bus and the AWS bus; further tests of batches over a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON as deep as anybody likes to write it: malformed at the first reading, described without failing, kept as it came."""
+"""Deeply nested JSON: malformed at the first read, described without failing, stored unchanged."""
 
 from __future__ import annotations
 

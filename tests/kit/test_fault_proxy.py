@@ -1,4 +1,4 @@
-"""The proxy that plays the network: what it says it did, it did."""
+"""The fault proxy: the faults that it reports are the faults that it injected."""
 
 import asyncio
 from typing import Any

@@ -1,5 +1,5 @@
-"""S10: addresses that strangers name. Every refusal is proved where it counts: a server of ours stands at the forbidden place,
-and nobody knocks."""
+"""S10: URLs from third parties. Every refusal is checked at the network: a test server listens at the forbidden address,
+and it gets no connection."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
 
 
 class Names(AbstractResolver):
-    """Answers what it is told, one answer after the other, the last for ever; counts the questions."""
+    """Returns the given answers in order, the last one repeatedly; counts the requests."""
 
     def __init__(self, port: int, *answers: str) -> None:
         self.port = port
@@ -119,7 +119,7 @@ def answers(body: bytes = b"hello", status: str = "200 OK", length: int | None =
 def fetcher(
     server: Server, client: ssl.SSLContext, *answers: str, allow: Callable[[str], bool] | None = None
 ) -> Fetcher:
-    """Lets itself be connected to the test's own server, unless told otherwise."""
+    """Allows connections to the test's server, unless configured otherwise."""
     resolver = Names(server.port, *(answers or ("127.0.0.1",)))
     return Fetcher(allow or (lambda address: True), port=server.port, tls=client, resolver=resolver)
 

@@ -1,4 +1,4 @@
-"""What the kit says of requests: each that was accepted, once; refusals for a role, within bounds; nothing of what was in them."""
+"""Events about requests: one per accepted request; refusals by role at a limited rate; no content of the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP asks of every answer, and what nobody gets without a token."""
+"""The rules of HTTP for every answer, and the refusals without a token."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ queried = Api()
 
 @queried.write("POST", "/api/asked", role=Role.OPERATOR)
 async def ask(ctx: Context, colour: str = "red") -> Done[Asked]:
-    """A write whose query says what is asked."""
+    """A write with a query parameter."""
     return Done(Asked(id=colour))
 
 

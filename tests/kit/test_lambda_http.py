@@ -1,4 +1,4 @@
-"""The Lambda host of HTTP: what API Gateway hands over reaches the routes of services, and comes back as it wants it."""
+"""The Lambda host of HTTP: requests of API Gateway reach the routes, and answers have API Gateway's format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def asked(method: str, path: str) -> dict[str, Any]:
 
 
 class Nobody:
-    """Lets nobody in."""
+    """Refuses every token."""
 
     async def verify(self, token: str) -> Caller:
         raise AssertionError("no token came")

@@ -1,4 +1,4 @@
-"""The Lambda host without a queue in between: SNS cannot be told which record failed, so all of it comes again."""
+"""The Lambda host subscribed to SNS directly: there are no partial batch responses, so all records are redelivered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in a log line."""
+"""The permitted content of log lines."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_exception_may_not_quote_what_stands_under_a_hidden_name() -> None:
 
 @pytest.mark.parametrize("part", ["a", "a.", "eyJ-", "eyJ.", "bearer ", "input_value=", "+1", "1 ", "a.b@", "a@b."])
 def test_masking_takes_time_in_proportion_to_the_text(part: str) -> None:
-    """A stranger chooses the text: of this length, trying each start anew would take minutes."""
+    """A third party controls the text: with quadratic time this length would take minutes."""
     text, begun = part * (100_000 // len(part)), time.process_time()
     redact(text)
     assert time.process_time() - begun < 2

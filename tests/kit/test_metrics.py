@@ -1,4 +1,4 @@
-"""Counters: what a line of the log tells CloudWatch, what a process tells Prometheus, and that neither grows without end."""
+"""Counters: the log lines for CloudWatch, the text for Prometheus, and the bound on both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture(autouse=True)
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """Nothing is counted yet; what the log says from now on."""
+    """Resets the counters; returns the log lines from now on."""
     written = StringIO()
     monkeypatch.setattr("sys.stderr", written)
     monkeypatch.setattr(metrics, "_counts", Counter())

@@ -1,4 +1,4 @@
-"""What was accepted is published in the end, whatever else the outbox holds; what could never be published is not accepted."""
+"""Accepted events are published eventually, whatever else is in the outbox; events that cannot be published are refused."""
 
 from __future__ import annotations
 

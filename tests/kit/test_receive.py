@@ -1,4 +1,4 @@
-"""One record in full: what becomes of each event in it. Most of it twice over, as everything arrives twice."""
+"""Receiving a record: the result of each of its events. Most records are delivered twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.kit.toy import Counted, Greeted, parse
 
 @dataclass
 class Bench:
-    """A service that does what an event's ``trouble`` says, and the bus before it."""
+    """A service that fails as an event's ``trouble`` specifies, with its bus."""
 
     handled: list[str] = field(default_factory=list)
     mended: bool = False

@@ -1,4 +1,4 @@
-"""The retry plan and the consumer breaker: pure decisions, tried exhaustively."""
+"""The retry plan and the consumer breaker: pure functions, tested exhaustively."""
 
 from __future__ import annotations
 

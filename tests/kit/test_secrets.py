@@ -1,4 +1,4 @@
-"""Secrets: by declaration only, out of Secrets Manager, asked for once in a while; never in a log."""
+"""Secrets: only declared ones, from Secrets Manager with a cache; never in a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, whole and checked, and a wrong one is named."""
+"""Settings come from the environment, validated; the error names an invalid one."""
 
 from __future__ import annotations
 

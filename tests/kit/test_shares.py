@@ -1,4 +1,4 @@
-"""Which queues a process works for."""
+"""The queues that a process consumes."""
 
 from __future__ import annotations
 

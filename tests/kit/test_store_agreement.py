@@ -1,4 +1,4 @@
-"""Whatever is asked, memory and DynamoDB give the same answers and keep the same rows."""
+"""For any operations, memory and DynamoDB return the same results and store the same rows."""
 
 import asyncio
 from typing import Any

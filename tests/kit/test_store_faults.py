@@ -1,4 +1,4 @@
-"""What networks and DynamoDB do to a store: answers that never come, parts that fail, throttles."""
+"""Faults of the network and of DynamoDB: lost answers, partial failures, throttling."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The memory store and the DynamoDB store sit the same exam."""
+"""Runs the contract tests on the memory store and the DynamoDB store."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The worker: keeps taking, keeps invisible what it works on, brakes, and stops without losing anything."""
+"""The worker: it polls continuously, extends visibility, opens its breaker, and stops without losing records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kit through its front entry points: events, feeds, ticks and HTTP, everything delivered twice."""
+"""The kit through its public entry points: events, feeds, ticks and HTTP; everything is delivered twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service as small as can be, for the kit's own tests: it counts greetings."""
+"""A minimal service for the kit's tests: it counts greetings."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def read_toy(name: str, ctx: Context) -> Greeting:
 
 
 async def count(event: Greeted, ctx: Context) -> list[Event]:
-    """By ledger: a counter cannot tell by itself that it has been counted."""
+    """By ledger: incrementing a counter is not idempotent."""
     if event.trouble == "later":
         raise RetryLater(ctx.now.replace(year=2030), "not this year")
     if event.trouble == "poison":

@@ -1,1 +1,1 @@
-"""Every way out of the process: AWS clients, other HTTP APIs, files, secrets, access tokens."""
+"""Outbound clients: AWS, other HTTP APIs, files, secrets, access tokens."""

@@ -1,4 +1,4 @@
-"""Who is calling: Cognito access tokens, verified by us and never trusted because somebody in between let them through."""
+"""Authenticates callers by Cognito access tokens. Every process verifies them itself; a gateway in front is not trusted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import jwt
 from libs.common.clock import monotonic
 from libs.common.errors import Problem
 
-#: A flood of tokens with made-up key ids must not become a flood of requests to Cognito.
+#: Limits the requests to Cognito that tokens with invented key ids cause.
 JWKS_CACHE_SECONDS = 60
 
 
 class Role(IntEnum):
-    """Each may do all that those below may."""
+    """Roles in ascending order; each includes the rights of the lower ones."""
 
     VIEWER = 1
     OPERATOR = 2
@@ -28,8 +28,8 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """A verified caller. ``subject`` is Cognito's ``sub``; ``role`` the highest of its groups, None for none; ``signed_in_at``
-    when this session began, however often its token was refreshed since."""
+    """A verified caller. ``subject`` is Cognito's ``sub``; ``role`` the highest of its groups, or None; ``signed_in_at``
+    the start of this session, unchanged by token refreshes."""
 
     subject: str
     role: Role | None
@@ -51,14 +51,14 @@ class Verifier(Protocol):
 
 
 class CognitoVerifier:
-    """RS256 only, by the pool's published keys; ``iss``, ``client_id``, ``token_use=access`` and ``exp`` must be right.
+    """Accepts RS256 with the pool's published keys only; checks ``iss``, ``client_id``, ``token_use=access`` and ``exp``.
 
-    ``jwks_url`` is usually ``<issuer>/.well-known/jwks.json``; it differs where the pool is emulated.
+    ``jwks_url`` is usually ``<issuer>/.well-known/jwks.json``; it differs for an emulated pool.
     """
 
     def __init__(self, issuer: str, client_id: str, jwks_url: str = "") -> None:
         if not issuer or not client_id:
-            raise SystemExit("WECARE_COGNITO_ISSUER and WECARE_COGNITO_CLIENT_ID must be set: nobody could sign in.")
+            raise SystemExit("WECARE_COGNITO_ISSUER and WECARE_COGNITO_CLIENT_ID must be set for sign-in.")
         self._issuer = issuer
         self._client_id = client_id
         self._jwks_url = jwks_url or f"{issuer.rstrip('/')}/.well-known/jwks.json"

@@ -1,7 +1,7 @@
-"""Many callers, few calls: what is asked for within a few milliseconds of each other goes out together.
+"""Batches concurrent calls: requests of many callers within a few milliseconds share one call.
 
-Acks (10), publishes (10), conditional writes (25) and reads (100) all travel this way, so handlers stay plain
-functions of one event while the bill is that of a batch.
+Acknowledgements (10), publishes (10), conditional writes (25) and reads (100) use it, so handlers remain functions of one
+event and the cost is that of batches.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class _Asked(Generic[A, R]):
 
 
 class Batcher(Generic[A, R]):
-    """``send`` takes up to ``maximum`` things and returns as many results, in order; a result that is an exception is raised
-    to its caller alone, an exception from ``send`` to all of them.
+    """``send`` takes up to ``maximum`` entries and returns as many results, in order. A result that is an exception is raised
+    to its caller only, an exception from ``send`` to all callers.
 
-    ``linger`` is how long the first waits for company, in seconds. While ``concurrency`` calls are under way only full ones join
-    them: under load calls fill up by themselves, and without load nobody waits (0: no such limit). Two things of one ``key``
-    never share a call and keep their order. The things of a call weigh at most ``max_weight`` together; a heavier one goes alone.
+    ``linger`` is how long the first entry waits for others, in seconds. While ``concurrency`` calls are in flight only full
+    batches are sent: under load batches fill, and without load nothing waits (0: no such limit). Two entries of one ``key``
+    never share a call and keep their order. The entries of a call weigh at most ``max_weight``; a heavier one is sent alone.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Batcher(Generic[A, R]):
         self._weight = weight
         self._max_weight = max_weight
         self._ready: list[_Asked[A, R]] = []
-        #: A key is here while a thing of its own is ready or on its way; those behind it wait in line.
+        #: Keys with an entry that is ready or in flight; further entries of the key wait in order.
         self._lines: dict[Hashable, deque[_Asked[A, R]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     async def do(self, thing: A) -> R:
-        """Have it done; returns its own result or raises its own error."""
+        """Add an entry to a batch; returns its result or raises its error."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        # Weighed here, so that a thing that cannot be weighed fails alone, and not the others at each attempt to send.
+        # Weighed here, so that an entry that cannot be weighed fails alone and not with its batch.
         request_facts = _Asked(
             thing, future, self._key(thing) if self._key else None, self._weight(thing) if self._weight else 0
         )
@@ -74,14 +74,14 @@ class Batcher(Generic[A, R]):
         return await future
 
     async def drain(self) -> None:
-        """Send what waits and see it through."""
+        """Send waiting entries and wait for all calls."""
         while self._ready or self._running:
             self._flush()
             if self._running:
                 await asyncio.wait(set(self._running))
 
     def _pulse(self) -> None:
-        """Full batches leave at once; the rest when the timer says so."""
+        """Send full batches at once, the rest after ``linger``."""
         while len(self._ready) >= self._maximum:
             self._start()
         if self._ready and self._timer is None:
@@ -95,7 +95,7 @@ class Batcher(Generic[A, R]):
             self._start()
 
     def _start(self) -> None:
-        """Send one batch of what is ready; a thing whose caller has gone is dropped."""
+        """Send one batch of ready entries; an entry whose caller was cancelled is dropped."""
         batch: list[_Asked[A, R]] = []
         rest: list[_Asked[A, R]] = []
         gone: list[_Asked[A, R]] = []
@@ -120,10 +120,10 @@ class Batcher(Generic[A, R]):
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if self._concurrency and self._ready and len(self._running) < self._concurrency:
-            self._flush()  # they have waited long enough
+            self._flush()  # their linger time is over
 
     def _release(self, done: Iterable[_Asked[A, R]]) -> None:
-        """Let the next in line of each key come forward."""
+        """Make the next waiting entry of each key ready."""
         for key in (request_facts.key for request_facts in done if request_facts.key is not None):
             line = self._lines.get(key)
             while line and line[0].future.cancelled():
@@ -138,7 +138,7 @@ class Batcher(Generic[A, R]):
         try:
             results = await self._send([request_facts.thing for request_facts in batch])
             if len(results) != len(batch):
-                raise RuntimeError(f"{len(results)} results for {len(batch)} things")
+                raise RuntimeError(f"{len(results)} results for {len(batch)} entries")
         except BaseException as error:
             results = [error] * len(batch)
         for request_facts, result in zip(batch, results, strict=True):

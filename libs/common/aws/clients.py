@@ -1,7 +1,7 @@
-"""The only access to AWS: aiobotocore clients, made when first asked for and closed together.
+"""The only access to AWS: aiobotocore clients, created at the first use and closed together.
 
-Where they point is botocore's own business (``AWS_REGION``, ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``); nothing
-here knows whether it is AWS or an emulator.
+botocore chooses the endpoints (``AWS_REGION``, ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``). This
+code does not distinguish AWS from an emulator.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from aiobotocore.session import AioSession, get_session
 from libs.common.aws import fast_json
 from libs.common.settings import aws_region
 
-#: Attempts for calls that are safe to repeat: reads, acks, and writes that recognise their own effect.
+#: Attempts for idempotent calls: reads, acknowledgements, and writes that recognise their own effect.
 MAX_SAFE_ATTEMPTS = 4
-#: What keeps rows and events: every handler needs it, several times.
+#: The services of store and bus: every handler calls them several times.
 RETRIED_BY_CALLER = ("dynamodb", "sns")
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 10
-#: A long poll of 20 s has to fit.
+#: Longer than a long poll of 20 s.
 SQS_READ_TIMEOUT_SECONDS = 30
 
 
-#: What JSON is full of, as ``urllib.parse.quote_plus`` writes it; the percent sign first, the space last.
+#: The characters that are frequent in JSON, escaped as by ``urllib.parse.quote_plus``; the percent sign first, the space last.
 _ESCAPES = [(sign, quote_plus(sign)) for sign in "%+\"{}[]:,/\\@#=&?;|<>()!*$'^`\n "]
 _LEFT_OVER = re.compile(r"[^A-Za-z0-9_.~%+-]")
 
 
 def _encoded(params: dict[str, Any], **_details: Any) -> None:
-    """botocore encodes a form twice, to sign it and to send it, and slowly; ten messages in it were most of a call's cost."""
+    """A faster form encoder: botocore encodes a form twice, to sign and to send it; for ten messages that was most of a call's cost."""
     body = params.get("body")
     if isinstance(body, dict):
         params["body"] = "&".join(f"{_quoted(str(k))}={_quoted(str(v))}" for k, v in body.items()).encode()
@@ -50,9 +50,9 @@ def _quoted(text: str) -> str:
 
 
 class Aws:
-    """An open entry point: ``async with Aws() as aws``. To each service so many ``connections`` at a time, to DynamoDB and SNS
-    ``store_connections`` (0: as many as to the others); who finds none free waits its turn. ``calls`` counts every request
-    sent, by ``(service, operation)``."""
+    """The AWS clients of a process: ``async with Aws() as aws``. Each service has at most ``connections`` concurrent requests,
+    DynamoDB and SNS ``store_connections`` (0: the same limit); further ones wait. ``calls`` counts every request, by
+    ``(service, operation)``."""
 
     def __init__(
         self, connections: int = 100, environment: dict[str, str] | None = None, *, store_connections: int = 0
@@ -76,7 +76,7 @@ class Aws:
         self._clients.clear()
 
     async def client(self, service: str, attempts: int = MAX_SAFE_ATTEMPTS) -> Any:
-        """The client of one AWS service. ``attempts=1`` for whatever must not be sent twice."""
+        """The client of one AWS service. ``attempts=1`` for requests that must not be sent twice."""
         known = self._clients.get((service, attempts))
         if known is not None:
             return known
@@ -92,18 +92,18 @@ class Aws:
             read_timeout=SQS_READ_TIMEOUT_SECONDS if service == "sqs" else READ_TIMEOUT_SECONDS,
             max_pool_connections=self._store_connections if service in RETRIED_BY_CALLER else self._connections,
             tcp_keepalive=True,
-            # Both are done anew for each request and cost a tenth of it. A provider's call keeps the check; the store and the bus
-            # make their requests from values that they have checked themselves.
+            # Both are repeated for each request and cost a tenth of it. Providers' calls keep the validation; the store and the bus
+            # build their requests from validated values.
             user_agent="wecare",
             parameter_validation=attempts == 1 and service not in fast_json.SERVICES,
-            # Presigned URLs of the older signature bind neither size nor type.
+            # Presigned URLs of signature version 2 sign neither size nor type.
             signature_version="s3v4" if service == "s3" else None,
         )
         opening = self._session.create_client(service, config=config, **self._overrides(service))
         return _Counted(opening, self.calls, plain=service in fast_json.SERVICES)
 
     def _overrides(self, service: str) -> dict[str, Any]:
-        """What a test says instead of the environment, by the same names."""
+        """Settings that a test passes instead of environment variables of the same names."""
         env = self._environment
         name = service.upper().replace("-", "_").replace(" ", "_")
         url = env.get(f"AWS_ENDPOINT_URL_{name}") or env.get("AWS_ENDPOINT_URL")
@@ -117,7 +117,7 @@ class Aws:
 
 
 class _Counted:
-    """Opens a client and hangs the counter on it."""
+    """Opens a client and registers the request counter."""
 
     def __init__(self, opening: Any, calls: Counter[tuple[str, str]], *, plain: bool) -> None:
         self._opening = opening

@@ -1,10 +1,10 @@
-"""The only access for addresses that strangers name: a GET that cannot be turned against our own network.
+"""The only client for URLs from third parties: a GET that cannot reach internal networks (protection against SSRF).
 
 * https only, on port 443, without credentials in the address;
-* each connection is checked where its socket is made, by the very address that is connected to: names, literals in any
-  spelling, and names that answer differently the second time are all the same there;
-* redirects are followed by hand, each checked like the first;
-* no proxy, no cookies, no decompression; the body is cut off at a limit, the whole at a time.
+* each connection is checked when its socket is opened, by the IP address that is connected to: this covers names, literals
+  in any notation, and names whose DNS answer changes;
+* redirects are followed explicitly, each checked like the first URL;
+* no proxy, no cookies, no decompression; body size and total time are limited.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Refused(Exception):
-    """It is not fetched, and trying again changes nothing. The text names no address."""
+    """The URL is refused permanently. The text contains no address."""
 
 
 class Unreachable(Exception):
-    """It could not be fetched now: no connection, a timeout, a 5xx or 429."""
+    """A transient failure: no connection, a timeout, a 5xx or 429."""
 
 
 class _NotPublic(OSError):
-    """Raised where the socket would be made."""
+    """Raised instead of opening a socket."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """``content_type`` is the server's word and not to be believed."""
+    """``content_type`` is the server's claim and not trusted."""
 
     content_type: str
     body: bytes
 
 
 def _reserved(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """What the IANA has given to nobody: of IPv6 all but the global unicast range and the prefix that translates to IPv4."""
+    """Whether an address is unassigned: for IPv6 all but the global unicast range and the prefix that translates to IPv4."""
     if isinstance(address, ipaddress.IPv6Address):
         return not any(address in given for given in _GIVEN)
     return address.is_reserved
@@ -82,7 +82,7 @@ def _inside(address: Address) -> list[Address]:
 
 
 class Fetcher:
-    """Fetches by GET. Tests give ``allow`` (which addresses may be connected to), ``port`` and ``tls``; nothing else does."""
+    """Fetches by GET. Only tests pass ``allow`` (permitted addresses), ``port`` and ``tls``."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Fetcher:
                 raise Refused("the address is not a public one") from None
             raise Unreachable(type(error).__name__) from None
         except (aiohttp.InvalidURL, ValueError):
-            # ValueError: a host name that the internet's rules for names do not allow (UnicodeError), a port that is no number.
+            # ValueError: an invalid host name (UnicodeError), a port that is not a number.
             raise Refused("not an address") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(type(error).__name__) from None
@@ -137,7 +137,7 @@ class Fetcher:
         )
 
     def _socket(self, where: Any) -> socket.socket:
-        """The place where every connection is made."""
+        """The connector; every connection is opened here."""
         family, kind, protocol, _, address = where
         if family not in (socket.AF_INET, socket.AF_INET6) or not self._allow(str(address[0]).partition("%")[0]):
             raise _NotPublic("not a public address")
@@ -153,7 +153,7 @@ class Fetcher:
             if answer.status != 200:
                 raise Refused(f"it answered {answer.status}")
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise Refused("the body is compressed though that was not asked for")
+                raise Refused("the body is compressed although the request did not accept it")
             if (answer.content_length or 0) > maximum:
                 raise Refused(f"more than {maximum} bytes")
             body = bytearray()
@@ -178,7 +178,7 @@ class Fetcher:
 
 
 def _blocked(error: aiohttp.ClientConnectorError) -> bool:
-    """Whether it was us who refused, however deep the library has wrapped it."""
+    """Whether this module refused the address, also if the library wrapped the error."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, _NotPublic) or isinstance(getattr(seen, "os_error", None), _NotPublic):

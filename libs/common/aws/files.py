@@ -1,5 +1,5 @@
 """The only access to objects in S3: stat, read, digest, put, copy, presign. Handlers reach it as ``ctx.files`` with a bucket from
-``ctx.bucket(name)``; bytes of uploads and downloads go between the caller and S3 by presigned URL, never through us."""
+``ctx.bucket(name)``; clients upload and download by presigned URL, directly to and from S3."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Stat:
-    """What S3 knows of an object without reading it. ``etag`` changes when the bytes do; ``size`` in bytes."""
+    """The metadata of an object. ``etag`` changes when the bytes do; ``size`` in bytes."""
 
     size: int
     content_type: str
@@ -28,7 +28,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Digest:
-    """An object read through once: its first bytes, its size, the SHA-256 of all, and the ``etag`` of what was read."""
+    """The result of reading an object once: its first bytes, its size, the SHA-256 of all, and the ``etag`` that was read."""
 
     head: bytes
     size: int
@@ -37,45 +37,45 @@ class Digest:
 
 
 class TooBig(Exception):
-    """The object is larger than the reader allows."""
+    """The object exceeds the limit."""
 
 
 class Files(Protocol):
-    """Buckets by physical name. A missing object is None or False; whatever else goes wrong is raised as it comes."""
+    """Buckets by physical name. A missing object is None or False; other errors are raised unchanged."""
 
     async def stat(self, bucket: str, key: str) -> Stat | None: ...
 
     async def read(self, bucket: str, key: str, maximum: int) -> bytes | None:
-        """All of it, at most ``maximum`` bytes. Raises TooBig."""
+        """The whole object, at most ``maximum`` bytes. Raises TooBig."""
 
     async def digest(self, bucket: str, key: str, head: int, maximum: int) -> Digest | None:
-        """Read it through without keeping it. Raises TooBig as soon as it is longer than ``maximum``."""
+        """Read the object without storing it. Raises TooBig once it exceeds ``maximum``."""
 
     async def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None: ...
 
     async def copy(self, bucket: str, source: str, target: str, content_type: str, etag: str) -> bool:
-        """Copy inside a bucket under another type, if the source still is what ``etag`` names. False: it is not, or gone."""
+        """Copy inside a bucket with another content type, if the source still has ``etag``. False: it has not, or is missing."""
 
     async def delete(self, bucket: str, key: str) -> None:
-        """Absent is fine."""
+        """Delete; an absent object is no error."""
 
     async def keys(self, bucket: str, prefix: str, maximum: int = 100) -> list[str]: ...
 
     async def upload_url(self, bucket: str, key: str, content_type: str, size: int, seconds: int) -> str:
-        """A URL that takes one PUT of exactly this type and size (both headers are signed) until ``seconds`` from now."""
+        """A presigned URL for one PUT of exactly this type and size (both headers are signed) until ``seconds`` from now."""
 
     async def download_url(self, bucket: str, key: str, content_type: str, filename: str, seconds: int) -> str:
-        """A URL for one GET, answered as an attachment of that name."""
+        """A presigned URL for a GET, as an attachment of that name."""
 
 
 def attachment(filename: str) -> str:
-    """A Content-Disposition (RFC 6266) that no name can break out of: plain ASCII, and the whole name percent-encoded."""
+    """A Content-Disposition (RFC 6266) that is safe for any name: plain ASCII, and the whole name percent-encoded."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 class AwsFiles:
-    """S3 itself."""
+    """Files in S3."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws

@@ -1,7 +1,7 @@
 """The only access to providers' APIs outside AWS: HTTPS with a bearer token, each request made at most once.
 
-Connections are pooled and live as long as the runtime. No redirects, no cookies, no proxy, no retries (aiohttp repeats only
-idempotent methods, and only on a connection that turned out to be closed). Times are those of the entry point to AWS.
+Connections are pooled for the lifetime of the runtime. No redirects, no cookies, no proxy, no retries (aiohttp repeats only
+idempotent methods, and only on a closed connection). Timeouts are those of the AWS clients.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from libs.common.aws import clients
 from libs.common.errors import Malformed
 from libs.common.json_text import read_json
 
-#: An answer in JSON is short.
+#: The maximum size of a JSON answer.
 MAX_JSON_BYTES = 1024 * 1024
-#: The wait for a byte of an answer where a whole file goes one way or the other.
+#: The read timeout of an upload or download.
 FILE_TIMEOUT_SECONDS = 30
-#: Whole files are held in memory, so few at a time.
+#: Files are held in memory, so few at a time.
 MAX_CONCURRENT_FILES = 2
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class NoToken(Exception):
-    """There is no token that could be sent."""
+    """No token is configured."""
 
 
 class TooLong(Exception):
-    """The answer is longer than the asker allows."""
+    """The answer exceeds the limit."""
 
 
 class Answered(Exception):
-    """The provider answered, and with no 2xx. ``code`` and ``message`` are its own words, where it has some; ``retry_after`` is
-    its header as it came."""
+    """The provider answered with an error. ``code`` and ``message`` are the provider's, if any; ``retry_after`` is the
+    unparsed header."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: str | None = None) -> None:
         super().__init__(f"HTTP {status} {code}".rstrip())
@@ -50,14 +50,14 @@ class Answered(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """``headers`` by any spelling of their names."""
+    """``headers`` have case-insensitive names."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """Raises ValueError, for what is nested too deep as well."""
+        """Raises ValueError, also for JSON nested too deep."""
         try:
             return read_json(self.body)
         except Malformed as error:
@@ -65,7 +65,7 @@ class Answer:
 
 
 class Rest:
-    """The pool: so many ``connections`` in all; who finds none free waits its turn. ``files`` is held while a whole file is in
+    """The connection pool: at most ``connections`` in total; further requests wait. ``files`` is held while a file is in
     memory."""
 
     def __init__(self, connections: int = 100) -> None:
@@ -83,7 +83,7 @@ class Rest:
         maximum: int = MAX_JSON_BYTES,
         seconds: float | None = None,
     ) -> Answer:
-        """One request; ``body`` as bytes is JSON. ``seconds`` is the wait for the next byte. Raises NoToken before anything is
+        """One request; ``body`` as bytes is JSON. ``seconds`` is the read timeout. Raises NoToken before anything is
         sent, TooLong, and what aiohttp raises."""
         if not _TOKEN.fullmatch(token):
             raise NoToken
@@ -117,7 +117,7 @@ class Rest:
 
 
 async def _read(answer: aiohttp.ClientResponse, maximum: int) -> bytes:
-    """Cut off at the limit, whatever the header says of the length."""
+    """Enforces the limit independently of the Content-Length header."""
     body = bytearray()
     async for chunk in answer.content.iter_chunked(64 * 1024):
         body += chunk

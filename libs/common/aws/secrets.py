@@ -1,5 +1,4 @@
-"""The only access to secrets: by name, from where they are kept, for a short while from memory; never in the environment,
-logs or events."""
+"""The only access to secrets: by name from Secrets Manager, with a short cache; never in the environment, logs or events."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from typing import Protocol
 from libs.common.aws.clients import Aws
 from libs.common.clock import monotonic
 
-#: A rotated secret is known after so many seconds.
+#: A rotated secret takes effect after so many seconds.
 CACHE_SECONDS = 300.0
 
 
@@ -17,11 +16,11 @@ class Secrets(Protocol):
     """Names are physical (``wecare-<stage>/<service>/<name>``)."""
 
     async def get(self, name: str) -> str:
-        """Its value. Raises what the keeper raises; nothing is done without a secret that is needed."""
+        """The value of a secret. Raises the error of the backend."""
 
 
 class AwsSecrets:
-    """AWS Secrets Manager, each secret asked for once in a while."""
+    """AWS Secrets Manager, with a cache per secret."""
 
     def __init__(self, aws: Aws, clock: Callable[[], float] = monotonic) -> None:
         self._aws = aws
@@ -39,7 +38,7 @@ class AwsSecrets:
 
 
 class MemorySecrets:
-    """For tests: what was put in; for anything else a value that is the same each time."""
+    """For tests: stored values; for other names a deterministic value."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""The contract of the bus: publish envelopes to topics; receive, acknowledge, hide, renew and bury records of queues."""
+"""The contract of the bus: publish envelopes to topics; receive, acknowledge, requeue and
+dead-letter records of queues."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from libs.common.declare.event import Envelope
 
 @dataclass(frozen=True)
 class Record:
-    """One message as received from a queue. ``body`` is a CloudEvents object or batch (or, on a feed's queue, whatever
-    the provider said); ``receive_count`` counts this delivery."""
+    """One message as received from a queue. ``body`` is a CloudEvents object or batch (or, on a feed's queue, the
+    provider's message); ``receive_count`` counts this delivery."""
 
     queue: str
     id: str
@@ -27,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """What goes to a dead-letter queue: the whole record and why it died. ``text`` is redacted."""
+    """A dead letter: the whole record and its cause. ``text`` is redacted."""
 
     cause: str
     exception: str
@@ -47,31 +48,31 @@ class Bus(Protocol):
     """Names of topics and queues are physical."""
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Put them on their topics; returns once every one is durable, raises if any is not. Events published at about
-        the same moment share requests, and events of one type and routing share a message."""
+        """Publish to the topics; returns once all are durable, raises if any is not. Events published at about
+        the same time share requests, and events of one type and routing share a message."""
 
     async def receive(self, queue: str, maximum: int, wait: float) -> list[Record]:
         """Up to ``maximum`` (1–10) records, waiting up to ``wait`` seconds for the first; they are invisible for the queue's
         visibility time."""
 
     async def ack(self, record: Record) -> None:
-        """Done with it."""
+        """Acknowledge (delete) the record."""
 
     async def change_visibility(self, record: Record, seconds: float) -> None:
-        """Keep it invisible for that long from now (0: show it at once)."""
+        """Set the visibility timeout, from now (0: visible at once)."""
 
     async def requeue(self, record: Record, body: str, seconds: float) -> None:
-        """Send ``body`` (the whole or the rest of the record) around again as a fresh message that shows up after
-        ``seconds``, then ack the record: its receive count starts anew, for nothing failed. At most 900 s at once."""
+        """Send ``body`` (the whole or the rest of the record) as a new message with a delay of ``seconds`` (at most 900),
+        then acknowledge the record. The receive count of the new message starts at one."""
 
     async def dead_letter(self, record: Record, dead_letter: DeadLetter) -> None:
-        """Put the dead letter on the queue's dead-letter queue. Does not ack."""
+        """Send the dead letter to the queue's dead-letter queue. Does not acknowledge."""
 
     async def send(self, queue: str, body: str, attributes: dict[str, str]) -> None:
-        """Put a body straight on one queue, past the topics: a replay concerns only the consumer that failed."""
+        """Send a body to one queue, not through a topic: a replay concerns only the consumer that failed."""
 
     async def depth(self, queue: str) -> int:
-        """About how many messages the queue holds: those that can be received, are delayed, or are invisible."""
+        """The approximate number of messages in the queue: visible, delayed and in flight."""
 
     async def drain(self) -> None:
-        """See through whatever is still on its way out (acks, publishes)."""
+        """Finish pending acknowledgements and publishes."""

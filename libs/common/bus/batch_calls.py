@@ -1,4 +1,4 @@
-"""The batch calls of SNS and SQS answer 200 even when some of their entries failed; here ``Failed[]`` is read."""
+"""The batch calls of SNS and SQS answer 200 even when some of their entries failed; these functions read ``Failed[]``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ MAX_ENTRY_ATTEMPTS = 6
 MAX_BACKOFF_SECONDS = 2.0
 _TRANSIENT = ("Throttl", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "Timeout")
 
-#: Codes that are the message's own fault (its size, its characters, its attributes). Whatever else is refused (a missing right, a
-#: disabled key, a topic that is gone) is fixed without changing the message, and then it is taken.
+#: Codes caused by the message itself (its size, its characters, its attributes). Any other refusal (a missing permission, a
+#: disabled key, a deleted topic) can be fixed without changing the message.
 _CONTENT = frozenset(
     {
         "InvalidParameter",
@@ -31,7 +31,7 @@ Entry = dict[str, Any]
 
 
 class EntryFailed(Exception):
-    """One entry of a batch was refused, or failed too often."""
+    """An entry of a batch was refused, or failed too often."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -39,7 +39,7 @@ class EntryFailed(Exception):
 
     @property
     def for_good(self) -> bool:
-        """Whether the fault is the entry's own, so that it would be refused each time."""
+        """Whether the entry itself is the cause, so that it would be refused each time."""
         return _is_of_content(self.code)
 
 
@@ -48,9 +48,9 @@ async def send_all(
     entries: Sequence[Entry],
     done: frozenset[str] = frozenset(),
 ) -> list[BaseException | None]:
-    """Send one batch; entries that failed for a passing reason are sent again with full jitter. Returns for each entry
-    None or its error; codes in ``done`` count as success. A call that is refused for the content of an entry is made again
-    with each entry alone. Raises what the whole call raises otherwise."""
+    """Send one batch; entries with a transient failure are retried with full jitter. Returns for each entry
+    None or its error; codes in ``done`` count as success. If a call is refused for the content of an entry, each entry is
+    sent alone. Otherwise raises what the call raises."""
     try:
         return list(await _send(call, entries, done))
     except ClientError as error:

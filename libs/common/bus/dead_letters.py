@@ -1,4 +1,4 @@
-"""Dead letters on the wire: JSON that keeps the whole record, so that it can be read, judged and replayed."""
+"""The wire format of dead letters: JSON with the whole record, so that it can be read and replayed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from libs.common.declare.event import unpack
 from libs.common.errors import Malformed
 from libs.common.json_text import is_too_deep, names_in, read_json, write_json
 
-#: The cause of what SQS's own redrive brought: nobody was there to say why (a process that each receive kills).
+#: The cause of messages that SQS's redrive moved: no process recorded a cause (e.g. each receive killed it).
 UNHANDLED = "unhandled"
-#: SQS takes 262,144 bytes with the attributes; a body whose quotes are escaped once more can be larger than the record was.
+#: SQS takes 262,144 bytes with the attributes; a body with escaped quotes can be larger than the record.
 MAX_LETTER_BYTES = 250_000
-#: What SQS takes since 2025.
+#: The SQS limit since 2025.
 MAX_RECORD_BYTES = 1024 * 1024
-#: Of a body that does not even fit compressed, so much is kept.
+#: A body that is too large even when compressed is truncated to this length.
 KEPT_CHARACTERS = 100_000
 _CAMEL_NAMES = {
     "event_id": "eventId",
@@ -65,8 +65,8 @@ def _written(fields: dict[str, Any], record: Record, content: dict[str, str]) ->
 
 
 def of_record(record: Record, queue: str) -> list[DeadLetter]:
-    """The dead letters on one message of the dead-letter queue behind ``queue``: ours as it was written, or, for what SQS moved
-    there by itself, one for each event in it."""
+    """The dead letters in one message of the dead-letter queue of ``queue``: the one that we wrote, or, for a message that SQS
+    moved, one per event in it."""
     try:
         parsed = read_json(record.body)
         if isinstance(parsed, dict) and parsed.get("queue") == queue and "cause" in parsed and "record" in parsed:
@@ -77,7 +77,7 @@ def of_record(record: Record, queue: str) -> list[DeadLetter]:
 
 
 def _from_our_json(parsed: dict[str, Any]) -> DeadLetter:
-    """Raises what of_record catches, for what only looks like one of ours."""
+    """Raises what of_record catches if the message only resembles one of ours."""
     inner = parsed["record"]
     record = {
         "queue": parsed["queue"],
@@ -107,7 +107,7 @@ def _body(inner: dict[str, Any]) -> Any:
 
 
 def _unpacked(data: bytes) -> bytes:
-    """No more than a record can have: what is small when compressed can be of any size."""
+    """Bounded by the size of a record: a small compressed text can expand to any size."""
     with gzip.open(io.BytesIO(data)) as file:
         found = file.read(MAX_RECORD_BYTES + 1)
     if len(found) > MAX_RECORD_BYTES:
@@ -127,7 +127,7 @@ def _from_redrive(record: Record, queue: str) -> list[DeadLetter]:
     if len(wires) == 1 or not wires:
         return [_unhandled(record, queue, record.body, wires[0] if wires else None)]
     if any(is_too_deep(wire) for wire in wires):
-        # What cannot be written again is kept as it came: its events are known by their ids if they come twice.
+        # A record that cannot be encoded is stored unchanged: consumers recognise duplicates by their ids.
         return [_unhandled(record, queue, record.body, None)]
     return [_unhandled(record, queue, write_json(wire), wire) for wire in wires]
 

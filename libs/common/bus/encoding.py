@@ -1,4 +1,4 @@
-"""Events as messages: encoded within the limits of SNS and SQS, many to a message."""
+"""Encodes events as messages, in batches, within the limits of SNS and SQS."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from libs.common.errors import Poison
 from libs.common.json_text import MAX_JSON_DEPTH, is_too_deep, sendable
 
 BATCH_EVENTS = 100
-#: The largest event, and the largest batch of them, encoded. SNS and SQS take 262,144 bytes a message with its attributes; the
-#: rest is for those, and for what a dead letter adds.
+#: The largest event, and the largest batch of them, encoded. SNS and SQS accept 262,144 bytes per message with its attributes; the
+#: rest is for those, and for the fields of a dead letter.
 MAX_EVENT_BYTES = 200_000
 
 
 class Unpublishable(Poison):
-    """An event that no topic takes, however often it is tried. ``bytes`` is its encoded size, 0 where it cannot be encoded."""
+    """An event that no topic can accept. ``bytes`` is its encoded size, 0 if it cannot be encoded."""
 
     def __init__(self, event_type: str, why: str, bytes: int = 0) -> None:
         super().__init__(f"{event_type}: {why}")
@@ -31,13 +31,13 @@ _NONCHARACTERS = b"\xef\xbf"
 
 
 def encoded_bytes(value: object) -> int:
-    """The most that a JSON value comes to in an event: the two characters are six bytes as escapes instead of three."""
+    """The maximum encoded size of a JSON value in an event: these two characters take six bytes as escapes instead of three."""
     encoded = orjson.dumps(value)
     return len(encoded) + 3 * encoded.count(_NONCHARACTERS)
 
 
 def encode(envelope: Envelope) -> str:
-    """One event as SNS and SQS take it. Raises :class:`Unpublishable`."""
+    """Encode one event for SNS and SQS. Raises :class:`Unpublishable`."""
     kind = envelope.type
     try:
         wire = envelope.to_wire()
@@ -65,11 +65,11 @@ class Packed:
 
 
 def pack(envelopes: Sequence[Envelope]) -> tuple[list[Packed], list[tuple[Envelope, Unpublishable]]]:
-    """Put events of one type and routing into CloudEvents batches; returns the messages, and the events that no message can
-    carry, each with its reason: those that travel with them are not affected.
+    """Encode events of one type and routing as CloudEvents batches. Returns the messages, and the events that cannot be
+    encoded, each with its reason; the others are not affected.
 
-    A lone event travels as an object, several as a JSON array (the CloudEvents *batch* format), so that
-    thousands of results do not cost thousands of requests.
+    A single event is an object, several are a JSON array (the CloudEvents *batch* format), so that thousands of
+    results do not cost thousands of requests.
     """
     groups: dict[tuple[tuple[str, str], ...], list[tuple[Envelope, str]]] = {}
     refused: list[tuple[Envelope, Unpublishable]] = []
@@ -88,7 +88,7 @@ def pack(envelopes: Sequence[Envelope]) -> tuple[list[Packed], list[tuple[Envelo
 
 
 def _batches(members: list[tuple[Envelope, str]]) -> Iterable[list[tuple[Envelope, str]]]:
-    """Cut by number and by encoded size."""
+    """Split by number and by encoded size."""
     batch: list[tuple[Envelope, str]] = []
     size = 2
     for envelope, text in members:

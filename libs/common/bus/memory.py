@@ -1,4 +1,4 @@
-"""A bus in memory, for tests and for trying things out: the semantics of SNS and SQS, without their cost."""
+"""A bus in memory for tests, with the semantics of SNS and SQS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def refuse(body: str, attributes: dict[str, str]) -> None:
-    """Raise what SQS answers to a message that it does not take."""
+    """Raise the error of SQS for an invalid message."""
     if _REFUSED.search(body):
         raise EntryFailed("InvalidMessageContents", "a character outside the set that SQS takes")
     size = len(body.encode()) + sum(len(f"{k}{v}String".encode()) for k, v in attributes.items())
@@ -47,8 +47,8 @@ class _Message:
 
 
 class MemoryBus:
-    """Topics, filters, visibility, receive counts and dead letters by the clock that it is given. Each call lets other
-    tasks run first, so that tests meet the interleavings that a network would bring."""
+    """Topics, filters, visibility, receive counts and dead letters, timed by the given clock. Each call lets other tasks
+    run first, so tests see the interleavings of a network."""
 
     def __init__(self, topology: Topology, clock: Clock) -> None:
         self._names = Names(topology.prefix)
@@ -60,7 +60,7 @@ class MemoryBus:
         self._queues: dict[str, list[_Message]] = {
             name: [] for spec in topology.queues for name in (spec.name, spec.dlq)
         }
-        #: How many messages each topic has taken.
+        #: The number of messages published to each topic.
         self.published: defaultdict[str, int] = defaultdict(int)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
@@ -103,7 +103,7 @@ class MemoryBus:
 
     async def requeue(self, record: Record, body: str, seconds: float) -> None:
         await asyncio.sleep(0)
-        # Tests hand each delivery over twice; were a copy of what is gone requeued as well, Laters would breed.
+        # Tests deliver each record twice; if the copy of a deleted record were requeued too, requeued events would multiply.
         if self._held(record):
             self._send(record.queue, sendable(body), record.attributes, min(seconds, 900))
             await self.ack(record)
@@ -128,7 +128,7 @@ class MemoryBus:
         return [self._record(queue, message) for message in self._queues[queue]]
 
     def wakes(self) -> datetime | None:
-        """When the next message of any queue that is consumed shows up (in the past: it is there); None if all are empty."""
+        """When the next message of any consumed queue becomes visible (in the past: it is visible); None if all are empty."""
         return min((m.visible_at for name in self._specs for m in self._queues[name]), default=None)
 
     def _send(self, queue: str, body: str, attributes: dict[str, str], seconds: float) -> None:
@@ -157,7 +157,7 @@ class MemoryBus:
         return taken
 
     def _held(self, record: Record) -> _Message | None:
-        """The message, if this is still its latest handle: an old one does nothing, as on SQS."""
+        """The message, if this is its latest receipt handle; an old one has no effect, as on SQS."""
         return next((m for m in self._queues[record.queue] if m.handle == record.handle and m.handle), None)
 
     @staticmethod

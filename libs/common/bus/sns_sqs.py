@@ -1,4 +1,4 @@
-"""The bus on AWS: publishes to SNS topics, consumes SQS queues. Everything travels in batches; see :class:`Batcher`."""
+"""The bus on AWS: publishes to SNS topics, consumes SQS queues. All calls are batched; see :class:`Batcher`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from libs.common.declare.event import Envelope
 from libs.common.declare.names import Names
 from libs.common.json_text import sendable
 
-#: A batch may weigh 256 KiB with its attributes.
+#: A batch may have 256 KiB with its attributes.
 MAX_BATCH_BYTES = 250_000
 SEND_LINGER_SECONDS = 0.005
-#: An ack is in no hurry: the record stays invisible for much longer.
+#: Acknowledgements may wait: the record stays invisible for much longer.
 ACK_LINGER_SECONDS = 0.1
-#: Calls to one queue or topic under way that are not full.
+#: Concurrent calls to one queue or topic that are not full.
 MAX_CONCURRENT_CALLS = 2
 #: Envelopes in one flush: ten messages of a hundred.
 MAX_PUBLISH_EVENTS = 1000
 MAX_POLL_SECONDS = 20
 MAX_DELAY_SECONDS = 900
 MAX_VISIBILITY_SECONDS = 12 * 3600
-#: A message that is gone, or that another receive has taken over, needs no ack and cannot be invisible.
+#: A deleted message, or one that another receive holds, needs no acknowledgement and no visibility change.
 HANDLE_EXPIRED = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
 _DEPTHS = [
     "ApproximateNumberOfMessages",
@@ -40,7 +40,7 @@ _SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFi
 
 
 class SnsSqsBus:
-    """``acks`` False: the host deletes what is done by itself (Lambda's event source mapping)."""
+    """``acks`` False: the host deletes finished messages (Lambda's event source mapping)."""
 
     def __init__(self, aws: Aws, prefix: str, *, acks: bool = True) -> None:
         self._aws = aws
@@ -78,7 +78,7 @@ class SnsSqsBus:
 
     async def change_visibility(self, record: Record, seconds: float) -> None:
         if not record.handle:
-            return  # it came straight from a topic and lies on no queue
+            return  # delivered by a topic directly, without a queue
         entry = {"ReceiptHandle": record.handle, "VisibilityTimeout": min(MAX_VISIBILITY_SECONDS, round(seconds))}
         await self._batcher("change_message_visibility_batch", record.queue, ACK_LINGER_SECONDS).do(entry)
 
@@ -103,7 +103,7 @@ class SnsSqsBus:
         await asyncio.gather(*(batcher.drain() for batcher in list(self._batchers.values())))
 
     def _batcher(self, operation: str, queue: str, linger: float) -> Batcher[Any, None]:
-        """One for each operation and queue. Changes to one message keep their order."""
+        """One per operation and queue. Changes to one message keep their order."""
 
         async def send(entries: Sequence[Entry]) -> Sequence[BaseException | None]:
             sqs, url = await self._aws.client("sqs"), await self._url(queue)
@@ -138,8 +138,8 @@ class SnsSqsBus:
         return self._batchers[key]
 
     async def _publish(self, topic: str, envelopes: Sequence[Envelope]) -> Sequence[BaseException | None]:
-        """Events of one type and routing share a message, ten messages share a request; what fails is reported to exactly
-        those whose events were in it. A message that is refused for good is taken apart first."""
+        """Events of one type and routing share a message, ten messages share a request; a failure is raised for exactly
+        the events in the message. A message that is refused permanently is split first."""
         sns, arn = await self._aws.client("sns"), await self._arn(topic)
         packed, refused = pack(envelopes)
 
@@ -170,7 +170,7 @@ class SnsSqsBus:
         return self._urls[queue]
 
     async def _arn(self, topic: str) -> str:
-        """Made rather than looked up: no call for each topic, no right to list topics."""
+        """Computed, not looked up: needs no call per topic and no permission to list topics."""
         if not self._arn_prefix:
             me = await (await self._aws.client("sts")).get_caller_identity()
             sns = await self._aws.client("sns")
@@ -195,7 +195,7 @@ def _handle(entry: Entry) -> str | None:
 
 
 def _shares(entries: Sequence[Entry], weigh: Callable[[Entry], int]) -> list[list[int]]:
-    """Positions, ten to a request and not too heavy."""
+    """Positions of the entries of each request: at most ten, within the size limit."""
     shares: list[list[int]] = []
     weight = 0
     for n, entry in enumerate(entries):

@@ -1,1 +1,1 @@
-"""What a service says of itself, and what is derived from it."""
+"""The declaration of a service, and the topology derived from it."""

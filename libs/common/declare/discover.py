@@ -1,4 +1,4 @@
-"""Which services there are: every ``service.py`` below ``services/``, found by looking."""
+"""Discovers the services: every ``service.py`` below ``services/``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def discover(names: Sequence[str] = ()) -> list[Service]:
-    """The named services, or all. Raises SystemExit for a name that is none."""
+    """The named services, or all. Raises SystemExit for an unknown name."""
     found: dict[str, Service] = {}
     for file in sorted(ROOT.glob("services/**/service.py")):
         module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
@@ -29,7 +29,7 @@ def discover(names: Sequence[str] = ()) -> list[Service]:
 
 @dataclass(frozen=True)
 class Share:
-    """Which queues of its services a process works for, by patterns (``*-bulk``) of their names without prefix: ``only`` those
+    """The queues of its services that a process consumes, by patterns (``*-bulk``) of their names without prefix: ``only`` those
     (all, if empty), none of ``but``. So a lane of one service can have processes of its own."""
 
     only: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Events: facts in the past tense, and the CloudEvents 1.0 envelope that carries them.
 
-An :class:`Event` is the fact alone. An :class:`Envelope` adds who said it, when, because of what, on whose
-behalf. Ids are derived, not drawn: the same cause always yields the same event, so a rerun is a
-duplicate, never a twin.
+An :class:`Event` is the fact alone. An :class:`Envelope` adds source, time, cause and
+actor. Ids are derived, not random: the same cause always yields the same event ids, so consumers recognise a
+rerun as a duplicate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Event(BaseModel):
     """Base of every event. Subclasses set ``TYPE`` (``topic.fact-name.vN``) and ``ABOUT`` (the subject's field).
 
     Fields called ``channel`` and ``message_class`` become the SNS attributes ``channel`` and ``class`` that
-    filter policies use. Unknown fields are ignored, so a newer sender is understood.
+    filter policies use. Unknown fields are ignored, so events of newer builds can be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
@@ -47,12 +47,12 @@ class Event(BaseModel):
 
     @property
     def linger(self) -> float:
-        """How long it may wait for others to travel with, in seconds. More for what comes in crowds and nobody waits for."""
+        """How long it may wait to be batched with others, in seconds. Longer for frequent events that are not urgent."""
         return 0.005
 
     @property
     def facet(self) -> str:
-        """Part of the derived id. For facts that one cause leads to at different times and that are not the same: a send is
+        """Part of the derived id. It separates different facts that one cause leads to at different times: a send is
         first uncertain and, when the event is redelivered, known to be sent."""
         return ""
 
@@ -71,27 +71,27 @@ def known_events() -> dict[str, type[Event]]:
 
 @dataclass(frozen=True)
 class Cause:
-    """What something happens because of: an event, a request, a tick. ``id`` is what ids that follow derive from."""
+    """The cause of an action: an event, a request or a tick. Ids of the events that follow derive from ``id``."""
 
     id: str
     correlation_id: str
     actor: str = "system"
     traceparent: str | None = None
-    #: What led to the event, where it is one.
+    #: The cause of that event, if the cause is an event.
     causation_id: str | None = None
 
     @property
     def of_a_request(self) -> bool:
-        """Whether it is an event that a user's request said itself, rather than one that followed from such."""
+        """Whether a user's request published this event directly; False for events that followed later."""
         return self.actor.startswith("user:") and self.causation_id == self.correlation_id
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """One event on its way.
+    """An event with its metadata.
 
-    ``actor`` is who is behind it (``user:<sub>``, ``customer``, ``system:<service>``); ``correlation_id`` is the id
-    of the root of the whole story, ``causation_id`` of the direct cause.
+    ``actor`` is who caused it (``user:<sub>``, ``customer``, ``system:<service>``); ``correlation_id`` is the id
+    of the root cause, ``causation_id`` that of the direct cause.
     """
 
     id: str
@@ -171,7 +171,7 @@ class Envelope:
 
 
 def _check_members(wire: dict[str, Any]) -> None:
-    """Ids are keys of rows, and what others are derived from. Raises :class:`Malformed`."""
+    """Validates an id: ids are row keys, and other ids derive from them. Raises :class:`Malformed`."""
     if name_in(wire, "id") is None:
         raise Malformed(f"{wire['type']}: id is missing, or no text of at most {MAX_NAME_CHARACTERS} characters")
     for name in ("source", "correlationid", "causationid", "actor", "traceparent"):
@@ -187,13 +187,13 @@ def _aware(text: str) -> datetime:
 
 
 def root_cause(*key: str, actor: str = "system", traceparent: str | None = None) -> Cause:
-    """The start of a story. ``key`` names what happened outside: an Idempotency-Key, a provider's id, a tick's row."""
+    """A root cause. ``key`` names the external trigger: an Idempotency-Key, a provider's id, a tick's row."""
     cause_id = derived_id(*key)
     return Cause(cause_id, cause_id, actor, traceparent)
 
 
 def following(cause: Cause, events: Iterable[Event], *, source: str, now: datetime) -> list[Envelope]:
-    """Stamp what a handler said because of ``cause``: same cause, same order, same ids."""
+    """Wrap the events that a handler returned for ``cause``: same cause, same order, same ids."""
     seen: dict[tuple[str, str], int] = {}
     stamped = []
     for data in events:
@@ -214,13 +214,13 @@ def following(cause: Cause, events: Iterable[Event], *, source: str, now: dateti
 
 
 def is_pack(body: str) -> bool:
-    """Whether a message has several events on it."""
+    """Whether a message is a batch of events."""
     return body.startswith("[")
 
 
 def unpack(body: str) -> list[Any]:
     """The events on one message, not yet validated. Raises :class:`Malformed` when it is no JSON object or array. Of a batch
-    each event is judged apart: one that is nested too deep does not affect the others."""
+    each event is validated separately: one that is nested too deep does not affect the others."""
     try:
         parsed = orjson.loads(body)
     except ValueError as error:

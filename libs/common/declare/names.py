@@ -9,7 +9,7 @@ from libs.common.store.item import Item
 
 @dataclass(frozen=True)
 class Names:
-    """The one place where physical names are made. ``prefix`` is ``wecare-<stage>``."""
+    """Builds all physical names. ``prefix`` is ``wecare-<stage>``."""
 
     prefix: str
 
@@ -32,7 +32,7 @@ class Names:
         return f"{queue}-dlq"
 
     def source_queue(self, dlq: str) -> str:
-        """The queue whose dead letters lie on ``dlq``."""
+        """The source queue of ``dlq``."""
         return dlq.removesuffix("-dlq")
 
     def schedule(self, service: str, label: str) -> str:

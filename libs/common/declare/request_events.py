@@ -1,6 +1,6 @@
-"""What the kit itself says of requests: that one which changes something was accepted, and that one was refused for a role.
+"""Events that the kit publishes about requests: a mutation was accepted; a request was refused by role.
 
-Names, ids and small facts only: never a body, an address or a token, so that whoever keeps them need not hide them.
+They contain names, ids and small values only: never a body, an address or a token. Consumers need not protect them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from libs.common.declare.event import Envelope, Event
 from libs.common.declare.wire import Part
 from libs.common.observe.log import redact
 
-#: So many of the facts that a request led to are named, the others counted: somebody may discard ninety dead letters at once.
+#: The maximum number of facts that are listed; further ones are counted. A request may discard ninety dead letters at once.
 MAX_FACTS = 10
 MAX_VALUE_LENGTH = 120
 _ID = re.compile(rf"[\w.:#~-]{{1,{MAX_VALUE_LENGTH}}}")
 
 
 class Fact(Part):
-    """A fact that a request led to, by its type and what it is about."""
+    """An event that a request led to: its type and its subject."""
 
     type: str
     subject: str
@@ -42,12 +42,12 @@ class RequestHandled(Event):
     action: str
     role: str
     method: str
-    #: The path as it is declared, and the ids and words that stood in it.
+    #: The declared path, and its parameters (ids and enum values).
     route: str
     parameters: dict[str, str] = Field(default_factory=dict)
-    #: The id of what it is about, if it is about one thing.
+    #: The id of the resource, if there is exactly one.
     resource: str | None = None
-    #: A digest of the Idempotency-Key; None: the client sent none.
+    #: A digest of the Idempotency-Key; None if the client sent none.
     key_digest: str | None = None
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
@@ -64,33 +64,33 @@ class RequestRefused(Event):
 
     service: str
     action: str
-    #: The caller's role (None: they have none) and the one that is needed.
+    #: The caller's role (None if there is none) and the required role.
     role: str | None = None
     needs: str
     method: str
     route: str
     parameters: dict[str, str] = Field(default_factory=dict)
     resource: str | None = None
-    #: Refusals of the same caller that were only counted since the last one that was said.
+    #: Refusals of the same caller since the last published one; they were only counted.
     unsaid: int = 0
     at: Timestamp
 
 
 def action_of(service: str, function: Callable[..., Any]) -> str:
-    """The name of what a route does."""
+    """The action name of a route."""
     return f"{service}.{function.__name__}"
 
 
 def ids_in(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters of a path that can be kept: ids and words. A client may write anything there, an address too."""
+    """The path parameters that may be recorded: ids and enum values. A client can write anything there, also an address."""
     texts = {name: str(value) for name, value in parameters.items()}
     return {name: text for name, text in texts.items() if _ID.fullmatch(text) and redact(text) == text}
 
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """What a request asks for, as far as it may be told. ``about`` names the attribute of the answer that holds the id of what
-    the request makes; "" where the path names the resource, or there is none."""
+    """The recordable facts of a request. ``about`` names the attribute of the answer that holds the id of the created
+    resource; "" if the path names the resource, or there is none."""
 
     action: str
     role: str
@@ -101,7 +101,7 @@ class RequestFacts:
     key_digest: str | None = None
 
     def handled(self, done: Any, events: Sequence[Envelope], service: str, at: datetime) -> RequestHandled:
-        """``done`` is what the request came to (a ``Done``), ``events`` what follows from it."""
+        """``done`` is the result of the request (a ``Done``), ``events`` are the events that follow."""
         made = getattr(done.value, self.about, None) if self.about else None
         return RequestHandled(
             service=service,
@@ -121,5 +121,5 @@ class RequestFacts:
 
 
 def resource_of(parameters: Mapping[str, str]) -> str | None:
-    """The first parameter of a path names the resource, the others parts of it."""
+    """The first path parameter identifies the resource, the others parts of it."""
     return next(iter(parameters.values()), None)

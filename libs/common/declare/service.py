@@ -1,4 +1,4 @@
-"""The declaration of a service: what it owns, hears, says, serves and does every so often.
+"""The declaration of a service: the items it owns, the events it hears and says, its routes and its schedules.
 
 Everything else is derived from it (see :mod:`libs.common.declare.topology`): queues, topics, filters, tables,
 permissions, schedules, schemas, documents. A name written by hand twice is a bug.
@@ -21,29 +21,29 @@ from libs.common.store.ops import Op
 
 #: A function from an event (and the context) to the events that follow from it.
 Handler = Callable[[Any, Any], Awaitable[Iterable[Event] | None]]
-#: A pure function from a provider's message (and, of a timed feed, the time at which it came) to ``[(key, event)]``;
-#: ``key`` is what the provider calls it.
+#: A pure function from a provider's message (and, for a timed feed, its time of arrival) to ``[(key, event)]``;
+#: ``key`` derives from the provider's id.
 Parser = Callable[..., Sequence[tuple[str, Event]]]
 
 
 @dataclass(frozen=True)
 class TickAction:
-    """One thing that a tick finds to do. Its writes and what it says are one transaction, done once per ``key``; if a
-    condition no longer holds, somebody else was there first and the step is dropped."""
+    """One unit of work of a tick. Its writes and events are one transaction, applied once per ``key``. If a condition no
+    longer holds, another process was faster, and the action is dropped."""
 
     key: str
     writes: tuple[Op, ...] = ()
     events: tuple[Event, ...] = ()
 
 
-#: What is done every so often: looks around through the context and yields steps.
+#: A scheduled function: it reads through the context and yields tick actions.
 Tick = Callable[[Any], AsyncIterator[TickAction]]
 
 
 @dataclass(frozen=True)
 class On:
     """One event heard. ``where`` narrows by the SNS attributes ``channel`` and ``class``; ``lane`` gives it a queue of its
-    own beside the service's; ``ledger`` makes the handler's staged writes and what it says one transaction."""
+    own beside the service's; ``ledger`` makes the handler's staged writes and its events one transaction."""
 
     event: type[Event]
     handler: Handler
@@ -56,7 +56,7 @@ class On:
 
 
 def _unwrapped(text: str) -> str:
-    """Our subscriptions deliver raw; one that was made by hand may not, and then SNS's own envelope is around the message."""
+    """Our subscriptions use raw delivery. A subscription made by hand may not; then SNS's envelope wraps the message."""
     if '"TopicArn"' not in text:
         return text
     try:
@@ -69,9 +69,9 @@ def _unwrapped(text: str) -> str:
 
 @dataclass(frozen=True)
 class Feed:
-    """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
-    pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages do not tell
-    their time, so that ``parse`` is given it."""
+    """A provider's messages: an SNS topic that the provider publishes to, a queue subscribed to it, and the
+    pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages contain no
+    time, so ``parse`` receives the time of arrival."""
 
     name: str
     parse: Parser
@@ -79,14 +79,14 @@ class Feed:
     timed: bool = False
 
     def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
-        """``at``: when the message came into the queue. Raises what ``parse`` raises."""
+        """``at``: when the message arrived in the queue. Raises what ``parse`` raises."""
         bare = _unwrapped(text)
         return self.parse(bare, at) if self.timed else self.parse(bare)
 
 
 @dataclass(frozen=True)
 class Every:
-    """Something done every ``seconds``, by one or several processes at once: it must stand that."""
+    """A schedule. It runs every ``seconds``, possibly in several processes at once, and must tolerate that."""
 
     seconds: int
     tick: Tick
@@ -98,8 +98,8 @@ class Every:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A private, encrypted bucket, named ``<prefix>-<owner>-<name>``; objects go after ``days`` (None: never). ``owner`` is the
-    service itself unless it only reads what another service keeps."""
+    """A private, encrypted bucket, named ``<prefix>-<owner>-<name>``; objects expire after ``days`` (None: never). ``owner`` is the
+    service itself unless the bucket belongs to another service."""
 
     name: str
     days: int | None = None
@@ -109,13 +109,13 @@ class Bucket:
 @dataclass(frozen=True)
 class Secret:
     """A secret by reference, ``<prefix>/<owner>/<name>``; never in the environment, logs or events. ``owner`` is the service
-    itself unless it shares one that another service needs too."""
+    itself unless the secret belongs to another service."""
 
     name: str
     owner: str = ""
 
 
-#: As a resource of a :class:`Grant`: the stage's own user pool, and no other.
+#: As a resource of a :class:`Grant`: the stage's user pool.
 USER_POOL = "user-pool"
 
 
@@ -129,7 +129,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Service:
-    """A folder that talks in events. ``serves`` is the service's HTTP router (an ``Api``)."""
+    """A service. ``serves`` is the service's HTTP router (an ``Api``)."""
 
     name: str
     owns: Sequence[type[Item]] = ()
@@ -139,24 +139,24 @@ class Service:
     every: Sequence[Every] = ()
     needs: Sequence[Bucket | Secret | Grant] = ()
     feeds: Sequence[Feed] = ()
-    #: Makes it the one consumer of every dead-letter queue there is: from a :class:`~libs.common.bus.base.DeadLetter` to the
-    #: events that follow. A dead letter leaves its queue only once this has returned.
+    #: Makes it the only consumer of every dead-letter queue: from a :class:`~libs.common.bus.base.DeadLetter` to the
+    #: events that follow. A dead letter is deleted from its queue only after this has returned.
     hears_dead_letters: Handler | None = None
-    #: Is given each event of an accepted request or of a tick that no topic will ever take, so that what it was about does not
-    #: wait for it; returns the events that follow.
+    #: Called with each event of an accepted request or of a tick that no topic accepts, so that its subject does not wait
+    #: for it; returns the events that follow.
     gives_up: Handler | None = None
-    #: Is given the settings before anything starts; raises ValueError, naming one that it cannot use.
+    #: Called with the settings before anything starts; raises ValueError that names an invalid one.
     checks: Callable[[Settings], object] | None = None
-    #: Is told each event that the service is about to say, for metrics; once more when it is said again.
+    #: Called with each event before it is published, for metrics; called again when the event is published again.
     counts: Callable[[Event], None] | None = None
 
     def lanes(self) -> list[str]:
-        """The lanes of its queues: ``""`` is the service's own queue. Whoever keeps a ledger has that one, even if it hears
-        nothing: dead letters of its outbox lie behind it and are replayed to it."""
+        """The lanes of its queues: ``""`` is the service's own queue. A service with a ledger has that one even if it hears
+        nothing: its dead-letter queue takes the dead letters of the outbox, and they are replayed to it."""
         return sorted({on.lane for on in self.hears} | ({""} if self.uses_ledger() else set()))
 
     def facts(self) -> list[type[Event]]:
-        """All that is said in its name: what it declares, and what the kit says of requests to it."""
+        """All events published in its name: those it declares, and those of the kit about requests."""
         routes = getattr(self.serves, "routes", ())
         handled = [RequestHandled] if any(route.kind == "write" for route in routes) else []
         refused = [RequestRefused] if any(route.role is not None for route in routes) else []
@@ -175,7 +175,7 @@ def on(
     lane: str = "",
     ledger: bool = False,
 ) -> On:
-    """Hear ``event``, optionally only for some channels and message classes."""
+    """Declare a subscription to ``event``, optionally filtered by channel and message class."""
     where: dict[str, tuple[str, ...]] = {}
     for name, wanted in (("channel", channel), ("class", message_class)):
         if wanted is not None:

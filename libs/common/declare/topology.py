@@ -1,4 +1,4 @@
-"""Everything that follows from the declarations: tables, topics, queues, filters, buckets, schedules, grants.
+"""Derives everything from the declarations: tables, topics, queues, filters, buckets, schedules, grants.
 
 Local provisioning, CDK, documents and tests all render this one value.
 """
@@ -13,10 +13,10 @@ from libs.common.declare.names import Names
 from libs.common.declare.service import USER_POOL, Bucket, Grant, On, Secret, Service
 from libs.common.store.item import Item, Table
 
-#: Long enough for the slowest provider call (10 s) and its bookkeeping; slow handlers extend it.
+#: Sufficient for the slowest provider call (10 s) and its writes; slow handlers extend it.
 VISIBILITY_SECONDS = 30
-#: The net for what dies without our help, such as a process that is killed by each receive. Failures that we see are
-#: dead-lettered by us, earlier, with their cause.
+#: The redrive limit for messages whose receivers stop before they record a failure. Observed failures are dead-lettered
+#: earlier, with their cause.
 MAX_RECEIVES = 50
 RETENTION_SECONDS = 14 * 24 * 3600
 
@@ -29,7 +29,7 @@ class TableSpec:
     table: Table
 
     def key_attributes(self) -> list[str]:
-        """Every attribute that a key names (all are strings), each once."""
+        """The attributes of all keys (all are strings), without duplicates."""
         names = [self.table.key, self.table.sort]
         for index in self.table.indexes:
             names += [index.hash, index.sort]
@@ -38,7 +38,7 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """``principals``: AWS services that may publish besides us (feeds)."""
+    """``principals``: AWS services that may also publish (feeds)."""
 
     name: str
     principals: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class QueueSpec:
     service: str
     lane: str = ""
     feed: str = ""
-    #: The queue whose dead letters lie here; there is no further queue behind it.
+    #: The source queue; a dead-letter queue has no dead-letter queue of its own.
     source_queue: str = ""
     visibility: int = VISIBILITY_SECONDS
     max_receives: int = MAX_RECEIVES
@@ -60,7 +60,7 @@ class QueueSpec:
 
 @dataclass(frozen=True)
 class SubscriptionSpec:
-    """Raw delivery always. ``filter`` is a policy on message attributes; empty: everything."""
+    """Always with raw delivery. ``filter`` is a policy on message attributes; empty: everything."""
 
     topic: str
     queue: str
@@ -100,12 +100,12 @@ class Topology:
 
 
 def owned(service: Service) -> list[type[Item]]:
-    """The items of a service, its ledger among them where it keeps one."""
+    """The items of a service, including its ledger if it has one."""
     return [*service.owns, *([LedgerEntry] if service.uses_ledger() else [])]
 
 
 def topology(services: Sequence[Service], prefix: str) -> Topology:
-    """Derive it all. Raises ValueError where declarations contradict each other."""
+    """Derive the topology. Raises ValueError if declarations contradict each other."""
     names = Names(prefix)
     _check(services)
     events = {event.topic() for service in services for event in service.facts()}
@@ -143,8 +143,8 @@ def _secrets(names: Names, services: Sequence[Service]) -> tuple[str, ...]:
 
 
 def schedules_of(names: Names, service: Service) -> Iterable[ScheduleSpec]:
-    """What a service does every so often on a host without processes of its own. After each tick the outbox is swept, too; a
-    service that keeps a ledger and has no tick needs a schedule for that alone."""
+    """The schedules of a service on a host without long-running processes. Each tick also sweeps the outbox; a service with a
+    ledger and without ticks has a schedule for the sweep alone."""
     for tick in service.every:
         yield ScheduleSpec(names.schedule(service.name, tick.label()), service.name, tick.seconds)
     if service.uses_ledger() and not service.every:
@@ -189,7 +189,7 @@ def dead_letter_queues(names: Names, services: Sequence[Service]) -> tuple[Queue
 
 
 def _dead_letter_grants(names: Names, services: Sequence[Service]) -> Iterable[GrantSpec]:
-    """Whoever hears dead letters takes them from their queues and sends them back to where they came from."""
+    """Grants of the service that hears dead letters: receive from every dead-letter queue, send to every source queue."""
     queues = dead_letter_queues(names, services)
     if queues:
         take = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage")
@@ -199,7 +199,7 @@ def _dead_letter_grants(names: Names, services: Sequence[Service]) -> Iterable[G
 
 
 def subscriptions_of(names: Names, service: Service) -> Iterable[SubscriptionSpec]:
-    """What brings events and feeds from their topics to the queues of a service."""
+    """The SNS subscriptions of a service's queues."""
     heard: dict[tuple[str, str], list[On]] = {}
     for item in service.hears:
         heard.setdefault((item.event.topic(), item.lane), []).append(item)
@@ -210,8 +210,8 @@ def subscriptions_of(names: Names, service: Service) -> Iterable[SubscriptionSpe
 
 
 def filter_policy(ons: Sequence[On]) -> dict[str, list[str]]:
-    """The narrowest policy that lets through everything these want. SNS joins attributes with *and*, so an attribute is
-    named only if each of them narrows it; the receiver drops the little that is let through too much."""
+    """The narrowest filter policy that matches all of these subscriptions. SNS combines attributes with *and*, so an attribute
+    is named only if each subscription filters on it; the receiver drops surplus events."""
     policy = {"type": sorted({item.event.TYPE for item in ons})}
     for name in ("channel", "class"):
         wanted = [item.where.get(name) for item in ons]
@@ -252,7 +252,7 @@ def _grants(names: Names, service: Service) -> Iterable[GrantSpec]:
             bucket = f"bucket:{names.bucket(need.owner or service.name, need.name)}"
             own = () if need.owner else ("s3:DeleteObject", "s3:PutObject")
             yield GrantSpec(service.name, ("s3:GetObject", *own), (f"{bucket}/*",))
-            # Without it S3 answers 403 for what is not there.
+            # Without it S3 answers 403 for a missing object.
             yield GrantSpec(service.name, ("s3:ListBucket",), (bucket,))
         elif isinstance(need, Secret):
             resource = f"secret:{names.secret(need.owner or service.name, need.name)}"

@@ -1,4 +1,4 @@
-"""What goes over the wire besides events and items: camelCase there, snake_case here."""
+"""Base classes of request and answer bodies: camelCase on the wire, snake_case in Python."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pydantic.alias_generators import to_camel
 
 
 class Body(BaseModel):
-    """What a request says. A member that is not known is refused: it is a mistake that somebody wants to hear of."""
+    """A request body. An unknown member is refused, because it is a mistake of the client."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class TrimmedBody(Body):
-    """As people type it: space around a text does not count."""
+    """A request body whose texts are trimmed."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
 
 class View(BaseModel):
-    """What an answer shows; it can be read off an item (``View.model_validate(item)``)."""
+    """An answer body; it can be built from an item (``View.model_validate(item)``)."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
 
 class Part(BaseModel):
-    """A part of an item or event. What a newer build wrote besides is ignored."""
+    """A part of an item or event. Members of newer builds are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)

@@ -1,1 +1,1 @@
-"""From an event to a committed result."""
+"""Handling: from an event to a committed result."""

@@ -1,5 +1,5 @@
-"""The consumer breaker: when nearly everything fails, take nothing more but a single probe now and then, until one
-goes through. A bad deploy then costs time instead of a dead-letter queue full of good messages."""
+"""The consumer breaker: while nearly everything fails, receive only single probes until one succeeds. A faulty
+deployment then delays messages instead of filling the dead-letter queue with valid ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_PAUSE_SECONDS = 60.0
 
 
 class ConsumerBreaker:
-    """Pure: fed with outcomes and the time in seconds. On after ``limit`` failures among the last ``window`` outcomes."""
+    """Pure: takes outcomes and the time in seconds. Opens after ``limit`` failures among the last ``window`` outcomes."""
 
     def __init__(self, window: int = WINDOW_EVENTS, limit: int = MIN_FAILURES) -> None:
-        #: Which record, and whether it went well.
+        #: The record, and whether it succeeded.
         self._outcomes: deque[tuple[str, bool]] = deque(maxlen=window)
         self._limit = limit
         self._pause = 0.0
@@ -28,7 +28,7 @@ class ConsumerBreaker:
 
     @property
     def why(self) -> str:
-        """What brought it on, or keeps it on, in names and numbers; empty while it is off."""
+        """Why it is open, in names and numbers; empty while it is closed."""
         if not self.open:
             return ""
         return f"{self._failures} of the last {len(self._outcomes)} failed, lately with {self._fault or 'a fault'}"
@@ -38,11 +38,10 @@ class ConsumerBreaker:
         return sum(1 for _, good in self._outcomes if not good)
 
     def record(self, good: int, bad: int, now: float, fault: str = "", record: str = "") -> None:
-        """Of one record, so many events went through, and so many failed for a reason nobody foresaw, ``fault`` (an exception
-        by name); a record of more events than the window holds counts in proportion. A ``record`` (its id) that fails again
-        replaces what it counted before: a few bad records that are retried do not stop a quiet queue. What was still running
-        when the consumer breaker opened and fails too does not lengthen the pause; a record that went through for the most part
-        releases it."""
+        """Count one record: the number of events that succeeded, and of those that failed unexpectedly with ``fault`` (the name of
+        an exception). A record with more events than the window counts in proportion. A ``record`` (its id) that fails again
+        replaces its earlier count: a few failing records that are retried do not stop a quiet queue. A failure of a record that
+        was running when the breaker opened does not lengthen the pause. A record that mostly succeeded closes the breaker."""
         self._fault = fault or self._fault
         if bad <= good and self.open:
             self._outcomes.clear()
@@ -61,5 +60,5 @@ class ConsumerBreaker:
             self._probe_at = now + self._pause
 
     def pause_seconds(self, now: float) -> float:
-        """Seconds to wait before the next record may be taken; 0: go ahead (with one alone, while ``open``)."""
+        """Seconds to wait before the next record may be received; 0: none (only one record while ``open``)."""
         return max(0.0, self._probe_at - now) if self.open else 0.0

@@ -1,5 +1,5 @@
-"""The context: all that a handler can touch. It reads and writes rows of its own service's tables and knows the time and
-the cause; it does not publish, commit, or sleep."""
+"""The context: everything that a handler can access. It reads and writes rows of its service's tables and provides the time
+and the cause. It does not publish, commit or sleep."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ W = TypeVar("W")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """One page of items; ``cursor`` asks for the next, None on the last."""
+    """One page of items; ``cursor`` is the position of the next page, None on the last."""
 
     items: list[T]
     cursor: str | None = None
@@ -40,8 +40,8 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class Done(Generic[V]):
-    """What a request came to: the value to answer with, and the events that follow. ``before`` and ``after`` go on record: words
-    and numbers of what was changed, never an address, a name or a text."""
+    """The result of a request: the value to answer with, and the events that follow. ``before`` and ``after`` go to the audit
+    log: enum values and numbers of the change, never an address, a name or a text."""
 
     value: V
     events: tuple[Event, ...] = ()
@@ -63,7 +63,7 @@ async def _no_queue(queue: str, body: str, attributes: dict[str, str]) -> None:
 
 @dataclass
 class Context:
-    """Made anew for each event or request."""
+    """Created for each event or request."""
 
     service: Service
     settings: Settings
@@ -74,16 +74,16 @@ class Context:
     files: Files
     fetcher: Fetcher
     rest: Rest
-    #: What is being handled; None in a tick and in a read.
+    #: The event being handled; None in a tick and in a read.
     cause: Cause | None = None
     actor: str = "system"
-    #: Whose read this is, by the token. What is written goes by ``actor``, which outlives the request.
+    #: The caller of a read, from the token. Writes use ``actor``, which outlives the request.
     caller: Caller | None = None
-    #: Whether caches of copies are passed by: a copy has refused this request a moment ago.
+    #: Whether caches of copies are bypassed, because a copy has just refused this request.
     fresh: bool = False
     staged: list[Op] = field(default_factory=list)
-    #: ``(queue, body, attributes)``: back to the queue that it died on. For the service that hears dead letters; no other
-    #: has the right to.
+    #: ``(queue, body, attributes)``: a replay to a source queue. Only the service that hears dead letters
+    #: has this permission.
     requeue: Callable[[str, str, dict[str, str]], Awaitable[None]] = _no_queue
     #: How many messages a queue holds, by its physical name.
     depth: Callable[[str], Awaitable[int]] = _no_depth
@@ -100,7 +100,7 @@ class Context:
         return self.names.table(self.service.name, model)
 
     async def get(self, model: type[T], hash: str, sort: str | None = None) -> T | None:
-        """The row as it stands now, or None; one that has expired is None."""
+        """The current row; None if it does not exist or has expired."""
         row = await self.store.get(self.table(model), model.key(hash, sort))
         return None if row is None else model.from_row(row)
 
@@ -116,8 +116,8 @@ class Context:
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Page[T]:
-        """Items under one hash value in the order of the sort key. An index that projects keys only is followed to the
-        rows themselves. Raises :class:`~libs.common.store.ops.BadCursor`."""
+        """Items under one hash value in the order of the sort key. For an index that projects keys only, the
+        rows are read too. Raises :class:`~libs.common.store.ops.BadCursor`."""
         table = model.TABLE
         where = table.index(index) if index else None
         found = await self.store.query(
@@ -145,17 +145,17 @@ class Context:
         return [row for row in whole if row is not None]
 
     async def write(self, op: Write) -> Written:
-        """One conditional write, now. For handlers by condition; a handler by ledger stages instead."""
+        """One immediate conditional write, for handlers by condition; a handler by ledger stages its writes."""
         return await self.store.write(op)
 
     async def save(self, item: Item, over: Item | None) -> None:
-        """Write ``item`` over the row that was read, or as a new one if there was none. Raises Conflict if somebody was quicker;
+        """Replace the row that was read, or insert ``item`` if there was none. Raises Conflict if another writer was faster;
         then the handler runs again on fresh rows."""
         if not await self.write(self.insert(item) if over is None else self.replace(item)):
             raise Conflict(f"another {type(item).__name__} came first")
 
     def stage(self, *operations: Op) -> None:
-        """Writes that are committed together with the ledger row and what the handler says."""
+        """Writes that are committed together with the ledger row and the handler's events."""
         self.staged.extend(operations)
 
     def insert(self, item: Item) -> Insert:
@@ -163,11 +163,11 @@ class Context:
         return ops.insert(self.table(type(item)), item)
 
     def put(self, item: Item) -> Put:
-        """Write ``item`` whatever was there."""
+        """Write ``item`` unconditionally."""
         return Put(self.table(type(item)), item.to_row())
 
     def replace(self, item: Item) -> ops.Update:
-        """Write ``item`` over the version at which it was read."""
+        """Replace the row, on the condition of the version that was read."""
         return ops.replace(self.table(type(item)), item)
 
     def update(
@@ -187,7 +187,7 @@ class Context:
         return ops.Delete(self.table(model), model.key(hash, sort), when)
 
     async def waiting(self, lane: str = "") -> int:
-        """About how many messages wait on (or are being handled from) a queue of this service."""
+        """The approximate number of messages in a queue of this service: waiting, delayed and in flight."""
         return await self.depth(self.names.queue(self.service.name, lane))
 
     async def secret(self, name: str) -> str:
@@ -205,5 +205,5 @@ class Context:
         raise LookupError(f"{self.service.name} does not declare the bucket {name}")
 
     async def client(self, service: str) -> Any:
-        """The AWS client of a provider's API, made to send each request at most once."""
+        """The AWS client of a provider's API; it sends each request at most once."""
         return await self.aws.client(service, attempts=1)

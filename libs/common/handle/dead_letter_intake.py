@@ -1,4 +1,4 @@
-"""What lies on a dead-letter queue, on its way to the service that keeps it. It stays on the queue until it is kept."""
+"""Reads dead letters from their queues and hands them to the service that stores them. A dead letter stays on its queue until it is stored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ log = structlog.get_logger()
 
 
 async def receive_dead_letter(runtime: Runtime, service: Service, record: Record) -> bool:
-    """True: every dead letter of the record is kept and the record is off the queue. False: something failed and it comes back,
-    as often as it takes. Raises only what the bus raises, and then it comes back too."""
+    """True: every dead letter of the record is stored and the record is acknowledged. False: one failed, and the record is
+    redelivered without limit. Raises only errors of the bus; then the record is redelivered too."""
     queue = Names(runtime.settings.prefix).source_queue(record.queue)
     try:
         for n, dead_letter in enumerate(dead_letters.of_record(record, queue)):

@@ -1,7 +1,7 @@
-"""Handling exactly as if it came once.
+"""Handles an event so that redeliveries have no further effect.
 
-*By condition*: the handler's own writes can stand being repeated; what it says has derived ids. *By ledger*: what it
-stages and what it says are one transaction with one ledger row; a redelivery finds the row and says the same again.
+*By condition*: the handler's writes are conditional, and its events have derived ids. *By ledger*: its staged writes and
+its events are one transaction with one ledger row; a redelivery finds the row and publishes the same events again.
 Requests and ticks have no redelivery, so their ledger row is also the outbox (:mod:`libs.common.handle.outbox`).
 """
 
@@ -29,7 +29,7 @@ from libs.common.handle.runtime import Runtime
 from libs.common.observe.log import describe
 from libs.common.store.ops import RowRefused
 
-#: How often a handler is run again on fresh rows before the event goes back to its queue.
+#: How often a handler is retried on fresh rows before the event is redelivered.
 MAX_TRIES = 6
 
 #: A request's function: ``async def f(…, ctx) -> Done``.
@@ -40,8 +40,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Requester:
-    """Who asks, under which key (the client's Idempotency-Key or a drawn one), a digest of what exactly, and what of it is
-    told."""
+    """The caller, the key (the client's Idempotency-Key or a random one), a digest of the request, and its recordable
+    facts."""
 
     actor: str
     key: str
@@ -94,7 +94,7 @@ async def _by_ledger(context: Context, on: On, envelope: Envelope) -> list[Envel
 async def run_tick(
     runtime: Runtime, service: Service, every: Every, stopped: Callable[[], bool] = lambda: False
 ) -> int:
-    """Do what an ``every`` finds to do; returns the number of steps that took effect. Once ``stopped``, no further step."""
+    """Run a schedule; returns the number of tick actions that took effect. Once ``stopped``, no further action."""
     done = 0
     context = runtime.context(service)
     steps = every.tick(context)
@@ -128,8 +128,8 @@ async def apply_request(
     runtime: Runtime, service: Service, handler: RequestHandler, request: dict[str, Any], who: Requester
 ) -> dict[str, Any] | None:
     """Handle a request exactly once per key and return its answer (JSON; None for no body). A repeat with the same key gets
-    the same answer; another request under a used key is refused. A copy that may be behind refuses only after it had time to
-    arrive. That it was handled is said too. Raises Problem."""
+    the same answer; another request under a used key is refused. A refusal by a lagging copy is given only after the copy had
+    time to arrive. Also publishes ``requests.handled``. Raises Problem."""
     return await wait_for_copies(runtime, partial(_apply, runtime, service, handler, request, who))
 
 
@@ -154,7 +154,7 @@ async def _apply(
         except RowRefused as error:
             raise too_large(request, error) from None
         events = _stamp(context, cause, done.events)
-        # In the same ledger row: who did it cannot be lost where what was done is kept, nor be notified of what was not.
+        # In the same ledger row: the audit event exists exactly if the change does.
         events += _stamp(context, cause, [who.facts.handled(done, events, service.name, context.now)])
         answer = (
             done.value.model_dump(mode="json", by_alias=True, exclude_none=True) if done.value is not None else None
@@ -171,14 +171,14 @@ async def _apply(
 
 
 async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: Record) -> None:
-    """Translate a provider's message and publish what it says. Ids derive from the provider's own, so that a doubled
-    message yields the same events. Raises Malformed (and then nothing of it is published)."""
+    """Translate a provider's message and publish its events. Ids derive from the provider's ids, so a duplicate
+    message yields the same events. Raises Malformed (then none of its events is published)."""
     context = runtime.context(service)
     await publish_keyed(runtime, context, feed.name, feed.translate(record.body, record.sent_at or context.now))
 
 
 async def publish_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequence[tuple[str, Event]]) -> None:
-    """Publish what a provider's message says, ``[(key, event)]``. Returns once all of it is durable."""
+    """Publish the events of a provider's message, ``[(key, event)]``. Returns once all of them are durable."""
     events: list[Envelope] = []
     for key, event in pairs:
         events += _stamp(context, root_cause(feed, key, actor="provider"), [event])
@@ -187,7 +187,7 @@ async def publish_keyed(runtime: Runtime, context: Context, feed: str, pairs: Se
 
 
 async def deliver_dead_letter(runtime: Runtime, service: Service, dead_letter: DeadLetter, key: str) -> None:
-    """Have a dead letter kept. ``key`` is what is the same when the same dead letter comes again. Raises what the handler raises."""
+    """Hand a dead letter to its handler. ``key`` identifies redeliveries of the same dead letter. Raises what the handler raises."""
     handler = service.hears_dead_letters
     assert handler is not None
     cause = root_cause("letter", key, actor=f"system:{service.name}")

@@ -1,5 +1,5 @@
-"""The outbox: what an accepted request or a tick says is kept in its ledger row, in one transaction with its writes, and
-published afterwards. What could never be published is refused before it is committed."""
+"""The transactional outbox: the events of an accepted request or a tick are stored in its ledger row, in one transaction with
+its writes, and published afterwards. An event that could never be published is refused before the commit."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from libs.common.observe.log import describe
 from libs.common.stable_hash import shard_for
 from libs.common.store.ops import Op, TransactionConflict, When
 
-#: The outbox is spread over so many index keys, that none sees too many writes.
+#: The number of index keys over which the outbox is sharded.
 OUTBOX_SHARDS = 4
-#: What is said and answered, as JSON: the ledger's row has more members, and an item at most :data:`~libs.common.store.values.MAX_ROW_BYTES`.
+#: Events and answer as JSON: the ledger row has further members, and an item has at most :data:`~libs.common.store.values.MAX_ROW_BYTES`.
 MAX_ENTRY_BYTES = 400_000
 PAGE_ROWS = 100
-#: Of an event that is too large for a dead letter, fields of so many bytes are kept.
+#: An event that is too large for a dead letter keeps only fields of at most so many bytes.
 MAX_KEPT_BYTES = 250
-#: The cause of a dead letter that is an event of the outbox which no topic takes, and the attribute that tells it from events
-#: that its service hears: a replay brings it to its topic.
+#: The cause of a dead letter that is an outbox event which no topic accepts, and the attribute that marks it: a replay
+#: publishes it to its topic instead of handling it.
 UNPUBLISHABLE = "unpublishable"
 OUTBOX_MARK = "outbox"
 
@@ -51,7 +51,7 @@ def entry_of(
     fingerprint: str | None = None,
     answer: dict[str, Any] | None = None,
 ) -> LedgerEntry:
-    """The ledger row of one cause. Raises :class:`Unpublishable` for what no topic and no row takes."""
+    """The ledger row of one cause. Raises :class:`Unpublishable` if an event is too large for any topic, or the row is too large."""
     entry = LedgerEntry(
         id=key,
         at=context.now,
@@ -71,7 +71,7 @@ def _check(entry: LedgerEntry, events: Sequence[Envelope]) -> None:
     except (TypeError, ValueError, RecursionError):
         size = MAX_ENTRY_BYTES
     if size <= MAX_EVENT_BYTES // 2:
-        # Even with every character escaped no event of it is too large.
+        # Small enough even if every character is escaped.
         return
     for envelope in events:
         encode(envelope)
@@ -80,7 +80,7 @@ def _check(entry: LedgerEntry, events: Sequence[Envelope]) -> None:
 
 
 async def commit(context: Context, entry: LedgerEntry, writes: Sequence[Op] | None = None) -> bool:
-    """All the writes and the ledger row, or nothing: False when a condition did not hold."""
+    """Commit all writes and the ledger row in one transaction; False if a condition did not hold."""
     staged = context.staged if writes is None else writes
     try:
         await context.store.transact([*staged, context.insert(entry)], token=random_id())
@@ -90,8 +90,8 @@ async def commit(context: Context, entry: LedgerEntry, writes: Sequence[Op] | No
 
 
 async def publish_outbox(runtime: Runtime, context: Context, entry: LedgerEntry, events: Sequence[Envelope]) -> None:
-    """Publish what an accepted request or a tick says and take it out of the outbox. If the bus is down the row stays
-    pending and the sweep publishes it later: what was accepted is never lost."""
+    """Publish the events of an accepted request or a tick and remove the row from the outbox. If the bus is down, the row stays
+    pending and the sweep publishes it later."""
     if not events:
         return
     try:
@@ -109,9 +109,9 @@ async def _done(context: Context, entry: LedgerEntry) -> None:
 
 
 async def sweep_outbox(runtime: Runtime, service: Service) -> int:
-    """Publish what was accepted but not yet published, oldest first; returns how many rows. Runs every few seconds in
-    each process of a service that keeps a ledger, on Lambda by a schedule; publishing twice is harmless, the ids are the same.
-    A row that cannot be published does not hold up those behind it."""
+    """Publish pending rows, oldest first; returns their number. Runs every few seconds in each process of a service with a
+    ledger, on Lambda by a schedule. Publishing twice is harmless, because the ids are the same. A row that cannot be
+    published does not delay others."""
     context = runtime.context(service)
     return sum(await asyncio.gather(*(_sweep_shard(runtime, context, str(shard)) for shard in range(OUTBOX_SHARDS))))
 
@@ -130,7 +130,7 @@ async def _sweep_shard(runtime: Runtime, context: Context, shard: str) -> int:
 
 
 async def _sweep(runtime: Runtime, context: Context, entry: LedgerEntry) -> bool:
-    """Whether the row is done with: published, or set aside as a dead letter because it is refused for good."""
+    """Whether the row is finished: published, or dead-lettered because it is refused permanently."""
     try:
         events = [Envelope.from_wire(wire) for wire in entry.said]
         results = await asyncio.gather(*(runtime.bus.publish([each]) for each in events), return_exceptions=True)
@@ -141,7 +141,7 @@ async def _sweep(runtime: Runtime, context: Context, entry: LedgerEntry) -> bool
                 await _set_aside(runtime, context, envelope, result)
         await _done(context, entry)
     except Exception as error:
-        # An event of another build is for that build, or a later one, to publish.
+        # An event of another build is published by that build or a later one.
         unread = isinstance(error, Malformed | UnknownVersion)
         fields = log.error if unread else log.warning
         fields(
@@ -153,7 +153,7 @@ async def _sweep(runtime: Runtime, context: Context, entry: LedgerEntry) -> bool
 
 
 async def _put_off(context: Context, entry: LedgerEntry) -> None:
-    """Sweeps pass the row by for a time that doubles with each failure, and is never much longer than it has waited already."""
+    """Delay the next attempt; the delay doubles with each failure, and is at most about the time it has already waited."""
     seconds = min(MAX_RETRY_SECONDS, OUTBOX_SECONDS * 2 ** min(entry.attempts, 10))
     due = context.now + timedelta(seconds=seconds - OUTBOX_SECONDS)
     row = {"at": iso(due), "attempts": entry.attempts + 1}
@@ -168,7 +168,7 @@ def _for_good(error: BaseException) -> bool:
 
 
 async def _set_aside(runtime: Runtime, context: Context, envelope: Envelope, error: BaseException) -> None:
-    """A dead letter behind the queue of the service itself, and whatever the service makes of it."""
+    """Put the event on the service's own dead-letter queue, and call the service's ``unpublishable`` function."""
     service = context.service
     log.error(
         "refused for good; it is a dead letter now", event_id=envelope.id, event_type=envelope.type, why=describe(error)
@@ -214,7 +214,7 @@ def _body(envelope: Envelope, maximum: int = MAX_ENTRY_BYTES) -> str:
 
 
 async def publish_replayed(runtime: Runtime, service: Service, envelope: Envelope) -> None:
-    """Publish an event of the outbox that was set aside and is replayed. Raises what the bus raises."""
+    """Publish a replayed dead letter of the outbox. Raises what the bus raises."""
     if type(envelope.data) not in service.facts():
         raise Poison(f"{service.name} does not say {envelope.type}")
     await runtime.bus.publish([envelope])

@@ -1,4 +1,4 @@
-"""Which field of a request is at fault when all of it together is too large, or cannot be written as JSON."""
+"""Finds the field of a request that makes it too large or unencodable as JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from libs.common.bus.encoding import Unpublishable
 from libs.common.errors import Problem
 from libs.common.store.ops import RowRefused
 
-#: A path says where to look; what is nested deeper is not spelled out.
+#: The maximum depth of a path in an error.
 MAX_PATH_PARTS = 4
 
 
 def too_large(request: Mapping[str, Any], error: Unpublishable | RowRefused) -> Problem:
-    """The refusal of a request whose events cannot be published or whose rows cannot be stored; names the heaviest field."""
+    """The refusal of a request whose events cannot be published or whose rows cannot be stored; names the largest field."""
     named = {"field": heaviest_field(request), "detail": error.why}
     if error.bytes:
         return Problem(
@@ -27,7 +27,7 @@ def too_large(request: Mapping[str, Any], error: Unpublishable | RowRefused) -> 
 
 
 def heaviest_field(request: Mapping[str, Any]) -> str:
-    """The path (``content.variables``) of the smallest part that holds more than half of what is there."""
+    """The path (``content.variables``) of the smallest part that holds more than half of the bytes."""
     path: list[str] = []
     value: Any = {name: part for name, part in request.items() if name != "ctx"}
     top = True
@@ -36,7 +36,7 @@ def heaviest_field(request: Mapping[str, Any]) -> str:
         name = max(sizes, key=lambda each: sizes[each])
         if not top and sizes[name] * 2 < sum(sizes.values()):
             break
-        # A body is no field of its own: its fields are named as the client wrote them.
+        # The body is not a field; its fields have the client's names.
         if not (top and isinstance(children[name], BaseModel)):
             path.append(name)
         value, top = children[name], False
@@ -57,7 +57,7 @@ def _children(value: Any) -> dict[str, Any]:
 
 
 def _size(value: Any) -> float:
-    """Encoded; without end where it cannot be encoded."""
+    """The encoded size; infinite if it cannot be encoded."""
     try:
         return len(orjson.dumps(value, default=_plain))
     except (TypeError, ValueError, RecursionError):

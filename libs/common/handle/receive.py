@@ -1,4 +1,4 @@
-"""One record of a queue, from its bytes to its end: done, invisible, requeued or dead-lettered. The same on every host."""
+"""Handles one record of a queue: it is acknowledged, redelivered later, requeued or dead-lettered. The same on every host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _random = random.SystemRandom().random
 
 @dataclass
 class _Part:
-    """One event of a record (or the whole record, where it cannot be taken apart) and what went wrong with it."""
+    """One event of a record (or the whole record if it cannot be parsed) and its error."""
 
     record: Record
     wire: Any = None
@@ -40,8 +40,8 @@ class _Part:
     error: Exception | None = None
 
     def body(self) -> str:
-        """The event as a message of its own; where it cannot be written again, the whole record (its other events are known by
-        their ids if they come twice)."""
+        """The event as a separate message; the whole record if the event cannot be encoded (consumers recognise its other events
+        as duplicates by their ids)."""
         if self.alone:
             return self.record.body
         try:
@@ -51,21 +51,21 @@ class _Part:
 
 
 async def receive(runtime: Runtime, service: Service, record: Record, breaker: ConsumerBreaker | None = None) -> bool:
-    """Handle all that is in the record. True: it is done with (what could not be handled is dead-lettered or requeued); False: it
-    comes back. Raises only what the bus raises, and then it comes back too."""
+    """Handle all events of the record. True: it is finished (failed events are dead-lettered or requeued). False: it is
+    redelivered. Raises only errors of the bus; then it is redelivered too."""
     token = about.set({"service": service.name, "queue": record.queue, "record": record.id})
     try:
         if service.hears_dead_letters and record.queue != Names(runtime.settings.prefix).source_queue(record.queue):
             return await receive_dead_letter(runtime, service, record)
         parts = await _handle(runtime, service, record)
         failed = [part for part in parts if part.error is not None]
-        # Malformed input says nothing of the consumer: whoever sends it must not be able to stop a queue.
+        # Malformed input does not count as a failure of the consumer: a sender must not be able to stop a queue.
         faults = [part for part in failed if not isinstance(part.error, RetryLater | Malformed)]
         breaker_open = breaker is not None and breaker.open
         if breaker and (faults or len(failed) < len(parts)):
             breaker.record(len(parts) - len(failed), len(faults), monotonic(), _named(faults), record.id)
-            # A record that opens the consumer breaker all by itself is not dead-lettered for that either, until it has failed as often
-            # as any: it may be a pack of poison among good ones.
+            # A record that opens the consumer breaker alone is not dead-lettered until it has failed as often
+            # as any other: it may be one batch of poison events among valid records.
             breaker_open = breaker.open and (
                 breaker_open or len(parts) == 1 or record.receive_count < runtime.settings.max_attempts
             )
@@ -75,7 +75,7 @@ async def receive(runtime: Runtime, service: Service, record: Record, breaker: C
 
 
 def _named(faults: list[_Part]) -> str:
-    """What went wrong last, by name."""
+    """The last fault, by name."""
     return f"{type(faults[-1].error).__name__} in {faults[-1].handler or 'reading it'}" if faults else ""
 
 
@@ -127,7 +127,7 @@ async def _hear(runtime: Runtime, service: Service, on: On, envelope: Envelope, 
 
 
 async def _try(part: _Part, work: Awaitable[None], handler: str = "") -> None:
-    """Of several handlers that fail, a fault is remembered rather than a mere Later."""
+    """If several handlers fail, a fault has priority over RetryLater."""
     try:
         await work
     except Exception as error:
@@ -143,14 +143,14 @@ async def _settle(runtime: Runtime, service: Service, record: Record, failed: li
             error = part.error
             try:
                 what = plan(error, record.receive_count, now, jitter, max_attempts, breaker_open)
-            except Exception as fault:  # a Later without a time zone, say: a fault of the handler like any other
+            except Exception as fault:  # e.g. a RetryLater without a time zone: a fault of the handler
                 error, what = fault, plan(fault, record.receive_count, now, jitter, max_attempts, breaker_open)
             plans.append((part, error, what))
             _log_failure(part, error, what)
     waits = [what.seconds for _, _, what in plans if isinstance(what, RetryAfter | Requeue)]
     if any(isinstance(what, RetryAfter) for _, _, what in plans):
-        # The whole record comes back, so nothing else is done about it now: dead-lettering or requeueing a part of it would be
-        # done again each time.
+        # The whole record is redelivered, so no part of it is dead-lettered or requeued now: that would be
+        # repeated at each redelivery.
         await runtime.bus.change_visibility(record, min(waits))
         return False
     dead_letters = [
@@ -196,7 +196,7 @@ def _to_dead_letter(runtime: Runtime, service: Service, part: _Part, error: Exce
 
 
 def _route(service: Service, prefix: str, queue: str) -> Feed | str:
-    """What a queue is to its service: a feed, or the name of a lane of what it hears."""
+    """The role of a queue: a feed, or the name of a lane."""
     names = Names(prefix)
     for lane in service.lanes():
         if names.queue(service.name, lane) == queue:

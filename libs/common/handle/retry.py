@@ -1,4 +1,4 @@
-"""What becomes of an event whose handling failed: one pure decision, the same on every host."""
+"""Decides whether a failed event is retried, requeued or dead-lettered. Pure, and the same on every host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from libs.common.errors import Malformed, Poison, RetryLater, UnknownVersion
 
 BASE_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 300.0
-#: SQS delays a message no longer; whoever waits longer is requeued.
+#: The maximum delay of an SQS message; an event that must wait longer is requeued again.
 MAX_REQUEUE_SECONDS = 900.0
 
 _NOT_RETRIED: dict[type[BaseException], str] = {Malformed: "malformed", UnknownVersion: "version", Poison: "rejected"}
@@ -17,21 +17,21 @@ _NOT_RETRIED: dict[type[BaseException], str] = {Malformed: "malformed", UnknownV
 
 @dataclass(frozen=True)
 class RetryAfter:
-    """An attempt is spent; it shows up again after ``seconds``."""
+    """Counts as an attempt; the message is visible again after ``seconds``."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Requeue:
-    """No attempt is spent; it comes back as new after ``seconds``."""
+    """Counts as no attempt; a new message with a delay of ``seconds``."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class MoveToDLQ:
-    """To the dead letters. ``cause`` is malformed, version, rejected or exhausted."""
+    """Move to the dead-letter queue. ``cause`` is malformed, version, rejected or exhausted."""
 
     cause: str
 
@@ -47,8 +47,8 @@ def plan(
     max_attempts: int,
     breaker_open: bool = False,
 ) -> Plan:
-    """``random`` is drawn from [0, 1), once for a whole record. While the consumer is ``breaker_open`` nothing is dead-lettered: when
-    everything fails, the fault is more likely ours than the events'."""
+    """``random`` is in [0, 1), one for a whole record. While the consumer is ``breaker_open`` nothing is dead-lettered: when
+    everything fails, the consumer is more likely at fault than the events."""
     if isinstance(error, RetryLater):
         return Requeue(min(MAX_REQUEUE_SECONDS, max(0.0, (error.until - now).total_seconds())))
     cause = next((cause for kind, cause in _NOT_RETRIED.items() if isinstance(error, kind)), None)

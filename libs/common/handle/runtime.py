@@ -1,4 +1,4 @@
-"""What a process runs on: a store, a bus, a clock, AWS, settings. Built once by a host (or by a test's world)."""
+"""The runtime of a process: store, bus, clock, AWS clients, settings. Built once by a host (or by a test's world)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Runtime:
-    """Everything outside a handler."""
+    """The dependencies of the kit."""
 
     settings: Settings
     store: Store
@@ -54,7 +54,7 @@ class Runtime:
         *,
         fresh: bool = False,
     ) -> Context:
-        """A fresh context for one event, request, read (of ``caller``) or tick of ``service``."""
+        """A new context for one event, request, read (of ``caller``) or tick of ``service``."""
         return Context(
             service=service,
             settings=self.settings,
@@ -75,7 +75,7 @@ class Runtime:
 
 
 def check_settings(settings: Settings, services: Sequence[Service]) -> None:
-    """Raises SystemExit with everything that a service cannot use."""
+    """Validates the settings; raises SystemExit that lists everything invalid."""
     wrong = [f"  {fault}" for fault in faults(settings)]
     for service in services:
         try:
@@ -89,7 +89,7 @@ def check_settings(settings: Settings, services: Sequence[Service]) -> None:
 
 @asynccontextmanager
 async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncIterator[Runtime]:
-    """The real thing: DynamoDB, SNS and SQS behind one open door. Raises SystemExit for settings that cannot be used."""
+    """The runtime on AWS: DynamoDB, SNS and SQS. Raises SystemExit for invalid settings."""
     from libs.common.bus.sns_sqs import SnsSqsBus
     from libs.common.declare.discover import consumed
     from libs.common.declare.names import Names
@@ -100,7 +100,7 @@ async def aws_runtime(settings: Settings, services: Sequence[Service]) -> AsyncI
     check_settings(settings, services)
     for variable, similar in unknown(settings).items():
         log.warning("unknown setting", variable=variable, did_you_mean=similar)
-    # Each queue has a long poll under way, all the time, besides the work.
+    # Each queue always has one long poll in flight.
     polls = len(consumed(services, settings.prefix))
     connections = max(50, settings.concurrency) + polls
     async with Aws(connections, store_connections=settings.store_connections) as aws:

@@ -1,4 +1,4 @@
-"""How many records may be in flight, shared fairly between queues."""
+"""Limits the records in flight, and shares the limit fairly between queues."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 
 class InflightLimiter:
-    """Half of ``total`` is split evenly and kept for each queue alone (a bulkhead); the other half goes to whoever asks,
-    so that neither a slow queue nor several can take everything from the rest."""
+    """Half of ``total`` is split evenly and reserved for each queue (a bulkhead); the other half is shared, so that neither
+    one slow queue nor several can block the others."""
 
     def __init__(self, total: int, queues: Sequence[str]) -> None:
         count = max(1, len(queues))
         self._reserved = max(1, total // (2 * count)) if count > 1 else total
-        #: Small receives cost as much as full ones, so a poll waits until one is worth it.
+        #: A small receive costs as much as a full one, so a poll waits for this many slots.
         self._min_batch = max(1, min(10, self._reserved // 2))
         self._shared = max(0, total - self._reserved * count)
         self._in_flight: Counter[str] = Counter()
@@ -22,11 +22,11 @@ class InflightLimiter:
         self._released = asyncio.Event()
 
     def free(self, queue: str) -> int:
-        """How many more records of the queue may be taken."""
+        """The number of records of the queue that may be received now."""
         return max(0, self._reserved - self._in_flight[queue]) + max(0, self._shared - self._borrowed)
 
     def ready(self, queue: str) -> int:
-        """The same, or 0 while it is not worth a receive."""
+        """The same, or 0 while it is too small for a receive."""
         free = self.free(queue)
         return free if free >= self._min_batch else 0
 
@@ -38,7 +38,7 @@ class InflightLimiter:
         return free
 
     def acquire(self, queue: str) -> None:
-        """Receives under way can overfill the room, by what each of them brings."""
+        """Concurrent receives can exceed the limit, by the records that each returns."""
         self._in_flight[queue] += 1
         self._borrowed += self._in_flight[queue] > self._reserved
 

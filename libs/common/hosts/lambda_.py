@@ -2,7 +2,7 @@
 the function itself is subscribed to, and of schedules (``{"tick": "<schedule name>"}``). ``WECARE_SERVICES`` names the services
 of the function, by commas.
 
-One event loop and one set of connections live as long as the container.
+The container keeps one event loop and one set of connections.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _host: LambdaHost | None = None
 
 
 class LambdaHost:
-    """What one container works with."""
+    """The state of one container."""
 
     def __init__(self, runtime: Runtime, services: list[Service]) -> None:
         named = {service.name: service for service in services}
@@ -48,28 +48,28 @@ class LambdaHost:
         self._subscriptions = [sub for service in services for sub in subscriptions_of(names, service)]
 
     async def answer(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Handle whatever it is. (AWS, "Invoking Lambda functions with Amazon SNS notifications": one source an event.)"""
+        """Handle any kind of event. (AWS, "Invoking Lambda functions with Amazon SNS notifications": one source an event.)"""
         if "tick" in event:
             return await self.tick(event["tick"])
         from_sns = any(raw.get("EventSource") == "aws:sns" for raw in event["Records"])
         return await (self.notifications(event) if from_sns else self.records(event))
 
     async def records(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Handle a batch of a queue; answers which of its messages must come back."""
+        """Handle a batch of a queue; returns the messages that must be redelivered."""
         back = await self._handle([record_of(raw) for raw in event["Records"]])
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
     async def notifications(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Handle what SNS hands over itself, as if it came from the queues that its topic feeds: what waits goes there, and what
-        is dead goes behind them. Here nothing can be named as failed, so this raises RuntimeError if anything must come back:
-        Lambda then invokes the function again with all of it. Raises LookupError for a topic that feeds no queue here."""
+        """Handle an SNS notification as if it came from the subscribed queues: deferred events are requeued there, and dead
+        letters go to their dead-letter queues. SNS has no partial batch response, so this raises RuntimeError if a record
+        must be redelivered: Lambda then invokes the function again with all records. Raises LookupError for a topic without a queue here."""
         back = await self._handle([record for raw in event["Records"] for record in self._fed(raw["Sns"])])
         if back:
             raise RuntimeError(f"to come again: {', '.join(back)}")
         return {}
 
     def _fed(self, notification: dict[str, Any]) -> list[Record]:
-        """The notification as a record of each queue behind its topic that wants it."""
+        """The notification as one record per subscribed queue whose filter matches."""
         topic, had = notification["TopicArn"].rsplit(":", 1)[1], notification.get("MessageAttributes") or {}
         subscriptions = [sub for sub in self._subscriptions if sub.topic == topic]
         if not subscriptions:
@@ -91,14 +91,14 @@ class LambdaHost:
         ]
 
     async def _handle(self, records: Sequence[Record]) -> list[str]:
-        """The ids of those that must come back."""
+        """The ids of the records that must be redelivered."""
         done = await asyncio.gather(*(self._one(record) for record in records))
         await self._runtime.bus.drain()
         return [record.id for record, well in zip(records, done, strict=True) if not well]
 
     async def _one(self, record: Record) -> bool:
-        """While nearly everything fails nothing is dead-lettered here either. What is taken is Lambda's to say, so each record is a
-        probe; one that fails is invisible for longer each time."""
+        """While nearly everything fails nothing is dead-lettered. Lambda controls the polling, so each record is a probe; the
+        visibility timeout of a failed one grows each time."""
         breaker = self._breakers[record.queue]
         try:
             return await receive(self._runtime, self._queues[record.queue], record, breaker)
@@ -114,7 +114,7 @@ class LambdaHost:
                 )
 
     async def tick(self, name: str) -> dict[str, Any]:
-        """Do what one schedule is for, and sweep the outbox of its service. Raises what the tick raises."""
+        """Run one schedule, and sweep the outbox of its service. Raises what the tick raises."""
         names = Names(self._runtime.settings.prefix)
         for service in self._services:
             if name not in {spec.name for spec in schedules_of(names, service)}:
@@ -128,7 +128,7 @@ class LambdaHost:
 
 
 def record_of(raw: dict[str, Any]) -> Record:
-    """A record as the event source mapping writes it."""
+    """A record in the format of an event source mapping."""
     system = raw["attributes"]
     typed = raw.get("messageAttributes", {})
     return Record(
@@ -147,7 +147,7 @@ async def _open(wanted: Settings) -> LambdaHost:
     configure(wanted.log_level)
     services = discover([name for name in wanted.services.split(",") if name])
     runtime = await AsyncExitStack().enter_async_context(aws_runtime(wanted, services))
-    # Lambda deletes what we do not name as failed.
+    # Lambda deletes every message that is not reported as failed.
     return LambdaHost(replace(runtime, bus=SnsSqsBus(runtime.aws, wanted.prefix, acks=False)), services)
 
 

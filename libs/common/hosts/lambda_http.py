@@ -1,5 +1,5 @@
 """The Lambda host of HTTP routes: ``handler`` takes requests of an API Gateway HTTP API. ``WECARE_SERVICES`` names the services
-of the function, by commas. One event loop and one set of connections live as long as the container."""
+of the function, by commas. The container keeps one event loop and one set of connections."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _open(ours: Settings) -> FastAPI:
 
 
 def adapter(app: FastAPI) -> Mangum:
-    """What answers API Gateway's requests with ``app``, in the event loop that is set."""
+    """The adapter from API Gateway's requests to ``app``, in the current event loop."""
     return Mangum(app, lifespan="off")
 
 
@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The entry point."""
     global _loop, _adapter
     if _loop is None:
-        # Mangum runs each request in the loop that is set; connections live in the loop that made them.
+        # Mangum runs each request in the current loop; connections belong to the loop that created them.
         _loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_loop)
     _adapter = _adapter or adapter(_loop.run_until_complete(_open(settings())))

@@ -1,4 +1,4 @@
-"""Asking a process to stop, and waits that end when it is asked."""
+"""A shutdown signal, and waits that end with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ShutdownSignal:
         await self._event.wait()
 
     async def until(self, waiting: Coroutine[Any, Any, T]) -> T | None:
-        """Wait for it, but no longer than until the stop is asked for (then None)."""
+        """Wait for it until the shutdown is requested (then None)."""
         task, stop = asyncio.ensure_future(waiting), asyncio.ensure_future(self._event.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -40,7 +40,7 @@ class ShutdownSignal:
 
 
 async def cancel(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel them and wait until they are over."""
+    """Cancel the tasks and wait for their end."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What services do every so often, in whatever process works for them; several at once do no harm."""
+"""Runs the schedules of services. Several processes may run the same schedule at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _random = random.SystemRandom().random
 
 
 def ticks(runtime: Runtime, service: Service, stop: ShutdownSignal) -> Iterator[Coroutine[Any, Any, None]]:
-    """One endless task for each ``every`` of the service, and one that sweeps its outbox."""
+    """One endless task per schedule of the service, and one for the outbox sweep."""
     for every in service.every:
         work = partial(run_tick, runtime, service, every, lambda: stop.requested)
         yield _ticking(service, every.label(), every.seconds, work, stop)
@@ -32,7 +32,7 @@ def ticks(runtime: Runtime, service: Service, stop: ShutdownSignal) -> Iterator[
 async def _ticking(
     service: Service, label: str, seconds: float, work: Callable[[], Awaitable[int]], stop: ShutdownSignal
 ) -> None:
-    """One that fails is logged and comes again; processes drift apart by jitter."""
+    """A failed run is logged and repeated at the next interval; jitter spreads the processes."""
     with structlog.contextvars.bound_contextvars(service=service.name, tick=label):
         while not stop.requested:
             await stop.sleep(seconds * (0.9 + 0.2 * _random()))

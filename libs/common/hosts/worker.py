@@ -1,6 +1,6 @@
-"""The worker: takes from its queues all the time, hands each record to a task of its own, and stops without losing any.
+"""The worker: polls its queues, handles each record in a task, and shuts down without losing records.
 
-Nothing waits for a batch to be whole: while some records of a receive are still being handled, the next are taken.
+It does not wait for a batch to complete: while records of one receive are handled, the next are received.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from libs.common.hosts.inflight_limiter import InflightLimiter
 from libs.common.hosts.shutdown import ShutdownSignal, cancel
 from libs.common.hosts.ticks import ticks
 
-#: Receives of one queue at the same time, while they come back full.
+#: Concurrent receives of one queue while they return full batches.
 MAX_POLLS_PER_QUEUE = 4
-#: Packs (up to a hundred events each) of one queue that are handled at the same time: a storm of news would be in memory all at
-#: once otherwise. Two thousand events keep every batch to DynamoDB full.
+#: Batches (up to a hundred events each) of one queue that are handled at the same time; bounds memory under load. Two thousand
+#: events keep every batch to DynamoDB full.
 MAX_BATCHES_PER_QUEUE = 20
-#: Pause after a receive that brought some, but not as many as there was room for.
+#: Pause after a receive that returned fewer records than requested, but not none.
 GATHER_SECONDS = 0.1
-#: A poll that a stopping worker finds under way may still be given records; cut off, it would leave them invisible for
-#: the whole visibility time. So it is seen through, and this is what it may be late by.
+#: A poll in flight at shutdown may still return records; a cancelled one would leave them invisible for the whole visibility
+#: timeout. So the worker waits for it, for at most this time.
 POLL_GRACE_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 15.0
 DEAD_LETTER_QUEUES = "(dead letters)"
@@ -55,7 +55,7 @@ class _Queue:
 
     @property
     def limiter_key(self) -> str:
-        """What its records take room from; the dead-letter queues, which are many and mostly empty, share theirs."""
+        """The limiter group of its records; the dead-letter queues, which are many and mostly empty, share one."""
         return DEAD_LETTER_QUEUES if self.spec.source_queue else self.spec.name
 
 
@@ -67,7 +67,7 @@ class _Running:
 
 
 class Worker:
-    """Consumes ``queues`` (all those of ``services``) and, if ``ticking``, does what the services do ``every`` so often, until
+    """Consumes ``queues`` (all those of ``services``) and, if ``ticking``, runs the services' schedules, until
     :meth:`stop`. ``poll`` is how long a receive waits on an empty queue, in seconds (the setting, if None)."""
 
     def __init__(
@@ -96,8 +96,8 @@ class Worker:
         self._stop = ShutdownSignal()
 
     def health(self) -> dict[str, Any]:
-        """``alive`` while every queue is being asked; how long ago each was, and whether (and why) its consumer breaker is open; how many
-        requests went to AWS, by service and operation."""
+        """``alive`` while every queue is polled; the age of each last poll, and whether (and why) its consumer breaker is open; the
+        number of AWS requests, by service and operation."""
         now = monotonic()
         return {
             "alive": all(queue.polls for queue in self._queues),
@@ -111,7 +111,7 @@ class Worker:
         }
 
     def stop(self) -> None:
-        """Take nothing more; :meth:`run` returns once what is running is seen through."""
+        """Receive nothing more; :meth:`run` returns once running handlers have finished."""
         self._stop.request()
 
     async def run(self) -> None:
@@ -130,7 +130,7 @@ class Worker:
             log.info("worker stopped")
 
     async def _shut_down(self) -> None:
-        """Stop taking; let what runs finish; show at once what did not; see acks and publishes through."""
+        """Stop receiving; finish running handlers; make unfinished records visible; complete acknowledgements and publishes."""
         self._stop.request()
         stopped_at = monotonic()
         if self._pollers:
@@ -145,14 +145,14 @@ class Worker:
         await asyncio.gather(*(self._change_visibility(record, 0) for record in left))
         await self._runtime.bus.drain()
 
-    # -- taking ----------------------------------------------------------------------------------------
+    # -- receiving -------------------------------------------------------------------------------------
 
     def _start_poll(self, queue: _Queue) -> None:
         queue.polls += 1
         _keep(self._pollers, self._poll(queue, first=queue.polls == 1))
 
     async def _poll(self, queue: _Queue, first: bool) -> None:
-        """The first poll of a queue goes on for ever; others join while receives come back full."""
+        """The first poll of a queue repeats for ever; others join while receives return full batches."""
         errors = 0
         try:
             while not self._stop.requested and (first or not queue.breaker.open):
@@ -180,7 +180,7 @@ class Worker:
                 elif not first and len(records) < maximum:
                     return
                 elif 0 < len(records) < maximum:
-                    # The next ones come together: a message each time would cost a receive, an ack and all that follows.
+                    # Let the next records accumulate: single receives would cost one request each, also for acknowledgements.
                     await self._stop.sleep(GATHER_SECONDS)
         finally:
             queue.polls -= 1
@@ -191,7 +191,7 @@ class Worker:
             return
         breaker_open = queue.breaker.open
         if breaker_open:
-            # Taken before the consumer breaker opened: one is a probe, the others wait.
+            # Received before the consumer breaker opened: one is a probe, the others wait.
             await asyncio.gather(
                 *(self._change_visibility(record, queue.breaker.pause_seconds(monotonic())) for record in records[1:])
             )
@@ -224,7 +224,7 @@ class Worker:
             async with queue.batch_slots if is_pack(record.body) else nullcontext():
                 await receive(self._runtime, queue.service, record, queue.breaker)
         except Exception as error:
-            # The bus failed us; the record shows up again by itself.
+            # The bus failed; the record becomes visible again by itself.
             log.error("record not settled", queue=queue.spec.name, record=record.id, exc_info=error)
         if breaker_open and not queue.breaker.open:
             log.warning("consumer breaker closed: one went through", queue=queue.spec.name)
@@ -233,7 +233,7 @@ class Worker:
         self._limiter.release(self._running.pop(task).queue.limiter_key)
 
     async def _heartbeat(self) -> None:
-        """Extend the visibility timeout of what is still being handled: nobody else gets it while we are alive."""
+        """Extend the visibility timeout of records that are still being handled."""
         shortest = min((queue.spec.visibility for queue in self._queues), default=30)
         while True:
             await asyncio.sleep(shortest / 6)
@@ -245,7 +245,7 @@ class Worker:
 
     async def _extend(self, running: _Running) -> None:
         if not await self._change_visibility(running.record, running.queue.spec.visibility):
-            running.extended_at = 0.0  # again at the next beat
+            running.extended_at = 0.0  # retried at the next interval
 
     async def _change_visibility(self, record: Record, seconds: float) -> bool:
         try:
@@ -257,7 +257,7 @@ class Worker:
 
 
 def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-    """Start it, and hold it until it is over."""
+    """Start a task, and keep a reference until it ends."""
     task = asyncio.create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)

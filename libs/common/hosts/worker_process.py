@@ -16,18 +16,18 @@ from libs.common.settings import Settings, settings
 
 
 async def work(names: Sequence[str], health_port: int | None = None, share: Share = ALL) -> None:
-    """Work for the named services (all, if none is named), or a share of them. Returns once stopped and drained."""
+    """Run the named services (all, if none is named), or some of their queues. Returns after a graceful shutdown."""
     configure(settings().log_level)
     services = discover(names)
     queues = consumed(services, settings().prefix, share)
     async with aws_runtime(settings(), services) as runtime:
-        # Whoever works for certain queues only leaves what is done every so often to the others.
+        # A process for certain queues only runs no schedules.
         worker = Worker(runtime, services, queues, ticking=not share.only)
         await run_until_signal(worker, health_port, host_for(settings()))
 
 
 async def run_until_signal(worker: Worker, health_port: int | None = None, host: str = "127.0.0.1") -> None:
-    """Run it in this process; SIGTERM and SIGINT stop it gently."""
+    """Run the worker in this process; SIGTERM and SIGINT stop it gracefully."""
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, worker.stop)
@@ -40,13 +40,13 @@ async def run_until_signal(worker: Worker, health_port: int | None = None, host:
 
 
 def host_for(ours: Settings) -> str:
-    """On a laptop only this machine may ask; elsewhere the load balancer does."""
+    """The bind address of the health check: loopback for a local stack, all interfaces for a load balancer."""
     return "127.0.0.1" if ours.stage == "local" else "0.0.0.0"  # noqa: S104 - see above
 
 
 async def serve_health(worker: Worker, port: int, host: str) -> asyncio.Server:
-    """``GET /metrics``: what this process counted, for Prometheus. ``GET`` anything else: 200 while every queue is being asked,
-    else 503; the body tells about each queue. Both hold names and numbers only."""
+    """``GET /metrics``: the counters of this process, for Prometheus. ``GET`` of any other path: 200 while every queue is polled,
+    else 503, with the state of each queue. Both contain names and numbers only."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-#: Fields whose values are never written, whatever they hold.
+#: Fields whose values are never logged.
 HIDDEN = frozenset(
     [
         "address",
@@ -30,8 +30,7 @@ HIDDEN = frozenset(
         "token",
     ]
 )
-#: Each takes time in proportion to the text, whatever it is: a run of characters is tried from its start only, and never again
-#: in part.
+#: Each pattern is linear in the length of any text: a run of characters is matched from its start only.
 _PATTERNS = (
     (re.compile(r"(?i)\bbearer\s++[\w.~+/=-]+|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]++\.[\w-]++\.[\w-]*"), "[token]"),
     (re.compile(r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"), "[email]"),
@@ -39,16 +38,16 @@ _PATTERNS = (
     (re.compile(r"input_value=.{0,1000}?, input_type="), "input_value=[hidden], input_type="),
 )
 _MAX_LENGTH = 500
-#: Characters of a text times secrets to look for in it: what takes longer is not described.
+#: Characters of a text times secrets to search for; a text above this limit is not logged.
 MAX_COMPARISONS = 10_000_000
 
-#: What the running task works on (queue, event, correlation); every line tells it. A variable of our own rather than
-#: structlog's: this is set for each event, and read only when there is something to say.
+#: The context of the running task (queue, event, correlation), added to every line. A separate variable instead of
+#: structlog's: it is set for each event, and read only when a line is written.
 about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed in place
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Mask ``secrets``, then whatever looks like a phone number, an e-mail address, or a token; ids stay legible."""
+    """Mask ``secrets``, then everything that resembles a phone number, an e-mail address or a token. Ids are not masked."""
     for secret in secrets:
         text = text.replace(secret, "[hidden]")
     for pattern, mask in _PATTERNS:
@@ -57,7 +56,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def secrets_in(data: Any) -> Iterator[str]:
-    """The strings in a wire object that stand under a name of :data:`HIDDEN`: an exception may quote them."""
+    """The strings in a wire object under a name of :data:`HIDDEN`; an exception may quote them."""
     waiting: list[tuple[Any, bool]] = [(data, False)]
     while waiting:
         value, hidden = waiting.pop()
@@ -71,21 +70,21 @@ def secrets_in(data: Any) -> Iterator[str]:
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """What an exception says, redacted and cut short. Never fails: what cannot be described is named by its type."""
+    """The text of an exception, redacted and truncated. Never raises: falls back to the type of the exception."""
     try:
         text, hidden = str(error), set(secrets)
         if len(text) * len(hidden) > MAX_COMPARISONS:
             return f"{type(error).__name__} (too long to be described)"
         for secret in sorted(hidden, key=len, reverse=True):
             text = text.replace(secret, "[hidden]")
-        # Cut after the secrets, which must be whole to be found.
+        # Truncated after masking: a secret is found only if it is complete.
         return redact(text[: 8 * _MAX_LENGTH])[:_MAX_LENGTH]
     except Exception:
         return f"{type(error).__name__} (it cannot be described)"
 
 
 def where(error: BaseException) -> list[str]:
-    """The innermost frames of a traceback, without any values. Never fails."""
+    """The innermost frames of a traceback, without values. Never raises."""
     try:
         return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__, limit=-6)]
     except Exception:

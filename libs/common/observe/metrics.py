@@ -1,5 +1,5 @@
-"""Counters. Each count is a line of the log in CloudWatch's embedded metric format, of which CloudWatch makes a metric by
-itself, and a number of this process, which ``GET /metrics`` on the health port tells.
+"""Counters. Each count is a log line in CloudWatch's embedded metric format, from which CloudWatch creates a metric, and
+a counter of this process, which ``GET /metrics`` on the health port returns.
 
 Sources: AWS, *Specification: Embedded metric format*; Prometheus, *Text-based format*.
 """
@@ -15,12 +15,12 @@ from libs.common.clock import SystemClock
 from libs.common.observe.log import redact
 
 NAMESPACE = "WECARE"
-#: So many values of a dimension are told apart, the others are one: each costs memory here and money at CloudWatch.
+#: The maximum number of values per dimension; further ones count as one. Each costs memory here and money at CloudWatch.
 MAX_VALUES_PER_DIMENSION = 50
 MAX_VALUE_LENGTH = 40
 OTHER = "other"
 
-#: Anything else in a value becomes ``_``, long numbers too: they are ids, times and phone numbers, not kinds.
+#: Other characters become ``_``, and so do long numbers: they are ids, times and phone numbers, not kinds.
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\d{7,}")
 _counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
 _values: dict[tuple[str, str], set[str]] = {}
@@ -29,10 +29,10 @@ log = structlog.get_logger()
 
 
 def count(name: str, times: int = 1, /, **dimensions: str) -> None:
-    """So many more of ``name`` (small letters and underscores), in all and by its dimensions. Values may come from outside: they
-    are cleaned, cut and bounded in number.
+    """Increase the counter ``name`` (small letters and underscores), in total and by its dimensions. Values may come from
+    outside: they are cleaned, truncated and bounded in number.
 
-    The line is a warning, so that a log which is set to be quieter than usual keeps it."""
+    The line is a warning, so that it is written at log level WARNING too."""
     bounded = {dimension: _bounded(name, dimension, value) for dimension, value in dimensions.items()}
     _counts[name, tuple(bounded.items())] += times
     directive = {
@@ -47,7 +47,7 @@ def count(name: str, times: int = 1, /, **dimensions: str) -> None:
 
 
 def exposition() -> str:
-    """What this process has counted since it began, in Prometheus's text format."""
+    """The counters of this process in Prometheus's text format."""
     lines: list[str] = []
     for name in sorted({name for name, _ in _counts}):
         lines.append(f"# TYPE wecare_{name}_total counter")

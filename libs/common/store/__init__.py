@@ -1,4 +1,4 @@
-"""Where items live: :mod:`ops` says what can be asked, :mod:`memory` and :mod:`dynamodb` answer it.
+"""Stores of items: :mod:`ops` is the contract, :mod:`memory` and :mod:`dynamodb` implement it.
 
-Both sit the same exam (``tests/kit/store_contract.py``).
+Both pass the same tests (``tests/kit/store_contract.py``).
 """

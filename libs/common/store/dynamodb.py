@@ -1,7 +1,7 @@
-"""The store in DynamoDB. Reads and writes of many callers share calls; faults are ridden out here.
+"""The store in DynamoDB. Reads and writes of many callers share calls; transient faults are retried.
 
-Every attempt of a write carries the same mark. When an answer is lost and the next attempt is refused by a row
-that bears our mark, the write was ours and it is done: nobody conflicts with himself.
+Every attempt of a write carries the same marker. If an answer is lost and the next attempt is refused by a row with that
+marker, the first attempt succeeded: a write never conflicts with itself.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from libs.common.store.writes import Pending, Writer
 
 MAX_BATCH_READS = 100
 MAX_BATCH_WRITES = 25
-#: Calls under way that are not full; enough for a worker with little to do, and one that hangs does not hold up the rest.
+#: Concurrent calls that are not full; sufficient for low load, and one slow call does not block the others.
 MAX_CONCURRENT_CALLS = 4
 
 
 class _ConditionFailed(Unavailable):
-    """A transaction that only met another one, or a throttle."""
+    """Whether a transaction failed only by another transaction or by throttling."""
 
 
 class DynamoStore:
-    """``tables`` are the tables by physical name. Open as long as its ``aws``."""
+    """``tables`` are the tables by physical name. Usable while ``aws`` is open."""
 
     def __init__(self, aws: Aws, tables: Mapping[str, Table]) -> None:
         self._aws = aws
@@ -48,13 +48,13 @@ class DynamoStore:
         self._puts = Batcher(writer.put, maximum=MAX_BATCH_WRITES, concurrency=MAX_CONCURRENT_CALLS)
 
     async def _call(self, operation: str, **request: Any) -> dict[str, Any]:
-        # One attempt: retries are ours, because botocore's take a second between them and do not see partial failures.
+        # One attempt: the store retries itself, because botocore waits a second between attempts and ignores partial failures.
         client = await self._aws.client("dynamodb", attempts=1)
         reply: dict[str, Any] = await getattr(client, operation)(**request)
         return reply
 
     async def drain(self) -> None:
-        """See through what is on its way."""
+        """Finish pending calls."""
         await asyncio.gather(self._reads.drain(), self._writes.drain(), self._puts.drain())
 
     async def get(self, table: str, key: Key) -> Row | None:
@@ -67,12 +67,12 @@ class DynamoStore:
         except (ClientError, BotoCoreError) as error:
             if is_retryable(error) or len(wanted) == 1:
                 raise
-            # A key that DynamoDB does not take (empty, too long) must not take the others with it.
+            # A key that DynamoDB refuses (empty, too long) must not fail the others.
             alone = await asyncio.gather(*(self._read([each]) for each in wanted), return_exceptions=True)
             return [each if isinstance(each, BaseException) else each[0] for each in alone]
 
     async def _read(self, wanted: Sequence[tuple[str, Key]]) -> Sequence[Attributes | None]:
-        """BatchGetItem; the same key twice is asked for once."""
+        """BatchGetItem; duplicate keys are requested once."""
         names = {table: key_names(self._tables[table]) for table, _ in wanted}
         ids = [(table, *(key[name] for name in names[table])) for table, key in wanted]
         found: dict[tuple[str, ...], Attributes] = {}
@@ -103,7 +103,7 @@ class DynamoStore:
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
         values.check_transaction(ops, self._tables)
-        # What is asked is part of the token: a rerun that came to something else is a new request, judged by its
+        # The operations are part of the token: a rerun with other operations is a new request, decided by its
         # conditions, where DynamoDB would refuse it for ten minutes (IdempotentParameterMismatch).
         cause = derived_id(token, repr(list(ops)))
         nonce = cause[-12:]
@@ -113,7 +113,7 @@ class DynamoStore:
         async def step() -> None:
             nonlocal cancelled
             try:
-                # A cancelled request did nothing; its repeat is a new one.
+                # A cancelled request had no effect; its retry is a new request.
                 request_token = derived_id(cause, str(cancelled))
                 await self._call("transact_write_items", TransactItems=items, ClientRequestToken=request_token)
             except ClientError as error:
@@ -129,7 +129,7 @@ class DynamoStore:
 
     @staticmethod
     def _judge(error: ClientError, nonce: str) -> None:
-        """Return if the refusing rows show that we were here before; raise what the cancellation means if not."""
+        """Return if the refusing rows have our marker; otherwise raise the meaning of the cancellation."""
         reasons = error.response.get("CancellationReasons", [])
         failed = [n for n, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
         if any(has_nonce(reasons[n].get("Item"), nonce) for n in failed):
@@ -149,7 +149,7 @@ class DynamoStore:
         reply: dict[str, Any] = {}
 
         async def step() -> None:
-            # One more than asked, so that the last page knows that it is the last.
+            # One more than requested, so that the last page is recognised.
             reply.update(await self._call("query", **request, Limit=query.limit + 1))
 
         await persist(step)

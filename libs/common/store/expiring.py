@@ -25,14 +25,14 @@ from libs.common.store.ops import (
 )
 from libs.common.store.values import key_of
 
-#: An expired row is removed and the write tried again; each time another writer may have been quicker.
+#: An expired row is removed and the write retried; each time another writer may be faster.
 MAX_TRIES = 3
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 class ExpiringStore:
-    """``items`` are the items by the physical name of their table; ``now`` tells the time."""
+    """``items`` are the items by the physical name of their table; ``now`` returns the time."""
 
     def __init__(self, store: Store, items: Mapping[str, type[Item]], now: Callable[[], datetime]) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class ExpiringStore:
         return None if row is None or self._expired(table, row) else row
 
     async def query(self, query: Query) -> Rows:
-        """A page may be shorter than asked. Rows of an index that projects keys only do not show when they expire."""
+        """A page may be shorter than requested. Rows of an index that projects keys only have no expiry attribute."""
         found = await self._store.query(query)
         return replace(found, rows=[row for row in found.rows if not self._expired(query.table, row)])
 
@@ -65,21 +65,21 @@ class ExpiringStore:
         return written
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
-        """As the store below. The token is that of one call: a repeat in another second is judged by its conditions."""
+        """As in the underlying store. The token is valid for one call: a repeat in another second is decided by its conditions."""
         guarded = [self._guarded(op) for op in ops]
         for n in range(MAX_TRIES):
             try:
                 await self._store.transact(guarded, f"{token}#{n}" if n else token)
                 return
             except TransactionConflict as conflict:
-                # A transaction that met another one is the caller's to repeat; so is one that a living row refused.
+                # The caller retries a transaction that conflicted with another one, or that an unexpired row refused.
                 cleared = [await self._cleared(ops[at], at, guarded) for at in conflict.failed]
                 if n + 1 == MAX_TRIES or not cleared or not all(cleared):
                     raise
 
     async def _cleared(self, op: Op, at: int, guarded: list[Op]) -> bool:
-        """Whether another attempt can succeed: an expired row stood in the way and is gone now, or the row never expires and
-        ``guarded[at]`` now says so."""
+        """Whether another attempt can succeed: an expired row was the obstacle and is deleted now, or the row never expires and
+        ``guarded[at]`` now has that condition."""
         table = self._items[op.table].TABLE if op.table in self._items else None
         if table is None or table.ttl is None:
             return False
@@ -96,21 +96,21 @@ class ExpiringStore:
         return other is not None
 
     async def _remove(self, op: Op, row: Row) -> None:
-        """Delete the expired row, unless somebody has replaced it."""
+        """Delete the expired row, unless it was replaced."""
         table = self._items[op.table].TABLE
         assert table.ttl is not None
         await self._store.write(Delete(op.table, key_of(op, table), (When(table.ttl, "=", row[table.ttl]),)))
 
     def _guarded(self, op: AnyOp) -> AnyOp:
-        """What needs the row is refused if the row has expired, as if it were absent."""
+        """An operation that needs the row is refused if the row has expired, as if it were absent."""
         item = self._items.get(op.table)
         if item is None or item.TABLE.ttl is None or not isinstance(op, Update | Check) or _allows_absence(op):
             return op
         return _and(op, When(item.TABLE.ttl, ">", int(self._now().timestamp())))
 
     def _for_ever(self, op: AnyOp, guarded: Op, row: Row) -> AnyOp | None:
-        """The operation for a row that has no time to live; None if it was such already or the row has one. (Conditions know no
-        "or", so the rare rows cost another attempt.)"""
+        """The operation for a row without a time to live; None if it was that already or the row has one. (Conditions have no
+        "or", so these rare rows cost another attempt.)"""
         ttl = self._items[op.table].TABLE.ttl if op.table in self._items else None
         if ttl is None or row.get(ttl) is not None or not isinstance(op, Update | Check) or guarded == op:
             return None
@@ -128,7 +128,7 @@ def _and(op: AnyOp, when: When) -> AnyOp:
 
 
 def _allows_absence(op: Op) -> bool:
-    """Whether the operation goes through where no row is."""
+    """Whether the operation succeeds without a row."""
     if isinstance(op, Check):
         return bool(op.when) and all(each.operator == "missing" for each in op.when)
     return not isinstance(op, Update)

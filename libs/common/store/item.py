@@ -1,4 +1,4 @@
-"""Items: rows that know their table.
+"""Items: rows with their table.
 
 A subclass declares ``TABLE``; names on the wire and in DynamoDB are camelCase, as in the API. A field that
 is ``None`` is not written, so that an index over it stays sparse.
@@ -19,7 +19,7 @@ Key = dict[str, str]
 
 @dataclass(frozen=True)
 class Index:
-    """A global secondary index; attribute names as on the wire. ``KEYS_ONLY`` unless a list needs the rows at once."""
+    """A global secondary index; attribute names as on the wire. ``KEYS_ONLY`` unless a list needs the whole rows."""
 
     name: str
     hash: str
@@ -29,7 +29,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Table:
-    """A DynamoDB table, on demand. ``ttl`` names an attribute in Unix seconds; readers filter what has expired."""
+    """A DynamoDB table, on demand. ``ttl`` names an attribute in Unix seconds; readers filter expired rows."""
 
     name: str
     key: str
@@ -76,5 +76,5 @@ class Item(BaseModel):
 
     @classmethod
     def has_expired(cls, row: Row, now: datetime) -> bool:
-        """DynamoDB deletes up to 48 h late, so whoever reads must look at the time."""
+        """DynamoDB deletes up to 48 h late, so readers must check the time."""
         return bool(cls.TABLE.ttl) and row.get(cls.TABLE.ttl or "", now.timestamp() + 1) <= now.timestamp()

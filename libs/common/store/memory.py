@@ -1,6 +1,6 @@
-"""The store in memory: the same answers as DynamoDB, from dictionaries. For tests and models, not for keeping.
+"""The store in memory, for tests: the same behaviour as DynamoDB.
 
-Each call lets others run first, so that races are real; what it then does is one step.
+Each call lets other tasks run first, so races occur; the call itself is atomic.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MemoryStore:
         self._transactions: set[str] = set()
 
     def rows(self, table: str) -> list[Row]:
-        """Every row of a table, for checks of all that is kept."""
+        """Every row of a table, for assertions."""
         return [_copy(row) for row in self._rows[table].values()]
 
     async def get(self, table: str, key: Key) -> Row | None:
@@ -106,12 +106,12 @@ class MemoryStore:
 
 
 def _copy(row: Row) -> Row:
-    """Out and in by way of DynamoDB's own form, so that what it could not hold is refused here too."""
+    """Convert to DynamoDB's format and back, so that values which DynamoDB cannot store are refused."""
     return from_attributes(to_attributes(row))
 
 
 def _after(op: Op, row: Row | None) -> Row | None:
-    """The row that a write leaves; None: none, or it is as it was. Raises RowRefused."""
+    """The row after a write; None if there is none or it is unchanged. Raises RowRefused."""
     if isinstance(op, Insert | Put):
         after = _copy(op.row)
     elif isinstance(op, Update):
@@ -144,7 +144,7 @@ def _holds(when: When, row: Row) -> bool:
 
 
 def _matches(query: Query, row: Row, names: Sequence[str]) -> bool:
-    """Under the hash, within the range, and in the index at all (it is sparse)."""
+    """Whether the row has the hash value, is in the range, and is in the (sparse) index."""
     if row.get(query.hash[0]) != query.hash[1] or not all(isinstance(row.get(name), str) for name in names):
         return False
     sort = row[query.sort] if query.sort else ""

@@ -1,7 +1,7 @@
-"""What can be asked of a store. A write touches one row; its condition is a conjunction of plain comparisons.
+"""The contract of a store. A write changes one row; its condition is a conjunction of comparisons.
 
-That is all that DynamoDB's batched statements (PartiQL) can say, and all that idempotence by condition
-needs: insert if absent, move up, change if the version still matches.
+DynamoDB's batched statements (PartiQL) can express no more, and idempotence by condition needs no more: insert if
+absent, raise a rank, change if the version matches.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Insert:
 
 @dataclass(frozen=True)
 class Put:
-    """Write the row whatever was there."""
+    """Write the row unconditionally."""
 
     table: str
     row: Row
@@ -55,8 +55,8 @@ class Update:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove the row if it fulfils every condition. An absent row is fine: a delete that is tried again cannot tell whose
-    work that was, so nothing may be claimed by deleting it."""
+    """Remove the row if it fulfils every condition. An absent row counts as success: a retried delete
+    cannot know who deleted the row, so a delete must not be used as a claim."""
 
     table: str
     key: Key
@@ -78,7 +78,7 @@ Op = Write | Check
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a write: ``ok``, or not, and then ``row`` is what stood there instead (None: nothing)."""
+    """The result of a write: ``ok``, or not; then ``row`` is the row that refused it (None: absent)."""
 
     ok: bool
     row: Row | None = None
@@ -89,7 +89,7 @@ class Written:
 
 class TransactionConflict(Exception):
     """A transaction was refused whole. ``failed`` are the positions of the operations whose condition did not hold;
-    empty when it only met another transaction."""
+    empty if it conflicted with another transaction."""
 
     def __init__(self, failed: Sequence[int]) -> None:
         super().__init__(f"refused by the conditions of operations {list(failed)}" if failed else "met another")
@@ -101,7 +101,7 @@ class Query:
     """Rows under one hash value, in the order of the sort key.
 
     ``index`` None means the table itself. ``prefix`` or ``between`` (inclusive) narrow the sort key.
-    ``cursor`` is what the page before gave.
+    ``cursor`` is that of the previous page.
     """
 
     table: str
@@ -124,8 +124,7 @@ class Rows:
 
 
 class RowRefused(Poison):
-    """A row that no table takes, however often it is tried. ``bytes`` is at least its size, 0 if it is not too large but nested
-    too deeply."""
+    """A row that no table can store. ``bytes`` is at least its size; 0 if it is nested too deeply."""
 
     def __init__(self, why: str, bytes: int = 0) -> None:
         super().__init__(why)
@@ -145,12 +144,12 @@ class Store(Protocol):
         """One row, strongly consistent."""
 
     async def write(self, op: Write) -> Written:
-        """One conditional write. Many at once are sent together, 25 to a call; a write whose answer was lost and
-        that is tried again recognises its own effect."""
+        """One conditional write. Concurrent writes share calls of 25. A retried write whose first answer was lost
+        recognises its own effect."""
 
     async def transact(self, ops: Sequence[Op], token: str) -> None:
         """All or nothing, up to 100 operations on as many rows. With the same ``token`` a repeat of the same operations
-        is harmless; other operations are judged by their conditions. Raises TransactionConflict."""
+        has no further effect; other operations are decided by their conditions. Raises TransactionConflict."""
 
     async def query(self, query: Query) -> Rows:
         """One page. Raises BadCursor."""
@@ -161,7 +160,7 @@ def insert(table: str, item: Item) -> Insert:
 
 
 def replace(table: str, item: Item) -> Update:
-    """Write ``item`` over the version it was read at; afterwards the row's version is one higher."""
+    """Replace the row, on the condition of the version that was read; afterwards the row's version is one higher."""
     row = item.to_row()
     key = item.own_key()
     names = {field.serialization_alias or field.alias or name for name, field in type(item).model_fields.items()}

@@ -1,6 +1,6 @@
-"""Operations in DynamoDB's two languages: PartiQL statements for batches, expressions for transactions and queries.
+"""Encodes operations for DynamoDB: PartiQL statements for batches, expressions for transactions and queries.
 
-Names are always quoted or placeholders and values always parameters, so no row can be read as code.
+Names are always quoted or placeholders, and values are always parameters, so a row is never interpreted as code.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from libs.common.store.item import Row, Table
 from libs.common.store.ops import Check, Delete, Insert, Op, Put, Query, Update, When
 from libs.common.store.values import HIDDEN, key_of, must_exist, to_attribute, to_attributes
 
-#: How many of the last writes of a row leave their mark in it.
+#: The number of last writes whose markers a row keeps.
 MAX_NONCES = 8
 
 
 def write_nonce(op: Insert | Update, nonce: str) -> Row:
-    """The attribute by which a write recognises its own effect. Each has a place among eight, by the version it makes
-    where it makes one, so that a writer who missed an answer finds its mark even if others wrote after it."""
+    """The attribute with a write's marker. There are eight attributes, chosen by the new version if there is one, so that a
+    writer whose answer was lost finds its marker even after other writes."""
     version = (op.row if isinstance(op, Insert) else op.set).get("version")
     place = version if isinstance(version, int) else int(nonce, 16)
     return {f"{HIDDEN}{place % MAX_NONCES}": nonce}
 
 
 def has_nonce(row: dict[str, dict[str, Any]] | None, nonce: str) -> bool:
-    """Whether the write with this nonce is among the row's last."""
+    """Whether the row has the marker of this nonce."""
     return any(name.startswith(HIDDEN) and value.get("S") == nonce for name, value in (row or {}).items())
 
 
@@ -43,7 +43,7 @@ def _conditions(say: _Language, when: Sequence[When]) -> list[str]:
             parts.append(say.missing(each.attribute))
             continue
         if each.operator in ("present", "<>"):
-            # DynamoDB holds that nothing differs from everything; we do not.
+            # For DynamoDB a missing attribute is unequal to every value; for this store it is not.
             parts.append(say.present(each.attribute))
         if each.operator != "present":
             parts.append(f"{say.name(each.attribute)} {each.operator} {say.value(each.value)}")
@@ -51,7 +51,7 @@ def _conditions(say: _Language, when: Sequence[When]) -> list[str]:
 
 
 class _PartiQL:
-    """Collects parameters in the order of their question marks."""
+    """Collects the parameters of a statement in order."""
 
     def __init__(self) -> None:
         self.parameters: list[dict[str, Any]] = []
@@ -114,7 +114,7 @@ class _Expression:
         return f"attribute_exists({self.name(attribute)})"
 
     def request(self, **more: Any) -> dict[str, Any]:
-        """The fields of a request, without those that would be empty (DynamoDB refuses them)."""
+        """The fields of a request, without empty ones (DynamoDB refuses them)."""
         given = {"ExpressionAttributeNames": {at: name for name, at in self.names.items()}, **more}
         return {name: value for name, value in {**given, "ExpressionAttributeValues": self.values}.items() if value}
 
@@ -143,7 +143,7 @@ def transact_item(op: Op, nonce: str, table: Table) -> dict[str, Any]:
 
 
 def query_request(query: Query) -> dict[str, Any]:
-    """The fields of Query but its page."""
+    """The fields of a Query, without its page."""
     say = _Expression()
     name, value = query.hash
     parts = [f"{say.name(name)} = {say.value(value)}"]

@@ -1,4 +1,4 @@
-"""What a process keeps for each store that it works on (one, but in tests): made when first asked for, gone with the store."""
+"""One value per store (a process has one store; tests have several): created at the first use, dropped with the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class PerStore(Generic[V]):
-    """``of(store)`` is what ``make()`` gave for it the first time."""
+    """``of(store)`` is the value that ``make()`` returned for that store."""
 
     def __init__(self, make: Callable[[], V]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""Which faults of DynamoDB pass, and how long we wait for that."""
+"""Classifies transient faults of DynamoDB, and retries them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from libs.common.store.values import too_deep_row, too_large_row
 
-#: Codes of requests, statements and cancelled transactions that say "not now"; the suffix differs between them.
+#: Codes of requests, statements and cancelled transactions that mean "retry later"; the suffix differs between them.
 TRANSIENT = {
     "InternalServer", "InternalFailure", "LimitExceeded", "ProvisionedThroughputExceeded", "RequestLimitExceeded",
     "RequestTimeout", "ServiceUnavailable", "Throttling", "TransactionConflict", "TransactionInProgress",
 }  # fmt: skip
-#: Short first waits (50 ms), because a key stays busy while its write is retried; in all less than a message is invisible.
+#: Short first delays (50 ms), because a key is blocked while its write is retried; in total less than a visibility timeout.
 MAX_ATTEMPTS = 8
 MAX_RETRY_SECONDS = 15
 
 
 class Unavailable(Exception):
-    """DynamoDB left a part undone until our patience ended. What was asked may or may not have happened."""
+    """DynamoDB did not complete a part within the retry limit. The operation may or may not have been applied."""
 
 
 def is_transient(code: str) -> bool:
@@ -38,7 +38,7 @@ def is_retryable(error: BaseException) -> bool:
 
 
 def refusal(error: ClientError) -> Exception:
-    """RowRefused where DynamoDB refuses the row itself, else the error as it is."""
+    """RowRefused if DynamoDB refuses the row itself, else the error unchanged."""
     reasons = error.response.get("CancellationReasons", [])
     fields = " ".join(str(each.get("Message", "")) for each in (error.response["Error"], *reasons))
     if "Item size" in fields:
@@ -47,7 +47,7 @@ def refusal(error: ClientError) -> Exception:
 
 
 async def persist(step: Callable[[], Awaitable[None]]) -> None:
-    """Repeat ``step`` while what stops it may pass; then raise that."""
+    """Retry ``step`` while its error is transient; then raise the error."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(is_retryable),
         wait=wait_random_exponential(multiplier=0.05, max=2),

@@ -1,4 +1,4 @@
-"""Rows as DynamoDB writes them, what identifies them, and the cursors of a query."""
+"""DynamoDB's format of rows, their keys, and the cursors of queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libs.common.store.item import Key, Row, Table
 from libs.common.store.ops import BadCursor, Check, Insert, Op, Put, Query, RowRefused, Update
 
 Attributes = dict[str, dict[str, Any]]
-#: The stores' own attributes, never shown: marks of the last writes (``partiql.mark``).
+#: Internal attributes of the store: markers of the last writes (``partiql.mark``).
 HIDDEN = "_w"
 MAX_TRANSACTION_WRITES = 100
 #: DynamoDB, "Quotas": an item has 400 KB with its attribute names, and 32 levels.
@@ -24,7 +24,7 @@ MAX_ROW_LEVELS = 32
 
 
 def to_attributes(row: Row) -> Attributes:
-    """Raises TypeError or ValueError for what DynamoDB could not give back unchanged."""
+    """Raises TypeError or ValueError for a value that DynamoDB would not return unchanged."""
     return {name: to_attribute(value) for name, value in row.items()}
 
 
@@ -68,14 +68,14 @@ def _number(value: int | float) -> str:
 
 
 def _whole(value: float) -> int | float:
-    """One spelling for a number: 2.0 is written and read as 2."""
+    """Normalise a number: 2.0 is written and read as 2."""
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def check_row(row: Row) -> None:
-    """Raises RowRefused for a row that DynamoDB would not take."""
+    """Raises RowRefused for a row that DynamoDB would refuse."""
     encoded = orjson.dumps(row)
-    # JSON is larger than what DynamoDB counts, and every level opens a bracket.
+    # JSON is larger than the size that DynamoDB counts, and every level has a bracket.
     if len(encoded) > MAX_ROW_BYTES // 2 or encoded.count(b"{") + encoded.count(b"[") >= MAX_ROW_LEVELS:
         size = sum(len(name.encode()) + _size(value, 1) for name, value in row.items())
         if size > MAX_ROW_BYTES:
@@ -112,14 +112,14 @@ def key_of(op: Op, table: Table) -> Key:
 
 
 def key_names(table: Table, index: str | None = None) -> list[str]:
-    """Attributes of the primary key, and of the index's own where one is named: what a cursor holds."""
+    """The attributes in a cursor: those of the primary key, and of the index key if an index is named."""
     where = table.index(index) if index else None
     names = [table.key, table.sort, where and where.hash, where and where.sort]
     return list(dict.fromkeys(name for name in names if name))
 
 
 def check_transaction(ops: Sequence[Op], tables: Mapping[str, Table]) -> None:
-    """Raises ValueError for a transaction that DynamoDB would not take."""
+    """Raises ValueError for a transaction that DynamoDB would refuse."""
     keys = {(op.table, *key_of(op, tables[op.table]).values()) for op in ops}
     if len(keys) != len(ops) or not 0 < len(ops) <= MAX_TRANSACTION_WRITES:
         raise ValueError("a transaction has 1 to 100 operations, each on a row of its own")
@@ -136,7 +136,7 @@ def encode_cursor(query: Query, key: Key) -> str:
 
 
 def decode_cursor(query: Query, table: Table) -> Key | None:
-    """The key after which the page begins. Raises BadCursor for one that another query made, or nobody."""
+    """The key after which the page starts. Raises BadCursor for an invalid cursor or one of another query."""
     if query.cursor is None:
         return None
     try:
@@ -151,6 +151,6 @@ def decode_cursor(query: Query, table: Table) -> Key | None:
 
 
 def _identity(query: Query) -> str:
-    """All of a query but its page. It guards against mix-ups, not against forgery: a cursor only moves within one hash."""
+    """A digest of a query without its page. It detects mistakes, not forgery: a cursor only moves within one hash value."""
     parts = (query.table, query.hash, query.index, query.sort, query.prefix, query.between, query.newest_first)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Writes on their way, up to 25 to a call, until each has its outcome."""
+"""Batches writes, up to 25 per call, and retries until each has its outcome."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Pending:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """Which row it is on."""
+        """The key of its row."""
         return (self.op.table, *self.key.values())
 
     def refused(self, row: Attributes | None) -> None:
-        """What a refusal means, now that the row that refused is seen."""
+        """The outcome of a refused write, given the row that refused it."""
         if row is not None:
             mine = has_nonce(row, self.nonce)
             self.outcome = Written(True) if mine else Written(False, from_attributes(row))
-        elif not isinstance(self.op, Insert):  # an insert whose obstacle has gone is tried again
+        elif not isinstance(self.op, Insert):  # an insert is retried if the existing row is gone
             self.outcome = Written(isinstance(self.op, Delete))
 
 
@@ -57,13 +57,13 @@ class Writer:
         self._read = read
 
     async def put(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
-        """Puts. Of those on one row the last is written: nobody could have seen the others."""
+        """Puts. Of several on one row only the last is written: no reader could have seen the others."""
         last = {each.row: each for each in batch}
         outcomes = dict(zip(last, await self._all(self._put, list(last.values())), strict=True))
         return [outcomes[each.row] for each in batch]
 
     async def execute(self, batch: Sequence[Pending]) -> list[Written | BaseException]:
-        """Writes with a condition, each on a row of its own."""
+        """Conditional writes, each on a different row."""
         return await self._all(self._execute, batch)
 
     async def _all(
@@ -82,7 +82,7 @@ class Writer:
         return [failure if each.outcome is None else each.outcome for each in batch]
 
     async def _together(self, send: Callable[[list[Pending]], Awaitable[None]], some: list[Pending]) -> None:
-        """If the call is refused as a whole, one by one, so that only the bad one fails."""
+        """If the whole call is refused, write one by one, so that only the invalid write fails."""
         if not some:
             return
         try:
@@ -122,7 +122,7 @@ class Writer:
             else:
                 unseen.append(each)
         if unseen:
-            # A duplicate comes without the row that stands there; DynamoDB Local shows it for no refusal.
+            # DuplicateItem does not include the existing row; DynamoDB Local includes it in no refusal.
             rows = await self._read([(each.op.table, each.key) for each in unseen])
             for each, row in zip(unseen, rows, strict=True):
                 each.refused(row)

@@ -1,1 +1,1 @@
-"""For tests: a whole world in memory, a fault proxy, and what else makes faults happen on purpose."""
+"""For tests: the platform in memory, a fault proxy, and further fault injection."""

@@ -1,10 +1,10 @@
-"""Kill a story at every point. A point is an await whose effect leaves the process: a read or write of the store, a call of
-the bus, a call of a provider. Each is killed once before and once after its effect; then others take over.
+"""Stops a scenario at every crash point. A crash point is an await with an external effect: a read or write of the store, a
+call of the bus, a call of a provider. Each is stopped once before and once after its effect; then other processes take over.
 
-    async def story(points):                  # runs everything, recovers, asserts
+    async def scenario(points):               # runs everything, recovers, asserts
         store, bus = Crashing(memory_store, points), Crashing(memory_bus, points)
         ...
-    coverage = await crash_at_every_point(story)
+    coverage = await crash_at_every_point(scenario)
     print(coverage)                           # points covered 42/42
 """
 
@@ -22,13 +22,13 @@ Side = Literal["before", "after"]
 
 
 class SimulatedCrash(BaseException):
-    """The process is gone. No handler may catch this, as none could catch SIGKILL."""
+    """The simulated end of the process. No handler may catch it, as none can catch SIGKILL."""
 
 
 @dataclass
 class Points:
-    """The awaits of one process, in order. ``kill`` names the one at which it dies, ``hold`` the one before which it
-    stands still until :meth:`release` (a worker that is stopped and continued)."""
+    """The awaits of one process, in order. ``kill`` is the one at which it ends, ``hold`` the one before which it waits
+    until :meth:`release` (a worker that is stopped and continued)."""
 
     kill: tuple[int, Side] | None = None
     hold: int | None = None
@@ -38,7 +38,7 @@ class Points:
     _go: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def through(self, name: str, effect: Callable[[], Awaitable[T]]) -> T:
-        """Pass a point. Raises Killed there, and ever after."""
+        """Pass a point. Raises Killed at ``kill`` and at all later points."""
         if self.dead:
             raise SimulatedCrash
         here = len(self.seen)
@@ -52,7 +52,7 @@ class Points:
         return result
 
     def release(self) -> None:
-        """Let the held one go on."""
+        """Let the held process continue."""
         self._go.set()
 
     def _crash_at(self, here: int, side: Side) -> None:
@@ -62,7 +62,7 @@ class Points:
 
 
 class CrashingAdapter:
-    """A store, bus or provider, each of whose coroutines is a point; everything else is as it is."""
+    """Wraps a store, bus or provider: each of its coroutines is a point; other attributes are unchanged."""
 
     def __init__(self, inner: Any, points: Points, name: str = "") -> None:
         self._inner = inner
@@ -83,7 +83,7 @@ class CrashingAdapter:
 
 @dataclass
 class Coverage:
-    """How many of the points were killed, and what they were."""
+    """The number of points at which the scenario was stopped, and their names."""
 
     covered: int = 0
     points: int = 0
@@ -97,7 +97,7 @@ class Coverage:
 
 
 async def crash_at_every_point(scenario: Callable[[Points], Awaitable[None]]) -> Coverage:
-    """Tell the story once undisturbed, then once for each side of each of its points. The story itself asserts."""
+    """Run the scenario once without a crash, then once before and once after each of its points. The scenario asserts itself."""
     whole = Points()
     await scenario(whole)
     coverage = Coverage(0, 2 * len(whole.seen), list(whole.seen))
@@ -110,8 +110,8 @@ async def crash_at_every_point(scenario: Callable[[Points], Awaitable[None]]) ->
 
 
 async def interleave_every_pair(scenario: Callable[[Points, Points], Awaitable[None]]) -> Coverage:
-    """Two processes: the first is held before each of its points while the second runs and dies after each of its own; then
-    the first goes on. (Dying after one point and before the next is the same to everybody else.)"""
+    """Two processes: the first is held before each of its points while the second runs and is stopped after each of its own;
+    then the first continues. (Stopping after one point or before the next looks the same to others.)"""
     whole, other = Points(), Points()
     await scenario(whole, other)
     coverage = Coverage(names=list(whole.seen))

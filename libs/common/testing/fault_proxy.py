@@ -1,6 +1,6 @@
-"""A reverse proxy that stands before AWS (or an emulator) and does what networks do.
+"""A reverse proxy in front of AWS (or an emulator) that injects network faults.
 
-Give its ``url`` as the endpoint. Rules are tried in order, the first that applies decides::
+Use its ``url`` as the endpoint. The first matching rule applies::
 
     async with FaultProxy(endpoint, [Rule("lost", service="dynamodb", probability=0.2)], seed=1) as proxy: ...
 """
@@ -32,7 +32,7 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 @dataclass
 class Rule:
-    """Which requests, and what becomes of them. ``service`` is the signing name; both names may be patterns. ``contains``
+    """A fault, and the requests that it applies to. ``service`` is the signing name; both names may be patterns. ``contains``
     is text of the body (a table, a queue). ``nth`` are positions among the requests that match (from 1); empty: any."""
 
     fault: Fault
@@ -56,7 +56,7 @@ class Rule:
 
 
 class FaultProxy:
-    """``calls`` counts requests by (service, operation), ``faults`` what was done to them, by (fault, operation)."""
+    """``calls`` counts requests by (service, operation), ``faults`` the injected faults, by (fault, operation)."""
 
     def __init__(self, target: str, rules: Sequence[Rule] = (), seed: int = 0) -> None:
         self.target = target.rstrip("/")
@@ -122,7 +122,7 @@ class FaultProxy:
 
 
 def _identify(request: web.BaseRequest, body: bytes) -> tuple[str, str]:
-    """The signing name, and the operation where the protocol says it; else method and path."""
+    """The signing name, and the operation if the protocol contains it; else method and path."""
     scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", request.headers.get("Authorization", ""))
     target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     action = parse_qs(body.decode(errors="replace")).get("Action", [""])[0] if body.startswith(b"Action=") else ""

@@ -1,4 +1,4 @@
-"""Buckets in memory, for tests. Presigned URLs are names only: nothing listens there."""
+"""Buckets in memory, for tests. Presigned URLs are not served."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from libs.common.aws.files import Digest, Stat, TooBig, attachment
 
 
 class MemoryFiles:
-    """``objects`` is what there is: ``(bucket, key) -> (bytes, content type)``."""
+    """``objects`` contains: ``(bucket, key) -> (bytes, content type)``."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], tuple[bytes, str]] = {}

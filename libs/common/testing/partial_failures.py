@@ -1,4 +1,4 @@
-"""Partial failures of batches: which entries of a request are held back, and how the answer then reads."""
+"""Partial failures of batches: removes entries from a request, and adds their failure to the answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ REFUSED = {"Code": "InternalError", "SenderFault": False, "Message": "injected"}
 
 
 def split(operation: str, body: bytes, refuse: Callable[[], bool]) -> tuple[bytes, Mend]:
-    """The request without the entries that ``refuse`` picks (empty: nothing is left), and what puts their failure into
-    the answer. Knows the batch operations of DynamoDB, SQS and SNS; others pass whole."""
+    """The request without the entries that ``refuse`` selects (empty: none is left), and a function that adds their failure
+    to the answer. Supports the batch operations of DynamoDB, SQS and SNS; other requests are unchanged."""
     if operation == "PublishBatch":
         return _form(body, refuse)
     if operation not in _JSON:
@@ -98,7 +98,7 @@ _JSON: dict[str, Callable[[Json, Callable[[], bool]], tuple[int, Callable[[Json]
 
 
 def _form(body: bytes, refuse: Callable[[], bool]) -> tuple[bytes, Mend]:
-    """PublishBatch speaks the query protocol: ``PublishBatchRequestEntries.member.<n>.<field>``, answers in XML."""
+    """PublishBatch uses the query protocol: ``PublishBatchRequestEntries.member.<n>.<field>``, and XML answers."""
     pairs = parse_qsl(body.decode(), keep_blank_values=True)
     prefix = "PublishBatchRequestEntries.member."
     numbers = dict.fromkeys(name.split(".")[2] for name, _ in pairs if name.startswith(prefix))

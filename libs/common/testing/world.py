@@ -1,4 +1,4 @@
-"""A whole platform in memory. Everything arrives twice: each record of each queue is handled two times in every test.
+"""The platform in memory. Each record of each queue is handled twice in every test.
 
 async with World([contacts.service]) as world:
     await world.hear(MessageReceived(...))
@@ -40,7 +40,7 @@ T = TypeVar("T", bound=Item)
 
 
 class FakeVerifier:
-    """Takes the role's own name for a token: ``Bearer OPERATOR``."""
+    """Accepts the name of a role as a token: ``Bearer OPERATOR``."""
 
     async def verify(self, token: str) -> Caller:
         if token not in Role.__members__:
@@ -49,7 +49,7 @@ class FakeVerifier:
 
 
 class _Watched(MemoryBus):
-    """Remembers what was said."""
+    """Records published events."""
 
     heard: list[Envelope]
 
@@ -59,9 +59,9 @@ class _Watched(MemoryBus):
 
 
 class World:
-    """``services`` on a memory store and bus, with time that is moved by hand.
+    """Runs ``services`` on a memory store and bus, with a manual clock.
 
-    ``strangers`` are events that are published by the test itself though no service here says them.
+    ``strangers`` are events that the test publishes although no service here says them.
     """
 
     def __init__(
@@ -110,29 +110,29 @@ class World:
         return next(service for service in self.services if service.name == name)
 
     def envelope(self, event: Event, key: str | None = None, actor: str = "test") -> Envelope:
-        """The event as the test says it; one ``key`` gives one id, none a new one each time."""
+        """An envelope of the event; the same ``key`` gives the same id, no key a new one each time."""
         self._n += 1
         cause = root_cause("test", key or str(self._n), actor=actor)
         return following(cause, [event], source="test", now=self.clock.now())[0]
 
     async def publish(self, *events: Event, key: str | None = None) -> None:
-        """Say these events, without waiting for what follows."""
+        """Publish events without handling them."""
         await self.bus.publish([self.envelope(event, key and f"{key}{i}") for i, event in enumerate(events)])
 
     async def hear(self, *events: Event, key: str | None = None) -> None:
-        """Say these events and let everything follow that follows now."""
+        """Publish events and handle everything that follows."""
         await self.publish(*events, key=key)
         await self.settle()
 
     async def feed(self, name: str, body: str | dict[str, Any], times: int = 1) -> None:
-        """A provider publishes to a feed, so many times; let everything follow."""
+        """Publish a provider's message to a feed, so many times, and handle everything that follows."""
         text = body if isinstance(body, str) else json.dumps(body)
         for _ in range(times):
             await self.bus.publish_raw(Names(self.settings.prefix).feed_topic(name), text)
         await self.settle()
 
     async def settle(self) -> None:
-        """Handle all that can be seen, and what follows from it, until the queues are quiet; invisible messages stay invisible."""
+        """Handle all visible messages and everything that follows, until the queues are empty; invisible messages stay invisible."""
         for _ in range(10_000):
             records = [
                 (self.service(spec.service), record)
@@ -144,10 +144,10 @@ class World:
             for service, record in records:
                 for _ in range(self.times):
                     await receive(self.runtime, service, record)
-        raise AssertionError("the queues never came to rest")
+        raise AssertionError("the queues never became empty")
 
     async def advance(self, seconds: float, step: float = 60) -> None:
-        """Let time pass, handling what shows up on the way."""
+        """Advance the clock, and handle messages when they become visible."""
         left = seconds
         while left > 0:
             self.clock.advance(min(step, left))
@@ -155,7 +155,7 @@ class World:
             await self.settle()
 
     async def tick(self, service: str, label: str | None = None) -> int:
-        """Run a service's ticks (and its sweep) once each, twice over, then settle; returns the number of steps."""
+        """Run a service's ticks and its sweep twice each, then settle; returns the number of tick actions."""
         done = 0
         for _ in range(self.times):
             for every in self.service(service).every:
@@ -167,7 +167,7 @@ class World:
         return done
 
     def said(self, event: type[E]) -> list[E]:
-        """What was said of this type, in order, each event once however often it was published."""
+        """The published events of this type, in order, without duplicates."""
         found: dict[str, E] = {}
         for envelope in self.bus.heard:
             if isinstance(envelope.data, event):
@@ -181,11 +181,11 @@ class World:
         return [json.loads(record.body) for record in records]
 
     async def row(self, service: str, model: type[T], hash: str, sort: str | None = None) -> T | None:
-        """One item of a service, as it stands."""
+        """The current row of an item."""
         return await self.runtime.context(self.service(service)).get(model, hash, sort)
 
     def http(self, role: str | None = "OPERATOR") -> httpx.AsyncClient:
-        """A client of the API, signed in with a role (None: not signed in)."""
+        """An API client with the token of a role (None: without a token)."""
         app = create_app(self.runtime, self.services, FakeVerifier())
         headers = {"Authorization": f"Bearer {role}"} if role else {}
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers)

@@ -1,6 +1,6 @@
-"""Routes of the control API. Bodies are JSON objects; errors are `{"field", "error"}` with the member at fault.
+"""Routes of the control API. Bodies are JSON objects; errors are `{"field", "error"}` that names the invalid member.
 
-Not part of any provider: it is how a test or a demo looks into the simulator and changes what it does.
+Not part of any provider API: tests and demos use it to inspect and configure the simulator.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Control:
         return self.core.behaviour.to_dict()
 
     async def put_behaviour(self, request: web.Request) -> Answer:
-        """Replace: what is not named goes back to its default."""
+        """Replace all settings; a setting that is not named is reset to its default."""
         fresh = Behaviour()
         fresh.patch(await body_of(request))
         self.core.behaviour = fresh
@@ -172,17 +172,17 @@ class Control:
         return {"outcomes": []}
 
     async def events(self, request: web.Request) -> Answer:
-        """The last events that left, oldest first (1,000 are kept), whether or not SNS is connected."""
+        """The last published events, oldest first (at most 1,000), whether or not SNS is connected."""
         after, limit = whole(request, "after", 0), min(whole(request, "limit", 100), LIST_LIMIT)
         found = [e for e in self.core.emitter.recent if int(str(e["seq"])) > after][:limit]
         return {"events": found}
 
     async def pending(self, request: web.Request) -> Answer:
-        """Wait until no event is due within `within_s` and all were taken by SNS, at most `wait_s` (default 0)."""
+        """Wait until no event is due within `within_s` and all are published, at most `wait_s` (default 0)."""
         wait_s = min(whole(request, "wait_s", 0), 60)
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
-        # Two queues and the clock decide, so there is no single event to wait for.
+        # It depends on two queues and the clock, so there is no single event to wait for.
         while (self.core.emitter.heap or self.core.publisher.waiting) and loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         return {"pending": len(self.core.emitter.heap), "waiting": self.core.publisher.waiting}

@@ -41,7 +41,7 @@ class EmailControl:
         return {"max_rate": account.max_rate, "max_24_hours": account.max_24_hours, "suspended": account.suspended}
 
     async def verify(self, request: web.Request) -> Answer:
-        """Finish the verification of an identity that was created."""
+        """Complete the verification of an identity."""
         intent = RequestBody(await body_of(request))
         name = (intent.text("identity", required=True) or "").lower()
         intent.done()

@@ -30,7 +30,7 @@ class SmsControl:
         return self.inbound.rcs(RequestBody(await body_of(request)))
 
     async def spend(self, request: web.Request) -> Answer:
-        """Set what was spent this month on a channel (USD), to reach the limit without a million messages."""
+        """Set what was spent this month on a channel (USD), to reach the limit without sending."""
         intent = RequestBody(await body_of(request))
         channel, spent = intent.choice("channel", CHANNELS), intent.number("spent", 0, 10_000_000)
         intent.done()

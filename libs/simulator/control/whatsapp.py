@@ -1,4 +1,4 @@
-"""Control routes of WhatsApp: customers write in, Meta reviews templates and accounts."""
+"""Control routes of WhatsApp: inbound messages, reviews of templates and accounts by Meta."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Sender:
         )
 
     def _check(self, mail: Mail, configuration_set: ConfigurationSet | None) -> None:
-        """What SES checks before it takes a message."""
+        """The checks of SES before it accepts a message."""
         account, count = self.account, len(mail.recipients)
         if account.suspended:
             raise ProviderError("AccountSuspendedException", "Sending is suspended")
@@ -166,7 +166,7 @@ class Sender:
         contact = self.account.contacts.get((name, mail.recipients[0]), {})
         topics = {t["TopicName"]: t["SubscriptionStatus"] for t in contact.get("TopicPreferences", ())}
         if contact.get("UnsubscribeAll") or topics.get(options.get("TopicName", "")) == "OPT_OUT":
-            # What SES answers here is not documented; it does not send.
+            # The answer of SES is not documented; the message is not sent.
             raise ProviderError("MessageRejected", "The contact has unsubscribed")
 
     def _accept(
@@ -208,7 +208,7 @@ def our_id(tags: dict[str, str]) -> str | None:
 
 
 def jsonable(value: Any) -> Any:
-    """The request with its blobs in base64 again, as it came over the wire."""
+    """The request with its blobs in base64, as on the wire."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):

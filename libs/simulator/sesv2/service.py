@@ -1,4 +1,4 @@
-"""The sesv2 service: its operations, and its words for refusals."""
+"""The sesv2 service: its operations and its errors."""
 
 from __future__ import annotations
 

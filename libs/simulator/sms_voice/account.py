@@ -1,6 +1,6 @@
 """Identities, configuration sets, opt-out lists and limits of one SMS account, starting as the demo account.
 
-Resources are kept in the form in which the Describe operations give them.
+Resources are stored in the format of the Describe operations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def country_of(number: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where a message comes from. `origin` is a number, sender id or agent id as it stands in events."""
+    """The origination identity of a message. `origin` is a number, sender id or agent id as in events."""
 
     kind: str
     id: str
@@ -110,7 +110,7 @@ class Account:
         return "sender-id", self._get(self.sender_ids, "sender-id", bare)
 
     def identity(self, key: str | None, capability: str, to: str, prefer_rcs: bool = False) -> Identity:
-        """Choose the origination identity for a message; raises what AWS raises."""
+        """Choose the origination identity for a message; raises the errors of AWS."""
         if key is None:
             for record in self.numbers.values():
                 if record["Status"] == "ACTIVE" and capability in record["NumberCapabilities"]:
@@ -140,7 +140,7 @@ class Account:
         return Identity("phone-number", record["PhoneNumberId"], record["PhoneNumber"], record)
 
     def _from_pool(self, pool: dict[str, Any], capability: str, prefer_rcs: bool) -> Identity:
-        # The pool's own record decides about opt-outs and message type, its member is the sender.
+        # The pool's record determines opt-outs and message type; its member is the sender.
         members = self.pool_members[pool["PoolId"]]
         wanted = "rcs-" if capability == "RCS" or (prefer_rcs and capability == "SMS") else "phone-"
         for member in sorted(members, key=lambda m: not m.startswith(wanted)):

@@ -1,4 +1,4 @@
-"""The course of an accepted message: the names of its events, by channel and fate."""
+"""The events of an accepted message, by channel and outcome."""
 
 from __future__ import annotations
 

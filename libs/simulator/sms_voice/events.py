@@ -56,7 +56,7 @@ PRICE_PER_MINUTE = 0.013
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the events of a message repeat. `requested_at` in seconds; `seconds` the length of a call."""
+    """The common members of the events of a message. `requested_at` in seconds; `seconds` the length of a call."""
 
     id: str
     origin: str
@@ -164,7 +164,7 @@ def _rcs(message: Message, name: str, status: str) -> dict[str, Any]:
 
 
 def topics(configuration_set: dict[str, Any] | None, name: str) -> list[str]:
-    """SNS topics of the set's destinations that want this event. ALL is SMS, MMS and voice, not RCS."""
+    """SNS topics of the set's destinations that subscribe to this event. ALL is SMS, MMS and voice, not RCS."""
     if configuration_set is None:
         return []
     name = "RCS_FAILED" if name == "RCS_REJECTED" else name

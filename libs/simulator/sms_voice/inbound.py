@@ -40,7 +40,7 @@ class Inbound:
         return e164(person)
 
     def sms(self, intent: RequestBody) -> dict[str, Any]:
-        """A person writes an SMS; opt-out words take effect as AWS makes them."""
+        """An inbound SMS; opt-out keywords take effect as at AWS."""
         person, (_, record) = self._person(intent), self._target(intent, demo.PHONE_NUMBER)
         words, times = intent.text("text", required=True) or "", intent.count("times", 1, 1000)
         intent.done()
@@ -62,7 +62,7 @@ class Inbound:
         return event | ({"previousPublishedMessageId": previous} if previous else {})
 
     def _keyword(self, identity: str, record: dict[str, Any], person: str, words: str) -> tuple[str | None, str | None]:
-        """The keyword that the message begins with, and what AWS answers to it by itself."""
+        """The keyword that the message begins with, and the automatic reply of AWS."""
         text = words.strip().upper()
         keywords = self.optouts.keywords_of(identity)
         known = sorted({*keywords, *OPT_OUT_WORDS, *OPT_IN_WORDS}, key=len, reverse=True)
@@ -81,7 +81,7 @@ class Inbound:
         return found, keyword.message
 
     def rcs(self, intent: RequestBody) -> dict[str, Any]:
-        """A person writes to the RCS agent, taps, types, or sends a file or place."""
+        """An inbound RCS event: a text, a suggestion, typing, a file or a location."""
         person, (kind, record) = self._person(intent), self._target(intent, demo.RCS_AGENT_ID)
         if kind != "rcs-agent":
             raise ControlError("to", "must be an RCS agent")

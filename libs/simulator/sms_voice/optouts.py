@@ -12,7 +12,7 @@ from libs.simulator.sms_voice.errors import conflict, not_found, quota
 HELP_TEXT = "Example Store: for help write to support@example.com. Msg & data rates may apply. Reply STOP to cancel."
 STOP_TEXT = "You are unsubscribed from Example Store and will receive no more messages."
 REPEAT_SECONDS = 30 * 86400.0
-"""A number can be taken off a list once in 30 days."""
+"""A number can be removed from a list once in 30 days."""
 MAX_KEYWORDS = 30
 
 
@@ -72,7 +72,7 @@ class OptOuts:
         return _of_list(record) | answer
 
     def keywords_of(self, identity: str) -> dict[str, Keyword]:
-        """The keywords of a number, pool or agent; STOP and HELP are always there."""
+        """The keywords of a number, pool or agent; STOP and HELP always exist."""
         if identity not in self.account.keywords:
             required = (Keyword("STOP", STOP_TEXT, "OPT_OUT"), Keyword("HELP", HELP_TEXT, "AUTOMATIC_RESPONSE"))
             self.account.keywords[identity] = {k.word: k for k in required}

@@ -1,4 +1,4 @@
-"""What the model leaves open about RCS messages: documented values of its plain strings, fallback rules (facts 5.2)."""
+"""Rules for RCS messages that the model does not contain: documented values of its strings, fallback rules (facts 5.2)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 EXTENDED = frozenset("^{}\\[~]|€\f")
-"""Take an escape and therefore two characters."""
+"""Need an escape and therefore two units."""
 
 GSM_MAX, UCS2_MAX = 1530, 630
 
@@ -41,7 +41,7 @@ def _parts(widths: list[int], single: int, split: int) -> int:
         return 1
     parts, used = 1, 0
     for width in widths:
-        # An escape sequence or a surrogate pair is never cut in two.
+        # An escape sequence or a surrogate pair is never split.
         if used + width > split:
             parts, used = parts + 1, 0
         used += width

@@ -19,7 +19,7 @@ from libs.simulator.sms_voice.segments import Segments, segment
 
 SERVICE = "pinpoint-sms-voice-v2"
 CHARACTERS_PER_SECOND = 14
-"""Of speech, about."""
+"""Characters per second of speech, approximately."""
 MEDIA_TYPES = ("gif", "jpg", "jpeg", "png", "mp4", "3gp", "mp3", "amr", "pdf", "vcf", "txt")
 NOTIFY_TEMPLATES = {"otp-default": "Your code is {code}.", "otp-voice": "Your code is {code}."}
 
@@ -89,7 +89,7 @@ class Sender:
         return answer | {"TemplateId": template, "ResolvedMessageBody": resolved}
 
     def _identity(self, params: dict[str, Any], capability: str) -> Identity:
-        """Everything that AWS checks before it takes a message."""
+        """The checks of AWS before it accepts a message."""
         account, to = self.account, e164(params["DestinationPhoneNumber"])
         identity = account.identity(
             params.get("OriginationIdentity"), capability, to, prefer_rcs=self.core.behaviour.pool_prefers_rcs

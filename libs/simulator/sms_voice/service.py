@@ -1,4 +1,4 @@
-"""The pinpoint-sms-voice-v2 service: its operations, and its words for refusals."""
+"""The pinpoint-sms-voice-v2 service: its operations and its errors."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SERVICE_WINDOW_SECONDS = 24 * 3600.0
 
 
 class Account:
-    """Everything one AWS account knows about WhatsApp, starting as the demo account."""
+    """The WhatsApp state of one AWS account, initially the demo account."""
 
     def __init__(self, region: str) -> None:
         self.region = region
@@ -56,7 +56,7 @@ class Account:
         raise ProviderError("ResourceNotFoundException", f"Phone number {key} was not found")
 
     def number_for(self, e164_or_id: str | None) -> tuple[Waba, Number] | None:
-        """By E.164 number, AWS id or Meta id; the first number of the account when nothing is named."""
+        """By E.164 number, AWS id or Meta id; by default the first number of the account."""
         for waba in self.wabas.values():
             for number in waba.numbers:
                 if e164_or_id in (None, number.e164, number.digits, number.id, number.meta_id):
@@ -78,7 +78,7 @@ class Account:
         return self.names.get(digits, f"Customer {digits[-4:]}")
 
     def heard(self, number: Number, digits: str, at: float) -> None:
-        """A person wrote in: the customer service window of this pair starts again."""
+        """An inbound message: restarts the customer service window of this pair."""
         self.windows[(number.id, digits)] = at
 
     def window_open(self, number: Number, digits: str, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""Meta's message body: what `SendWhatsAppMessage.message` must look like (facts 2.2).
+"""Meta's message body: the format of `SendWhatsAppMessage.message` (facts 2.2).
 
 A body that Meta would refuse at once is refused here with InvalidParametersException. Which AWS exception each
 synchronous Meta error becomes is not verified; the Meta code is kept in the text, as `(#131009) ...`.
@@ -48,7 +48,7 @@ def decode(data: bytes) -> dict[str, Any]:
 
 
 def check(body: dict[str, Any]) -> Body:
-    """Check a message body completely; raises InvalidParametersException."""
+    """Validate a message body; raises InvalidParametersException."""
     if body.get("messaging_product") != "whatsapp":
         raise refuse(MISSING, "messaging_product must be whatsapp")
     callback = body.get("biz_opaque_callback_data")

@@ -36,7 +36,7 @@ def envelope(
 
 
 def webhook(waba: Waba, value: dict[str, Any], field: str, at: float) -> str:
-    """The body of Meta's own webhook: the same entry without AWS around it (facts 2.14)."""
+    """The body of Meta's own webhook: the same entry without AWS's envelope (facts 2.14)."""
     whole = {"object": "whatsapp_business_account", "entry": [_entry(waba, value, field, at)]}
     return json.dumps(whole, separators=(",", ":"))
 

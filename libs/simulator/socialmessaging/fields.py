@@ -1,4 +1,4 @@
-"""Reading members of a Meta message body; every complaint has Meta's code and the path of the member."""
+"""Reads members of a Meta message body; every error has Meta's code and the path of the member."""
 
 from __future__ import annotations
 

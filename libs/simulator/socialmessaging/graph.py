@@ -1,8 +1,8 @@
-"""Meta's Graph API for the account's numbers, as if they were connected at Meta itself: messages and media (facts 2.14).
+"""Meta's Graph API for the account's numbers, as if they were connected at Meta directly: messages and media (facts 2.14).
 
-The account, its windows, templates and media are those behind AWS. What differs: ids are wamids, errors are Meta's JSON, what
+The account, its windows, templates and media are shared with the AWS service. Differences: ids are wamids, errors are Meta's JSON, what
 Meta refuses at once (templates, rates) is refused at once, and events go to the webhook instead of SNS. Any bearer token is
-taken; which HTTP status belongs to which code is documented for few of them.
+accepted; which HTTP status belongs to which code is documented for few of them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Graph:
         return await self.fault_injector.carry_out(request, Call(self, operation, addressee, run, answered, refused))
 
     def _known(self, request: web.Request) -> None:
-        """Somebody with a token; tokens are not told apart."""
+        """Require a bearer token; all tokens are accepted."""
         if not re.fullmatch(r"Bearer \S+", request.headers.get("Authorization", "")):
             raise ProviderError("190", NO_TOKEN, status=401)
 
@@ -143,7 +143,7 @@ def answered(answer: Any) -> web.Response:
 
 
 def refused(error: ProviderError) -> web.Response:
-    """As Meta spells it: `{"error": {message, type, code, error_subcode?, error_data?, fbtrace_id}}`."""
+    """The error format of Meta: `{"error": {message, type, code, error_subcode?, error_data?, fbtrace_id}}`."""
     coded = _CODED.fullmatch(error.message)
     code = int(coded[1]) if coded else int(error.code) if error.code.isdigit() else 100
     body: dict[str, Any] = {"message": f"(#{code}) {coded[2]}" if coded else error.message, "type": "OAuthException"}

@@ -1,4 +1,4 @@
-"""What customers and Meta do by themselves, on request of the control API: write in, opt out, change the account."""
+"""Actions of customers and of Meta, triggered by the control API: inbound messages, opt-outs, account changes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Inbound:
         return person.removeprefix("+")
 
     def message(self, intent: RequestBody) -> dict[str, Any]:
-        """A customer writes in: opens the window and publishes the same event `times` times."""
+        """An inbound message: opens the window and publishes the same event `times` times."""
         digits, (waba, number) = self._person(intent), self._number(intent)
         kind, content = self._content(intent)
         now = self.core.clock.now()
@@ -89,7 +89,7 @@ class Inbound:
         return {"wamid": wamid, "messageId": message_id, "mediaId": media, "published": times * len(places)}
 
     def webhook(self, intent: RequestBody) -> dict[str, Any]:
-        """Where Meta sends what happens to numbers that are connected there, signed with the app's `secret`; no `url`: nowhere."""
+        """Set the webhook for events of numbers connected at Meta, signed with the app's `secret`; no `url`: none."""
         url, secret = intent.text("url"), intent.text("secret") or ""
         intent.done()
         if url is not None and not url.startswith(("http://", "https://")):
@@ -128,7 +128,7 @@ class Inbound:
         return kind, content
 
     def _media(self, intent: RequestBody, kind: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Store the file that the customer sends; `data` is base64, without it a placeholder."""
+        """Store a file from a customer; `data` is base64, without it a placeholder."""
         mime_type = intent.text("mime_type") or str(content.get("mime_type", DEFAULT_MIME[kind]))
         data = intent.text("data")
         try:

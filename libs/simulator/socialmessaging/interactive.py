@@ -9,7 +9,7 @@ from typing import Any
 from libs.simulator.socialmessaging.fields import INVALID, MISSING, UNSUPPORTED, media_ref, member, refuse, text
 
 BODY_MAX = 1024
-"""Sources disagree for lists (1024 or 4096); the smaller limit is safe at both."""
+"""Sources disagree for lists (1024 or 4096); the smaller limit satisfies both."""
 
 
 def check_interactive(content: dict[str, Any]) -> None:

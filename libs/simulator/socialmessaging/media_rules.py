@@ -1,4 +1,4 @@
-"""Which files WhatsApp takes, and how large (facts 2.11)."""
+"""The types and sizes of files that WhatsApp accepts (facts 2.11)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def bare(mime_type: str) -> str:
 
 
 def kind_of(mime_type: str) -> str | None:
-    """The kind of media a type can be sent as; None if WhatsApp does not take it."""
+    """The kind of media a type can be sent as; None if WhatsApp does not accept it."""
     return next((kind for kind, (types, _) in ALLOWED.items() if bare(mime_type) in types), None)
 
 
@@ -60,7 +60,7 @@ def use_problem(kind: str, mime_type: str) -> str | None:
 
 
 def link_problem(kind: str, link: str) -> str | None:
-    """Why Meta could not use a link. The simulator downloads nothing: host and file name decide."""
+    """Why Meta could not use a link. The simulator downloads nothing; host and file name determine the result."""
     try:
         parts = urlsplit(link)
     except ValueError:  # such as an unfinished IPv6 address

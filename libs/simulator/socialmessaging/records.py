@@ -1,4 +1,4 @@
-"""What a WhatsApp account consists of: numbers, templates, media, business accounts."""
+"""The records of a WhatsApp account: numbers, templates, media, business accounts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Media:
 
 @dataclass(slots=True)
 class Waba:
-    """A linked WhatsApp business account. `state` OK, RESTRICTED, LOCKED or UNPAID decides how sends end."""
+    """A linked WhatsApp business account. `state` OK, RESTRICTED, LOCKED or UNPAID determines the outcome of sends."""
 
     id: str
     meta_id: str
@@ -66,10 +66,10 @@ class Waba:
     destinations: list[dict[str, str]] = field(default_factory=list)
     state: str = "OK"
     webhook: str | None = None
-    """Where Meta itself sends the events of numbers that are connected there."""
+    """The webhook for events of numbers that are connected at Meta."""
 
     @property
     def topics(self) -> list[str]:
-        """The SNS topics that events go to (one at most, says the API)."""
+        """The SNS topics for events (the API allows at most one)."""
         arns = [d["eventDestinationArn"] for d in self.destinations]
         return [arn for arn in arns if ":sns:" in arn]

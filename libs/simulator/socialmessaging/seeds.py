@@ -1,4 +1,4 @@
-"""What the demo account starts with: templates and a few media files."""
+"""The initial templates and media files of the demo account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from libs.simulator import demo
 from libs.simulator.socialmessaging.records import Media, Template
 
-# The smallest files that are what they say they are.
+# The smallest valid files of each type.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
@@ -25,7 +25,7 @@ PLACEHOLDERS: dict[str, bytes] = {
 
 
 def placeholder(mime_type: str) -> bytes:
-    """Bytes that stand for a file of this type (tens of bytes)."""
+    """A minimal file of this type (tens of bytes)."""
     return PLACEHOLDERS.get(mime_type.split(";")[0], b"synthetic file\n")
 
 

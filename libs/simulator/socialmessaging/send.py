@@ -1,4 +1,4 @@
-"""SendWhatsAppMessage: accept, write it in the ledger, and plan what becomes of the message."""
+"""SendWhatsAppMessage: accept, record in the ledger, and schedule the events of the message."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from libs.simulator.socialmessaging.records import Number, Template, Waba
 
 SERVICE = "socialmessaging"
 PAIR_RATE, PAIR_BURST = 1 / 6, 45
-"""One message per 6 s and pair, a burst of 45 borrows from the future (facts 2.5)."""
+"""One message per 6 s and pair, with a burst of 45 (facts 2.5)."""
 
 MetaError = dict[str, Any]
 REFUSED_BY_META = frozenset({130429, 131056})
-"""Rates, which Meta's own API refuses at once; behind AWS they are a `failed` status."""
+"""Rate errors: Meta's API refuses them at once; through AWS they are a `failed` status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a number is connected: names in the ledger, and whether Meta is asked without AWS between."""
+    """How a number is connected: names in the ledger, and whether through AWS or directly at Meta."""
 
     service: str
     operation: str
@@ -43,7 +43,7 @@ DIRECT = Way(GRAPH, "messages", direct=True)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An accepted message with all that its status events repeat."""
+    """An accepted message with the data of its status events."""
 
     waba: Waba
     number: Number
@@ -57,7 +57,7 @@ class Sent:
 
     @property
     def places(self) -> list[str]:
-        """Where its events go."""
+        """The destinations of its events."""
         if self.way.direct:
             return [self.waba.webhook] if self.waba.webhook else []
         return self.waba.topics
@@ -71,7 +71,7 @@ class Sender:
         self.account = account
 
     def prepare(self, params: dict[str, Any]) -> Addressee | None:
-        """Decode the message once; whom it goes to decides about magic numbers and faults."""
+        """Decode the message once; magic numbers and faults depend on its recipient."""
         body = bodies.decode(params["message"])
         params["body"] = body
         to, callback = body.get("to"), body.get("biz_opaque_callback_data")
@@ -86,7 +86,7 @@ class Sender:
         return {"messageId": self.accept(waba, number, params["body"], BY_AWS)}
 
     def accept(self, waba: Waba, number: Number, message: dict[str, Any], way: Way) -> str:
-        """The id that the sender is answered; refuses with ProviderError."""
+        """Returns the id for the sender; refuses with ProviderError."""
         body = bodies.check(message)
         if body.kind == "mark_read":
             return self._mark_read(number, body, way)
@@ -106,7 +106,7 @@ class Sender:
     def _digits(self, body: bodies.Body) -> str:
         if body.to is not None:
             return body.to.removeprefix("+")
-        # A user id nobody has introduced yet stays its own address: the message will be undeliverable.
+        # An unknown user id is kept as the address: the message will be undeliverable.
         return self.account.by_user_id.get(str(body.recipient), str(body.recipient))
 
     def _mark_read(self, number: Number, body: bodies.Body, way: Way) -> str:
@@ -133,7 +133,7 @@ class Sender:
     def _misfortune(
         self, waba: Waba, number: Number, body: bodies.Body, digits: str, template: Template | None, outcome: str
     ) -> MetaError | None:
-        """The error that an accepted message ends with at once, if any: the first reason counts."""
+        """The error that an accepted message fails with, if any: the first one applies."""
         marketing = template is not None and template.category == "MARKETING"
         return (
             self._by_account(waba, number, digits, template)

@@ -1,4 +1,4 @@
-"""The socialmessaging service: its operations, and its words for refusals."""
+"""The socialmessaging service: its operations and its errors."""
 
 from __future__ import annotations
 

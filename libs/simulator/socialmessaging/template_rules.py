@@ -1,4 +1,4 @@
-"""Templates: what a definition must look like, and whether a send fits its template (facts 2.2, 2.10)."""
+"""Template rules: valid definitions, and whether a send matches its template (facts 2.2, 2.10)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _check_buttons(buttons: Any) -> None:
 
 
 def find_template(waba: Waba, sent: dict[str, Any]) -> Template | MetaError:
-    """The approved template that a message names, or the error that its status becomes."""
+    """The approved template that a message names, or the error of its status."""
     name, language = sent["name"], sent["language"]["code"]
     template = waba.templates.get((name, language))
     if template is None:
@@ -118,7 +118,7 @@ def find_template(waba: Waba, sent: dict[str, Any]) -> Template | MetaError:
 
 
 def check_parameters(template: Template, sent: dict[str, Any]) -> MetaError | None:
-    """Whether the components of a send fit the template; the first misfit as Meta's error."""
+    """Whether the components of a send match the template; the first mismatch as Meta's error."""
     given = sent.get("components") or []
     by_kind = {str(c["type"]).lower(): c for c in given if str(c["type"]).lower() != "button"}
     return (

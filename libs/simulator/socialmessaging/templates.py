@@ -1,4 +1,4 @@
-"""The template operations, and reviews by "Meta" that answer with events."""
+"""The template operations, and simulated reviews by Meta, which publish events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Templates:
         self.core.emitter.at(due, waba.topics, partial(self.decide, waba, template, status, reason, {}))
 
     def decide(self, waba: Waba, template: Template, status: str, reason: str, extra: dict[str, Any]) -> str:
-        """Set a template's status; returns the event that tells so."""
+        """Set a template's status; returns the event about it."""
         template.status = {"REINSTATED": "APPROVED", "UNARCHIVED": "APPROVED"}.get(status, status)
         value = events.template_status_value(template, status, reason, extra)
         now = self.core.clock.now()
@@ -118,7 +118,7 @@ def _summary(template: Template) -> dict[str, Any]:
 
 
 def _document(template: Template) -> dict[str, Any]:
-    """A template as Meta's API gives it."""
+    """A template in the format of Meta's API."""
     return {
         "id": template.meta_id,
         "name": template.name,
@@ -131,7 +131,7 @@ def _document(template: Template) -> dict[str, Any]:
 
 
 def page(name: str, items: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
-    """One page of a list; the token is the offset, which is all that a list in memory needs."""
+    """One page of a list; the token is the offset, which is sufficient for a list in memory."""
     token = params.get("nextToken", "0")
     if not token.isdigit():
         raise ProviderError("InvalidParametersException", "nextToken is not valid")

@@ -29,11 +29,11 @@ from libs.common.hosts.http.role_refusals import RoleRefusals
 from libs.common.hosts.http.routes import Api, Heard, Route
 from libs.common.hosts.http.strict_json import StrictJson
 
-#: Where the verified caller stands in a request's scope.
+#: The key of the verified caller in a request's scope.
 CALLER = "wecare.caller"
-#: DynamoDB takes keys of up to 2,048 bytes; ours are far shorter, and some keys hold two.
+#: DynamoDB accepts keys of up to 2,048 bytes; ours are far shorter, and some keys contain two ids.
 MAX_ID_BYTES = 512
-#: What anybody may read.
+#: Public documents.
 OPEN = (("GET", "/health"), ("GET", "/api/openapi.json"))
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class _Host:
-    """What every route of an application goes through."""
+    """The middleware of every route."""
 
     runtime: Runtime
     verifier: Verifier
@@ -50,7 +50,7 @@ class _Host:
 
 def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier) -> FastAPI:
     """An ASGI application that serves these services."""
-    # A path with a slash too many is no path of ours: a redirect would lead to whatever Host the client named.
+    # No redirect for a trailing slash: it would use the Host header of the client.
     app = FastAPI(
         title="WECARE",
         version="1",
@@ -76,7 +76,7 @@ def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier
     host = _Host(runtime, verifier, RoleRefusals(runtime))
     for service in services:
         if isinstance(service.serves, Api):
-            # Fixed paths go before paths with parameters: /search is no id.
+            # Fixed paths come before paths with parameters: /search is not an id.
             for route in sorted(service.serves.routes, key=lambda r: r.path.count("{")):
                 _mount(app, host, service, route)
     return app
@@ -128,7 +128,7 @@ def _allow(host: _Host, service: Service, route: Route) -> Callable[[Request], A
 
 
 def _check_names(request: Request) -> None:
-    """Raises Problem for an id longer than any of ours, and for query parameters that the route does not have."""
+    """Raises Problem for an id that is too long, and for unknown query parameters."""
     if any(len(str(value).encode()) > MAX_ID_BYTES for value in request.path_params.values()):
         raise Problem(404, "NOT_FOUND", "There is nothing under so long an id")
     known = {field.alias for field in request.scope["route"].dependant.query_params}
@@ -142,7 +142,7 @@ def _check_names(request: Request) -> None:
 
 
 async def _admit(verifier: Verifier, scope: Scope) -> None:
-    """Verify the caller's token; before anything of the body is read."""
+    """Verify the caller's token before the body is read."""
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     scheme, _, token = (given[0].decode("latin-1") if len(given) == 1 else "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -151,7 +151,7 @@ async def _admit(verifier: Verifier, scope: Scope) -> None:
 
 
 def _signature(route: Route, **extra: Any) -> inspect.Signature:
-    """The function's own parameters without ``ctx``, as FastAPI reads them, and ours."""
+    """The signature for FastAPI: the function's parameters without ``ctx``, and those of the host."""
     hints = typing.get_type_hints(route.function, include_extras=True)
     own = [
         p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
@@ -204,7 +204,7 @@ def _write(host: _Host, service: Service, route: Route) -> Callable[..., Any]:
 
 
 def _request_facts(service: Service, route: Route, caller: Caller, request: Request, key: str | None) -> RequestFacts:
-    # A key is the client's own text, so only a digest of it is told; it still shows which requests were one.
+    # The key is the client's text, so only its digest is recorded; it still identifies repeated requests.
     digest = hashlib.sha256(f"{caller.actor}\n{key}".encode()).hexdigest()[:16] if key else None
     return RequestFacts(
         action=action_of(service.name, route.function),
@@ -222,7 +222,7 @@ def _public(host: _Host, service: Service, route: Route) -> Callable[..., Any]:
         context = host.runtime.context(service)
         answer: Response | Heard = await route.function(request, context)
         if isinstance(answer, Heard):
-            # The caller forgets once it has a 2xx, so that comes last.
+            # The caller may discard its request once it has a 2xx, so the answer comes last.
             await publish_keyed(host.runtime, context, answer.feed, answer.events)
             return cast(Response, answer.response)
         return answer

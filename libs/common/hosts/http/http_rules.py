@@ -1,5 +1,4 @@
-"""What HTTP asks of every answer (RFC 9110), before and after the routes: HEAD and OPTIONS, ``Allow``, and headers that keep
-personal data out of caches."""
+"""Rules of HTTP for every answer (RFC 9110): HEAD and OPTIONS, ``Allow``, and headers that keep personal data out of caches."""
 
 from __future__ import annotations
 
@@ -10,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: An answer holds what only its caller may see, and is what it says it is.
+#: Answers are private to their caller, and their content type is binding.
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class HttpRules:
-    """ASGI middleware. ``routes`` are all methods and paths there are."""
+    """ASGI middleware. ``routes`` are all methods and paths."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[tuple[str, str]]) -> None:
         self._app = app
@@ -48,7 +47,7 @@ class HttpRules:
         await self._app({**scope, "method": "GET"} if head else scope, receive, answer)
 
     def _allowed(self, path: str) -> str:
-        """The methods of a path, or "" where there is none."""
+        """The methods of a path, or "" if the path does not exist."""
         found = {method for regex, methods in self._routes if regex.match(path) for method in methods}
         if "GET" in found:
             found.add("HEAD")

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def answer_in_problems(app: FastAPI) -> None:
-    """Let the application say whatever goes wrong in a problem document."""
+    """Make the application answer every error with a problem document."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -1,4 +1,4 @@
-"""Role breaches are said as facts, as far as they can be: a flood of refusals must not become a flood of events."""
+"""Publishes refusals by role as events, at a limited rate: many refusals must not cause as many events."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from libs.common.declare.request_events import RequestRefused, action_of, ids_in
 from libs.common.handle.runtime import Runtime
 from libs.common.hosts.http.routes import Route
 
-#: Refusals that a process says within a minute, of one caller and of all. The rest is counted, and the caller's next one tells
-#: how many there were.
+#: Refusals that a process publishes per minute, per caller and in total. Further ones are counted; the caller's next event
+#: contains their number.
 MAX_PER_CALLER, MAX_PER_PROCESS = 10, 100
-#: Callers whose refusals are counted while they are not said.
+#: The maximum number of callers whose unpublished refusals are counted.
 MAX_CALLERS = 1000
-#: Somebody waits for their 403 meanwhile.
+#: The caller waits for the 403 during this time.
 PUBLISH_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger()
 
 
 class RoleRefusals:
-    """Of one process. ``runtime`` is not touched before the first breach."""
+    """The refusals of one process. ``runtime`` is not used before the first refusal."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -37,7 +37,7 @@ class RoleRefusals:
         self._unpublished: Counter[str] = Counter()
 
     async def note(self, service: str, route: Route, caller: Caller, parameters: Mapping[str, Any]) -> None:
-        """Say it, or count it. Never raises: the refusal itself does not depend on it."""
+        """Publish the refusal, or count it. Never raises: the 403 does not depend on it."""
         if not self._may_publish(caller.actor):
             if caller.actor in self._unpublished or len(self._unpublished) < MAX_CALLERS:
                 self._unpublished[caller.actor] += 1

@@ -1,7 +1,7 @@
-"""How a service declares its HTTP routes: each names its role, or says ``public``.
+"""Declares the HTTP routes of a service: each names its role, or is ``public``.
 
 A *read* is ``async def f(ctx, …) -> Model``. A *write* is ``async def f(body, ctx, …) -> Done[Model]``: the host gives it an
-idempotency key, commits what it stages together with the ledger row, and publishes what it says.
+idempotency key, commits the staged writes together with the ledger row, and publishes the events.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Route:
-    """One route. ``role`` None means public: it must authenticate its caller by itself (a signature)."""
+    """One route. ``role`` None means public: the function authenticates its caller (by a signature)."""
 
     method: Method
     path: str
@@ -27,16 +27,16 @@ class Route:
     function: Callable[..., Any]
     kind: Literal["read", "write", "public"]
     status: int = 200
-    #: Of a write: the attribute of its answer that is the id of what it makes ("": the path names it, or nothing does).
+    #: For a write: the attribute of its answer that is the id of the created resource ("": none, or the path contains it).
     about: str = ""
-    #: A public route with a limit gets the body as it came, unread and up to so many bytes.
+    #: A public route with a limit gets the unparsed body, up to so many bytes.
     raw_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What a public route answers with (a starlette Response) once ``events`` is durable: ``[(key, event)]``, as a translator
-    of the feed ``feed`` says it, so that what comes on both ways, or again, is one."""
+    """The answer of a public route (a starlette Response), sent once ``events`` are durable: ``[(key, event)]``, as the
+    translator of the feed ``feed`` returns them, so that a message that arrives by both, or twice, is one event."""
 
     response: Any
     feed: str
@@ -53,12 +53,12 @@ class Api:
         return self._add(method, path, role, "read", 200)
 
     def write(self, method: Method, path: str, *, role: Role, status: int = 200, about: str = "") -> Callable[[F], F]:
-        """``about`` names the attribute of the answer that holds the id of what is made, for the record of who did what."""
+        """``about`` names the attribute of the answer that holds the id of the created resource, for the audit log."""
         return self._add(method, path, role, "write", status, about=about)
 
     def public(self, method: Method, path: str, *, raw_bytes: int = 0) -> Callable[[F], F]:
-        """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. With ``raw_bytes`` nothing reads the
-        body before the function does, which has a signature to check first."""
+        """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. With ``raw_bytes`` the function
+        gets the unread body, because it must verify a signature first."""
         return self._add(method, path, None, "public", 200, raw_bytes=raw_bytes)
 
     def _add(

@@ -1,4 +1,4 @@
-"""The HTTP process: the routes of services behind uvicorn, with or without their queues worked in the same process."""
+"""The HTTP process: the routes of services behind uvicorn, optionally with a worker in the same process."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from libs.common.hosts.worker_process import host_for, serve_health
 from libs.common.observe.log import configure
 from libs.common.settings import settings
 
-#: Open sockets (live views) must not hold up a stop for longer.
+#: The time that open connections may delay a shutdown.
 SHUTDOWN_TIMEOUT_SECONDS = 5
-#: Of a request's line and headers together; of connections at a time, beyond which the answer is 503; of a connection between requests.
+#: Bytes of a request's line and headers; concurrent connections (503 above); idle seconds of a connection.
 MAX_HEADER_BYTES = 32_768
 MAX_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 30
 
 
 async def serve(names: Sequence[str], port: int, health_port: int | None = None, *, work: bool = True) -> None:
-    """Serve until SIGTERM or SIGINT, then let the worker finish what it has."""
+    """Serve until SIGTERM or SIGINT, then stop the worker gracefully."""
     ours = settings()
     configure(ours.log_level)
     verifier = CognitoVerifier(ours.cognito_issuer, ours.cognito_client_id, ours.cognito_jwks_url)
@@ -55,7 +55,7 @@ async def serve(names: Sequence[str], port: int, health_port: int | None = None,
 
 
 def _survive_signals(stop: Callable[[], None]) -> None:
-    """``stop`` at SIGTERM and SIGINT. uvicorn stops by itself, and then raises the signal once more for whoever handled it
-    before: with nobody there, that would end the process before its worker has drained."""
+    """``stop`` at SIGTERM and SIGINT. uvicorn handles the signal, and then raises it again for the previous handler:
+    without a handler that would end the process before its worker has stopped."""
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop)

@@ -1,4 +1,4 @@
-"""Bodies that cannot hurt: bounded, UTF-8, no NaN, no duplicate keys, no bottomless nesting; refused before anything reads them."""
+"""Refuses unsafe JSON bodies before they are parsed: too large, not UTF-8, NaN, duplicate keys, too deep nesting."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from libs.common.errors import Problem
 from libs.common.hosts.http.problems import problem_response
 from libs.common.json_text import is_too_deep, levels
 
-#: More than any message or form of ours; files go to S3 by presigned URL.
+#: Larger than any valid request; files are uploaded to S3 by presigned URL.
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 40
-#: A body must be here by then.
+#: The time in which a body must arrive.
 BODY_SECONDS = 20.0
 _TOO_SLOW = Problem(408, "REQUEST_TIMEOUT", f"The body did not arrive within {BODY_SECONDS:.0f} s")
 
 
 class StrictJson:
-    """ASGI middleware. Reads the body of a JSON request whole, checks it, and hands it on. ``raw`` names paths whose bodies
-    are left alone, up to so many bytes: their routes have a signature to check before anything is read. On paths that match
-    ``guarded`` nothing is read before ``admit`` has let the caller in: it raises Problem, or leaves what it found in the scope."""
+    """ASGI middleware. Reads the body of a JSON request whole, checks it, and passes it on. ``raw`` names paths whose bodies
+    are not checked, up to so many bytes: their routes verify a signature before they parse. On paths that match ``guarded``
+    nothing is read before ``admit`` accepted the caller: it raises Problem, or stores the caller in the scope."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class StrictJson:
 
 
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer and hang up: what is left of the body is not waited for, or a client that sends it slowly holds the connection."""
+    """Answer and close the connection: a client that sends the rest of the body slowly must not hold it."""
     answer = problem_response(problem)
     answer.headers["Connection"] = "close"
     await answer(scope, receive, send)
@@ -102,14 +102,14 @@ def _is_json(scope: Scope) -> bool:
 
 
 def check(body: bytes) -> None:
-    """Raise a 400 :class:`Problem` for JSON that a careful reader would not take. Linear, and in C but for a few steps."""
+    """Raise a 400 :class:`Problem` for unsafe JSON. Linear time, mostly in C."""
     try:
         value = orjson.loads(body)
     except ValueError as error:
         raise _bad(str(error)) from None
     if is_too_deep(value, MAX_DEPTH):
         raise _bad(f"nested deeper than {MAX_DEPTH}")
-    # A string with a colon behind it names a member. Read from the left, no string is mistaken for what stands between two.
+    # A string followed by a colon is a member name. Matched from the left, text between two strings is never taken for one.
     if sum(map(bool, _STRINGS.findall(body))) > _members(value):
         raise _bad("an object names a member twice")
 
@@ -122,5 +122,5 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"\s*+(:?)', re.DOTALL)
 
 
 def _members(value: Any) -> int:
-    """How many members all objects in it have together."""
+    """The total number of members of all objects."""
     return sum(len(each) for level in levels(value) for each in level if isinstance(each, dict))

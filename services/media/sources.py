@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 
 from libs.common.aws.files import TooBig
 from libs.common.handle.context import Context
-from libs.messaging.channels import Channel
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
 from libs.messaging.settings import MessagingSettings
@@ -86,7 +85,7 @@ def _phone_number(event: MessageReceived, ctx: Context) -> str:
     if isinstance(reported, str) and reported:
         return reported
     settings = ctx.settings.of(MessagingSettings)
-    of_aws = [number for number in settings.may_send(Channel.WHATSAPP) if not settings.is_at_meta(number)]
+    of_aws = [number for number in settings.may_send(event.channel) if not settings.is_at_meta(number)]
     if not of_aws:
         raise Gone("no_sender", "It is not known which of our numbers it was sent to.")
     return of_aws[0]

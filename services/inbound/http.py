@@ -44,7 +44,7 @@ async def greet_meta(request: Request, ctx: Context) -> Response:
     return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@router.public("POST", "/webhooks/meta", raw_bytes=META_BYTES)
+@router.public("POST", "/webhooks/meta", max_bytes=META_BYTES)
 async def hear_meta(request: Request, ctx: Context) -> Heard:
     """Events of WhatsApp from Meta's Cloud API; the signature over the raw body is checked before anything reads it."""
     body, given = await request.body(), request.headers.getlist("x-hub-signature-256")
@@ -55,7 +55,7 @@ async def hear_meta(request: Request, ctx: Context) -> Heard:
     return Heard(PlainTextResponse("ok"), "whatsapp", doors.from_meta(body))
 
 
-@router.public("POST", "/webhooks/sns/{feed}", raw_bytes=SNS_BYTES)
+@router.public("POST", "/webhooks/sns/{feed}", max_bytes=SNS_BYTES)
 async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
     """A feed of a provider that comes over HTTPS instead of a queue. Only topics that the settings name are heard."""
     feed = _feed(request.path_params["feed"], ctx)
@@ -106,7 +106,7 @@ async def show_way_out(request: Request, ctx: Context) -> Response:
     return doors.page("Unsubscribe", "Do you want to get no more e-mail from us?", asks=True)
 
 
-@router.public("POST", "/u/{token}", raw_bytes=FORM_BYTES)
+@router.public("POST", "/u/{token}", max_bytes=FORM_BYTES)
 async def unsubscribe_by_link(request: Request, ctx: Context) -> Response | Heard:
     """One click, from a mail program (RFC 8058) or from the page; as often as one likes."""
     subscription = await _subscription(request, ctx)

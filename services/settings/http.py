@@ -9,7 +9,7 @@ from fastapi import Query
 from libs.common.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.context import Context, Done
-from libs.common.hosts.routes import Api
+from libs.common.hosts.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.common.wire import View
 from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
@@ -77,7 +77,7 @@ async def change_setting(key: str, body: Change, ctx: Context) -> Done[SettingVi
     return done.shown(_view(done.value))
 
 
-@router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN)
+@router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN, max_bytes=SMALL_MAX_BODY_BYTES)
 async def reset_setting(key: str, body: SetBack, ctx: Context) -> Done[SettingView]:
     """Set it back to its default, over the version that you saw."""
     done = await requests.set_back(key, body, ctx)

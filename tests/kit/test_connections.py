@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from libs.common.hosts.api import create_app
 from libs.common.hosts.connections import TimedH11Protocol, allow_open_files
 from libs.common.hosts.http import config_of
+from libs.common.service import Service
 from libs.common.testing.world import FakeVerifier, World
 from tests.kit import toy
 
@@ -39,10 +40,12 @@ async def open_files() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def serving(protocol: type[TimedH11Protocol] | None = None) -> AsyncIterator[int]:
-    """A server of the toy service; its port."""
-    async with World([toy.service]) as world:
-        config = config_of(create_app(world.runtime, world.services, FakeVerifier()), HOST, 0)
+async def serving(
+    protocol: type[TimedH11Protocol] | None = None, services: Sequence[Service] = (toy.service,)
+) -> AsyncIterator[int]:
+    """A server of these services; its port."""
+    async with World(services) as world:
+        config = config_of(create_app(world.runtime, world.services, FakeVerifier()), HOST, 0, "WARNING")
         config.http = protocol or config.http
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve())

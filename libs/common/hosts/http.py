@@ -13,8 +13,8 @@ from libs.common.auth import CognitoVerifier
 from libs.common.discover import consumed, discover
 from libs.common.hosts.api import create_app
 from libs.common.hosts.connections import TimedH11Protocol, allow_open_files
+from libs.common.hosts.output import configure_output
 from libs.common.hosts.worker import host_for, serve_health
-from libs.common.log import configure
 from libs.common.runtime import aws_runtime
 from libs.common.settings import settings
 from libs.common.worker import Worker
@@ -30,7 +30,7 @@ KEEP_ALIVE_SECONDS = 30
 async def serve(names: Sequence[str], port: int, health_port: int | None = None, *, work: bool = True) -> None:
     """Serve until SIGTERM or SIGINT, then let the worker finish what it has."""
     ours = settings()
-    configure(ours.log_level)
+    configure_output(ours)
     verifier = CognitoVerifier(ours.cognito_issuer, ours.cognito_client_id, ours.cognito_jwks_url)
     services = discover(names)
     async with aws_runtime(ours, services) as runtime:

@@ -21,7 +21,7 @@ from libs.common.bus.base import Record
 from libs.common.bus.sns_sqs import SnsSqsBus, moment
 from libs.common.delivery import run_tick
 from libs.common.discover import consumed, discover
-from libs.common.log import configure
+from libs.common.hosts.output import configure_output
 from libs.common.names import Names
 from libs.common.outbox import sweep_outbox
 from libs.common.receive import receive
@@ -133,7 +133,7 @@ def record_of(raw: dict[str, Any]) -> Record:
 
 
 async def _open(wanted: Settings) -> LambdaHost:
-    configure(wanted.log_level)
+    configure_output(wanted)
     services = discover([name for name in wanted.services.split(",") if name])
     runtime = await AsyncExitStack().enter_async_context(aws_runtime(wanted, services))
     # Lambda deletes what we do not name as failed.

@@ -13,7 +13,7 @@ from mangum import Mangum
 from libs.common.auth import CognitoVerifier
 from libs.common.discover import discover
 from libs.common.hosts.api import create_app
-from libs.common.log import configure
+from libs.common.hosts.output import configure_output
 from libs.common.runtime import aws_runtime
 from libs.common.settings import Settings, settings
 
@@ -22,7 +22,7 @@ _door: Mangum | None = None
 
 
 async def _open(ours: Settings) -> FastAPI:
-    configure(ours.log_level)
+    configure_output(ours)
     services = discover([name for name in ours.services.split(",") if name])
     runtime = await AsyncExitStack().enter_async_context(aws_runtime(ours, services))
     return create_app(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from libs.common import metrics
 from libs.common.discover import ALL, Share, consumed, discover
-from libs.common.log import configure
+from libs.common.hosts.output import configure_output
 from libs.common.runtime import aws_runtime
 from libs.common.settings import Settings, settings
 from libs.common.worker import Worker
@@ -17,7 +17,7 @@ from libs.common.worker import Worker
 
 async def work(names: Sequence[str], health_port: int | None = None, share: Share = ALL) -> None:
     """Work for the named services (all, if none is named), or a share of them. Returns once stopped and drained."""
-    configure(settings().log_level)
+    configure_output(settings())
     services = discover(names)
     queues = consumed(services, settings().prefix, share)
     async with aws_runtime(settings(), services) as runtime:

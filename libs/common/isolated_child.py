@@ -87,7 +87,7 @@ def _limit_cpu(seconds: int) -> None:
 
         used = resource.getrusage(resource.RUSAGE_SELF)
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (round(used.ru_utime + used.ru_stime + seconds), hard))
 
 
 def _peak_bytes() -> int:

@@ -48,6 +48,8 @@ def read(raw: bytes) -> Mime:
         content, details = _content(message, headers)
     except RecursionError:
         return unreadable("nested too deeply")
+    except MemoryError:
+        return unreadable("reading it takes too much memory")
     except Exception as error:
         return unreadable(f"the library fails at it ({type(error).__name__})")
     told = {name: headers[name] for name in _TOLD if name in headers}

@@ -1,5 +1,5 @@
-"""An upload as parts: so many rows to an object (fewer where they are long), each read and planned on its own, so that a million rows take no more memory
-than ten thousand and a worker that dies loses a few seconds."""
+"""An upload as parts: so many rows to an object (fewer where they are long), each read and planned on its own, so that a million
+rows take no more memory than ten thousand and a worker that dies loses a few seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A file of people as rows of text: CSV in whatever encoding and with whatever delimiter, or the first sheet of an XLSX.
 
-All of it runs in a child process (``parts.py``). Row by row from a file on disk, so that its size does not matter (but for an XLSX, whose table of strings is read whole and
-which is therefore limited). The first row names the columns, unless it holds an address: then they are called by number.
+All of it runs in a child process (``apart.py``). Row by row from a file on disk, so that its size does not matter (but for an
+XLSX, whose table of strings is read whole and which is therefore limited). The first row names the columns, unless it holds an
+address: then they are called by number.
 """
 
 from __future__ import annotations

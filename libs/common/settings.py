@@ -215,5 +215,5 @@ def settings() -> Settings:
 
 def child_environment() -> dict[str, str]:
     """What a child process needs of our environment to find its interpreter and libraries: no settings and no credentials."""
-    names = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH")
+    names = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
     return {name: os.environ[name] for name in names if name in os.environ}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,10 +18,12 @@ import structlog
 from libs.common.bus.base import Letter, Record
 from libs.common.context import Context, Done
 from libs.common.copy_wait import wait_for_copies
-from libs.common.errors import Conflict, Problem
+from libs.common.errors import Conflict, Later, Problem
 from libs.common.event import Cause, Envelope, Event, following, root_cause
+from libs.common.feeds import translated
 from libs.common.handled import Asked
 from libs.common.heaviest import too_large
+from libs.common.isolated import MAX_WAIT_SECONDS, Busy
 from libs.common.ledger import LedgerEntry
 from libs.common.log import describe
 from libs.common.outbox import commit, entry_of, publish_outbox
@@ -174,7 +177,11 @@ async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: R
     """Translate a provider's message and publish what it says. Ids derive from the provider's own, so that a doubled
     message yields the same events. Raises Malformed (and then nothing of it is published)."""
     context = runtime.context(service)
-    await say_keyed(runtime, context, feed.name, feed.translate(record.body, record.sent_at or context.now))
+    try:
+        pairs = await translated(feed, record.body, record.sent_at or context.now)
+    except Busy as busy:
+        raise Later(context.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
+    await say_keyed(runtime, context, feed.name, pairs)
 
 
 async def say_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequence[tuple[str, Event]]) -> None:

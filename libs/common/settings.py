@@ -213,3 +213,9 @@ def aws_region() -> str | None:
 def settings() -> Settings:
     """This process's settings."""
     return read(os.environ)
+
+
+def child_environment() -> dict[str, str]:
+    """What a child process needs of our environment to find its interpreter and libraries: no settings and no credentials."""
+    names = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+    return {name: os.environ[name] for name in names if name in os.environ}

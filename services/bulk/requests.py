@@ -10,14 +10,16 @@ from typing import Any
 from libs.common.clock import derived_id
 from libs.common.context import Context, Done
 from libs.common.errors import CopyRefusal, Problem, invalid
+from libs.common.isolated import Busy
 from libs.common.packing import encoded_bytes
 from libs.messaging.attached import private_addresses
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.personal import wanted
 from libs.messaging.words import Channel
+from services.bulk.audience.apart import Shape
 from services.bulk.audience.columns import address_column, problems
-from services.bulk.audience.parts import PART_ROWS, Shape, looked_into, part_key
+from services.bulk.audience.parts import PART_ROWS, looked_into, part_key
 from services.bulk.audience.read import BadFile
 from services.bulk.audience.storage import PRESIGNED_SECONDS, Files
 from services.bulk.bodies import KINDS, Audience, CreateJob, CreateList, CreateUpload, Mapping
@@ -192,7 +194,9 @@ async def shape_of(upload: Upload, ctx: Context) -> Shape:
     try:
         return await looked_into(upload, ctx)
     except BadFile as bad:
-        raise invalid("audience.uploadId", str(bad), "FILE_NOT_READABLE") from None
+        raise invalid("audience.uploadId", f"{upload.filename}: {bad}", "FILE_NOT_READABLE") from None
+    except Busy:
+        raise Problem(503, "UNAVAILABLE", "Other files are being read", "Try again in a few seconds.") from None
 
 
 async def _content(body: CreateJob, ctx: Context) -> Content:

@@ -14,7 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from libs.common.clock import iso
 from libs.common.context import Context
 from libs.common.errors import Malformed, Problem
+from libs.common.feeds import translated
 from libs.common.hosts.routes import Api, Heard
+from libs.common.isolated import Busy
 from libs.common.service import Feed
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import Unsubscribed
@@ -62,9 +64,11 @@ async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
     message = await _verified(await request.body(), feed, ctx)
     if message.kind == "Notification":
         try:
-            said = feed.translate(message.fields["Message"], message.at)
+            said = await translated(feed, message.fields["Message"], message.at)
         except Malformed as error:
             raise Problem(422, "VALIDATION_FAILED", "The message cannot be read", str(error)) from None
+        except Busy:
+            raise Problem(503, "UNAVAILABLE", "Too many messages are being read; try again") from None
         return Heard(PlainTextResponse("ok"), feed.name, said)
     if message.kind == "SubscriptionConfirmation":
         # By the API and our own credentials: the address in the message is not opened.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 
 from libs.common.context import Context
+from libs.common.errors import Later
 from libs.common.event import Event
+from libs.common.isolated import MAX_WAIT_SECONDS, Busy
 from libs.messaging.attached import slots
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
@@ -36,6 +40,8 @@ async def _fetched(event: MessageReceived, part: int, file: File, ctx: Context) 
     row = _row(event, part, file, ctx)
     try:
         row = await admit(row, await bring(event, file, row, ctx), ctx)
+    except Busy as busy:
+        raise Later(ctx.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
     except Gone as gone:
         row = row.rejected(gone.reason, gone.detail)
     written = await ctx.write(ctx.insert(row))

@@ -9,6 +9,11 @@ class Malformed(Exception):
     """The bytes are not what they should be; no retry will fix them. Dead-lettered, cause ``malformed``."""
 
 
+class Unreadable(Exception):
+    """A file or message of a stranger that cannot be read; the text says why. Passes from a child process to its parent
+    (``isolated.py``)."""
+
+
 class UnknownVersion(Exception):
     """An event of a type or version this build does not know. Parked, cause ``version``; a newer build can replay."""
 

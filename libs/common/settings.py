@@ -86,6 +86,8 @@ class Settings(BaseModel):
     #: Which build this is (a commit); told in logs and dead letters.
     build: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    #: ``emf``: what is counted is written to stdout in CloudWatch's embedded metric format; ``off``: it is not.
+    metrics: Literal["off", "emf"] = "emf"
     #: Messages in flight in one worker process, over all its queues.
     concurrency: int = Field(default=100, ge=1, le=2000)
     #: Requests to DynamoDB, and to SNS, at once; 0: as many as there are messages in flight. An AWS that answers one at a time
@@ -211,3 +213,9 @@ def aws_region() -> str | None:
 def settings() -> Settings:
     """This process's settings."""
     return read(os.environ)
+
+
+def child_environment() -> dict[str, str]:
+    """What a child process needs of our environment to find its interpreter and libraries: no settings and no credentials."""
+    names = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -14,7 +14,7 @@ from libs.messaging.events.inbound import (
     ReceiptReceived,
     Unsubscribed,
 )
-from services.inbound import handlers, http, unknown_members
+from services.inbound import handlers, http, mail, unknown_members
 from services.inbound.channels import email, sms_two_way, sms_voice, whatsapp
 
 #: One AWS service reports on SMS, MMS, voice and RCS, and brings what people answer by SMS and RCS.
@@ -24,7 +24,7 @@ service = Service(
     "inbound",
     feeds=[
         Feed("whatsapp", whatsapp.parse, principals=("social-messaging.amazonaws.com",)),
-        Feed("email", email.parse, principals=("ses.amazonaws.com",)),
+        Feed("email", email.parse, principals=("ses.amazonaws.com",), max_inline_characters=mail.MAX_INLINE_BYTES),
         Feed("sms-voice", sms_voice.parse, principals=SMS_VOICE),
         Feed("sms-voice-inbound", sms_two_way.parse, principals=SMS_VOICE, timed=True),
     ],

@@ -71,12 +71,14 @@ def _unwrapped(text: str) -> str:
 class Feed:
     """A provider's own messages, as they come: an SNS topic for the provider to publish to, a queue behind it, and the
     pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages do not tell
-    their time, so that ``parse`` is given it."""
+    their time, so that ``parse`` is given it. A message longer than ``max_inline_characters`` is translated in a child process
+    (:mod:`libs.common.handle.feeds`): for feeds whose messages strangers write."""
 
     name: str
     parse: Parser
     principals: tuple[str, ...] = ()
     timed: bool = False
+    max_inline_characters: int | None = None
 
     def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
         """``at``: when the message came into the queue. Raises what ``parse`` raises."""

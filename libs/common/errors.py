@@ -9,6 +9,11 @@ class Malformed(Exception):
     """The message cannot be parsed; a retry cannot help. Dead-lettered with cause ``malformed``."""
 
 
+class Unreadable(Exception):
+    """A file or message of a stranger that cannot be read; the text says why. Passes from a child process to its parent
+    (``isolated.py``)."""
+
+
 class UnknownVersion(Exception):
     """This build does not know the event's type or version. Dead-lettered with cause ``version``; replay it with a newer build."""
 

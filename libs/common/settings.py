@@ -56,6 +56,8 @@ class Settings(SettingsGroup):
     """Which build this is (a commit), for log lines and dead letters."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level that is logged."""
+    metrics: Literal["off", "emf"] = "emf"
+    """``emf``: counts are written to stdout in CloudWatch's embedded metric format; ``off``: they are not."""
     concurrency: int = Field(default=100, ge=1, le=2000)
     """Messages in flight in one worker process, over all its queues."""
     store_connections: int = Field(default=0, ge=0)
@@ -172,3 +174,9 @@ def aws_region() -> str | None:
 def settings() -> Settings:
     """This process's settings."""
     return read(os.environ)
+
+
+def child_environment() -> dict[str, str]:
+    """What a child process needs of our environment to find its interpreter and libraries: no settings and no credentials."""
+    names = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR")
+    return {name: os.environ[name] for name in names if name in os.environ}

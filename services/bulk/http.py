@@ -12,7 +12,7 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
 from services.bulk import bodies, jobs, requests, trial_sends
@@ -55,7 +55,9 @@ MAX_CHUNKS = 20
 # -- audiences -------------------------------------------------------------------------------------
 
 
-@router.write("POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201, about="upload_id")
+@router.write(
+    "POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201, about="upload_id", max_bytes=SMALL_MAX_BODY_BYTES
+)
 async def create_upload(body: bodies.CreateUpload, ctx: Context) -> Done[UploadView]:
     """Where to PUT a file of recipients (CSV or XLSX)."""
     return await requests.create_upload(body, ctx)
@@ -118,7 +120,7 @@ async def read_plan(job_id: str, ctx: Context) -> PlanView:
     return PlanView(**job.plan.model_dump(), job_id=job_id, state=job.state, samples=shown, **put_off)
 
 
-@router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR)
+@router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[JobView]:
     """Let a planned job run, now or at its time."""
     job = await jobs.existing(ctx, job_id)
@@ -127,7 +129,7 @@ async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[J
     return _done(job, jobs.approved(job, body.hash, ctx), ctx)
 
 
-@router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR)
+@router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[JobView]:
     """Pause, run on, cancel; or change name, pace and times before the start."""
     job = await jobs.existing(ctx, job_id)
@@ -139,7 +141,7 @@ async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[
     return await _changed(job, changes, ctx)
 
 
-@router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR)
+@router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def pause_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """Nothing more goes out within seconds; what was not begun waits."""
     return await _to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
@@ -151,7 +153,7 @@ async def resume_job(job_id: str, ctx: Context) -> Done[JobView]:
     return await _to_state(await jobs.existing(ctx, job_id), "running", None, ctx)
 
 
-@router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR)
+@router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def cancel_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """End it; what was not begun is never sent."""
     return await _to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)

@@ -16,6 +16,7 @@ import structlog
 from libs.common.declare.event import Event
 from libs.common.errors import Conflict, RetryLater
 from libs.common.handle.context import Context
+from libs.common.isolated import MAX_WAIT_SECONDS, NoSlot
 from libs.common.observe.log import where
 from libs.common.store.item import Row
 from libs.common.store.ops import When
@@ -133,7 +134,12 @@ async def _read_file(job: BulkJob, ctx: Context) -> Sequence[Event]:
     if upload is None:
         raise BadFile("The upload is gone. Upload the file again.")
     if upload.parts is None:
-        columns, rows, parts = await split(upload, ctx)
+        try:
+            columns, rows, parts = await split(upload, ctx)
+        except BadFile as bad:
+            raise BadFile(f"{upload.filename}: {bad}") from None
+        except NoSlot as busy:
+            raise RetryLater(ctx.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
         upload = upload.model_copy(update={"columns": tuple(columns), "rows": rows, "parts": parts})
         ctx.stage(ctx.replace(upload))
     source = source.model_copy(update={"prefix": upload.prefix, "parts": upload.parts})

@@ -11,13 +11,15 @@ from libs.common.bus.encoding import encoded_bytes
 from libs.common.clock import derived_id
 from libs.common.errors import CopyRefusal, Problem, invalid
 from libs.common.handle.context import Context, Done
+from libs.common.isolated import NoSlot
 from libs.messaging.attachments import private_addresses
 from libs.messaging.channels import Channel
 from libs.messaging.content import Content, Template, Text
 from libs.messaging.events.bulk import PlanAsked
 from libs.messaging.personalization import wanted
+from services.bulk.audience.apart import Shape
 from services.bulk.audience.columns import address_column, problems
-from services.bulk.audience.parts import MAX_PART_ROWS, Shape, inspected, part_key
+from services.bulk.audience.parts import MAX_PART_ROWS, inspected, part_key
 from services.bulk.audience.read import BadFile
 from services.bulk.audience.storage import URL_SECONDS, Files
 from services.bulk.bodies import Audience, CreateJob, CreateList, CreateUpload, Mapping
@@ -192,7 +194,9 @@ async def shape_of(upload: Upload, ctx: Context) -> Shape:
     try:
         return await inspected(upload, ctx)
     except BadFile as bad:
-        raise invalid("audience.uploadId", str(bad), "FILE_NOT_READABLE") from None
+        raise invalid("audience.uploadId", f"{upload.filename}: {bad}", "FILE_NOT_READABLE") from None
+    except NoSlot:
+        raise Problem(503, "UNAVAILABLE", "Other files are being read", "Try again in a few seconds.") from None
 
 
 async def _content(body: CreateJob, ctx: Context) -> Content:

@@ -11,7 +11,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done, Page
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.channels import Channel
 from libs.messaging.vocabulary import Purpose
 from services.contacts import requests, search, suppressions
@@ -90,7 +90,9 @@ class ConsentHistory(View):
     cursor: str | None = None
 
 
-@router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id")
+@router.write(
+    "POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id", max_bytes=SMALL_MAX_BODY_BYTES
+)
 async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]:
     """Create a contact; nobody is opted in by that."""
     return _seen(await requests.create_contact(body, ctx))
@@ -114,7 +116,7 @@ async def read_contact(contact_id: str, ctx: Context) -> ContactView:
     return ContactView.of(await requests.existing(ctx, contact_id))
 
 
-@router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR)
+@router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[ContactView]:
     """Change what is given; null clears."""
     return _seen(await requests.update_contact(contact_id, body, ctx))
@@ -126,7 +128,7 @@ async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
     return await requests.delete_contact(contact_id, ctx)
 
 
-@router.write("PUT", "/api/contacts/{contact_id}/consents/{channel}", role=Role.OPERATOR)
+@router.write("PUT", "/api/contacts/{contact_id}/consents/{channel}", role=Role.OPERATOR, max_bytes=64 * 1024)
 async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: Context) -> Done[ContactView]:
     """Record an opt-in or opt-out with its evidence."""
     return _seen(await requests.set_consent(contact_id, channel, body, ctx))

@@ -10,7 +10,7 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.channels import Channel
 from services.dlq_replay import alarms, decisions, jobs, queries
 from services.dlq_replay.decisions import Discard, EditLetter
@@ -122,14 +122,14 @@ async def read_job(job_id: str, ctx: Context) -> JobView:
     return job_view(await jobs.job_by_id(ctx, job_id), ctx.now)
 
 
-@router.write("POST", "/api/dlq/jobs/{job_id}/{move}", role=Role.OPERATOR, status=202)
+@router.write("POST", "/api/dlq/jobs/{job_id}/{move}", role=Role.OPERATOR, status=202, max_bytes=SMALL_MAX_BODY_BYTES)
 async def move_job(job_id: str, move: Literal["pause", "resume", "cancel"], body: Ask, ctx: Context) -> Done[JobView]:
     """Pause, resume or cancel a replay job."""
     done = await jobs.move_job(job_id, move, body.why, ctx)
     return done.shown(job_view(done.value, ctx.now))
 
 
-@router.write("POST", "/api/dlq/discard", role=Role.ADMIN)
+@router.write("POST", "/api/dlq/discard", role=Role.ADMIN, max_bytes=128 * 1024)
 async def discard(body: Discard, ctx: Context) -> Done[LetterList]:
     """Decide, for a reason, that dead letters are not replayed; their records stay."""
     done = await decisions.discard_letters(body, ctx)

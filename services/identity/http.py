@@ -10,7 +10,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.events.identity import RoleName, UserStatus
 from services.identity import requests
 from services.identity.model import LISTED, Invitation, InvitationState, User
@@ -84,7 +84,7 @@ async def list_users(ctx: Context, email: Prefix = None, limit: Limit = 50, curs
     return UserPage(items=[UserView.model_validate(each) for each in page.items], cursor=page.cursor)
 
 
-@router.write("POST", "/api/users", role=Role.ADMIN, status=202, about="invitation_id")
+@router.write("POST", "/api/users", role=Role.ADMIN, status=202, about="invitation_id", max_bytes=SMALL_MAX_BODY_BYTES)
 async def invite_user(body: Invite, ctx: Context) -> Done[InvitationView]:
     """Invite somebody by e-mail. They are among the users once the user pool has them and has written to them."""
     done = await requests.invite(body, ctx)
@@ -117,7 +117,7 @@ async def read_user(user_id: str, ctx: Context) -> UserView:
     return UserView.model_validate(await requests.existing(ctx, user_id))
 
 
-@router.write("PUT", "/api/users/{user_id}", role=Role.ADMIN, status=202)
+@router.write("PUT", "/api/users/{user_id}", role=Role.ADMIN, status=202, max_bytes=SMALL_MAX_BODY_BYTES)
 async def change_user(user_id: str, body: ChangeUser, ctx: Context) -> Done[UserView]:
     """Another role, or in and out. What takes something away ends their sessions; an access token that is out is good until
     it expires."""

@@ -13,7 +13,9 @@ from libs.common.clock import iso
 from libs.common.declare.service import Feed
 from libs.common.errors import Malformed, Problem
 from libs.common.handle.context import Context
+from libs.common.handle.feeds import translated
 from libs.common.hosts.http.routes import Api, Heard
+from libs.common.isolated import NoSlot
 from libs.messaging import unsubscribe
 from libs.messaging.events.inbound import Unsubscribed
 from services.inbound import webhooks
@@ -28,16 +30,18 @@ certificates = Certificates()
 log = structlog.get_logger()
 
 
-@router.public("POST", "/webhooks/sns/{feed}", raw_bytes=MAX_SNS_BYTES)
+@router.public("POST", "/webhooks/sns/{feed}", max_bytes=MAX_SNS_BYTES)
 async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
     """A feed of a provider that comes over HTTPS instead of a queue. Only topics that the settings name are heard."""
     feed = _feed(request.path_params["feed"], ctx)
     message = await _verified(await request.body(), feed, ctx)
     if message.kind == "Notification":
         try:
-            events = feed.translate(message.fields["Message"], message.at)
+            events = await translated(feed, message.fields["Message"], message.at)
         except Malformed as error:
             raise Problem(422, "VALIDATION_FAILED", "The message cannot be read", str(error)) from None
+        except NoSlot:
+            raise Problem(503, "UNAVAILABLE", "Too many messages are being read; try again") from None
         return Heard(PlainTextResponse("ok"), feed.name, events)
     if message.kind == "SubscriptionConfirmation":
         # By the API and our own credentials: the address in the message is not opened.
@@ -80,7 +84,7 @@ async def show_way_out(request: Request, ctx: Context) -> Response:
     return webhooks.page("Unsubscribe", "Do you want to get no more e-mail from us?", asks=True)
 
 
-@router.public("POST", "/u/{token}", raw_bytes=MAX_FORM_BYTES)
+@router.public("POST", "/u/{token}", max_bytes=MAX_FORM_BYTES)
 async def unsubscribe_by_link(request: Request, ctx: Context) -> Response | Heard:
     """One click, from a mail program (RFC 8058) or from the page; as often as one likes."""
     subscription = await _subscription(request, ctx)

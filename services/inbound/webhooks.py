@@ -41,8 +41,8 @@ def refused(detail: str) -> Problem:
 
 
 def same(given: str, expected: str) -> bool:
-    """In constant time; nothing is the same as an empty secret."""
-    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+    """In constant time; nothing is the same as an empty secret, or one of blanks."""
+    return bool(expected.strip()) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
 def json_of(body: bytes) -> Any:

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.channels import Channel
 from services.insights import delivery, exports
 from services.insights import overview as overviews
@@ -38,7 +38,9 @@ async def read_overview(ctx: Context) -> Overview:
     return await overviews.overview(ctx)
 
 
-@router.write("POST", "/api/insights/exports", role=Role.VIEWER, status=201, about="export_id")
+@router.write(
+    "POST", "/api/insights/exports", role=Role.VIEWER, status=201, about="export_id", max_bytes=SMALL_MAX_BODY_BYTES
+)
 async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
     """Write delivery figures into a CSV file; fetch it by the link that GET tells."""
     return await exports.create_export(body, ctx)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 
 from libs.common.declare.event import Event
+from libs.common.errors import RetryLater
 from libs.common.handle.context import Context
+from libs.common.isolated import MAX_WAIT_SECONDS, NoSlot
 from libs.messaging.attachments import slots
 from libs.messaging.content import File
 from libs.messaging.events.inbound import MessageReceived
@@ -35,6 +39,8 @@ async def _fetched(event: MessageReceived, part: int, file: File, ctx: Context) 
     row = _row(event, part, file, ctx)
     try:
         row = await admit(row, await fetch_source(event, file, row, ctx), ctx)
+    except NoSlot as busy:
+        raise RetryLater(ctx.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
     except Gone as gone:
         row = row.rejected(gone.reason, gone.detail)
     written = await ctx.write(ctx.insert(row))

@@ -8,14 +8,14 @@ from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from services.media import requests
 from services.media.requests import AskUpload, Download, MediaList, MediaView
 
 router = Api()
 
 
-@router.write("POST", "/api/media", role=Role.OPERATOR, status=201, about="file_id")
+@router.write("POST", "/api/media", role=Role.OPERATOR, status=201, about="file_id", max_bytes=SMALL_MAX_BODY_BYTES)
 async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
     """Ask where to upload a file."""
     return await requests.ask_upload(body, ctx)

@@ -10,7 +10,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
 from services.settings.model import SettingVersion, SystemConfig
@@ -77,7 +77,7 @@ async def change_setting(key: str, body: Change, ctx: Context) -> Done[SettingVi
     return done.shown(_view(done.value))
 
 
-@router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN)
+@router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN, max_bytes=SMALL_MAX_BODY_BYTES)
 async def reset_setting(key: str, body: SetBack, ctx: Context) -> Done[SettingView]:
     """Set it back to its default, over the version that you saw."""
     done = await requests.set_back(key, body, ctx)

@@ -12,7 +12,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
 from libs.messaging.channels import Channel
 from libs.messaging.templates import TemplateStatus
 from services.templates import preview as previews
@@ -145,13 +145,15 @@ async def add_version(template_id: str, body: Words, ctx: Context) -> Done[Templ
     return _seen(await requests.add_version(template_id, body, ctx))
 
 
-@router.write("POST", "/api/templates/{template_id}/publish", role=Role.OPERATOR)
+@router.write("POST", "/api/templates/{template_id}/publish", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[TemplateView]:
     """From now on this version is sent."""
     return _seen(await requests.publish_template(template_id, body, ctx))
 
 
-@router.write("POST", "/api/templates/{template_id}/submit", role=Role.OPERATOR, status=202)
+@router.write(
+    "POST", "/api/templates/{template_id}/submit", role=Role.OPERATOR, status=202, max_bytes=SMALL_MAX_BODY_BYTES
+)
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[TemplateView]:
     """Ask Meta to approve a version."""
     return _seen(await requests.submit_template(template_id, body, ctx))

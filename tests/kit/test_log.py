@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -74,6 +77,18 @@ def test_a_validation_error_does_not_quote_its_input() -> None:
     assert "size" in describe(caught.value)
 
 
+@pytest.fixture
+def apart() -> Iterator[None]:
+    """The standard library's logging is as before afterwards."""
+    root, ended = logging.getLogger(), sys.excepthook
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+    sys.excepthook = ended
+    logging.captureWarnings(False)
+
+
+@pytest.mark.usefixtures("apart")
 def test_a_line_is_json_with_its_context_and_without_personal_data(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     log = structlog.get_logger()

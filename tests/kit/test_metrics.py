@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from io import StringIO
 from typing import Any
 
 import pytest
-import structlog
 
 from libs.common.observe import metrics
-from libs.common.observe.log import configure
+from libs.common.observe.log import about
 
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    """Resets the counters; returns the log lines from now on."""
-    written = StringIO()
-    monkeypatch.setattr("sys.stderr", written)
+def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    """Resets the counters; returns the lines on stdout from now on."""
     monkeypatch.setattr(metrics, "_counts", Counter())
     monkeypatch.setattr(metrics, "_values", {})
-    configure("WARNING")
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    structlog.reset_defaults()
+    metrics.configure("emf")
+
+    def written() -> list[dict[str, Any]]:
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return [json.loads(line) for line in captured.out.splitlines()]
+
+    yield written
+    metrics.configure("off")
 
 
 def test_a_count_is_a_line_of_which_cloudwatch_makes_a_metric_in_all_and_by_dimension(lines: Lines) -> None:
@@ -41,6 +43,23 @@ def test_a_count_is_a_line_of_which_cloudwatch_makes_a_metric_in_all_and_by_dime
         }
     ]
     assert line["_aws"]["Timestamp"] > 1_700_000_000_000
+
+
+def test_a_line_names_what_was_worked_on_and_nobody(lines: Lines) -> None:
+    about.set({"queue": "toys", "record": "r1", "from": "+12025550123"})
+    try:
+        metrics.count("toys_broken")
+    finally:
+        about.set({})
+    (line,) = lines()
+    assert (line["event"], line["queue"], line["record"], line["from"]) == ("counted", "toys", "r1", "[phone]")
+
+
+def test_switched_off_nothing_is_written_and_all_is_counted(lines: Lines) -> None:
+    metrics.configure("off")
+    metrics.count("toys_sold", 2)
+    assert lines() == []
+    assert metrics.exposition().splitlines()[1] == "wecare_toys_sold_total{} 2"
 
 
 def test_several_at_once_are_one_line(lines: Lines) -> None:

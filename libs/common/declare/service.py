@@ -71,12 +71,14 @@ def _unwrapped(text: str) -> str:
 class Feed:
     """A provider's messages: an SNS topic that the provider publishes to, a queue subscribed to it, and the
     pure translator into our events. ``principals`` are the AWS services that may publish; ``timed``: messages contain no
-    time, so ``parse`` receives the time of arrival."""
+    time, so ``parse`` receives the time of arrival. A message longer than ``max_inline_characters`` is translated in a child
+    process (:mod:`libs.common.handle.feeds`): for feeds whose messages are written by strangers."""
 
     name: str
     parse: Parser
     principals: tuple[str, ...] = ()
     timed: bool = False
+    max_inline_characters: int | None = None
 
     def translate(self, text: str, at: datetime) -> Sequence[tuple[str, Event]]:
         """``at``: when the message arrived in the queue. Raises what ``parse`` raises."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,14 @@ from libs.common.declare.event import Cause, Envelope, Event, following, root_ca
 from libs.common.declare.ledger import LedgerEntry
 from libs.common.declare.request_events import RequestFacts
 from libs.common.declare.service import Every, Feed, Handler, On, Service, TickAction
-from libs.common.errors import Conflict, Problem
+from libs.common.errors import Conflict, Problem, RetryLater
 from libs.common.handle.context import Context, Done
 from libs.common.handle.copy import wait_for_copies
+from libs.common.handle.feeds import translated
 from libs.common.handle.outbox import commit, entry_of, publish_outbox
 from libs.common.handle.oversized_field import too_large
 from libs.common.handle.runtime import Runtime
+from libs.common.isolated import MAX_WAIT_SECONDS, NoSlot
 from libs.common.observe.log import describe
 from libs.common.store.ops import RowRefused
 
@@ -174,7 +177,11 @@ async def deliver_feed(runtime: Runtime, service: Service, feed: Feed, record: R
     """Translate a provider's message and publish its events. Ids derive from the provider's ids, so a duplicate
     message yields the same events. Raises Malformed (then none of its events is published)."""
     context = runtime.context(service)
-    await publish_keyed(runtime, context, feed.name, feed.translate(record.body, record.sent_at or context.now))
+    try:
+        pairs = await translated(feed, record.body, record.sent_at or context.now)
+    except NoSlot as busy:
+        raise RetryLater(context.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
+    await publish_keyed(runtime, context, feed.name, pairs)
 
 
 async def publish_keyed(runtime: Runtime, context: Context, feed: str, pairs: Sequence[tuple[str, Event]]) -> None:

@@ -27,7 +27,7 @@ from libs.common.handle.delivery import run_tick
 from libs.common.handle.outbox import sweep_outbox
 from libs.common.handle.receive import receive
 from libs.common.handle.runtime import Runtime, aws_runtime
-from libs.common.observe.log import configure
+from libs.common.hosts.output import configure_output
 from libs.common.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -144,7 +144,7 @@ def record_of(raw: dict[str, Any]) -> Record:
 
 
 async def _open(wanted: Settings) -> LambdaHost:
-    configure(wanted.log_level)
+    configure_output(wanted)
     services = discover([name for name in wanted.services.split(",") if name])
     runtime = await AsyncExitStack().enter_async_context(aws_runtime(wanted, services))
     # Lambda deletes every message that is not reported as failed.

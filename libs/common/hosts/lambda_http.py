@@ -14,7 +14,7 @@ from libs.common.aws.auth import CognitoVerifier
 from libs.common.declare.discover import discover
 from libs.common.handle.runtime import aws_runtime
 from libs.common.hosts.http.api import create_app
-from libs.common.observe.log import configure
+from libs.common.hosts.output import configure_output
 from libs.common.settings import Settings, settings
 
 _loop: asyncio.AbstractEventLoop | None = None
@@ -22,7 +22,7 @@ _adapter: Mangum | None = None
 
 
 async def _open(ours: Settings) -> FastAPI:
-    configure(ours.log_level)
+    configure_output(ours)
     services = discover([name for name in ours.services.split(",") if name])
     runtime = await AsyncExitStack().enter_async_context(aws_runtime(ours, services))
     return create_app(

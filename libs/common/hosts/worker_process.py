@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 from libs.common.declare.discover import ALL, Share, consumed, discover
 from libs.common.handle.runtime import aws_runtime
+from libs.common.hosts.output import configure_output
 from libs.common.hosts.worker import Worker
 from libs.common.observe import metrics
-from libs.common.observe.log import configure
 from libs.common.settings import Settings, settings
 
 
 async def work(names: Sequence[str], health_port: int | None = None, share: Share = ALL) -> None:
     """Run the named services (all, if none is named), or some of their queues. Returns after a graceful shutdown."""
-    configure(settings().log_level)
+    configure_output(settings())
     services = discover(names)
     queues = consumed(services, settings().prefix, share)
     async with aws_runtime(settings(), services) as runtime:

@@ -1,4 +1,5 @@
-"""The only access for logs: JSON lines on stderr, in which no body, address or secret appears."""
+"""The only access for logs: JSON lines on stderr, in which no body, address or secret appears. What libraries log, and what ends
+the process, goes the same way."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -38,6 +40,8 @@ _PATTERNS = (
     (re.compile(r"input_value=.{0,1000}?, input_type="), "input_value=[hidden], input_type="),
 )
 _MAX_LENGTH = 500
+#: Lower levels of libraries are never logged: they log URLs and bodies.
+MIN_LIBRARY_LEVEL = logging.WARNING
 #: Characters of a text times secrets to search for; a text above this limit is not logged.
 MAX_COMPARISONS = 10_000_000
 
@@ -92,7 +96,8 @@ def where(error: BaseException) -> list[str]:
 
 
 def configure(level: str = "INFO") -> None:
-    """Set up logging for a process."""
+    """Set up logging for a process: ours, the standard library's (:class:`StandardLibrary`), and of an error that ends it."""
+    number = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -103,9 +108,39 @@ def configure(level: str = "INFO") -> None:
             _redacted,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    root = logging.getLogger()
+    # Lambda has a handler of its own there, which would write each line again as it is.
+    root.handlers[:] = [StandardLibrary()]
+    root.setLevel(max(number, MIN_LIBRARY_LEVEL))
+    logging.captureWarnings(True)
+    sys.excepthook = _ended
+
+
+class StandardLibrary(logging.Handler):
+    """The root handler: records of the standard library's loggers (uvicorn's, asyncio's, an SDK's) become structured lines,
+    of the first line of their message and of their exception, if any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        log = structlog.get_logger()
+        try:
+            events = record.getMessage().partition("\n")[0][:_MAX_LENGTH]
+        except Exception as unfit:
+            # The message does not fit its arguments, which may hold anything.
+            log.log(level, "a log record that cannot be read", logger=record.name, error=type(unfit).__name__)
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        log.log(level, events, logger=record.name, **({"exc_info": error} if error else {}))
+
+
+def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, Exception):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger().critical("the process ended by an error", exc_info=error)
 
 
 def _about(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,18 +1,22 @@
-"""Counters. Each count is a log line in CloudWatch's embedded metric format, from which CloudWatch creates a metric, and
-a counter of this process, which ``GET /metrics`` on the health port returns.
+"""Counters. Each count is a line on stdout in CloudWatch's embedded metric format, from which CloudWatch creates a metric, and
+a counter of this process, which ``GET /metrics`` on the health port returns. The lines are not log lines: no log level
+suppresses them; ``WECARE_METRICS=off`` does.
 
 Sources: AWS, *Specification: Embedded metric format*; Prometheus, *Text-based format*.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections import Counter
+from typing import Literal
 
-import structlog
+from structlog.contextvars import get_contextvars
 
-from libs.common.clock import SystemClock
-from libs.common.observe.log import redact
+from libs.common.clock import SystemClock, iso
+from libs.common.observe.log import about, redact
 
 NAMESPACE = "WECARE"
 #: The maximum number of values per dimension; further ones count as one. Each costs memory here and money at CloudWatch.
@@ -24,26 +28,39 @@ OTHER = "other"
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\d{7,}")
 _counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
 _values: dict[tuple[str, str], set[str]] = {}
+_lines = False
 
-log = structlog.get_logger()
+
+def configure(output: Literal["off", "emf"]) -> None:
+    """Whether this process writes lines (embedded metric format), or only keeps the numbers, as before this is called."""
+    global _lines
+    _lines = output == "emf"
 
 
 def count(name: str, times: int = 1, /, **dimensions: str) -> None:
     """Increase the counter ``name`` (small letters and underscores), in total and by its dimensions. Values may come from
-    outside: they are cleaned, truncated and bounded in number.
-
-    The line is a warning, so that it is written at log level WARNING too."""
+    outside: they are cleaned, truncated and bounded in number."""
     bounded = {dimension: _bounded(name, dimension, value) for dimension, value in dimensions.items()}
     _counts[name, tuple(bounded.items())] += times
+    if _lines:
+        _write(name, times, bounded)
+
+
+def _write(name: str, times: int, bounded: dict[str, str]) -> None:
     directive = {
         "Namespace": NAMESPACE,
         "Dimensions": [[], list(bounded)] if bounded else [[]],
         "Metrics": [{"Name": name, "Unit": "Count"}],
     }
-    milliseconds = int(SystemClock().now().timestamp() * 1000)
-    log.warning(
-        "counted", **bounded, **{name: times}, _aws={"Timestamp": milliseconds, "CloudWatchMetrics": [directive]}
-    )
+    now = SystemClock().now()
+    source = {key: redact(str(value)) for key, value in {**get_contextvars(), **about.get()}.items()}
+    line = {
+        "event": "counted", **source, **bounded, name: times, "time": iso(now),
+        "_aws": {"Timestamp": int(now.timestamp() * 1000), "CloudWatchMetrics": [directive]},
+    }  # fmt: skip
+    # In one piece: other threads write, too.
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
 
 
 def exposition() -> str:

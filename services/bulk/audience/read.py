@@ -1,7 +1,8 @@
 """A file of people as rows of text: CSV in whatever encoding and with whatever delimiter, or the first sheet of an XLSX.
 
-Row by row from a file on disk, so that its size does not matter (but for an XLSX, whose table of strings is read whole and
-which is therefore limited). The first row names the columns, unless it holds an address: then they are called by number.
+All of it runs in a child process (``apart.py``). Row by row from a file on disk, so that its size does not matter (but for an
+XLSX, whose table of strings is read whole and which is therefore limited). The first row names the columns, unless it holds an
+address: then they are called by number.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import openpyxl
-from charset_normalizer import from_bytes
+from libs.common.errors import Unreadable
 
 SNIFFED_BYTES = 65536
 DELIMITERS = ",;\t|"
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r"\s*(\+?[\d\s()./-]{7,}|[^@\s]+@[^@\s]+\.[^@\s]+)\s*")
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
-class BadFile(Exception):
+class BadFile(Unreadable):
     """The file cannot be read; the text says where and what to do."""
 
     def __init__(self, detail: str, row: int | None = None) -> None:
@@ -129,6 +129,10 @@ def _mostly_utf8(sample: bytes) -> bool:
 
 
 def _guessed(sample: bytes) -> str:
+    from charset_normalizer import (
+        from_bytes,  # loaded where it is needed: a child that reads UTF-8 starts in half the time
+    )
+
     best = from_bytes(sample).best()
     if best is None:
         raise BadFile("Its encoding cannot be told. Save it as CSV (UTF-8).")
@@ -140,7 +144,11 @@ def delimiter_of(text: str) -> str:
     lines = text.splitlines()[:20]
 
     def fit(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            # With a delimiter that is not the file's a long row is one cell, longer than any may be.
+            return 0.0, 0
         if not widths or widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
@@ -154,9 +162,9 @@ def _csv(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with path.open(encoding=encoding, newline="") as file:
+            csv.field_size_limit(MAX_CELL_LENGTH)
             delimiter = delimiter_of(file.read(SNIFFED_BYTES))
             file.seek(0)
-            csv.field_size_limit(MAX_CELL_LENGTH)
             reader = csv.reader(file, delimiter=delimiter)
             for cells in reader:
                 number = reader.line_num
@@ -165,7 +173,8 @@ def _csv(path: Path) -> Iterator[Row]:
         raise BadFile(f"It is not {encoding} as it seemed ({error.reason if isinstance(error, UnicodeDecodeError) else 'no text'}). "
                       "Save it as CSV (UTF-8).", number + 1) from None  # fmt: skip
     except csv.Error as error:
-        raise BadFile(f"{error}: is a quote never closed? Save it anew as CSV (UTF-8).", number + 1) from None
+        raise BadFile(f"{error}: is a cell longer than {MAX_CELL_LENGTH:,} characters, or a quote never closed? "
+                      "Save it anew as CSV (UTF-8).", number + 1) from None  # fmt: skip
 
 
 # -- XLSX ------------------------------------------------------------------------------------------
@@ -173,6 +182,8 @@ def _csv(path: Path) -> Iterator[Row]:
 
 def _sheet(path: Path) -> Iterator[Row]:
     """The first sheet that has cells. Whatever a broken file makes the library raise, it is a broken file."""
+    import openpyxl
+
     try:
         _check_unpacked(path)
         # Opened by us: openpyxl judges a path by its name.

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from libs.common.bus.memory import MemoryBus
+from libs.common.declare.names import Names
 from libs.common.testing.world import World
 from libs.messaging.content import Text
 from libs.messaging.events.inbound import AccountNoticed, MessageReceived
-from services.inbound.channels.whatsapp.http import signed_by_meta
+from services.inbound.channels.whatsapp.http import META_APP_SECRET, META_VERIFY_TOKEN, signed_by_meta
 from tests.services.inbound.kit import META, SAMPLES
 
 
@@ -141,3 +142,14 @@ def test_with_an_empty_secret_nothing_is_signed(secret: str) -> None:
     header = "sha256=" + hmac.new(secret.encode(), b"{}", hashlib.sha256).hexdigest()
     assert not signed_by_meta(secret, b"{}", header)
     assert signed_by_meta("s", b"{}", "sha256=" + hmac.new(b"s", b"{}", hashlib.sha256).hexdigest())
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+async def test_where_metas_secrets_are_empty_nobody_is_let_in(world: World, secret: str) -> None:
+    names = Names(world.settings.prefix)
+    world.secrets.values |= {names.secret("inbound", each): secret for each in (META_APP_SECRET, META_VERIFY_TOKEN)}
+    signed = "sha256=" + hmac.new(secret.encode(), META["rawBody"].encode(), hashlib.sha256).hexdigest()
+    assert (await meta(world, signature=signed)).status_code == 403
+    asked = {"hub.mode": "subscribe", "hub.verify_token": secret, "hub.challenge": "c1"}
+    assert (await world.http(None).get("/webhooks/meta", params=asked)).status_code == 403
+    assert world.said(MessageReceived) == []

@@ -12,6 +12,7 @@ import pytest
 from libs.common.aws.clients import Aws
 from libs.common.aws.files import AwsFiles
 from libs.common.clock import derived_id
+from libs.common.isolated import MIB, Isolated
 from libs.common.settings import Settings
 from libs.common.testing.world import World
 from libs.messaging.channels import Channel
@@ -23,6 +24,7 @@ from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
 from services.inbound.channels.email.mime import read
+from services.media import sources
 from services.media.model import MediaFile, inbound_id
 from services.media.service import service
 from tests.services.media import kit
@@ -199,6 +201,22 @@ async def test_attachments_are_taken_out_of_the_kept_mail_one_by_one(on: World) 
     (said,) = on.said(MediaStored)
     assert (said.part, said.filename, said.size) == (0, "bill.pdf", len(kit.PDF))
     assert await on.runtime.files.keys(kit.BUCKET, "") == [rows[0].s3_key]
+
+
+async def test_an_attachment_of_a_mail_that_takes_too_long_to_read_is_rejected_and_others_are_not(
+    on: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line of it is compared with the boundary of each of its levels."""
+    monkeypatch.setattr(sources, "_READERS", Isolated(cpu_seconds=1, wait_seconds=60, output_bytes=MIB))
+    levels = [b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(250)]
+    await on.runtime.files.put(MAIL, "in/2", b"".join(levels) + b"\r\n" + b"--\n" * 200_000, "message/rfc822")
+    file = File(provider_id="part-0", content_type="image/png")
+    hostile = Email(subject="Hi", text="x", attachments=[file])
+    await on.hear(received(on, hostile, Channel.EMAIL, details={"raw": f"s3://{MAIL}/in/2"}))
+    row = await file_of(on, 0)
+    assert (row.state, row.reason) == ("rejected", "unreadable")
+    assert "computing time" in (row.detail or "")
+    assert not on.letters()
 
 
 async def test_with_the_content_of_a_message_go_its_files(on: World, simulator: Simulator) -> None:

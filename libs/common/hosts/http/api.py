@@ -60,13 +60,8 @@ def create_app(runtime: Runtime, services: Sequence[Service], verifier: Verifier
         redirect_slashes=False,
     )
     routes = [route for service in services if isinstance(service.serves, Api) for route in service.serves.routes]
-    app.add_middleware(
-        StrictJson,
-        raw={route.path: route.raw_bytes for route in routes if route.raw_bytes},
-        guarded=[route.path for route in routes if route.role is not None],
-        admit=partial(_admit, verifier),
-    )
-    app.add_middleware(HttpRules, routes=[*((route.method, route.path) for route in routes), *OPEN])
+    app.add_middleware(StrictJson, admit=partial(_admit, verifier))
+    app.add_middleware(HttpRules, routes=routes, own=OPEN)
     answer_in_problems(app)
 
     @app.get("/health", include_in_schema=False)
@@ -95,9 +90,20 @@ def _mount(app: FastAPI, host: _Host, service: Service, route: Route) -> None:
         description=inspect.getdoc(route.function),
         operation_id=action_of(service.name, route.function),
         openapi_extra={"x-role": role},
+        responses=_refusals(route),
         response_model=_response_model(route),
         response_model_exclude_none=True,
     )
+
+
+def _refusals(route: Route) -> dict[int | str, dict[str, Any]]:
+    """What the host itself answers to a body, for the description of the API."""
+    if route.method == "GET":
+        return {}
+    return {
+        413: {"description": f"The body has more than {route.max_bytes:,} bytes"},
+        415: {"description": "The body is compressed" + ("" if route.kind == "public" else ", or not JSON")},
+    }
 
 
 def _response_model(route: Route) -> Any:

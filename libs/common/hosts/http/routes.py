@@ -6,6 +6,7 @@ idempotency key, commits the staged writes together with the ledger row, and pub
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -15,6 +16,13 @@ from libs.common.declare.event import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+#: The limit of a request body, unless its route declares another; files go to S3 by presigned URL.
+DEFAULT_MAX_BODY_BYTES = 1024 * 1024
+#: For a body of a few short fields.
+SMALL_MAX_BODY_BYTES = 16 * 1024
+#: For a route without a body: some clients send an empty object.
+EMPTY_MAX_BODY_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,8 @@ class Route:
     status: int = 200
     #: For a write: the attribute of its answer that is the id of the created resource ("": none, or the path contains it).
     about: str = ""
-    #: A public route with a limit gets the unparsed body, up to so many bytes.
-    raw_bytes: int = 0
+    #: The largest request body, in bytes. A public route gets the unparsed body, because it verifies a signature first.
+    max_bytes: int = DEFAULT_MAX_BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -52,20 +60,32 @@ class Api:
     def read(self, method: Method, path: str, *, role: Role) -> Callable[[F], F]:
         return self._add(method, path, role, "read", 200)
 
-    def write(self, method: Method, path: str, *, role: Role, status: int = 200, about: str = "") -> Callable[[F], F]:
-        """``about`` names the attribute of the answer that holds the id of the created resource, for the audit log."""
-        return self._add(method, path, role, "write", status, about=about)
+    def write(
+        self,
+        method: Method,
+        path: str,
+        *,
+        role: Role,
+        status: int = 200,
+        about: str = "",
+        max_bytes: int | None = None,
+    ) -> Callable[[F], F]:
+        """``about`` names the attribute of the answer that holds the id of the created resource, for the audit log.
+        ``max_bytes`` limits the body; by default to 1 MB, or to 1 KB for a function without a ``body``."""
+        return self._add(method, path, role, "write", status, about=about, max_bytes=max_bytes)
 
-    def public(self, method: Method, path: str, *, raw_bytes: int = 0) -> Callable[[F], F]:
-        """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. With ``raw_bytes`` the function
-        gets the unread body, because it must verify a signature first."""
-        return self._add(method, path, None, "public", 200, raw_bytes=raw_bytes)
+    def public(self, method: Method, path: str, *, max_bytes: int | None = None) -> Callable[[F], F]:
+        """``async def f(request: starlette Request, ctx) -> starlette Response | Heard``. The function gets the unparsed
+        body, because it must verify a signature first."""
+        return self._add(method, path, None, "public", 200, max_bytes=max_bytes)
 
     def _add(
-        self, method: Method, path: str, role: Role | None, kind: Any, status: int, **more: Any
-    ) -> Callable[[F], F]:
+        self, method: Method, path: str, role: Role | None, kind: Any, status: int, *, max_bytes: int | None = None, about: str = ""
+    ) -> Callable[[F], F]:  # fmt: skip
         def decorate(function: F) -> F:
-            self.routes.append(Route(method, path, role, function, kind, status, **more))
+            takes = kind == "public" or "body" in inspect.signature(function).parameters
+            limit = max_bytes or (DEFAULT_MAX_BODY_BYTES if takes else EMPTY_MAX_BODY_BYTES)
+            self.routes.append(Route(method, path, role, function, kind, status, about, limit))
             return function
 
         return decorate

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.errors import Problem
-from libs.common.hosts.http.problems import problem_response
+from libs.common.hosts.http.http_rules import ROUTE
+from libs.common.hosts.http.problems import refuse
+from libs.common.hosts.http.routes import Route
 from libs.common.json_text import is_too_deep, levels
 
-#: Larger than any valid request; files are uploaded to S3 by presigned URL.
-MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 40
 #: The time in which a body must arrive.
 BODY_SECONDS = 20.0
@@ -24,41 +23,34 @@ _TOO_SLOW = Problem(408, "REQUEST_TIMEOUT", f"The body did not arrive within {BO
 
 
 class StrictJson:
-    """ASGI middleware. Reads the body of a JSON request whole, checks it, and passes it on. ``raw`` names paths whose bodies
-    are not checked, up to so many bytes: their routes verify a signature before they parse. On paths that match ``guarded``
-    nothing is read before ``admit`` accepted the caller: it raises Problem, or stores the caller in the scope."""
+    """ASGI middleware behind :class:`HttpRules`. Reads the body of a request whole, up to its route's limit, checks that it is
+    JSON, and passes it on; a public route gets it unchecked, because its signature covers it. If the route has a role, nothing
+    is read before ``admit`` accepted the caller: it raises Problem, or stores the caller in the scope."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        raw: Mapping[str, int] | None = None,
-        guarded: Iterable[str] = (),
-        admit: Callable[[Scope], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, app: ASGIApp, admit: Callable[[Scope], Awaitable[None]]) -> None:
         self._app = app
-        self._raw = [(compile_path(path)[0], limit) for path, limit in (raw or {}).items()]
-        self._guarded = [compile_path(path)[0] for path in guarded]
         self._admit = admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
+        route: Route = scope[ROUTE]
         try:
-            raw = next((limit for path, limit in self._raw if path.match(scope["path"])), None)
-            if self._admit is not None and any(path.match(scope["path"]) for path in self._guarded):
+            if route.role is not None:
                 await self._admit(scope)
+            _check_headers(scope, route.max_bytes)
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(receive, raw or MAX_BODY_BYTES)
-            if raw is None and body:
+                body = await _read(receive, route.max_bytes)
+            if route.kind != "public" and body:
                 if not _is_json(scope):
                     raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send JSON, as application/json")
                 check(body)
         except TimeoutError:
-            await _refuse(_TOO_SLOW, scope, receive, send)
+            await refuse(_TOO_SLOW, scope, receive, send)
             return
         except Problem as problem:
-            await _refuse(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send)
             return
 
         sent = False
@@ -73,11 +65,18 @@ class StrictJson:
         await self._app(scope, replay, send)
 
 
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer and close the connection: a client that sends the rest of the body slowly must not hold it."""
-    answer = problem_response(problem)
-    answer.headers["Connection"] = "close"
-    await answer(scope, receive, send)
+def _check_headers(scope: Scope, limit: int) -> None:
+    """Raises Problem for a body that would be refused anyway, before any of it is read."""
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            # A small body could unpack to any size, and a signature is over the bytes that are sent.
+            raise Problem(415, "UNSUPPORTED_ENCODING", "Send the body uncompressed, without Content-Encoding")
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
+            raise _too_large(limit)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "BODY_TOO_LARGE", f"A request body may have {limit} bytes here; upload files instead")
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
@@ -90,7 +89,7 @@ async def _read(receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise Problem(413, "BODY_TOO_LARGE", f"A request body may have {limit} bytes; upload files instead")
+            raise _too_large(limit)
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)

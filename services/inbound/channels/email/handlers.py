@@ -1,10 +1,14 @@
-"""What ``inbound`` does that is not translating: it reads mail that was put into our bucket."""
+"""Reads mail that SES stored in our bucket."""
 
 from __future__ import annotations
 
-from libs.common.errors import Poison
+from datetime import timedelta
+
+from libs.common.errors import Poison, RetryLater
 from libs.common.handle.context import Context
+from libs.common.isolated import MAX_WAIT_SECONDS, NoSlot
 from libs.messaging.events.inbound import EmailStored, MessageReceived
+from services.inbound.channels.email.mail_reader import read_apart
 from services.inbound.channels.email.received import message_of
 
 #: What SES receives at most.
@@ -19,4 +23,8 @@ async def read_mail(event: EmailStored, ctx: Context) -> list[MessageReceived]:
     raw = await ctx.files.read(event.bucket, event.key, MAX_MAIL_BYTES)
     if raw is None:
         raise FileNotFoundError("the mail is not in the bucket")
-    return [message_of(event.notification, raw, f"s3://{event.bucket}/{event.key}")]
+    try:
+        found = await read_apart(raw)
+    except NoSlot as busy:
+        raise RetryLater(ctx.now + timedelta(seconds=MAX_WAIT_SECONDS), str(busy)) from None
+    return [message_of(event.notification, found, f"s3://{event.bucket}/{event.key}")]

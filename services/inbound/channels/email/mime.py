@@ -7,37 +7,24 @@ as ``raw``, never an error that would lose the message.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from email.message import EmailMessage, Message
-from email.policy import EmailPolicy
 from typing import Any
 
 from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
+from libs.messaging.mime import parsed, parts_of
 from services.inbound.channels.email.html import text_of
 
 #: Text and HTML each; together they still fit an event.
 MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2
 MAX_SUBJECT_LENGTH = 998
 MAX_ATTACHMENTS = 20
-MAX_PARTS = 500
 NO_SUBJECT = "(no subject)"
 #: Tell an answering machine and a list from a person.
 _REPORTED_HEADERS = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
-
-
-#: The library takes time that grows with the square of some headers; no honest one is nearly as long.
-MAX_HEADER_CHARACTERS = 4_000
-
-
-class _Bounded(EmailPolicy):
-    """Headers are cut before they are taken apart."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        return name, value[:MAX_HEADER_CHARACTERS]
-
-
-_POLICY = _Bounded()
+#: What is looked at; a mail may have thousands of others.
+_WANTED = frozenset({"subject", "from", "message-id", "in-reply-to", "references", *_REPORTED_HEADERS})
+#: Codecs of Python that are no character sets of mail and take time that grows with the square of the text.
+_NO_CHARSETS = frozenset({"idna", "punycode"})
 
 
 @dataclass(frozen=True)
@@ -56,18 +43,26 @@ class Mime:
 def read(raw: bytes) -> Mime:
     """What is in these bytes. Raises nothing."""
     try:
-        message = message_from_bytes(raw, policy=_POLICY)
-        assert isinstance(message, EmailMessage)
+        message = parsed(raw)
         headers = _headers(message)
         content, details = _content(message, headers)
-    except (RecursionError, MemoryError, AssertionError):
-        return Mime(Raw(type="email", raw={"unreadable": "nested too deeply"}))
+    except RecursionError:
+        return unreadable("nested too deeply")
+    except MemoryError:
+        return unreadable("reading it takes too much memory")
+    except Exception as error:
+        return unreadable(f"the library fails at it ({type(error).__name__})")
     reported_headers = {name: headers[name] for name in _REPORTED_HEADERS if name in headers}
     return Mime(content, {**details, **({"headers": reported_headers} if reported_headers else {})}, headers)
 
 
+def unreadable(why: str) -> Mime:
+    """A mail of which only what the provider tells is known; the mail itself is kept."""
+    return Mime(Raw(type="email", raw={"unreadable": why}))
+
+
 def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, dict[str, Any]]:
-    parts = [part for part in message.walk() if not part.is_multipart()][:MAX_PARTS]
+    parts = parts_of(message)
     texts: list[str] = []
     htmls: list[str] = []
     files: list[File] = []
@@ -97,15 +92,15 @@ def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, d
     return email, details
 
 
-def _headers(message: Message) -> dict[str, str]:
-    """The first of each, on one line, in characters that can be written down. The library stumbles over some that are not
-    as they should be; those are taken as they stand."""
+def _headers(message: EmailMessage) -> dict[str, str]:
+    """The first of each that is looked at, on one line, in characters that can be written down. The library stumbles over some
+    that are not as they should be; those are taken as they stand."""
     found: dict[str, str] = {}
     for name, given in message.raw_items():
-        if name.lower() in found:
+        if name.lower() not in _WANTED or name.lower() in found:
             continue
         try:
-            value = str(message.get(name, ""))
+            value = str(message.policy.header_fetch_parse(name, str(given)))
         except Exception:
             value = str(given)
         found[name.lower()] = " ".join(_writable(value).split())
@@ -120,7 +115,7 @@ def _text(part: Message) -> str:
         data, charset = str(part.get_payload()).encode("utf-8", "replace"), "utf-8"
     whole = data if isinstance(data, bytes) else b""
     try:
-        text = whole.decode(charset, "replace")
+        text = whole.decode("utf-8" if charset in _NO_CHARSETS else charset, "replace")
     except (LookupError, ValueError):
         text = whole.decode("utf-8", "replace")
     return _writable(text).replace("\r\n", "\n").replace("\x00", "").rstrip("\n")

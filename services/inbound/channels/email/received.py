@@ -39,7 +39,7 @@ def received(whole: Json) -> Keyed:
         return [(f"email#{email_id}", AccountNoticed(channel=Channel.EMAIL, kind="email_refused", details=details))]
     action = an_object(receipt, "action", "receipt")
     if isinstance(whole.get("content"), str):
-        return [(f"email#{email_id}", message_of(whole, _decoded(whole["content"], action)))]
+        return [(f"email#{email_id}", message_of(whole, read(_decoded(whole["content"], action))))]
     stored = EmailStored(
         email_id=email_id,
         bucket=needed(action, "bucketName", "receipt.action"),
@@ -49,13 +49,13 @@ def received(whole: Json) -> Keyed:
     return [(f"email#{email_id}", stored)]
 
 
-def message_of(notification: Json, raw: bytes, where: str | None = None) -> MessageReceived:
-    """The message, from what SES told of it and its bytes; ``where`` they are kept. Raises Malformed.
+def message_of(notification: Json, found: Mime, where: str | None = None) -> MessageReceived:
+    """The message, from what SES told of it and what is in it; ``where`` its bytes are kept. Raises Malformed.
 
     Our id derives from SES's, since a writer chooses his own Message-ID; the provider's id is that Message-ID with its
     brackets, by which an answer of ours refers to it and which no id of SES can be."""
     mail, receipt = an_object(notification, "mail", "message"), an_object(notification, "receipt", "message")
-    email_id, found = needed(mail, "messageId", "mail"), read(raw)
+    email_id = needed(mail, "messageId", "mail")
     address, name = _sender(found, mail)
     content: Content = found.content
     extra_members = with_unknown_members(unknown(notification, RECEIVED))

@@ -47,7 +47,7 @@ async def greet_meta(request: Request, ctx: Context) -> Response:
     return PlainTextResponse(challenge, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@router.public("POST", "/webhooks/meta", raw_bytes=MAX_META_BYTES)
+@router.public("POST", "/webhooks/meta", max_bytes=MAX_META_BYTES)
 async def hear_meta(request: Request, ctx: Context) -> Heard:
     """Events of WhatsApp from Meta's Cloud API; the signature over the raw body is checked before anything reads it."""
     body, given = await request.body(), request.headers.getlist("x-hub-signature-256")

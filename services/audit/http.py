@@ -10,10 +10,10 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp, iso
 from libs.common.declare.request_events import Fact
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.errors import invalid
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from services.audit import exports, queries, verify
 from services.audit.exports import AskExport, ExportView
 from services.audit.model import Kind, is_kept
@@ -21,8 +21,6 @@ from services.audit.queries import Filter
 from services.audit.verify import Verified
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Word = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
@@ -56,9 +54,8 @@ class EntryView(View):
     hash: str | None = None
 
 
-class EntryPage(View):
-    items: list[EntryView]
-    cursor: str | None = None
+class EntryPage(PageView[EntryView]):
+    pass
 
 
 @router.read("GET", "/api/audit", role=Role.ADMIN)

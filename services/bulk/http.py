@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from libs.common.aws.auth import Role
 from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.common.store.ops import BadCursor
 from libs.messaging.events.bulk import JobChanged, ReportAsked
 from services.bulk import bodies, jobs, requests, trial_sends
@@ -47,7 +45,6 @@ from services.bulk.views import (
 )
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=200)]
 #: Chunks that one page of recipients looks through.
 MAX_CHUNKS = 20
 
@@ -77,7 +74,7 @@ async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
 
 
 @router.read("GET", "/api/bulk/lists", role=Role.VIEWER)
-async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ListList:
+async def list_lists(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ListList:
     """Saved audiences, by name."""
     page = await ctx.query(SavedList, LISTED, index="by-name", limit=limit, cursor=cursor)
     return ListList(items=[list_view(each) for each in page.items], cursor=page.cursor)
@@ -94,7 +91,7 @@ async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
 
 
 @router.read("GET", "/api/bulk/jobs", role=Role.VIEWER)
-async def list_jobs(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> JobList:
+async def list_jobs(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JobList:
     """Jobs, newest first; their counts are told by each."""
     page = await ctx.query(BulkJob, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
     return JobList(items=[job_view(job, None, ctx.now) for job in page.items], cursor=page.cursor)
@@ -209,7 +206,7 @@ def _done(job: BulkJob, both: tuple[BulkJob, JobChanged], ctx: Context) -> Done[
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/recipients", role=Role.VIEWER)
 async def list_recipients(
-    job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: str | None = None
+    job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> RecipientList:
     """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
     job = await jobs.existing(ctx, job_id)

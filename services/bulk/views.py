@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
@@ -55,9 +55,8 @@ class JobView(View):
     version: int
 
 
-class JobList(View):
-    items: list[JobView]
-    cursor: str | None = None
+class JobList(PageView[JobView]):
+    pass
 
 
 class PlanView(Plan):
@@ -92,9 +91,8 @@ class RecipientView(View):
     updated_at: Timestamp
 
 
-class RecipientList(View):
-    items: list[RecipientView]
-    cursor: str | None = None
+class RecipientList(PageView[RecipientView]):
+    pass
 
 
 class UploadView(View):
@@ -121,9 +119,8 @@ class ListView(View):
     created_at: Timestamp
 
 
-class ListList(View):
-    items: list[ListView]
-    cursor: str | None = None
+class ListList(PageView[ListView]):
+    pass
 
 
 class LinkView(View):

@@ -9,16 +9,15 @@ from pydantic import Field
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done, Page
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Channel, Purpose
 from services.contacts import requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class ConsentView(View):
@@ -61,9 +60,8 @@ class ContactView(View):
         return ContactView(**facts, consents=_consents(contact))
 
 
-class ContactPage(View):
-    items: list[ContactView]
-    cursor: str | None = None
+class ContactPage(PageView[ContactView]):
+    pass
 
 
 class EvidenceView(View):
@@ -96,13 +94,13 @@ async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]
 
 
 @router.read("GET", "/api/contacts", role=Role.VIEWER)
-async def list_contacts(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+async def list_contacts(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
     """All contacts, newest first."""
     return _page(await search.list_contacts(limit, cursor, ctx))
 
 
 @router.read("GET", "/api/contacts/search", role=Role.VIEWER)
-async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
     """Contacts by the beginning of name, number or e-mail address."""
     return _page(await search.search_contacts(q, limit, cursor, ctx))
 
@@ -140,7 +138,7 @@ async def lift_suppression(
 
 
 @router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)
-async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ConsentHistory:
+async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ConsentHistory:
     """The consents of a contact and their evidence."""
     contact = await requests.existing(ctx, contact_id)
     page = await ctx.query(Evidence, contact_id, limit=limit, cursor=cursor, newest_first=True)

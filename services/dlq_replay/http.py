@@ -10,7 +10,7 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Channel
 from services.dlq_replay import alarms, decisions, jobs, queries
 from services.dlq_replay.decisions import Discard, EditLetter
@@ -34,8 +34,6 @@ from services.dlq_replay.views import (
 )
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Name = Annotated[str | None, Query(min_length=1, max_length=120)]
 EventType = Annotated[str | None, Query(alias="eventType", min_length=1, max_length=120)]
 Text = Annotated[str | None, Query(min_length=2, max_length=200)]

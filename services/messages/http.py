@@ -8,7 +8,7 @@ from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Channel, Status
 from services.messages import decisions, queries, requests
 from services.messages.requests import SendMessage
@@ -24,9 +24,6 @@ from services.messages.views import (
 
 router = Api()
 
-Limit = Annotated[int, Query(ge=1, le=100)]
-Named = Annotated[str | None, Query(min_length=1, max_length=1000)]
-
 
 @router.read("GET", "/api/messages", role=Role.VIEWER)
 async def list_messages(
@@ -35,7 +32,7 @@ async def list_messages(
     channel: Channel | None = None,
     status: Status | None = None,
     provider_id: Annotated[str | None, Query(alias="providerId", min_length=1, max_length=1000)] = None,
-    cursor: Named = None,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> MessageList:
     """Messages, newest first: of a contact, of a channel, or of all."""
@@ -88,7 +85,7 @@ async def cancel_message(message_id: str, ctx: Context) -> Done[MessageView]:
 
 @router.read("GET", "/api/conversations", role=Role.VIEWER)
 async def list_conversations(
-    ctx: Context, channel: Channel | None = None, cursor: Named = None, limit: Limit = 50
+    ctx: Context, channel: Channel | None = None, cursor: Cursor = None, limit: Limit = 50
 ) -> ConversationList:
     """Conversations by their last message, newest first."""
     return await queries.list_conversations(ctx, channel=channel, cursor=cursor, limit=limit)

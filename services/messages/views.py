@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import SERVICE_WINDOW, Permission
 from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
@@ -51,9 +51,8 @@ class MessageView(View):
     failed_at: Timestamp | None = None
 
 
-class MessageList(View):
-    items: list[MessageView]
-    cursor: str | None = None
+class MessageList(PageView[MessageView]):
+    pass
 
 
 class TimelineStep(View):
@@ -95,9 +94,8 @@ class ConversationView(View):
     window_open_until: Timestamp | None = None
 
 
-class ConversationList(View):
-    items: list[ConversationView]
-    cursor: str | None = None
+class ConversationList(PageView[ConversationView]):
+    pass
 
 
 def message_view(message: Message) -> MessageView:

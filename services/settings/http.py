@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
 from services.settings.model import SettingVersion, SystemConfig
 from services.settings.requests import Change, SetBack, SettingState
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 
 
 class SettingView(View):
@@ -50,9 +46,8 @@ class VersionView(View):
     updated_at: Timestamp
 
 
-class VersionPage(View):
-    items: list[VersionView]
-    cursor: str | None = None
+class VersionPage(PageView[VersionView]):
+    pass
 
 
 @router.read("GET", "/api/settings", role=Role.VIEWER)

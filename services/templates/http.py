@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.templates import TemplateStatus
 from libs.messaging.vocabulary import Channel
 from services.templates import preview as previews
@@ -21,7 +20,6 @@ from services.templates.model import LISTED, AccountState, Catalogue, Template, 
 from services.templates.requests import CreateTemplate, Publish, Submit, Words
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class TemplateView(View):
@@ -64,9 +62,8 @@ class TemplateDetail(TemplateView):
     versions: list[VersionView]
 
 
-class TemplatePage(View):
-    items: list[TemplateView]
-    cursor: str | None = None
+class TemplatePage(PageView[TemplateView]):
+    pass
 
 
 class Preview(View):
@@ -108,7 +105,7 @@ async def list_templates(
     channel: Channel | None = None,
     status: TemplateStatus | None = None,
     limit: Limit = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> TemplatePage:
     """Templates by channel, name and language; a page thinned out by status may be short and still have a cursor."""
     prefix = f"{channel}:" if channel else None

@@ -49,7 +49,6 @@ class ExportView(View):
 
 async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
     """Write the newest entries that fit, newest first. Raises Problem."""
-    assert ctx.cause is not None
     if body.since and body.until and body.since > body.until:
         raise invalid("until", "It is before since.")
     entries: list[AuditLog] = []
@@ -62,7 +61,7 @@ async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
         if cursor is None:
             break
     made = AuditExport(
-        export_id=derived_id(ctx.cause.id, "audit-export"),
+        export_id=derived_id(ctx.required_cause.id, "audit-export"),
         rows=len(entries),
         complete=cursor is None,
         created_at=ctx.now,

@@ -62,7 +62,7 @@ async def keep(event: PermissionChanged, ctx: Context) -> Permission | None:
     if old is not None and old.revision == new.revision:
         return old
     shard = None if new.deleted else f"{new.channel}#{shard_for(new.contact_id, SHARDS)}"
-    row = Person(id=key, shard=shard, standing=new, version=copy.version if copy else 0)
+    row = Person(id=key, shard=shard, standing=new)
     await ctx.save(row, over=copy)
     return old
 

@@ -36,9 +36,8 @@ UPLOAD_RETENTION = timedelta(days=30)
 
 
 async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
-    assert ctx.cause is not None
     upload = Upload(
-        upload_id=derived_id(ctx.cause.id, "upload"),
+        upload_id=derived_id(ctx.required_cause.id, "upload"),
         filename=body.filename,
         created_by=ctx.actor,
         created_at=ctx.now,
@@ -51,14 +50,13 @@ async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
 
 
 async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
-    assert ctx.cause is not None
     if body.audience.list_id is not None:
         raise invalid("audience.listId", "A list cannot be made of a list.")
     if body.audience.upload_id is not None:
         shape = await shape_of(await existing_upload(body.audience.upload_id, ctx), ctx)
         _refuse(problems(Columns.model_validate(body.mapping.model_dump()), shape.columns))
     saved = SavedList(
-        list_id=derived_id(ctx.cause.id, "list"),
+        list_id=derived_id(ctx.required_cause.id, "list"),
         name=body.name,
         audience=body.audience.model_dump(mode="json", by_alias=True, exclude_none=True),
         mapping=Columns.model_validate(body.mapping.model_dump()),
@@ -71,8 +69,7 @@ async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
 
 async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
     """Raises Problem; then nothing was created."""
-    assert ctx.cause is not None
-    job_id = derived_id(ctx.cause.id, "job")
+    job_id = derived_id(ctx.required_cause.id, "job")
     check_window(body.start_at, body.end_at, ctx)
     audience, columns = await _audience(body, ctx)
     content = await _content(body, ctx)

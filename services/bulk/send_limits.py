@@ -71,7 +71,6 @@ async def keep_budget(event: BudgetCounted, ctx: Context) -> None:
         limit=event.limit,
         left_for_bulk=event.left_for_bulk,
         at=event.at,
-        version=copy.version if copy else 0,
     )
     await ctx.save(row, over=copy)
 

@@ -54,7 +54,7 @@ async def invite(event: InvitationAsked, ctx: Context) -> list[Event]:
         raise pool.NoSuchPerson
     known = await ctx.get(User, person.user_id)
     user = renewed(known, person).model_copy(update={"settled_at": ctx.now})
-    ctx.stage(ctx.insert(user) if known is None else ctx.replace(user))
+    ctx.stage(ctx.upsert(user, known))
     done = {"state": InvitationState.DONE, "user_id": person.user_id, "listed": None}
     ctx.stage(ctx.replace(row.model_copy(update=done)))
     return [UserInvited(user_id=person.user_id, email=row.email, role=row.role)]

@@ -61,9 +61,9 @@ async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
         asking=before.asking + 1 if before else 1,
         asked_by=ctx.actor,
         asked_at=ctx.now,
-        version=before.version if before else 1,
+        version=1,
     )
-    ctx.stage(ctx.replace(row) if before else ctx.insert(row))
+    ctx.stage(ctx.upsert(row, before))
     event = InvitationAsked(invitation_id=row.invitation_id, asking=row.asking)
     return Done(row, (event,), after={"role": row.role})
 

@@ -48,7 +48,6 @@ class FiguresExportView(View):
 
 async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
     """Write all that the list has, oldest first. Raises Problem."""
-    assert ctx.cause is not None
     wanted = Wanted.of(body.since, body.until, body.channel, body.by, ctx.now)
     items: list[DeliveryView] = []
     cursor: str | None = None
@@ -59,7 +58,7 @@ async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExp
         if cursor is None:
             break
     made = FiguresExport(
-        export_id=derived_id(ctx.cause.id, "insights-export"),
+        export_id=derived_id(ctx.required_cause.id, "insights-export"),
         rows=len(items),
         created_at=ctx.now,
         expires_at=int((ctx.now + RETENTION).timestamp()),

@@ -14,7 +14,6 @@ from libs.messaging.events.messages import MessageQueued
 from libs.messaging.permission import Permission
 from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
 from services.messages.fold import follows
-from services.messages.handlers import cause_id
 from services.messages.model import (
     Conversation,
     Message,
@@ -46,7 +45,9 @@ async def stage_message(
 ) -> tuple[Message, list[Event]]:
     """Stage a message that has passed the checks, and what it makes of its ``conversation``; returns it and what is to be
     said."""
-    queued = Moment(what=Status.QUEUED, at=ctx.now, source="request", cause=cause_id(ctx), moved=True, actor=ctx.actor)
+    queued = Moment(
+        what=Status.QUEUED, at=ctx.now, source="request", cause=ctx.required_cause.id, moved=True, actor=ctx.actor
+    )
     message = Message(
         message_id=message_id,
         contact_id=standing.contact_id,
@@ -71,7 +72,7 @@ async def stage_message(
     ctx.stage(ctx.insert(message))
     updated = conversation_after(conversation, message)
     if updated is not None:
-        ctx.stage(ctx.insert(updated) if conversation is None else ctx.replace(updated))
+        ctx.stage(ctx.upsert(updated, conversation))
     return message, [queued_event(message, quoted, ctx.now, standing.revision), *follows(message, queued)]
 
 

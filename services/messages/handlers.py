@@ -10,12 +10,12 @@ import asyncio
 from datetime import timedelta
 
 import structlog
+from cachetools import LRUCache
 
 from libs.common.clock import iso
 from libs.common.declare.event import Event
 from libs.common.errors import Conflict, RetryLater
 from libs.common.handle.context import Context
-from libs.common.lru import LruCache
 from libs.common.store.ops import When
 from libs.common.store.per_store import PerStore
 from libs.messaging.content import Content, Reaction
@@ -45,7 +45,7 @@ MAX_CACHED_MESSAGES = 2000
 
 log = structlog.get_logger()
 #: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
-_recently_published: PerStore[LruCache[str, Message]] = PerStore(lambda: LruCache(MAX_CACHED_MESSAGES))
+_recently_published: PerStore[LRUCache[str, Message]] = PerStore(lambda: LRUCache(MAX_CACHED_MESSAGES))
 
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
@@ -59,7 +59,9 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
 
 async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
     """An inbound message is stored as received; what it answers is known by the provider's id."""
-    received = Moment(what=Status.RECEIVED, at=event.received_at, source="customer", cause=cause_id(ctx), moved=True)
+    received = Moment(
+        what=Status.RECEIVED, at=event.received_at, source="customer", cause=ctx.required_cause.id, moved=True
+    )
     answered, content = await asyncio.gather(
         owner_of(ctx, event.channel, event.in_reply_to), _with_our_ids(ctx, event.channel, event.content)
     )
@@ -108,7 +110,7 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
         what=event.status,
         at=event.at,
         source="sender",
-        cause=cause_id(ctx),
+        cause=ctx.required_cause.id,
         attempt=event.attempt,
         code=event.error_code,
         provider_code=event.provider_code,
@@ -132,7 +134,7 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
             ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
         )
     if written:
-        _recently_published.of(ctx.store).keep(event.message_id, expected)
+        _recently_published.of(ctx.store)[event.message_id] = expected
         return follows(expected, first.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
@@ -175,7 +177,7 @@ async def _fold_unread(recent: Message, event: ReceiptReceived, report: Report, 
     if recent.reported_id != event.provider_id:
         await bind(ctx, event.channel, event.provider_id, recent.message_id)
         recent = recent.model_copy(update={"reported_id": event.provider_id})
-        _recently_published.of(ctx.store).keep(recent.message_id, recent)
+        _recently_published.of(ctx.store)[recent.message_id] = recent
     expected = recent.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
     new = change(expected, report)
     sent = When("rank", ">=", expected.rank)
@@ -194,7 +196,7 @@ def _report(event: ReceiptReceived, ctx: Context) -> Report:
         what="note" if event.status is Status.UNKNOWN else event.status,
         at=event.at,
         source="provider",
-        cause=cause_id(ctx),
+        cause=ctx.required_cause.id,
         code=event.error_code,
         provider_code=event.provider_code,
         provider_status=event.provider_status,
@@ -243,7 +245,7 @@ async def tell_standing(event: LetterKept, ctx: Context) -> list[Event]:
 
 async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: Status) -> list[Event]:
     """A report can come before its message is recorded. It waits, and then counts as an orphan. Raises Later."""
-    cause = cause_id(ctx)
+    cause = ctx.required_cause.id
     orphan = Orphan(
         id=cause, channel=channel, about=about, status=status, first_at=ctx.now, expires_at=kept_until(ctx.now)
     )
@@ -272,8 +274,3 @@ async def bind(ctx: Context, channel: Channel, provider_id: str, message_id: str
         id=ProviderId.id_of(channel, provider_id), message_id=message_id, expires_at=kept_until(ctx.now)
     )
     await ctx.write(ctx.put(binding))
-
-
-def cause_id(ctx: Context) -> str:
-    assert ctx.cause is not None, "handled without a cause"
-    return ctx.cause.id

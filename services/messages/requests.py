@@ -34,7 +34,6 @@ from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
 from services.messages.acceptance import answers_from, stage_message
 from services.messages.files import check_files
-from services.messages.handlers import cause_id
 from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
 
@@ -76,7 +75,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     conversation = await ctx.get(Conversation, body.contact_id, body.channel)
     message, events = await stage_message(
         ctx,
-        message_id=derived_id(cause_id(ctx), "message"),
+        message_id=derived_id(ctx.required_cause.id, "message"),
         standing=standing,
         content=content,
         message_class=message_class,

@@ -88,7 +88,7 @@ def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Contex
     number = row.version + 1 if row else 1
     after = SystemConfig(name=setting.key, value=value, updated_by=ctx.actor, updated_at=ctx.now, version=number)
     ctx.stage(
-        ctx.replace(after.model_copy(update={"version": row.version})) if row else ctx.insert(after),
+        ctx.upsert(after, row),
         ctx.insert(SettingVersion.of(after, number)),
     )
     events = SettingChanged(

@@ -93,6 +93,13 @@ class Context:
         return self.clock.now()
 
     @property
+    def required_cause(self) -> Cause:
+        """What is being handled. Raises RuntimeError in a tick and in a read."""
+        if self.cause is None:
+            raise RuntimeError(f"{self.service.name} needs a cause here; a tick and a read have none")
+        return self.cause
+
+    @property
     def names(self) -> Names:
         return Names(self.settings.prefix)
 
@@ -148,10 +155,10 @@ class Context:
         """One conditional write, now. For handlers by condition; a handler by ledger stages instead."""
         return await self.store.write(op)
 
-    async def save(self, item: Item, over: Item | None) -> None:
+    async def save(self, item: T, over: T | None) -> None:
         """Write ``item`` over the row that was read, or as a new one if there was none. Raises Conflict if somebody was quicker;
         then the handler runs again on fresh rows."""
-        if not await self.write(self.insert(item) if over is None else self.replace(item)):
+        if not await self.write(self.upsert(item, over)):
             raise Conflict(f"another {type(item).__name__} came first")
 
     def stage(self, *operations: Op) -> None:
@@ -169,6 +176,10 @@ class Context:
     def replace(self, item: Item) -> ops.Update:
         """Write ``item`` over the version at which it was read."""
         return ops.replace(self.table(type(item)), item)
+
+    def upsert(self, item: T, over: T | None) -> Insert | ops.Update:
+        """Write ``item`` over the row that was read, at that row's version, or as a new one if there was none."""
+        return self.insert(item) if over is None else self.replace(item.model_copy(update={"version": over.version}))
 
     def update(
         self,

@@ -46,8 +46,6 @@ async def job_changed(event: JobChanged, ctx: Context) -> None:
         return
     expires = int((ctx.now + RETENTION).timestamp())
     row = JobControl(job_id=event.job_id, revision=event.revision, state=event.state, expires_at=expires)
-    if copy is not None:
-        row = row.model_copy(update={"version": copy.version})
     await ctx.save(row, over=copy)
     _seen.setdefault(ctx.store, {}).pop(event.job_id, None)
 

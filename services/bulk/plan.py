@@ -14,7 +14,7 @@ from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.exports import safe
+from libs.messaging.exports import CSV_TYPE, csv_lines
 from libs.messaging.permission import Permission
 from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
@@ -28,7 +28,7 @@ from services.bulk.candidates import Candidate, Reject, candidate, decided, valu
 from services.bulk.counts import tally
 from services.bulk.event_size import recipient_bytes, unfit
 from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
-from services.bulk.plan_totals import Part, as_csv, as_reject, chunks_of, rejects_key, summed
+from services.bulk.plan_totals import Part, as_reject, chunks_of, rejects_key, summed
 from services.bulk.send_limits import capped
 from services.bulk.sources import Upload
 from services.bulk.status_string import PENDING, RANK, SKIPPED
@@ -214,11 +214,11 @@ async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: 
     await asyncio.gather(*(tally(job.job_id, group, members, ctx) for group, members in groups.items()))
     refused = [*part.rejects, *(as_reject(row) for row in part.skipped)]
     if refused:
-        body = as_csv(
-            [reject.row, reject.reason, safe(reject.detail), safe(reject.written)]
+        body = csv_lines(
+            [reject.row, reject.reason, reject.detail, reject.written]
             for reject in sorted(refused, key=lambda r: r.row)
         )
-        await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, "text/csv; charset=utf-8")
+        await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, CSV_TYPE)
     p_chunks = sum(chunk.chunk[0] == "p" for chunk in chunks)
     return summed(before, part, job).model_copy(
         update={

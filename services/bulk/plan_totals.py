@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -45,12 +43,6 @@ def rejects_key(job_id: str, part: int) -> str:
 
 def as_reject(row: BulkRecipient) -> Reject:
     return Reject(row.row, row.reason or "", row.detail or "", row.address)
-
-
-def as_csv(rows: Iterable[list[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
 
 
 def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Iterator[BulkChunk]:

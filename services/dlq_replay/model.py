@@ -11,6 +11,7 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id, iso
 from libs.common.declare.wire import Part
+from libs.common.handle.alarms import Alarm
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Index, Item, Row, Table
 from libs.common.store.ops import When
@@ -282,12 +283,10 @@ class Watched(Item):
     expires_at: int
 
 
-class QueueAlarm(Item):
-    """That too many dead letters of a queue were open when somebody last looked, or no longer; ``at``: since when."""
+class QueueAlarm(Alarm):
+    """That too many dead letters of a queue were open when somebody last looked, or no longer."""
 
     TABLE: ClassVar[Table] = Table("queue-alarm", key="listed", sort="queue")
 
     listed: str = "all"
     queue: str
-    raised: bool
-    at: Timestamp

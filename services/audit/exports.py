@@ -10,7 +10,7 @@ from libs.common.errors import invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging import exports
 from services.audit.model import AuditExport, AuditLog, Kind
-from services.audit.queries import Filter, list_entries
+from services.audit.search import Filter, list_entries
 
 #: More than these want a narrower time.
 MAX_ROWS = 5000

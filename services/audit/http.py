@@ -14,10 +14,10 @@ from libs.common.declare.wire import PageView, View
 from libs.common.errors import invalid
 from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api, Cursor, Limit
-from services.audit import exports, queries, verify
+from services.audit import exports, search, verify
 from services.audit.exports import AskExport, ExportView
 from services.audit.model import Kind, is_kept
-from services.audit.queries import Filter
+from services.audit.search import Filter
 from services.audit.verify import Verified
 
 router = Api()
@@ -74,7 +74,7 @@ async def list_entries(
     if since and until and since > until:
         raise invalid("until", "It is before since.")
     wanted = Filter(actor, action, resource, kind, since, until)
-    page = await queries.list_entries(ctx, wanted, limit, cursor)
+    page = await search.list_entries(ctx, wanted, limit, cursor)
     return EntryPage(items=[EntryView.model_validate(entry) for entry in page.items], cursor=page.cursor)
 
 
@@ -105,4 +105,4 @@ async def read_export(export_id: str, ctx: Context) -> ExportView:
 @router.read("GET", "/api/audit/{log_id}", role=Role.ADMIN)
 async def read_entry(log_id: str, ctx: Context) -> EntryView:
     """One entry."""
-    return EntryView.model_validate(await queries.entry_by_id(ctx, log_id))
+    return EntryView.model_validate(await search.entry_by_id(ctx, log_id))

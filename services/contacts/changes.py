@@ -8,7 +8,7 @@ from datetime import datetime
 
 from libs.common.clock import derived_id, iso, random_id
 from libs.common.declare.event import Event
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, Problem
 from libs.common.handle.context import Context
 from libs.common.store.ops import Op, When
 from libs.messaging.events.contacts import ConsentChanged, ContactCreated, ContactUpdated, PermissionChanged
@@ -156,3 +156,11 @@ def permissions_said(before: Contact | None, after: Contact, also: Collection[Ch
                 )
             )
     return events
+
+
+async def existing(ctx: Context, contact_id: str) -> Contact:
+    """Raises Problem CONTACT_NOT_FOUND, also for one that was deleted."""
+    contact = await ctx.get(Contact, contact_id)
+    if contact is None or contact.deleted_at is not None:
+        raise Problem(404, "CONTACT_NOT_FOUND", "There is no such contact")
+    return contact

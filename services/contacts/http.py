@@ -13,7 +13,7 @@ from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done, Page
 from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Channel, Purpose
-from services.contacts import requests, search, suppressions
+from services.contacts import changes, requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact
 
@@ -108,7 +108,7 @@ async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: Curso
 @router.read("GET", "/api/contacts/{contact_id}", role=Role.VIEWER)
 async def read_contact(contact_id: str, ctx: Context) -> ContactView:
     """One contact."""
-    return ContactView.of(await requests.existing(ctx, contact_id))
+    return ContactView.of(await changes.existing(ctx, contact_id))
 
 
 @router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR)
@@ -140,7 +140,7 @@ async def lift_suppression(
 @router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)
 async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ConsentHistory:
     """The consents of a contact and their evidence."""
-    contact = await requests.existing(ctx, contact_id)
+    contact = await changes.existing(ctx, contact_id)
     page = await ctx.query(Evidence, contact_id, limit=limit, cursor=cursor, newest_first=True)
     return ConsentHistory(
         contact_id=contact_id,

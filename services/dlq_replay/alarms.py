@@ -12,9 +12,9 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.alarms import AlarmKind
 from libs.common.handle.context import Context
 from libs.messaging.events.dlq import AlarmChanged
-from services.dlq_replay import queries
+from services.dlq_replay import search
 from services.dlq_replay.model import QUIET_THRESHOLD, QueueAlarm, State
-from services.dlq_replay.queries import Filter, Group
+from services.dlq_replay.search import Filter, Group
 
 METRIC = "dead_letter_alarm"
 ALARM = AlarmKind(METRIC, "too many dead letters", "dead-letter alarm cleared")
@@ -58,7 +58,7 @@ class OpenDeadLetters:
 
 async def open_dead_letters(ctx: Context) -> OpenDeadLetters:
     (waiting, all_waiting), (quarantined, all_quarantined) = await asyncio.gather(
-        *(queries.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
+        *(search.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
     )
     return OpenDeadLetters(waiting, quarantined, all_waiting and all_quarantined)
 

@@ -11,7 +11,6 @@ from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging.checks import EMAIL
 from libs.messaging.events.identity import InvitationAsked, RoleName, UserChangeAsked, UserStatus
-from services.identity.handlers import stage_administrators
 from services.identity.model import (
     LISTED,
     Administrators,
@@ -22,6 +21,7 @@ from services.identity.model import (
     User,
     takes_administration,
 )
+from services.identity.people import stage_administrators
 
 #: So long may a username be in Cognito, and people sign in by their address.
 MAX_EMAIL_LENGTH = 128

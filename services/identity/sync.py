@@ -12,8 +12,8 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.events.identity import UserRemoved
 from services.identity import pool
-from services.identity.handlers import changed, renewed
 from services.identity.model import LISTED, Administrators, Reading, User, takes_administration
+from services.identity.people import changed, renewed
 from services.identity.pool import Person
 
 #: How often it is looked whether a reading is due.

@@ -1,4 +1,4 @@
-"""A message that may be sent: its row, its conversation and what is said of it, staged as one."""
+"""Whether a message may be sent; and its row, its conversation and its event, staged as one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 
 from libs.common.declare.event import Event
+from libs.common.errors import CopyRefusal, Problem
 from libs.common.handle.context import Context
 from libs.common.settings import Settings
+from libs.messaging import template_copy
+from libs.messaging.checks import Refusal, SendFacts, refusal
 from libs.messaging.content import Content
+from libs.messaging.errors import EXPLANATIONS, problem_code, problem_type
 from libs.messaging.events.messages import MessageQueued
-from libs.messaging.permission import Permission
+from libs.messaging.permission import Permission, PermissionCopy
+from libs.messaging.policy import policy
+from libs.messaging.templates import TemplateState
 from libs.messaging.vocabulary import RANK, Channel, Direction, MessageClass, Purpose, Status
 from services.messages.fold import follows
 from services.messages.model import (
@@ -100,3 +106,42 @@ def queued_event(message: Message, quoted: Message | None, at: datetime, revisio
 def answers_from(identity: str | None, channel: Channel, settings: Settings) -> str | None:
     """Our identity that somebody wrote to, if it may send; None: the default one."""
     return identity if identity in settings.may_send(channel) else None
+
+
+async def worded(ctx: Context, channel: Channel, content: Content, template: TemplateState | None) -> Content:
+    """The content, by template if it names one: on WhatsApp as it is, elsewhere written out here, once. Raises Problem."""
+    refused = await template_copy.why_not(content, template, channel, ctx)
+    written = refused or template_copy.written_out(content, template, channel)
+    if isinstance(written, Refusal):
+        raise refused_problem(written)
+    return written
+
+
+def time_to_live_ends(
+    ctx: Context, message_class: MessageClass, channel: Channel, seconds: int | None = None
+) -> datetime:
+    longest = policy(message_class, channel).time_to_live
+    return ctx.now + (min(longest, timedelta(seconds=seconds)) if seconds else longest)
+
+
+async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Permission:
+    copy = await ctx.get(PermissionCopy, PermissionCopy.id_of(contact_id, channel))
+    if copy is None:
+        errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
+        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
+    return copy.standing
+
+
+def check(standing: Permission, asked: SendFacts, now: datetime) -> None:
+    refused = refusal(standing, asked, now)
+    if refused is not None:
+        raise refused_problem(refused)
+
+
+def refused_problem(refused: Refusal) -> Problem:
+    """Why not, and what to do about it."""
+    explained = EXPLANATIONS[refused.code]
+    problem = problem_type(refused.code)
+    return problem(
+        422, problem_code(refused.code), explained.means, refused.detail, do=explained.do, retryable=explained.retryable
+    )

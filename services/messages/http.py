@@ -11,6 +11,7 @@ from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Channel, Status
 from services.messages import decisions, queries, requests
+from services.messages.lookup import message_by_id
 from services.messages.requests import SendMessage
 from services.messages.views import (
     ConversationList,
@@ -56,13 +57,13 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
 @router.read("GET", "/api/messages/{message_id}", role=Role.VIEWER)
 async def read_message(message_id: str, ctx: Context) -> MessageView:
     """One message and its status."""
-    return message_view(await queries.message_by_id(ctx, message_id))
+    return message_view(await message_by_id(ctx, message_id))
 
 
 @router.read("GET", "/api/messages/{message_id}/timeline", role=Role.VIEWER)
 async def read_timeline(message_id: str, ctx: Context) -> Timeline:
     """What happened to a message, in order and in plain words."""
-    return timeline(await queries.message_by_id(ctx, message_id))
+    return timeline(await message_by_id(ctx, message_id))
 
 
 @router.write("DELETE", "/api/messages/{message_id}", role=Role.ADMIN, status=204)

@@ -13,6 +13,7 @@ from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
 from services.settings.model import SettingVersion, SystemConfig
 from services.settings.requests import Change, SetBack, SettingState
+from services.settings.stored import stored
 
 router = Api()
 
@@ -53,7 +54,7 @@ class VersionPage(PageView[VersionView]):
 @router.read("GET", "/api/settings", role=Role.VIEWER)
 async def list_settings(ctx: Context) -> SettingList:
     """All that can be configured while the platform runs."""
-    rows = await requests.stored(ctx)
+    rows = await stored(ctx)
     found = [requests.state_of(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
     return SettingList(items=[_view(each) for each in found])
 

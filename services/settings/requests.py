@@ -3,7 +3,6 @@ not see."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from libs.common.settings import Settings
 from libs.messaging.configuration import CATALOGUE, Setting, Unfit, applied
 from libs.messaging.events.settings import SettingChanged
 from services.settings.model import SettingVersion, SystemConfig
+from services.settings.stored import stored
 
 
 class SetBack(Body):
@@ -111,12 +111,6 @@ def known(key: str) -> Setting:
             404, "SETTING_NOT_FOUND", "There is no such setting", f"There are: {', '.join(sorted(CATALOGUE))}."
         )
     return setting
-
-
-async def stored(ctx: Context) -> dict[str, SystemConfig]:
-    """What was ever set, by key."""
-    rows = await asyncio.gather(*(ctx.get(SystemConfig, key) for key in CATALOGUE))
-    return {row.name: row for row in rows if row is not None}
 
 
 def state_of(setting: Setting, row: SystemConfig | None, ctx: Context) -> SettingState:

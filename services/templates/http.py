@@ -14,8 +14,8 @@ from libs.common.handle.context import Context, Done
 from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.templates import TemplateStatus
 from libs.messaging.vocabulary import Channel
+from services.templates import changes, requests
 from services.templates import preview as previews
-from services.templates import requests
 from services.templates.model import LISTED, AccountState, Catalogue, Template, TemplateVersion, Variable
 from services.templates.requests import CreateTemplate, Publish, Submit, Words
 
@@ -130,7 +130,7 @@ async def sync_templates(ctx: Context) -> Done[SyncView]:
 @router.read("GET", "/api/templates/{template_id}", role=Role.VIEWER)
 async def read_template(template_id: str, ctx: Context) -> TemplateDetail:
     """One template and its versions."""
-    template = await requests.existing(ctx, template_id)
+    template = await changes.existing(ctx, template_id)
     page = await ctx.query(TemplateVersion, template_id, limit=100, newest_first=True)
     view = TemplateView.model_validate(template).model_dump()
     return TemplateDetail(**view, versions=[VersionView.model_validate(each) for each in page.items])

@@ -21,12 +21,15 @@ from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.setting_copy import SettingsCopy
 from libs.messaging.templates import TemplateCopy
 from libs.messaging.vocabulary import MessageClass
-from services.bulk import handlers, http, planning, send_limits, ticks
+from services.bulk import handlers, http, ticks
+from services.bulk.audience.contact_copy import Address, Person
+from services.bulk.audience.sources import SavedList, Upload
 from services.bulk.audience.storage import BUCKET
-from services.bulk.contact_copy import Address, Person
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
-from services.bulk.send_limits import BudgetCopy, CapCopy
-from services.bulk.sources import SavedList, Upload
+from services.bulk.model import BulkJob
+from services.bulk.planning import send_limits
+from services.bulk.planning import steps as planning
+from services.bulk.planning.send_limits import BudgetCopy, CapCopy
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, BulkTally, Frontier, OptOut
 
 service = Service(
     "bulk",

@@ -13,13 +13,15 @@ from libs.common.stable_hash import shard_for
 from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
-from services.bulk import jobs, planning
-from services.bulk.counts import Totals, apply, totals
-from services.bulk.endings import note_stopped, without
-from services.bulk.model import GROUP_CHUNKS, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
-from services.bulk.release import OVERDUE, pause_reason_of, top_up
-from services.bulk.report import audited
-from services.bulk.status_string import CLAIMED, FAILED, PENDING, with_char
+from services.bulk import jobs
+from services.bulk.model import BulkJob
+from services.bulk.planning import steps as planning
+from services.bulk.running.chunks import GROUP_CHUNKS, BulkChunk, BulkRecipient, Frontier, chunk_name, message_id
+from services.bulk.running.counts import Totals, apply, totals
+from services.bulk.running.endings import note_stopped, without
+from services.bulk.running.release import OVERDUE, pause_reason_of, top_up
+from services.bulk.running.report import audited
+from services.bulk.running.status_string import CLAIMED, FAILED, PENDING, with_char
 
 TICK_SECONDS = 2
 AUDIT_SECONDS = 60

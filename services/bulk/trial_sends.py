@@ -11,10 +11,11 @@ from libs.messaging.errors import EXPLANATIONS, problem_code
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
-from services.bulk import contact_copy
+from services.bulk.audience import contact_copy
 from services.bulk.bodies import TestSend
-from services.bulk.event_size import unfit
-from services.bulk.model import BulkJob, message_id
+from services.bulk.model import BulkJob
+from services.bulk.planning.event_size import unfit
+from services.bulk.running.chunks import message_id
 from services.bulk.views import TestSendView
 
 

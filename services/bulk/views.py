@@ -13,11 +13,12 @@ from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
 from libs.messaging.vocabulary import Channel, Purpose
-from services.bulk.counts import Totals
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
-from services.bulk.send_limits import BudgetView
-from services.bulk.sources import SavedList, Upload
-from services.bulk.status_string import status_of
+from services.bulk.audience.sources import SavedList, Upload
+from services.bulk.model import BulkJob, Columns, Plan
+from services.bulk.planning.send_limits import BudgetView
+from services.bulk.running.chunks import BulkChunk, BulkRecipient
+from services.bulk.running.counts import Totals
+from services.bulk.running.status_string import status_of
 
 
 class JobView(View):

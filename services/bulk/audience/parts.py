@@ -13,8 +13,8 @@ from typing import Any
 
 from libs.common.handle.context import Context
 from services.bulk.audience.read import BadFile, Row, is_xlsx, read
+from services.bulk.audience.sources import Upload
 from services.bulk.audience.storage import Files
-from services.bulk.sources import Upload
 
 #: Rows of one part.
 MAX_PART_ROWS = 5_000

@@ -16,12 +16,13 @@ from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
 from libs.common.store.ops import When, Write
 from libs.messaging.events.bulk import Addressee, ChunkReleased
-from services.bulk.auto_pause import opt_outs_allowed, pause_reason
-from services.bulk.counts import Totals, apply
-from services.bulk.endings import refuse_for_good
-from services.bulk.event_size import event_bytes
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
-from services.bulk.status_string import PENDING
+from services.bulk.model import BulkJob
+from services.bulk.planning.event_size import event_bytes
+from services.bulk.running.auto_pause import opt_outs_allowed, pause_reason
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, Frontier, OptOut, chunk_name
+from services.bulk.running.counts import Totals, apply
+from services.bulk.running.endings import refuse_for_good
+from services.bulk.running.status_string import PENDING
 
 #: Chunks before the sender that a run begins with, and has at least.
 MIN_CHUNKS_OUT = 4

@@ -21,17 +21,18 @@ from libs.messaging.rendering import Unfit
 from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
 from libs.messaging.vocabulary import Purpose
-from services.bulk import contact_copy
+from services.bulk.audience import contact_copy
+from services.bulk.audience.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.audience.parts import MAX_PART_ROWS, rows_of
+from services.bulk.audience.sources import Upload
 from services.bulk.audience.storage import Files
-from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
-from services.bulk.counts import tally
-from services.bulk.event_size import recipient_bytes, unfit
-from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
-from services.bulk.plan_totals import Part, as_reject, chunks_of, rejects_key, summed
-from services.bulk.send_limits import capped
-from services.bulk.sources import Upload
-from services.bulk.status_string import PENDING, RANK, SKIPPED
+from services.bulk.model import RETENTION, BulkJob, Progress
+from services.bulk.planning.event_size import recipient_bytes, unfit
+from services.bulk.planning.plan_totals import Part, as_reject, chunks_of, rejects_key, summed
+from services.bulk.planning.send_limits import capped
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, group_of
+from services.bulk.running.counts import tally
+from services.bulk.running.status_string import PENDING, RANK, SKIPPED
 
 #: Recipients that are looked up and written at the same time.
 SLICE_ROWS = 500

@@ -20,8 +20,9 @@ from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
 from libs.common.store.ops import Write
 from libs.common.store.per_store import PerStore
-from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
-from services.bulk.status_string import STATUS_NAMES, from_line
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkTally, group_of
+from services.bulk.running.status_string import STATUS_NAMES, from_line
 
 #: How long the first report waits for company (s), and how many go together. What a run waits for does not linger.
 LINGER_SECONDS = 0.25

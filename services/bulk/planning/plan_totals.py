@@ -16,11 +16,12 @@ from libs.common.handle.context import Context
 from libs.messaging.personalization import personal
 from libs.messaging.quiet_hours import zones_of
 from libs.messaging.vocabulary import Channel, Purpose
-from services.bulk.candidates import Reject
-from services.bulk.estimate import parts_of
-from services.bulk.event_size import room_bytes
-from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, chunk_name, skipped_name
-from services.bulk.status_string import PENDING, SKIPPED
+from services.bulk.audience.candidates import Reject
+from services.bulk.model import RETENTION, BulkJob, Progress
+from services.bulk.planning.estimate import parts_of
+from services.bulk.planning.event_size import room_bytes
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, chunk_name, skipped_name
+from services.bulk.running.status_string import PENDING, SKIPPED
 
 MAX_SAMPLES = 3
 

@@ -19,9 +19,10 @@ from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import DriftFound, ReportWritten
 from libs.messaging.exports import CSV_TYPE, csv_lines
 from services.bulk.audience.storage import Files
-from services.bulk.counts import totals
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
-from services.bulk.status_string import RANK, STATUS_NAMES, status_of
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, chunk_name, skipped_name
+from services.bulk.running.counts import totals
+from services.bulk.running.status_string import RANK, STATUS_NAMES, status_of
 
 HEADER = ("row", "recipient id", "contact id", "address", "status", "reason", "what to do", "attempt",
           "sent at", "delivered at", "read at", "message id")  # fmt: skip

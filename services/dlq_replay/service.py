@@ -12,7 +12,8 @@ from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.permission import PermissionCopy
 from libs.messaging.templates import TemplateCopy
 from services.dlq_replay import alarms, handlers, http, replayer
-from services.dlq_replay.model import DLQMessage, QueueAlarm, ReplayChunk, ReplayJob, Watched
+from services.dlq_replay.model import DLQMessage, QueueAlarm, Watched
+from services.dlq_replay.replay_job import ReplayChunk, ReplayJob
 
 service = Service(
     "dlq-replay",

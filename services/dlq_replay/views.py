@@ -9,7 +9,8 @@ from libs.common.clock import Timestamp
 from libs.common.declare.wire import PageView, View
 from libs.messaging.vocabulary import Status
 from services.dlq_replay import transitions
-from services.dlq_replay.model import DLQMessage, ReplayJob, State, Watched
+from services.dlq_replay.model import DLQMessage, State, Watched
+from services.dlq_replay.replay_job import ReplayJob
 from services.dlq_replay.search import Group
 from services.dlq_replay.simulate import Foreseen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -35,51 +36,54 @@ OVERDUE = timedelta(minutes=15)
 CONTENT: TypeAdapter[Content] = TypeAdapter(Content)
 
 
-async def stage_message(
-    ctx: Context,
-    *,
-    message_id: str,
-    standing: Permission,
-    content: Content,
-    message_class: MessageClass,
-    purpose: Purpose,
-    send_by: datetime,
-    sender: str | None,
-    conversation: Conversation | None,
-    quoted: Message | None = None,
-    template: TemplateUsed | None = None,
-) -> tuple[Message, list[Event]]:
-    """Stage a message that has passed the checks, and what it makes of its ``conversation``; returns it and what is to be
-    said."""
+@dataclass(frozen=True)
+class NewMessage:
+    """A message that has passed the checks."""
+
+    message_id: str
+    standing: Permission
+    content: Content
+    message_class: MessageClass
+    purpose: Purpose
+    send_by: datetime
+    sender: str | None
+    conversation: Conversation | None
+    quoted: Message | None = None
+    template: TemplateUsed | None = None
+
+
+async def stage_message(new: NewMessage, ctx: Context) -> tuple[Message, list[Event]]:
+    """Stage a message, and what it makes of its conversation; returns it and the events that follow."""
+    standing, send_by = new.standing, new.send_by
     queued = Moment(
         what=Status.QUEUED, at=ctx.now, source="request", cause=ctx.required_cause.id, moved=True, actor=ctx.actor
     )
     message = Message(
-        message_id=message_id,
+        message_id=new.message_id,
         contact_id=standing.contact_id,
         channel=standing.channel,
         direction=Direction.OUTBOUND,
-        message_class=message_class,
-        purpose=purpose,
-        content=content.model_dump(mode="json", by_alias=True, exclude_none=True),
-        template=template,
+        message_class=new.message_class,
+        purpose=new.purpose,
+        content=new.content.model_dump(mode="json", by_alias=True, exclude_none=True),
+        template=new.template,
         status=Status.QUEUED,
         rank=RANK[Status.QUEUED],
-        sender=sender,
+        sender=new.sender,
         to=standing.address,
         created_by=ctx.actor,
-        in_reply_to=quoted.message_id if quoted else None,
+        in_reply_to=new.quoted.message_id if new.quoted else None,
         created_at=ctx.now,
         send_by=send_by,
-        open=open_shard(message_id),
+        open=open_shard(new.message_id),
         settle_by=send_by + OVERDUE,
         expires_at=kept_until(ctx.now),
     ).with_step(queued)
     ctx.stage(ctx.insert(message))
-    updated = conversation_after(conversation, message)
+    updated = conversation_after(new.conversation, message)
     if updated is not None:
-        ctx.stage(ctx.upsert(updated, conversation))
-    return message, [queued_event(message, quoted, ctx.now, standing.revision), *follows(message, queued)]
+        ctx.stage(ctx.upsert(updated, new.conversation))
+    return message, [queued_event(message, new.quoted, ctx.now, standing.revision), *follows(message, queued)]
 
 
 def queued_event(message: Message, quoted: Message | None, at: datetime, revision: int | None = None) -> MessageQueued:

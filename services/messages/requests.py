@@ -29,7 +29,15 @@ from libs.messaging.content import (
 from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import Channel, MessageClass, Purpose
-from services.messages.acceptance import answers_from, check, stage_message, standing_of, time_to_live_ends, worded
+from services.messages.acceptance import (
+    NewMessage,
+    answers_from,
+    check,
+    stage_message,
+    standing_of,
+    time_to_live_ends,
+    worded,
+)
 from services.messages.files import check_files
 from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
@@ -70,8 +78,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     content = await worded(ctx, body.channel, body.content, template)
     await check_files(ctx, body.channel, content)
     conversation = await ctx.get(Conversation, body.contact_id, body.channel)
-    message, events = await stage_message(
-        ctx,
+    new = NewMessage(
         message_id=derived_id(ctx.required_cause.id, "message"),
         standing=standing,
         content=content,
@@ -83,6 +90,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         quoted=await _quoted(ctx, body),
         template=template_used(template),
     )
+    message, events = await stage_message(new, ctx)
     return Done(message_view(message), tuple(events))
 
 

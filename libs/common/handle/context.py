@@ -111,7 +111,7 @@ class Context:
         row = await self.store.get(self.table(model), model.key(hash, sort))
         return None if row is None else model.from_row(row)
 
-    async def query(
+    async def query(  # noqa: PLR0913 - the parts of one question
         self,
         model: type[T],
         hash: str,

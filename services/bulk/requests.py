@@ -203,10 +203,7 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
         )
     given = {"variables": columns.variables, "fallbacks": columns.fallbacks}
     errors = [
-        {
-            "field": f"mapping.{kind}.{name}",
-            "detail": f"The content has no such variable; it has: {', '.join(needed)}.",
-        }
+        {"field": f"mapping.{kind}.{name}", "detail": f"The content has no such variable; it has: {', '.join(needed)}."}
         for kind, names in given.items()
         for name in names
         if needed and name not in needed

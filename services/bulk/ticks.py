@@ -37,17 +37,9 @@ MAX_PLAN_TRIES = 10
 
 async def look_after(ctx: Context) -> AsyncIterator[TickAction]:
     """Every job that is not over yet."""
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(
-            BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100, cursor=cursor
-        )
-        for job in page.items:
-            async for action in _manage(job, ctx):
-                yield action
-        cursor = page.cursor
-        if cursor is None:
-            return
+    async for job in ctx.query_all(BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100):
+        async for action in _manage(job, ctx):
+            yield action
 
 
 async def _manage(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:

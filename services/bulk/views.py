@@ -205,4 +205,4 @@ def upload_view(upload: Upload, **more: Any) -> UploadView:
 
 
 def list_view(saved: SavedList) -> ListView:
-    return ListView(**{name: getattr(saved, name) for name in ListView.model_fields})
+    return ListView.model_validate(saved)

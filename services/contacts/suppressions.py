@@ -84,7 +84,4 @@ async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
     if contact == before:
         return []
     after = save(ctx, before, contact)
-    return [
-        *consent_said(before, after, evidence),
-        *permissions_said(before, after, also=(event.channel,)),
-    ]
+    return [*consent_said(before, after, evidence), *permissions_said(before, after, also=(event.channel,))]

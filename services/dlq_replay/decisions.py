@@ -21,23 +21,10 @@ from services.dlq_replay.model import DLQMessage, State, moved
 from services.dlq_replay.search import dead_letter_by_id, rows
 
 #: Who and what an event is about. Wherever one of these stands, an edit leaves it as it is and brings none in.
-FIXED = frozenset(
-    [
-        "address",
-        "channel",
-        "contactId",
-        "email",
-        "messageClass",
-        "messageId",
-        "phone",
-        "providerId",
-        "providerMessageId",
-        "recipient",
-        "sender",
-        "senderUserId",
-        "to",
-    ]
-)
+FIXED = frozenset([
+    "address", "channel", "contactId", "email", "messageClass", "messageId", "phone", "providerId", "providerMessageId",
+    "recipient", "sender", "senderUserId", "to",
+])  # fmt: skip
 #: A row takes 400 KB, and the original (256 KB at most, as SQS took it) stays beside it.
 MAX_EDIT_BYTES = 100_000
 #: A transaction takes a hundred writes.
@@ -145,18 +132,9 @@ def decided(
     dead_letter: DLQMessage, decision: str, by: str, why: str, at: datetime, job_id: str | None = None
 ) -> LetterDecided:
     """What is said of a decision."""
+    about = dead_letter.model_dump(include={"dlq_message_id", "queue", "event_type", "message_id"})
     return LetterDecided.model_validate(
-        {
-            "dlq_message_id": dead_letter.dlq_message_id,
-            "decision": decision,
-            "by": by,
-            "why": why,
-            "at": at,
-            "job_id": job_id,
-            "queue": dead_letter.queue,
-            "event_type": dead_letter.event_type,
-            "message_id": dead_letter.message_id,
-        }
+        {**about, "decision": decision, "by": by, "why": why, "at": at, "job_id": job_id}
     )
 
 

@@ -38,13 +38,7 @@ async def list_messages(
 ) -> MessageList:
     """Messages, newest first: of a contact, of a channel, or of all."""
     return await queries.list_messages(
-        ctx,
-        contact_id=contact_id,
-        channel=channel,
-        status=status,
-        provider_id=provider_id,
-        cursor=cursor,
-        limit=limit,
+        ctx, contact_id=contact_id, channel=channel, status=status, provider_id=provider_id, cursor=cursor, limit=limit
     )
 
 

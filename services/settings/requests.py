@@ -87,10 +87,7 @@ def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Contex
         return Done(state_of(setting, row, ctx))
     number = row.version + 1 if row else 1
     after = SystemConfig(name=setting.key, value=value, updated_by=ctx.actor, updated_at=ctx.now, version=number)
-    ctx.stage(
-        ctx.upsert(after, row),
-        ctx.insert(SettingVersion.of(after, number)),
-    )
+    ctx.stage(ctx.upsert(after, row), ctx.insert(SettingVersion.of(after, number)))
     events = SettingChanged(
         key=setting.key,
         revision=number,

@@ -4,7 +4,7 @@ the cause; it does not publish, commit, or sleep."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -144,6 +144,16 @@ class Context:
         if where is not None and where.projection == "KEYS_ONLY":
             rows = await self._whole(model, rows)
         return Page([model.from_row(row) for row in rows], found.cursor)
+
+    async def query_all(self, model: type[T], hash: str, **where: Any) -> AsyncIterator[T]:
+        """As ``query``, through all pages; ``limit`` is the size of a page."""
+        cursor: str | None = None
+        while True:
+            page = await self.query(model, hash, cursor=cursor, **where)
+            for item in page.items:
+                yield item
+            if (cursor := page.cursor) is None:
+                return
 
     async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
         names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]

@@ -215,14 +215,9 @@ async def totals(job: BulkJob, ctx: Context) -> Totals:
     counts: Counter[str] = Counter(dict.fromkeys(STATUS_NAMES, 0))
     reasons: Counter[str] = Counter()
     lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]] = {}
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(BulkTally, job.job_id, limit=1000, cursor=cursor)
-        for row in page.items:
-            for name, line in row.chunks.items():
-                lines[name] = from_line(line)
-                counts.update(lines[name][2])
-                reasons.update(lines[name][3])
-        cursor = page.cursor
-        if cursor is None:
-            return Totals(dict(counts), dict(reasons), lines)
+    async for row in ctx.query_all(BulkTally, job.job_id, limit=1000):
+        for name, line in row.chunks.items():
+            lines[name] = from_line(line)
+            counts.update(lines[name][2])
+            reasons.update(lines[name][3])
+    return Totals(dict(counts), dict(reasons), lines)

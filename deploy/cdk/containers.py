@@ -51,7 +51,7 @@ def render(scope: Construct, plan: Plan, people: People) -> Made:
     for service in plan.services:
         taken = access.role(scope, plan, service, people.pool_arn)
         for task in tasks[service.name]:
-            reported = _definition(scope, plan, task, image.image_uri, taken, starter, groups[service.name], people)
+            reported = _definition(scope, plan, task, image.image_uri, (taken, starter), groups[service.name], people)
             made = _service(scope, plan, task, cluster, reported, net, targets)
             for rule in listening if task.http else []:
                 made.add_resource_dependency(rule)
@@ -100,8 +100,9 @@ def _starter(scope: Construct, plan: Plan, repository: str, groups: Sequence[log
 
 
 def _definition(
-    scope: Construct, plan: Plan, task: Task, image: str, taken: iam.CfnRole, starter: iam.CfnRole, log: logs.CfnLogGroup, people: People
+    scope: Construct, plan: Plan, task: Task, image: str, roles: tuple[iam.CfnRole, iam.CfnRole], log: logs.CfnLogGroup, people: People
 ) -> ecs.CfnTaskDefinition:  # fmt: skip
+    taken, starter = roles
     reported = {**plan.variables(), **people.variables(), "AWS_REGION": Aws.REGION, "AWS_DEFAULT_REGION": Aws.REGION}
     asked = f"{HTTP_PORT}/health" if task.http else f"{HEALTH_PORT}/"
     container = ecs.CfnTaskDefinition.ContainerDefinitionProperty(

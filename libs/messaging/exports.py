@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: text that a spreadsheet would run is shown instead. Pure."""
+"""CSV for spreadsheets, in which no cell is run as a formula; and exports: a CSV in the service's bucket, fetched by a link."""
 
 from __future__ import annotations
 
@@ -6,10 +6,40 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar
 
+from libs.common.clock import Timestamp, derived_id
+from libs.common.declare.service import Bucket
+from libs.common.errors import Problem
+from libs.common.handle.context import Context
+from libs.common.store.item import Item, Table
+
+CSV_TYPE = "text/csv; charset=utf-8"
 #: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?\d+")
+
+URL_SECONDS = 300
+RETENTION = timedelta(days=1)
+EXPORTS = Bucket("exports", days=1)
+
+
+class CsvExport(Item):
+    """A CSV in the bucket."""
+
+    TABLE: ClassVar[Table] = Table("export", key="exportId", ttl="expiresAt")
+
+    export_id: str
+    rows: int
+    created_at: Timestamp
+    expires_at: int
+
+    def file_key(self) -> str:
+        return f"{self.export_id}.csv"
+
+
+E = TypeVar("E", bound=CsvExport)
 
 
 def safe(cell: object) -> str:
@@ -18,10 +48,38 @@ def safe(cell: object) -> str:
     return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """RFC 4180 with a byte order mark, so that spreadsheets see UTF-8; no cell is run as a formula."""
+def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
+    """RFC 4180, every cell made safe."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([safe(cell) for cell in row] for row in rows)
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+    csv.writer(text).writerows([safe(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A whole file, with a byte order mark, so that spreadsheets see UTF-8."""
+    return b"\xef\xbb\xbf" + csv_lines([columns, *rows])
+
+
+async def create(
+    model: type[E], columns: Sequence[str], rows: Sequence[Sequence[object]], ctx: Context, **facts: Any
+) -> E:
+    """Write the file, and stage the row that makes it known: the name is the request's, so a repeat writes the same object."""
+    made = model(
+        export_id=derived_id(ctx.required_cause.id, f"{ctx.service.name}-export"),
+        rows=len(rows),
+        created_at=ctx.now,
+        expires_at=int((ctx.now + RETENTION).timestamp()),
+        **facts,
+    )
+    await ctx.files.put(ctx.bucket(EXPORTS.name), made.file_key(), as_csv(columns, rows), CSV_TYPE)
+    ctx.stage(ctx.insert(made))
+    return made
+
+
+async def read(model: type[E], export_id: str, label: str, ctx: Context) -> tuple[E, str]:
+    """With a link to download it as ``<label>-<day>.csv``. Raises Problem 404."""
+    made = await ctx.get(model, export_id)
+    if made is None:
+        raise Problem(404, "EXPORT_NOT_FOUND", "There is no such export", "Exports are kept for a day.")
+    name = f"{label}-{made.created_at:%Y-%m-%d}.csv"
+    return made, await ctx.files.download_url(ctx.bucket(EXPORTS.name), made.file_key(), "text/csv", name, URL_SECONDS)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import derived_id, iso
-from libs.common.declare.event import Cause
 from libs.common.declare.request_events import RequestHandled, RequestRefused
 from libs.common.handle.context import Context
 from libs.common.observe.log import redact
@@ -29,7 +28,7 @@ async def request_handled(event: RequestHandled, ctx: Context) -> None:
     )
     more = {"parameters": event.parameters or None, "facts": list(event.facts) or None}
     # A key that is used again after its ledger row has gone is another request, under the same event id.
-    log_id = derived_id("request", _cause(ctx).id, iso(event.at))
+    log_id = derived_id("request", ctx.required_cause.id, iso(event.at))
     await _keep(ctx, "request", event.at, log_id, **facts, **more, more_facts=event.more_facts or None)
 
 
@@ -37,19 +36,19 @@ async def request_refused(event: RequestRefused, ctx: Context) -> None:
     """Somebody wanted what their role may not."""
     facts = event.model_dump(include={"service", "action", "role", "needs", "method", "route", "resource"})
     more = {"parameters": event.parameters or None, "unsaid": event.unsaid or None}
-    await _keep(ctx, "refusal", event.at, _cause(ctx).id, **facts, **more)
+    await _keep(ctx, "refusal", event.at, ctx.required_cause.id, **facts, **more)
 
 
 async def consent_changed(event: ConsentChanged, ctx: Context) -> None:
     """A STOP, a START, a click, a provider's word; what came by a request is in the request's own entry."""
-    if not _cause(ctx).of_a_request:
+    if not ctx.required_cause.of_a_request:
         after = {"channel": event.channel, "optedIn": event.opted_in, "how": event.how, "evidence": event.evidence_id}
         await _fact(ctx, "contacts.consent_changed", event.contact_id, event.at, after)
 
 
 async def job_changed(event: JobChanged, ctx: Context) -> None:
     """A job was stopped by a brake, or could not be planned."""
-    if event.state in ("paused", "rejected") and not _cause(ctx).of_a_request:
+    if event.state in ("paused", "rejected") and not ctx.required_cause.of_a_request:
         await _fact(ctx, f"bulk.job_{event.state}", event.job_id, event.at, {"state": event.state, "why": event.why})
 
 
@@ -63,14 +62,14 @@ async def letter_decided(event: LetterDecided, ctx: Context) -> None:
 async def template_changed(event: TemplateChanged, ctx: Context) -> None:
     """The provider stopped a template."""
     state = event.state
-    if state.status in STOPPED and not _cause(ctx).of_a_request:
+    if state.status in STOPPED and not ctx.required_cause.of_a_request:
         after = {"status": state.status, "reason": state.reason, "revision": state.revision}
         await _fact(ctx, f"templates.template_{state.status}", event.template_id, ctx.now, after)
 
 
 async def user_changed(event: UserChanged, ctx: Context) -> None:
     """Somebody was found in the user pool, or found changed there: by another way than ours."""
-    if not _cause(ctx).actor.startswith("user:"):
+    if not ctx.required_cause.actor.startswith("user:"):
         before = {"roleBefore": event.role_before, "statusBefore": event.status_before}
         after = {"role": event.role, "status": event.status, **before}
         await _fact(ctx, "identity.user_changed", event.user_id, ctx.now, after)
@@ -78,7 +77,7 @@ async def user_changed(event: UserChanged, ctx: Context) -> None:
 
 async def user_removed(event: UserRemoved, ctx: Context) -> None:
     """Somebody is gone from the user pool, by another way than ours."""
-    if not _cause(ctx).actor.startswith("user:"):
+    if not ctx.required_cause.actor.startswith("user:"):
         await _fact(ctx, "identity.user_removed", event.user_id, ctx.now, {"roleBefore": event.role_before})
 
 
@@ -87,20 +86,15 @@ async def _fact(ctx: Context, action: str, resource: str, at: datetime, after: d
     entry_facts = {
         name: redact(value) if isinstance(value, str) else value for name, value in after.items() if value is not None
     }
-    service, actor = action.partition(".")[0], _cause(ctx).actor
+    service, actor = action.partition(".")[0], ctx.required_cause.actor
     if actor.startswith("user:"):
         # Somebody's request began the story, and did not ask for this: the correlation id leads to it.
         actor = f"system:{service}"
     facts = {"service": service, "action": action, "resource": resource, "after": entry_facts}
-    await _keep(ctx, "fact", at, _cause(ctx).id, actor=actor, **facts)
+    await _keep(ctx, "fact", at, ctx.required_cause.id, actor=actor, **facts)
 
 
 async def _keep(ctx: Context, kind: Kind, at: datetime, log_id: str, **facts: Any) -> None:
-    cause = _cause(ctx)
+    cause = ctx.required_cause
     entry_facts = {"actor": cause.actor, "correlation_id": cause.correlation_id, **facts}
     await ctx.write(ctx.insert(AuditLog.of(log_id, at, kind=kind, **entry_facts)))
-
-
-def _cause(ctx: Context) -> Cause:
-    assert ctx.cause is not None
-    return ctx.cause

@@ -10,19 +10,17 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp, iso
 from libs.common.declare.request_events import Fact
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.errors import invalid
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
-from services.audit import exports, queries, verify
+from libs.common.hosts.http.routes import Api, Cursor, Limit
+from services.audit import exports, search, verify
 from services.audit.exports import AskExport, ExportView
 from services.audit.model import Kind, is_kept
-from services.audit.queries import Filter
+from services.audit.search import Filter
 from services.audit.verify import Verified
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Word = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
@@ -56,9 +54,8 @@ class EntryView(View):
     hash: str | None = None
 
 
-class EntryPage(View):
-    items: list[EntryView]
-    cursor: str | None = None
+class EntryPage(PageView[EntryView]):
+    pass
 
 
 @router.read("GET", "/api/audit", role=Role.ADMIN)
@@ -77,7 +74,7 @@ async def list_entries(
     if since and until and since > until:
         raise invalid("until", "It is before since.")
     wanted = Filter(actor, action, resource, kind, since, until)
-    page = await queries.list_entries(ctx, wanted, limit, cursor)
+    page = await search.list_entries(ctx, wanted, limit, cursor)
     return EntryPage(items=[EntryView.model_validate(entry) for entry in page.items], cursor=page.cursor)
 
 
@@ -108,4 +105,4 @@ async def read_export(export_id: str, ctx: Context) -> ExportView:
 @router.read("GET", "/api/audit/{log_id}", role=Role.ADMIN)
 async def read_entry(log_id: str, ctx: Context) -> EntryView:
     """One entry."""
-    return EntryView.model_validate(await queries.entry_by_id(ctx, log_id))
+    return EntryView.model_validate(await search.entry_by_id(ctx, log_id))

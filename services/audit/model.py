@@ -18,6 +18,7 @@ from libs.common.declare.request_events import Fact
 from libs.common.declare.wire import Part
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Index, Item, Table
+from libs.messaging.exports import CsvExport
 
 RETENTION = timedelta(days=180)
 #: A table's key may take 200 writes a second; so may each chain. More shards later are fine: a chain ends, others begin.
@@ -143,16 +144,8 @@ class AuditHead(Item):
         return chain_of(self.day, self.shard)
 
 
-class AuditExport(Item):
-    """A CSV in the bucket."""
-
-    TABLE: ClassVar[Table] = Table("export", key="exportId", ttl="expiresAt")
-
-    export_id: str
-    rows: int
+class AuditExport(CsvExport):
     complete: bool
-    created_at: Timestamp
-    expires_at: int
 
 
 class Anchor(Part):

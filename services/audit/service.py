@@ -9,7 +9,8 @@ from libs.messaging.events.contacts import ConsentChanged
 from libs.messaging.events.dlq import LetterDecided
 from libs.messaging.events.identity import UserChanged, UserRemoved
 from libs.messaging.events.templates import TemplateChanged
-from services.audit import chains, exports, handlers, http
+from libs.messaging.exports import EXPORTS
+from services.audit import chains, handlers, http
 from services.audit.model import AuditBlock, AuditExport, AuditHead, AuditLog
 
 service = Service(
@@ -27,5 +28,5 @@ service = Service(
     ],
     serves=http.router,
     every=[every(chains.LINK_SECONDS, chains.link_entries), every(chains.ANCHOR_SECONDS, chains.anchor_heads)],
-    needs=[chains.ANCHORS, exports.EXPORTS],
+    needs=[chains.ANCHORS, EXPORTS],
 )

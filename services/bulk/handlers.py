@@ -20,13 +20,15 @@ from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.messages import MessageChanged
 from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.vocabulary import Purpose
-from services.bulk import contact_copy, jobs
-from services.bulk.counts import apply, totals
-from services.bulk.endings import note_stopped, without
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, OptOut
-from services.bulk.release import CHECK_SECONDS, followers, next_chunks, pause_reason_of, release, top_up
-from services.bulk.report import write_report
-from services.bulk.status_string import PENDING, RANK, char_of, rises, status_of, with_char
+from services.bulk import jobs
+from services.bulk.audience import contact_copy
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, OptOut
+from services.bulk.running.counts import apply, totals
+from services.bulk.running.endings import note_stopped, without
+from services.bulk.running.release import CHECK_SECONDS, followers, next_chunks, pause_reason_of, release, top_up
+from services.bulk.running.report import write_report
+from services.bulk.running.status_string import PENDING, RANK, char_of, rises, status_of, with_char
 
 log = structlog.get_logger()
 

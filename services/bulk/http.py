@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import timedelta
-from typing import Annotated, Any
-
-from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
-from libs.common.store.ops import BadCursor
-from libs.messaging.events.bulk import JobChanged, ReportAsked
-from services.bulk import bodies, jobs, requests, trial_sends
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
+from libs.messaging.events.bulk import ReportAsked
+from services.bulk import bodies, changes, jobs, queries, requests, trial_sends
 from services.bulk.audience.columns import guess
+from services.bulk.audience.sources import SavedList
 from services.bulk.audience.storage import URL_SECONDS, Files
-from services.bulk.counts import totals
-from services.bulk.estimate import plan
 from services.bulk.model import LISTED, BulkJob
-from services.bulk.plan_totals import rejects_key, samples
-from services.bulk.report import members, names
-from services.bulk.send_limits import waiting
-from services.bulk.sources import SavedList
-from services.bulk.status_string import STATUS_NAMES
-from services.bulk.templates import category
+from services.bulk.planning.plan_totals import rejects_key, samples
+from services.bulk.planning.send_limits import waiting
+from services.bulk.running.counts import totals
 from services.bulk.views import (
     JobList,
     JobView,
@@ -36,20 +27,15 @@ from services.bulk.views import (
     ListView,
     PlanView,
     RecipientList,
-    RecipientView,
     ReportView,
     TestSendView,
     UploadView,
     job_view,
     list_view,
-    recipient_view,
     upload_view,
 )
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=200)]
-#: Chunks that one page of recipients looks through.
-MAX_CHUNKS = 20
 
 
 # -- audiences -------------------------------------------------------------------------------------
@@ -79,7 +65,7 @@ async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
 
 
 @router.read("GET", "/api/bulk/lists", role=Role.VIEWER)
-async def list_lists(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ListList:
+async def list_lists(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ListList:
     """Saved audiences, by name."""
     page = await ctx.query(SavedList, LISTED, index="by-name", limit=limit, cursor=cursor)
     return ListList(items=[list_view(each) for each in page.items], cursor=page.cursor)
@@ -96,7 +82,7 @@ async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
 
 
 @router.read("GET", "/api/bulk/jobs", role=Role.VIEWER)
-async def list_jobs(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> JobList:
+async def list_jobs(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JobList:
     """Jobs, newest first; their counts are told by each."""
     page = await ctx.query(BulkJob, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
     return JobList(items=[job_view(job, None, ctx.now) for job in page.items], cursor=page.cursor)
@@ -126,44 +112,44 @@ async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[J
     job = await jobs.existing(ctx, job_id)
     if job.approved_at is not None and job.plan is not None and body.hash == job.plan.hash:
         return Done(job_view(job, None, ctx.now))
-    return _done(job, jobs.approved(job, body.hash, ctx), ctx)
+    return changes.done(job, jobs.approved(job, body.hash, ctx), ctx)
 
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[JobView]:
     """Pause, run on, cancel; or change name, pace and times before the start."""
     job = await jobs.existing(ctx, job_id)
-    changes = body.model_dump(exclude_unset=True, exclude={"state"})
-    if body.state is not None and changes:
+    given = body.model_dump(exclude_unset=True, exclude={"state"})
+    if body.state is not None and given:
         raise invalid("state", "Change the state or the rest, one at a time.")
     if body.state is not None:
-        return await _to_state(job, body.state, None, ctx)
-    return await _changed(job, changes, ctx)
+        return await changes.to_state(job, body.state, None, ctx)
+    return await changes.changed(job, given, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def pause_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """Nothing more goes out within seconds; what was not begun waits."""
-    return await _to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
+    return await changes.to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/resume", role=Role.OPERATOR)
 async def resume_job(job_id: str, ctx: Context) -> Done[JobView]:
     """Go on with those who are still pending."""
-    return await _to_state(await jobs.existing(ctx, job_id), "running", None, ctx)
+    return await changes.to_state(await jobs.existing(ctx, job_id), "running", None, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def cancel_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
     """End it; what was not begun is never sent."""
-    return await _to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)
+    return await changes.to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/retry-failed", role=Role.OPERATOR)
 async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
     """New attempts for failed recipients that may succeed now and were never accepted."""
     job = await jobs.existing(ctx, job_id)
-    return _done(job, jobs.retried(job, ctx), ctx)
+    return changes.done(job, jobs.retried(job, ctx), ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
@@ -172,87 +158,16 @@ async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[Te
     return await trial_sends.send_test(await jobs.existing(ctx, job_id), body, ctx)
 
 
-async def _to_state(job: BulkJob, state: str, why: str | None, ctx: Context) -> Done[JobView]:
-    if state == "paused":
-        return _done(job, jobs.paused(job, why or f"by {ctx.actor}", ctx), ctx)
-    if state == "running":
-        return _done(job, await jobs.resumed(job, ctx), ctx)
-    return _done(job, jobs.cancelled(job, why or f"by {ctx.actor}", ctx), ctx)
-
-
-async def _changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[JobView]:
-    if job.state not in ("planned", "scheduled", "paused") and changes.keys() - {"name"}:
-        raise Problem(409, "ALREADY_STARTED", "The plan cannot be changed now", f"It is {job.state}.", state=job.state)
-    times = {name: changes.get(name) for name in ("start_at", "end_at")}
-    requests.check_window(times["start_at"], times["end_at"], ctx)
-    updated = job.model_copy(update=changes)
-    requests.check_window(None, updated.end_at, ctx)
-    requests.check_order(updated.start_at, updated.end_at)
-    if updated.plan is not None and changes.keys() - {"name"}:
-        updated = updated.model_copy(
-            update={"plan": plan(updated, await category(job.channel, job.content, ctx), ctx.settings, ctx.now)}
-        )
-    changed_plan = job.plan is not None and updated.plan is not None and job.plan.hash != updated.plan.hash
-    if changed_plan and job.started_at is None:
-        # What was approved was another plan.
-        return _done(job, jobs.moved(updated, ctx, "planned", approved_by=None, approved_at=None), ctx)
-    return _done(job, jobs.moved(updated, ctx, why=job.why), ctx)
-
-
-def _done(job: BulkJob, both: tuple[BulkJob, JobChanged], ctx: Context) -> Done[JobView]:
-    updated, event = both
-    ctx.stage(ctx.replace(updated))
-    view = job_view(updated.model_copy(update={"version": job.version + 1}), None, ctx.now)
-    return Done(view, (event,), {"state": job.state}, {"state": updated.state})
-
-
 # -- who got it ------------------------------------------------------------------------------------
 
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/recipients", role=Role.VIEWER)
 async def list_recipients(
-    job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: str | None = None
+    job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> RecipientList:
     """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
     job = await jobs.existing(ctx, job_id)
-    if status is not None and status not in STATUS_NAMES:
-        raise invalid("status", f"Use one of: {', '.join(STATUS_NAMES)}.")
-    place, offset = _read_cursor(cursor)
-    every = names(job)
-    if status is not None:
-        lines = (await totals(job, ctx)).lines
-        wanted = {name for name in every if name in lines and lines[name][2].get(status)}
-    found: list[RecipientView] = []
-    looked = 0
-    while place < len(every) and len(found) < limit and looked < MAX_CHUNKS:
-        name = every[place]
-        if status is not None and name not in wanted:
-            place, offset = place + 1, 0
-            continue
-        looked += 1
-        both = await members(job, name, ctx)
-        chunk, rows = both if both else (None, [])
-        for n in range(offset, len(rows)):
-            if len(found) == limit:
-                break
-            assert chunk is not None
-            view = recipient_view(job, chunk, rows[n], n)
-            if status is None or view.status == status:
-                found.append(view)
-            offset = n + 1
-        if offset >= len(rows):
-            place, offset = place + 1, 0
-    more = place < len(every)
-    return RecipientList(items=found, cursor=f"{place}.{offset}" if more else None)
-
-
-def _read_cursor(cursor: str | None) -> tuple[int, int]:
-    if cursor is None:
-        return 0, 0
-    if not re.fullmatch(r"\d{1,8}\.\d{1,3}", cursor):
-        raise BadCursor(cursor)
-    place, _, offset = cursor.partition(".")
-    return int(place), int(offset)
+    return await queries.list_recipients(job, status, limit, cursor, ctx)
 
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/rejects", role=Role.OPERATOR)

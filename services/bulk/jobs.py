@@ -8,9 +8,9 @@ from typing import Any
 from libs.common.errors import Problem
 from libs.common.handle.context import Context
 from libs.messaging.events.bulk import JobChanged, JobState
-from services.bulk.auto_pause import baseline_of
-from services.bulk.counts import Totals, totals
 from services.bulk.model import ACTIVE, MAX_WITHOUT_APPROVAL, BulkJob
+from services.bulk.running.auto_pause import baseline_of
+from services.bulk.running.counts import Totals, totals
 
 #: Receipts come for as long as this after a job has finished; then its report is final.
 SETTLING_TIME = timedelta(hours=72)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from libs.common.bus.encoding import encoded_bytes
 from libs.common.clock import derived_id
@@ -21,26 +20,24 @@ from services.bulk.audience.apart import Shape
 from services.bulk.audience.columns import address_column, problems
 from services.bulk.audience.parts import MAX_PART_ROWS, inspected, part_key
 from services.bulk.audience.read import BadFile
+from services.bulk.audience.sources import SavedList, Upload
 from services.bulk.audience.storage import URL_SECONDS, Files
 from services.bulk.bodies import Audience, CreateJob, CreateList, CreateUpload, Mapping
-from services.bulk.event_size import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
+from services.bulk.changes import check_window
 from services.bulk.jobs import moved
 from services.bulk.model import CHUNK_RECIPIENTS, BulkJob, Columns, Progress, Source
-from services.bulk.sources import SavedList, Upload
-from services.bulk.templates import frozen, variables_of
+from services.bulk.planning.event_size import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTES, room_bytes
+from services.bulk.planning.templates import frozen, variables_of
 from services.bulk.views import UploadView, upload_view
 
 #: A throttled chunk shall not take longer than this (s).
 TARGET_CHUNK_SECONDS = 5
-#: Clocks differ a little: a time so recently past is "now".
-CLOCK_TOLERANCE = timedelta(seconds=60)
 UPLOAD_RETENTION = timedelta(days=30)
 
 
 async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
-    assert ctx.cause is not None
     upload = Upload(
-        upload_id=derived_id(ctx.cause.id, "upload"),
+        upload_id=derived_id(ctx.required_cause.id, "upload"),
         filename=body.filename,
         created_by=ctx.actor,
         created_at=ctx.now,
@@ -53,14 +50,13 @@ async def create_upload(body: CreateUpload, ctx: Context) -> Done[UploadView]:
 
 
 async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
-    assert ctx.cause is not None
     if body.audience.list_id is not None:
         raise invalid("audience.listId", "A list cannot be made of a list.")
     if body.audience.upload_id is not None:
         shape = await shape_of(await existing_upload(body.audience.upload_id, ctx), ctx)
         _refuse(problems(Columns.model_validate(body.mapping.model_dump()), shape.columns))
     saved = SavedList(
-        list_id=derived_id(ctx.cause.id, "list"),
+        list_id=derived_id(ctx.required_cause.id, "list"),
         name=body.name,
         audience=body.audience.model_dump(mode="json", by_alias=True, exclude_none=True),
         mapping=Columns.model_validate(body.mapping.model_dump()),
@@ -73,8 +69,7 @@ async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
 
 async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
     """Raises Problem; then nothing was created."""
-    assert ctx.cause is not None
-    job_id = derived_id(ctx.cause.id, "job")
+    job_id = derived_id(ctx.required_cause.id, "job")
     check_window(body.start_at, body.end_at, ctx)
     audience, columns = await _audience(body, ctx)
     content = await _content(body, ctx)
@@ -112,25 +107,6 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
 
 def _chunk_size(throttle: float) -> int:
     return max(1, min(CHUNK_RECIPIENTS, int(throttle * TARGET_CHUNK_SECONDS)))
-
-
-def check_window(start_at: Any, end_at: Any, ctx: Context) -> None:
-    """Raises Problem for a window in the past, or one that ends before it begins."""
-    if start_at is not None and start_at < ctx.now - CLOCK_TOLERANCE:
-        raise invalid(
-            "startAt",
-            "The time has passed: give one in the future, or none to start once approved.",
-            "WINDOW_IN_THE_PAST",
-        )
-    if end_at is not None and end_at <= ctx.now:
-        raise invalid("endAt", "The time has passed: give one in the future, or none.", "WINDOW_IN_THE_PAST")
-    check_order(start_at, end_at)
-
-
-def check_order(start_at: Any, end_at: Any) -> None:
-    """Raises Problem."""
-    if start_at is not None and end_at is not None and end_at <= start_at:
-        raise invalid("endAt", "The job would end before it starts: give a time after startAt.")
 
 
 async def _audience(body: CreateJob, ctx: Context) -> tuple[Audience, Columns]:
@@ -231,10 +207,7 @@ def _check_variables(needed: Sequence[str], content: Content, columns: Columns) 
         )
     given = {"variables": columns.variables, "fallbacks": columns.fallbacks}
     errors = [
-        {
-            "field": f"mapping.{kind}.{name}",
-            "detail": f"The content has no such variable; it has: {', '.join(needed)}.",
-        }
+        {"field": f"mapping.{kind}.{name}", "detail": f"The content has no such variable; it has: {', '.join(needed)}."}
         for kind, names in given.items()
         for name in names
         if needed and name not in needed

@@ -19,12 +19,15 @@ from libs.messaging.events.outbound import ChunkEnded
 from libs.messaging.setting_copy import SettingsCopy, configured
 from libs.messaging.template_copy import TemplateCopy, templates
 from libs.messaging.vocabulary import MessageClass
-from services.bulk import handlers, http, planning, send_limits, ticks
+from services.bulk import handlers, http, ticks
+from services.bulk.audience.contact_copy import Address, Person
+from services.bulk.audience.sources import SavedList, Upload
 from services.bulk.audience.storage import BUCKET
-from services.bulk.contact_copy import Address, Person
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, BulkTally, Frontier, OptOut
-from services.bulk.send_limits import BudgetCopy, CapCopy
-from services.bulk.sources import SavedList, Upload
+from services.bulk.model import BulkJob
+from services.bulk.planning import send_limits
+from services.bulk.planning import steps as planning
+from services.bulk.planning.send_limits import BudgetCopy, CapCopy
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, BulkTally, Frontier, OptOut
 
 service = Service(
     "bulk",

@@ -14,13 +14,15 @@ from libs.common.store.ops import When
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import ChunkCalledBack, PlanAsked
 from libs.messaging.settings import MessagingSettings
-from services.bulk import jobs, planning
-from services.bulk.counts import Totals, apply, totals
-from services.bulk.endings import note_stopped, without
-from services.bulk.model import GROUP_CHUNKS, BulkChunk, BulkJob, BulkRecipient, Frontier, chunk_name, message_id
-from services.bulk.release import OVERDUE, pause_reason_of, top_up
-from services.bulk.report import audited
-from services.bulk.status_string import CLAIMED, FAILED, PENDING, with_char
+from services.bulk import jobs
+from services.bulk.model import BulkJob
+from services.bulk.planning import steps as planning
+from services.bulk.running.chunks import GROUP_CHUNKS, BulkChunk, BulkRecipient, Frontier, chunk_name, message_id
+from services.bulk.running.counts import Totals, apply, totals
+from services.bulk.running.endings import note_stopped, without
+from services.bulk.running.release import OVERDUE, pause_reason_of, top_up
+from services.bulk.running.report import audited
+from services.bulk.running.status_string import CLAIMED, FAILED, PENDING, with_char
 
 TICK_SECONDS = 2
 AUDIT_SECONDS = 60
@@ -36,17 +38,9 @@ MAX_PLAN_TRIES = 10
 
 async def look_after(ctx: Context) -> AsyncIterator[TickAction]:
     """Every job that is not over yet."""
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(
-            BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100, cursor=cursor
-        )
-        for job in page.items:
-            async for action in _manage(job, ctx):
-                yield action
-        cursor = page.cursor
-        if cursor is None:
-            return
+    async for job in ctx.query_all(BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100):
+        async for action in _manage(job, ctx):
+            yield action
 
 
 async def _manage(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:

@@ -11,25 +11,25 @@ from libs.messaging.errors import EXPLANATIONS, problem_code
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
-from services.bulk import contact_copy
+from services.bulk.audience import contact_copy
 from services.bulk.bodies import TestSend
-from services.bulk.event_size import unfit
-from services.bulk.model import BulkJob, message_id
+from services.bulk.model import BulkJob
+from services.bulk.planning.event_size import unfit
+from services.bulk.running.chunks import message_id
 from services.bulk.views import TestSendView
 
 
 async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
     """Outside of the job's counts. It is checked like every other. Raises Problem."""
-    assert ctx.cause is not None
     (standing,) = await contact_copy.by_contacts([body.contact_id], job.channel, ctx)
     if standing is None or standing.deleted:
         errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
         raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
     _check_values(job, body)
-    message = message_id(job.job_id, f"test-{ctx.cause.id}", job.channel, 1)
+    message = message_id(job.job_id, f"test-{ctx.required_cause.id}", job.channel, 1)
     event = ChunkReleased(
         job_id=job.job_id,
-        chunk=f"t{ctx.cause.id[:8]}",
+        chunk=f"t{ctx.required_cause.id[:8]}",
         release=1,
         # Whatever state the job is in.
         revision=2**53,

@@ -8,17 +8,18 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.events.bulk import JobState
 from libs.messaging.vocabulary import Purpose
-from services.bulk.counts import Totals
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Columns, Plan
-from services.bulk.send_limits import BudgetView
-from services.bulk.sources import SavedList, Upload
-from services.bulk.status_string import status_of
+from services.bulk.audience.sources import SavedList, Upload
+from services.bulk.model import BulkJob, Columns, Plan
+from services.bulk.planning.send_limits import BudgetView
+from services.bulk.running.chunks import BulkChunk, BulkRecipient
+from services.bulk.running.counts import Totals
+from services.bulk.running.status_string import status_of
 
 
 class JobView(View):
@@ -56,9 +57,8 @@ class JobView(View):
     version: int
 
 
-class JobList(View):
-    items: list[JobView]
-    cursor: str | None = None
+class JobList(PageView[JobView]):
+    pass
 
 
 class PlanView(Plan):
@@ -93,9 +93,8 @@ class RecipientView(View):
     updated_at: Timestamp
 
 
-class RecipientList(View):
-    items: list[RecipientView]
-    cursor: str | None = None
+class RecipientList(PageView[RecipientView]):
+    pass
 
 
 class UploadView(View):
@@ -122,9 +121,8 @@ class ListView(View):
     created_at: Timestamp
 
 
-class ListList(View):
-    items: list[ListView]
-    cursor: str | None = None
+class ListList(PageView[ListView]):
+    pass
 
 
 class LinkView(View):
@@ -208,4 +206,4 @@ def upload_view(upload: Upload, **more: Any) -> UploadView:
 
 
 def list_view(saved: SavedList) -> ListView:
-    return ListView(**{name: getattr(saved, name) for name in ListView.model_fields})
+    return ListView.model_validate(saved)

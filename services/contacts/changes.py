@@ -8,7 +8,7 @@ from datetime import datetime
 
 from libs.common.clock import derived_id, iso, random_id
 from libs.common.declare.event import Event
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, Problem
 from libs.common.handle.context import Context
 from libs.common.store.ops import Op, When
 from libs.messaging.channels import Channel
@@ -92,9 +92,7 @@ async def state(ctx: Context, contact: Contact, kind: Kind, evidence: Evidence) 
 
 
 def _pending(consent: Consent, awaiting: tuple[str, ...], revision: int) -> Consent:
-    return consent.model_copy(
-        update={"effective_at": None, "awaiting": awaiting, "awaiting_revision": revision},
-    )
+    return consent.model_copy(update={"effective_at": None, "awaiting": awaiting, "awaiting_revision": revision})
 
 
 def profile_said(before: Contact | None, after: Contact) -> list[Event]:
@@ -106,13 +104,7 @@ def profile_said(before: Contact | None, after: Contact) -> list[Event]:
     else:
         return []
     return [
-        kind(
-            contact_id=after.contact_id,
-            revision=after.version,
-            name=after.name,
-            phone=after.phone,
-            email=after.email,
-        )
+        kind(contact_id=after.contact_id, revision=after.version, name=after.name, phone=after.phone, email=after.email)
     ]
 
 
@@ -120,11 +112,8 @@ def consent_said(before: Contact | None, after: Contact, evidence: Evidence, *, 
     """That a consent was given or withdrawn, if what holds now is something else than before."""
     old = before.consent(evidence.channel) if before else Consent()
     new = after.consent(evidence.channel)
-    if not always and (old.opted_in, old.purposes, not old.opted_out_at) == (
-        new.opted_in,
-        new.purposes,
-        not new.opted_out_at,
-    ):
+    stood, stands = ((each.opted_in, each.purposes, not each.opted_out_at) for each in (old, new))
+    if not always and stood == stands:
         return []
     return [
         ConsentChanged(
@@ -156,3 +145,11 @@ def permissions_said(before: Contact | None, after: Contact, also: Collection[Ch
                 )
             )
     return events
+
+
+async def existing(ctx: Context, contact_id: str) -> Contact:
+    """Raises Problem CONTACT_NOT_FOUND, also for one that was deleted."""
+    contact = await ctx.get(Contact, contact_id)
+    if contact is None or contact.deleted_at is not None:
+        raise Problem(404, "CONTACT_NOT_FOUND", "There is no such contact")
+    return contact

@@ -9,17 +9,16 @@ from pydantic import Field
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done, Page
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
 from libs.messaging.channels import Channel
 from libs.messaging.vocabulary import Purpose
-from services.contacts import requests, search, suppressions
+from services.contacts import changes, requests, search, suppressions
 from services.contacts.model import Contact, Evidence
 from services.contacts.requests import CreateContact, SetConsent, UpdateContact
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 class ConsentView(View):
@@ -62,9 +61,8 @@ class ContactView(View):
         return ContactView(**facts, consents=_consents(contact))
 
 
-class ContactPage(View):
-    items: list[ContactView]
-    cursor: str | None = None
+class ContactPage(PageView[ContactView]):
+    pass
 
 
 class EvidenceView(View):
@@ -99,13 +97,13 @@ async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]
 
 
 @router.read("GET", "/api/contacts", role=Role.VIEWER)
-async def list_contacts(ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+async def list_contacts(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
     """All contacts, newest first."""
     return _page(await search.list_contacts(limit, cursor, ctx))
 
 
 @router.read("GET", "/api/contacts/search", role=Role.VIEWER)
-async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: str | None = None) -> ContactPage:
+async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
     """Contacts by the beginning of name, number or e-mail address."""
     return _page(await search.search_contacts(q, limit, cursor, ctx))
 
@@ -113,7 +111,7 @@ async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: str |
 @router.read("GET", "/api/contacts/{contact_id}", role=Role.VIEWER)
 async def read_contact(contact_id: str, ctx: Context) -> ContactView:
     """One contact."""
-    return ContactView.of(await requests.existing(ctx, contact_id))
+    return ContactView.of(await changes.existing(ctx, contact_id))
 
 
 @router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
@@ -143,9 +141,9 @@ async def lift_suppression(
 
 
 @router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)
-async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: str | None = None) -> ConsentHistory:
+async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ConsentHistory:
     """The consents of a contact and their evidence."""
-    contact = await requests.existing(ctx, contact_id)
+    contact = await changes.existing(ctx, contact_id)
     page = await ctx.query(Evidence, contact_id, limit=limit, cursor=cursor, newest_first=True)
     return ConsentHistory(
         contact_id=contact_id,

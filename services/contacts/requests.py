@@ -19,6 +19,7 @@ from libs.messaging.vocabulary import Purpose
 from services.contacts.changes import (
     consent_said,
     evidence_id,
+    existing,
     holders,
     new_contact,
     permissions_said,
@@ -159,14 +160,6 @@ def _evidence(ctx: Context, contact: Contact, channel: Channel, body: SetConsent
         at=at,
         heard_at=ctx.now,
     )
-
-
-async def existing(ctx: Context, contact_id: str) -> Contact:
-    """Raises Problem CONTACT_NOT_FOUND, also for one that was deleted."""
-    contact = await ctx.get(Contact, contact_id)
-    if contact is None or contact.deleted_at is not None:
-        raise Problem(404, "CONTACT_NOT_FOUND", "There is no such contact")
-    return contact
 
 
 async def _unclaimed(ctx: Context, contact: Contact) -> None:

@@ -14,6 +14,7 @@ from libs.messaging.events.inbound import AddressSuppressed, Unsubscribed
 from services.contacts.changes import (
     consent_said,
     evidence_id,
+    existing,
     held_by,
     holders,
     permissions_said,
@@ -22,7 +23,6 @@ from services.contacts.changes import (
 )
 from services.contacts.consents import Kind, lifted, moment, suppressed
 from services.contacts.model import AddressClaim, Contact, Evidence
-from services.contacts.requests import existing
 
 #: Somebody who presses the button again and again says one thing.
 SAME_REPORT_WINDOW = timedelta(minutes=1)
@@ -84,7 +84,4 @@ async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
     if contact == before:
         return []
     after = save(ctx, before, contact)
-    return [
-        *consent_said(before, after, evidence),
-        *permissions_said(before, after, also=(event.channel,)),
-    ]
+    return [*consent_said(before, after, evidence), *permissions_said(before, after, also=(event.channel,))]

@@ -8,23 +8,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from libs.common.declare.service import TickAction
+from libs.common.handle.alarms import AlarmKind
 from libs.common.handle.context import Context
-from libs.common.observe import metrics
 from libs.messaging.events.dlq import AlarmChanged
-from services.dlq_replay import queries
+from services.dlq_replay import search
 from services.dlq_replay.model import QUIET_THRESHOLD, QueueAlarm, State
-from services.dlq_replay.queries import Filter, Group
+from services.dlq_replay.search import Filter, Group
 
 METRIC = "dead_letter_alarm"
+ALARM = AlarmKind(METRIC, "too many dead letters", "dead-letter alarm cleared")
 #: How often somebody looks.
 WATCH_SECONDS = 60
 #: Queues that have ever had an alarm; there are some twenty in all.
 MAX_QUEUES = 1000
-
-log = structlog.get_logger()
 
 
 @dataclass
@@ -61,31 +58,22 @@ class OpenDeadLetters:
 
 async def open_dead_letters(ctx: Context) -> OpenDeadLetters:
     (waiting, all_waiting), (quarantined, all_quarantined) = await asyncio.gather(
-        *(queries.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
+        *(search.groups(ctx, Filter(state=state)) for state in (State.WAITING, State.QUARANTINED))
     )
     return OpenDeadLetters(waiting, quarantined, all_waiting and all_quarantined)
 
 
 async def watch_queues(ctx: Context) -> AsyncIterator[TickAction]:
-    """Raise and end alarms. Of several processes that look at once, one tells it."""
+    """Raise and end alarms."""
     now = await open_dead_letters(ctx)
     page = await ctx.query(QueueAlarm, "all", limit=MAX_QUEUES)
     before = {alarm.queue: alarm for alarm in page.items}
     by_queue = {depth.queue: depth for depth in now.depths()}
     for queue in sorted(by_queue.keys() | before.keys()):
         depth, was = by_queue.get(queue, Depth(queue)), before.get(queue)
-        if depth.alarm:
-            metrics.count(METRIC, queue=queue)
-        if depth.alarm == (was is not None and was.raised) or not (depth.alarm or now.whole):
+        if not ALARM.has_changed(depth.alarm, was, queue=queue) or not (depth.alarm or now.whole):
             continue
         facts: dict[str, Any] = {"queue": queue, "waiting": depth.waiting, "quarantined": depth.quarantined}
-        if depth.alarm:
-            log.error("too many dead letters", **facts)
-        else:
-            log.info("dead-letter alarm cleared", **facts)
-        row = QueueAlarm(queue=queue, raised=depth.alarm, at=ctx.now, version=was.version if was else 0)
-        yield TickAction(
-            f"{queue}#{was.version + 1 if was else 0}",
-            (ctx.replace(row) if was else ctx.insert(row),),
-            (AlarmChanged(**facts, raised=depth.alarm, few=QUIET_THRESHOLD, at=ctx.now),),
-        )
+        row = QueueAlarm(queue=queue, raised=depth.alarm, at=ctx.now)
+        event = AlarmChanged(**facts, raised=depth.alarm, few=QUIET_THRESHOLD, at=ctx.now)
+        yield ALARM.action(queue, row, was, event, facts, ctx)

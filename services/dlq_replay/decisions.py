@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,29 +14,17 @@ from libs.common.declare.event import Envelope, known_events
 from libs.common.declare.wire import TrimmedBody
 from libs.common.errors import Malformed, Problem, UnknownVersion
 from libs.common.handle.context import Context, Done
+from libs.common.store.ops import Update
+from libs.messaging.events.dlq import LetterDecided
 from services.dlq_replay import transitions
-from services.dlq_replay.handlers import change, decided
-from services.dlq_replay.model import DLQMessage, State
-from services.dlq_replay.queries import dead_letter_by_id, rows
+from services.dlq_replay.model import DLQMessage, State, moved
+from services.dlq_replay.search import dead_letter_by_id, rows
 
 #: Who and what an event is about. Wherever one of these stands, an edit leaves it as it is and brings none in.
-FIXED = frozenset(
-    [
-        "address",
-        "channel",
-        "contactId",
-        "email",
-        "messageClass",
-        "messageId",
-        "phone",
-        "providerId",
-        "providerMessageId",
-        "recipient",
-        "sender",
-        "senderUserId",
-        "to",
-    ]
-)
+FIXED = frozenset([
+    "address", "channel", "contactId", "email", "messageClass", "messageId", "phone", "providerId", "providerMessageId",
+    "recipient", "sender", "senderUserId", "to",
+])  # fmt: skip
 #: A row takes 400 KB, and the original (256 KB at most, as SQS took it) stays beside it.
 MAX_EDIT_BYTES = 100_000
 #: A transaction takes a hundred writes.
@@ -137,3 +126,19 @@ def _still_open(dead_letter: DLQMessage, what: str) -> None:
             f"It is {dead_letter.state}, so it cannot be {what}",
             f"Letter {dead_letter.dlq_message_id}",
         )
+
+
+def decided(
+    dead_letter: DLQMessage, decision: str, by: str, why: str, at: datetime, job_id: str | None = None
+) -> LetterDecided:
+    """What is said of a decision."""
+    about = dead_letter.model_dump(include={"dlq_message_id", "queue", "event_type", "message_id"})
+    return LetterDecided.model_validate(
+        {**about, "decision": decision, "by": by, "why": why, "at": at, "job_id": job_id}
+    )
+
+
+def change(ctx: Context, old: DLQMessage, new: DLQMessage) -> Update:
+    """Only what differs, over the version that was read."""
+    changed, gone, when = moved(old, new)
+    return ctx.update(DLQMessage, old.dlq_message_id, set=changed, remove=gone, when=when)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from libs.common.bus.base import DeadLetter
 from libs.common.clock import iso
@@ -11,21 +10,14 @@ from libs.common.declare.event import Event
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
 from libs.common.json_text import MAX_NAME_CHARACTERS
-from libs.common.store.ops import Update, When
-from libs.messaging.events.dlq import LetterDecided, LetterKept
+from libs.common.store.ops import When
+from libs.messaging.events.dlq import LetterKept
 from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.vocabulary import RANK
 from services.dlq_replay import transitions
-from services.dlq_replay.model import (
-    RETENTION,
-    DLQMessage,
-    Failure,
-    Watched,
-    dead_letter_id,
-    expiry,
-    moved,
-)
+from services.dlq_replay.decisions import change, decided
+from services.dlq_replay.model import RETENTION, DLQMessage, Failure, Watched, dead_letter_id, expiry
 
 #: Types, without their version, of which a dead letter is no news: whoever dies of the news that something died, or of the answer to
 #: it, would be notified of that death too, and so on without end.
@@ -82,31 +74,6 @@ def _said(kept: DLQMessage, failure: Failure) -> list[Event]:
         why = f"it died of {failure.decision} replays"
         events.append(decided(kept, "quarantined", "system:dlq-replay", why, failure.at))
     return events
-
-
-def decided(
-    dead_letter: DLQMessage, decision: str, by: str, why: str, at: datetime, job_id: str | None = None
-) -> LetterDecided:
-    """What is said of a decision."""
-    return LetterDecided.model_validate(
-        {
-            "dlq_message_id": dead_letter.dlq_message_id,
-            "decision": decision,
-            "by": by,
-            "why": why,
-            "at": at,
-            "job_id": job_id,
-            "queue": dead_letter.queue,
-            "event_type": dead_letter.event_type,
-            "message_id": dead_letter.message_id,
-        }
-    )
-
-
-def change(ctx: Context, old: DLQMessage, new: DLQMessage) -> Update:
-    """Only what differs, over the version that was read."""
-    changed, gone, when = moved(old, new)
-    return ctx.update(DLQMessage, old.dlq_message_id, set=changed, remove=gone, when=when)
 
 
 async def watch_delivery(event: DeliveryChanged | StandingTold, ctx: Context) -> None:

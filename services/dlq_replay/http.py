@@ -10,13 +10,13 @@ from fastapi import Query
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
 from libs.messaging.channels import Channel
-from services.dlq_replay import alarms, decisions, jobs, queries
+from services.dlq_replay import alarms, decisions, jobs, search
 from services.dlq_replay.decisions import Discard, EditLetter
 from services.dlq_replay.jobs import Ask, AskReplay, Selection
 from services.dlq_replay.model import Cause, State, Watched
-from services.dlq_replay.queries import Filter
+from services.dlq_replay.search import Filter
 from services.dlq_replay.simulate import predict
 from services.dlq_replay.views import (
     GroupList,
@@ -34,8 +34,6 @@ from services.dlq_replay.views import (
 )
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Name = Annotated[str | None, Query(min_length=1, max_length=120)]
 EventType = Annotated[str | None, Query(alias="eventType", min_length=1, max_length=120)]
 Text = Annotated[str | None, Query(min_length=2, max_length=200)]
@@ -68,7 +66,7 @@ async def list_letters(
         until=until,
         text=text,
     )
-    page = await queries.list_letters(ctx, wanted, limit, cursor)
+    page = await search.list_letters(ctx, wanted, limit, cursor)
     return LetterList(items=[dead_letter_view(each) for each in page.items], cursor=page.cursor)
 
 
@@ -86,7 +84,7 @@ async def list_groups(
     wanted = Filter(queue=queue, event_type=event_type, channel=channel, cause=cause, since=since, until=until)
     every = await alarms.open_dead_letters(ctx)
     # Unless something narrows them, the dead letters that wait have just been counted.
-    groups, whole = (every.waiting, every.whole) if wanted == Filter() else await queries.groups(ctx, wanted)
+    groups, whole = (every.waiting, every.whole) if wanted == Filter() else await search.groups(ctx, wanted)
     return GroupList(
         groups=[group_view(group) for group in groups],
         queues=[QueueDepth.model_validate(depth) for depth in every.depths()],
@@ -98,7 +96,7 @@ async def list_groups(
 @router.read("POST", "/api/dlq/simulate", role=Role.VIEWER)
 async def simulate(body: Selection, ctx: Context) -> Simulation:
     """What would happen if these dead letters were replayed now; nothing is changed."""
-    dead_letters = await queries.rows(ctx, await jobs.chosen(body, ctx))
+    dead_letters = await search.rows(ctx, await jobs.chosen(body, ctx))
     return summed(list(await asyncio.gather(*(predict(each, ctx) for each in dead_letters))), MAX_SHOWN)
 
 
@@ -139,7 +137,7 @@ async def discard(body: Discard, ctx: Context) -> Done[LetterList]:
 @router.read("GET", "/api/dlq/{dlq_message_id}", role=Role.VIEWER)
 async def read_letter(dlq_message_id: str, ctx: Context) -> LetterDetail:
     """One dead letter in full: what died, every attempt, every decision, where its message stands."""
-    dead_letter = await queries.dead_letter_by_id(ctx, dlq_message_id)
+    dead_letter = await search.dead_letter_by_id(ctx, dlq_message_id)
     watched = await ctx.get(Watched, dead_letter.message_id) if dead_letter.message_id else None
     return dead_letter_detail(dead_letter, watched)
 

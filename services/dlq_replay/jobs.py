@@ -13,8 +13,9 @@ from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done, Page
 from libs.common.store.ops import When
 from libs.messaging.events.dlq import ReplayJobChanged
-from services.dlq_replay.model import CHUNK_DEAD_LETTERS, JOB_RETENTION, Action, ReplayChunk, ReplayJob, State, expiry
-from services.dlq_replay.queries import Filter, rows, select
+from services.dlq_replay.model import Action, State, expiry
+from services.dlq_replay.replay_job import CHUNK_DEAD_LETTERS, JOB_RETENTION, ReplayChunk, ReplayJob
+from services.dlq_replay.search import Filter, rows, select
 
 #: Dead letters that one job takes unless more are asked for, and the most that may be.
 DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000

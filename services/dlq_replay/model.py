@@ -1,4 +1,4 @@
-"""Dead letters, replay jobs, and the few facts that a simulation needs. Pure."""
+"""Dead letters, and the few facts that a simulation needs. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from libs.common.clock import Timestamp, derived_id, iso
 from libs.common.declare.wire import Part
+from libs.common.handle.alarms import Alarm
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Index, Item, Row, Table
 from libs.common.store.ops import When
@@ -20,15 +21,12 @@ T = TypeVar("T")
 
 #: How long a dead letter is kept after it died, or after the last decision about it.
 RETENTION = timedelta(days=7)
-JOB_RETENTION = timedelta(days=30)
 #: The dead letters of one state are spread over so many index keys, that none sees too many writes.
 SHARDS = 8
 #: A dead letter that has died of so many replays is quarantined: it is left alone until somebody insists.
 MAX_REPLAYS = 5
 #: What is remembered of a dead letter: its first deaths and actions are as telling as the last.
 MAX_HISTORY = 40
-#: Ids in one row of a job.
-CHUNK_DEAD_LETTERS = 250
 #: More open dead letters of one queue than these raise its alarm.
 QUIET_THRESHOLD = 10
 
@@ -215,60 +213,6 @@ def moved(old: Item, new: Item) -> tuple[Row, tuple[str, ...], tuple[When, ...]]
     return changed, tuple(sorted(before.keys() - after.keys())), (When("version", "=", old.version),)
 
 
-class ReplayJob(Item):
-    """A decision to replay an exact list of dead letters (in :class:`ReplayChunk` rows) at ``rate`` dead letters a second. ``position``
-    is how far it has come; ``owner`` works on it until ``lease_until``. ``open`` is there while somebody has to."""
-
-    TABLE: ClassVar[Table] = Table(
-        "replay-job",
-        key="jobId",
-        indexes=(
-            Index("by-open", hash="open", sort="createdAt"),
-            Index("by-creation", hash="listed", sort="createdAt"),
-        ),
-        ttl="expiresAt",
-    )
-
-    job_id: str
-    #: ``running``, ``pausing``, ``paused``, ``cancelling``, ``cancelled``, ``done``.
-    state: str = "running"
-    by: str
-    why: str = ""
-    #: Take quarantined dead letters along.
-    force: bool = False
-    rate: float
-    total: int
-    position: int = 0
-    sent: int = 0
-    skipped: int = 0
-    created_at: Timestamp
-    #: When the first and the last dead letter went out.
-    started_at: Timestamp | None = None
-    finished_at: Timestamp | None = None
-    next_at: Timestamp | None = None
-    owner: str | None = None
-    lease_until: Timestamp
-    history: tuple[Action, ...] = ()
-    open: str | None = "open"
-    listed: str = "all"
-    expires_at: int
-
-
-class ReplayChunk(Item):
-    """The dead letters of a job, in their order: row ``n`` (of fixed width) holds :data:`CHUNK_DEAD_LETTERS` ids, the last one what is left."""
-
-    TABLE: ClassVar[Table] = Table("replay-chunk", key="jobId", sort="n", ttl="expiresAt")
-
-    job_id: str
-    n: str
-    ids: tuple[str, ...]
-    expires_at: int
-
-    @staticmethod
-    def name(n: int) -> str:
-        return f"{n:05d}"
-
-
 class Watched(Item):
     """Where a message stands that a dead letter is about: as it was told when the dead letter came, and by what its sender has said
     since; ``rank`` is that of ``status`` and -1 while nothing was said."""
@@ -282,12 +226,10 @@ class Watched(Item):
     expires_at: int
 
 
-class QueueAlarm(Item):
-    """That too many dead letters of a queue were open when somebody last looked, or no longer; ``at``: since when."""
+class QueueAlarm(Alarm):
+    """That too many dead letters of a queue were open when somebody last looked, or no longer."""
 
     TABLE: ClassVar[Table] = Table("queue-alarm", key="listed", sort="queue")
 
     listed: str = "all"
     queue: str
-    raised: bool
-    at: Timestamp

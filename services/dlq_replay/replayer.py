@@ -21,9 +21,10 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.common.store.ops import When
 from services.dlq_replay import transitions
-from services.dlq_replay.handlers import change, decided
+from services.dlq_replay.decisions import change, decided
 from services.dlq_replay.jobs import job_changed
-from services.dlq_replay.model import CHUNK_DEAD_LETTERS, DLQMessage, ReplayChunk, ReplayJob, State, shard_of, slot_of
+from services.dlq_replay.model import DLQMessage, State, shard_of, slot_of
+from services.dlq_replay.replay_job import CHUNK_DEAD_LETTERS, ReplayChunk, ReplayJob
 
 #: How often a process looks for jobs.
 TICK_SECONDS = 2

@@ -9,7 +9,8 @@ from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.permission_copy import PermissionCopy, permissions
 from libs.messaging.template_copy import TemplateCopy, templates
 from services.dlq_replay import alarms, handlers, http, replayer
-from services.dlq_replay.model import DLQMessage, QueueAlarm, ReplayChunk, ReplayJob, Watched
+from services.dlq_replay.model import DLQMessage, QueueAlarm, Watched
+from services.dlq_replay.replay_job import ReplayChunk, ReplayJob
 
 service = Service(
     "dlq-replay",

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.messaging.vocabulary import Status
 from services.dlq_replay import transitions
-from services.dlq_replay.model import DLQMessage, ReplayJob, State, Watched
-from services.dlq_replay.queries import Group
+from services.dlq_replay.model import DLQMessage, State, Watched
+from services.dlq_replay.replay_job import ReplayJob
+from services.dlq_replay.search import Group
 from services.dlq_replay.simulate import Foreseen
 
 
@@ -43,9 +44,8 @@ class LetterView(View):
     expires_at: int | None = None
 
 
-class LetterList(View):
-    items: list[LetterView]
-    cursor: str | None = None
+class LetterList(PageView[LetterView]):
+    pass
 
 
 class DeathView(View):
@@ -155,9 +155,8 @@ class JobView(View):
     history: list[ActionView]
 
 
-class JobList(View):
-    items: list[JobView]
-    cursor: str | None = None
+class JobList(PageView[JobView]):
+    pass
 
 
 def dead_letter_view(dead_letter: DLQMessage) -> LetterView:

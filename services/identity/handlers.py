@@ -8,24 +8,13 @@ from libs.common.handle.context import Context
 from libs.messaging.events.identity import (
     InvitationAsked,
     InvitationRefused,
-    RoleName,
     UserChangeAsked,
-    UserChanged,
     UserChangeRefused,
     UserInvited,
-    UserRemoved,
 )
 from services.identity import pool
-from services.identity.model import (
-    LISTED,
-    Administrators,
-    Invitation,
-    InvitationState,
-    Pending,
-    User,
-    takes_administration,
-    takes_away,
-)
+from services.identity.model import Invitation, InvitationState, Pending, User, takes_administration, takes_away
+from services.identity.people import changed, count_administrator, removed, renewed
 from services.identity.pool import Person
 
 _TAKEN = "Somebody with this address is in the user pool already; they show up in the list of users within minutes."
@@ -54,7 +43,7 @@ async def invite(event: InvitationAsked, ctx: Context) -> list[Event]:
         raise pool.NoSuchPerson
     known = await ctx.get(User, person.user_id)
     user = renewed(known, person).model_copy(update={"settled_at": ctx.now})
-    ctx.stage(ctx.insert(user) if known is None else ctx.replace(user))
+    ctx.stage(ctx.upsert(user, known))
     done = {"state": InvitationState.DONE, "user_id": person.user_id, "listed": None}
     ctx.stage(ctx.replace(row.model_copy(update=done)))
     return [UserInvited(user_id=person.user_id, email=row.email, role=row.role)]
@@ -84,7 +73,7 @@ async def change(event: UserChangeAsked, ctx: Context) -> list[Event]:
         return await removed(ctx, user)
     after = renewed(user, person).model_copy(update={"pending": None, "refused": None, "settled_at": ctx.now})
     ctx.stage(ctx.replace(after))
-    await _count(ctx, after)
+    await count_administrator(ctx, after)
     return [changed(user, after)]
 
 
@@ -108,49 +97,5 @@ async def _left_alone(ctx: Context, user: User, reason: str) -> list[Event]:
     assert user.pending is not None
     after = user.model_copy(update={"pending": None, "refused": reason})
     ctx.stage(ctx.replace(after))
-    await _count(ctx, after)
+    await count_administrator(ctx, after)
     return [UserChangeRefused(user_id=user.user_id, change=user.pending.number, reason=reason)]
-
-
-async def removed(ctx: Context, user: User) -> list[Event]:
-    """Stage that they are gone."""
-    ctx.stage(ctx.delete(User, user.user_id))
-    await _count(ctx, user, gone=True)
-    return [UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)]
-
-
-async def _count(ctx: Context, user: User, gone: bool = False) -> None:
-    """Stage whether they are one of the administrators."""
-    row = await ctx.get(Administrators, LISTED) or Administrators()
-    users = [each for each in row.users if each != user.user_id]
-    if user.administers() and not gone:
-        users.append(user.user_id)
-    if users != row.users:
-        stage_administrators(ctx, row, users)
-
-
-def stage_administrators(ctx: Context, row: Administrators, users: list[str]) -> None:
-    after = row.model_copy(update={"users": users})
-    ctx.stage(ctx.replace(after) if row.version else ctx.insert(after.model_copy(update={"version": 1})))
-
-
-def renewed(user: User | None, person: Person) -> User:
-    """The row with what the pool says."""
-    profile = {"username": person.username, "email": person.email, "role": person.role, "status": person.status}
-    if user is not None:
-        return user.model_copy(update=profile)
-    return User(user_id=person.user_id, created_at=person.created_at, version=1, **profile)
-
-
-def changed(before: User | None, after: User) -> UserChanged:
-    """What is said of a row that replaces ``before``."""
-    role_before: RoleName | None = before.role if before else None
-    return UserChanged(
-        user_id=after.user_id,
-        email=after.email,
-        revision=before.version + 1 if before else after.version,
-        role=after.role,
-        status=after.status,
-        role_before=role_before,
-        status_before=before.status if before else None,
-    )

@@ -8,17 +8,15 @@ from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
 from libs.messaging.events.identity import RoleName, UserStatus
 from services.identity import requests
 from services.identity.model import LISTED, Invitation, InvitationState, User
 from services.identity.requests import ChangeUser, Invite
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Prefix = Annotated[str | None, Query(min_length=1, max_length=128)]
 
 
@@ -44,9 +42,8 @@ class UserView(View):
     last_login_at: Timestamp | None = None
 
 
-class UserPage(View):
-    items: list[UserView]
-    cursor: str | None = None
+class UserPage(PageView[UserView]):
+    pass
 
 
 class MeView(View):
@@ -71,9 +68,8 @@ class InvitationView(View):
     asked_at: Timestamp
 
 
-class InvitationPage(View):
-    items: list[InvitationView]
-    cursor: str | None = None
+class InvitationPage(PageView[InvitationView]):
+    pass
 
 
 @router.read("GET", "/api/users", role=Role.ADMIN)

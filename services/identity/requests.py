@@ -11,7 +11,6 @@ from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging.addresses import EMAIL
 from libs.messaging.events.identity import InvitationAsked, RoleName, UserChangeAsked, UserStatus
-from services.identity.handlers import stage_administrators
 from services.identity.model import (
     LISTED,
     Administrators,
@@ -22,6 +21,7 @@ from services.identity.model import (
     User,
     takes_administration,
 )
+from services.identity.people import stage_administrators
 
 #: So long may a username be in Cognito, and people sign in by their address.
 MAX_EMAIL_LENGTH = 128
@@ -61,9 +61,9 @@ async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
         asking=before.asking + 1 if before else 1,
         asked_by=ctx.actor,
         asked_at=ctx.now,
-        version=before.version if before else 1,
+        version=1,
     )
-    ctx.stage(ctx.replace(row) if before else ctx.insert(row))
+    ctx.stage(ctx.upsert(row, before))
     event = InvitationAsked(invitation_id=row.invitation_id, asking=row.asking)
     return Done(row, (event,), after={"role": row.role})
 

@@ -12,8 +12,8 @@ from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.events.identity import UserRemoved
 from services.identity import pool
-from services.identity.handlers import changed, renewed
 from services.identity.model import LISTED, Administrators, Reading, User, takes_administration
+from services.identity.people import changed, renewed
 from services.identity.pool import Person
 from services.identity.settings import IdentitySettings
 
@@ -37,7 +37,7 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
     except Exception as error:
         log.warning("the user pool could not be read", error=type(error).__name__)
         return
-    known = {user.user_id: user for user in await _known(ctx)}
+    known = {user.user_id: user async for user in ctx.query_all(User, LISTED, index="by-email", limit=100)}
     for person in people.values():
         step = _renewed(ctx, reading, known.get(person.user_id), person)
         if step is not None:
@@ -63,23 +63,10 @@ async def _turn(ctx: Context) -> Reading | None:
     reading = await ctx.get(Reading, LISTED)
     if reading is not None and ctx.now < reading.due:
         return None
-    due = ctx.now + RESYNC_DELAY
-    if reading is None:
-        first = Reading(due=due, version=1)
-        return first if await ctx.write(ctx.insert(first)) else None
-    after = reading.model_copy(update={"due": due})
-    return after.model_copy(update={"version": reading.version + 1}) if await ctx.write(ctx.replace(after)) else None
-
-
-async def _known(ctx: Context) -> list[User]:
-    rows: list[User] = []
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(User, LISTED, index="by-email", limit=100, cursor=cursor)
-        rows += page.items
-        cursor = page.cursor
-        if cursor is None:
-            return rows
+    after = (reading or Reading(due=ctx.now, version=1)).model_copy(update={"due": ctx.now + RESYNC_DELAY})
+    if not await ctx.write(ctx.upsert(after, reading)):
+        return None
+    return after.model_copy(update={"version": reading.version + 1}) if reading else after
 
 
 def _is_settled(ctx: Context, user: User) -> bool:

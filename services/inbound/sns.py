@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from cachetools import LRUCache
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -126,7 +126,7 @@ class Certificates:
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
-        self._known: OrderedDict[str, bytes] = OrderedDict()
+        self._known: LRUCache[str, bytes] = LRUCache(MAX_CERTIFICATES)
 
     async def of(self, message: SnsMessage) -> bytes:
         """Raises NotFromSns when it cannot be had, ConnectionError when that may be otherwise later."""
@@ -135,8 +135,6 @@ class Certificates:
             raise NotFromSns("SigningCertURL is not an address of SNS in the topic's region")
         if url not in self._known:
             self._known[url] = await self._fetched(url)
-            while len(self._known) > MAX_CERTIFICATES:
-                self._known.popitem(last=False)
         return self._known[url]
 
     async def _fetched(self, url: str) -> bytes:

@@ -9,11 +9,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from libs.common.declare.service import TickAction
+from libs.common.handle.alarms import AlarmKind
 from libs.common.handle.context import Context
-from libs.common.observe import metrics
 from libs.messaging.channels import Channel
 from libs.messaging.events.insights import DeliveryAlarmChanged
 from services.insights import series
@@ -21,14 +19,13 @@ from services.insights.model import DeliveryAlarm
 from services.insights.periods import By, slots
 
 METRIC = "error_rate_alarm"
+ALARM = AlarmKind(METRIC, "too many messages fail", "few messages fail again")
 #: How often somebody looks.
 WATCH_SECONDS = 60
 #: The last so many minutes, made up to whole five minutes: so it is up to five minutes more.
 WINDOW_MINUTES = 15
 #: Raised above one percent of at least a hundred messages; over at half a percent, so that it does not come and go.
 RAISE_ABOVE, CLEAR_BELOW, MIN_MESSAGES = 0.01, 0.005, 100
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -66,23 +63,17 @@ async def standing(ctx: Context) -> dict[Channel, DeliveryAlarm]:
 
 
 async def watch_delivery(ctx: Context) -> AsyncIterator[TickAction]:
-    """Raise and end alarms. Of several processes that look at once, one tells it."""
+    """Raise and end alarms."""
     since = ctx.now - timedelta(minutes=WINDOW_MINUTES)
     before, found = await asyncio.gather(standing(ctx), series.read_each(ctx, Channel, By.HOUR, since, ctx.now))
     for channel, hours in found.items():
         now, was = lately(hours, ctx), before.get(channel)
         raised = now.alarm(was is not None and was.raised)
-        if raised:
-            metrics.count(METRIC, channel=channel)
-        if raised == (was is not None and was.raised):
+        if not ALARM.has_changed(raised, was, channel=channel):
             continue
         facts = {"tried": now.tried, "failed": now.failed}
-        if raised:
-            log.error("too many messages fail", channel=channel, **facts)
-        else:
-            log.info("few messages fail again", channel=channel, **facts)
-        row = DeliveryAlarm(channel=channel, raised=raised, **facts, at=ctx.now, version=was.version if was else 0)
-        events = DeliveryAlarmChanged(
+        row = DeliveryAlarm(channel=channel, raised=raised, **facts, at=ctx.now)
+        event = DeliveryAlarmChanged(
             channel=channel,
             raised=raised,
             **facts,
@@ -91,5 +82,4 @@ async def watch_delivery(ctx: Context) -> AsyncIterator[TickAction]:
             minutes=WINDOW_MINUTES,
             at=ctx.now,
         )
-        number = was.version + 1 if was else 0
-        yield TickAction(f"{channel}#{number}", (ctx.replace(row) if was else ctx.insert(row),), (events,))
+        yield ALARM.action(channel, row, was, event, {"channel": channel, **facts}, ctx)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cachetools import LRUCache
+
 from libs.common.aws.batcher import Batcher
 from libs.common.clock import random_id
 from libs.common.errors import Conflict
 from libs.common.handle.context import Context
-from libs.common.lru import LruCache
 from libs.common.observe import metrics
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Item
@@ -55,8 +56,8 @@ class _StoreBatchers:
         default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_EVENTS, linger=JOB_LINGER_SECONDS, concurrency=1)
     )
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    groups: LruCache[str, MessageGroup] = field(default_factory=lambda: LruCache(MAX_CACHED_GROUPS))
-    figures: LruCache[tuple[str, str], Figures] = field(default_factory=lambda: LruCache(MAX_CACHED_FIGURES))
+    groups: LRUCache[str, MessageGroup] = field(default_factory=lambda: LRUCache(MAX_CACHED_GROUPS))
+    figures: LRUCache[tuple[str, str], Figures] = field(default_factory=lambda: LRUCache(MAX_CACHED_FIGURES))
     stripe: int = field(default_factory=lambda: _random_shard())
 
 
@@ -185,9 +186,9 @@ def _over(item: Item, ctx: Context) -> Op:
 
 def _keep(groups: Iterable[MessageGroup], figures: dict[tuple[str, str], Figures], batchers: _StoreBatchers) -> None:
     for group in groups:
-        batchers.groups.keep(group.group_id, group.model_copy(update={"version": group.version + 1}))
+        batchers.groups[group.group_id] = group.model_copy(update={"version": group.version + 1})
     for place, row in figures.items():
-        batchers.figures.keep(place, row.model_copy(update={"version": row.version + 1}))
+        batchers.figures[place] = row.model_copy(update={"version": row.version + 1})
 
 
 def metric_of(status: str) -> str:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from libs.common.clock import Timestamp, derived_id
-from libs.common.declare.service import Bucket
+from libs.common.clock import Timestamp
 from libs.common.declare.wire import Body, View
-from libs.common.errors import Problem
 from libs.common.handle.context import Context, Done
+from libs.messaging import exports
 from libs.messaging.channels import Channel
-from libs.messaging.exports import as_csv
+from libs.messaging.exports import CsvExport
 from services.insights.delivery import STATUSES, DeliveryView, Wanted, page_of
-from services.insights.model import FiguresExport
 from services.insights.periods import By
 
-URL_SECONDS = 300
-RETENTION = timedelta(days=1)
-EXPORTS = Bucket("exports", days=1)
 SPANS = (("queuedToSent", "queued_to_sent"), ("sentToDelivered", "sent_to_delivered"))
 COLUMNS = (
     "start", "channel", "messageClass", *STATUSES,
@@ -48,7 +42,6 @@ class FiguresExportView(View):
 
 async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
     """Write all that the list has, oldest first. Raises Problem."""
-    assert ctx.cause is not None
     wanted = Wanted.of(body.since, body.until, body.channel, body.by, ctx.now)
     items: list[DeliveryView] = []
     cursor: str | None = None
@@ -58,26 +51,13 @@ async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExp
         cursor = page.cursor
         if cursor is None:
             break
-    made = FiguresExport(
-        export_id=derived_id(ctx.cause.id, "insights-export"),
-        rows=len(items),
-        created_at=ctx.now,
-        expires_at=int((ctx.now + RETENTION).timestamp()),
-    )
-    # Under a name of its own, so that a repeat of the request writes the same object; nobody hears of it before the commit.
-    data = as_csv(COLUMNS, map(_cells, items))
-    await ctx.files.put(ctx.bucket(EXPORTS.name), _key(made.export_id), data, "text/csv; charset=utf-8")
-    ctx.stage(ctx.insert(made))
+    made = await exports.create(CsvExport, COLUMNS, [*map(_cells, items)], ctx)
     return Done(FiguresExportView.model_validate(made), after={"rows": made.rows})
 
 
 async def read_export(export_id: str, ctx: Context) -> FiguresExportView:
     """With a link to fetch it. Raises Problem 404."""
-    made = await ctx.get(FiguresExport, export_id)
-    if made is None:
-        raise Problem(404, "EXPORT_NOT_FOUND", "There is no such export", "Exports are kept for a day.")
-    name = f"delivery-{made.created_at:%Y-%m-%d}.csv"
-    url = await ctx.files.download_url(ctx.bucket(EXPORTS.name), _key(export_id), "text/csv", name, URL_SECONDS)
+    made, url = await exports.read(CsvExport, export_id, "delivery", ctx)
     return FiguresExportView.model_validate(made).model_copy(update={"url": url})
 
 
@@ -88,7 +68,3 @@ def _cells(item: DeliveryView) -> list[Any]:
         span = getattr(item, field)
         cells += [span.count, span.median, span.p95] if span else [None, None, None]
     return [*cells, " ".join(f"{error.code}={error.count}" for error in item.errors)]
-
-
-def _key(export_id: str) -> str:
-    return f"{export_id}.csv"

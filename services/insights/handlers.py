@@ -30,4 +30,4 @@ async def letters_alarm(event: AlarmChanged, ctx: Context) -> None:
     known = await ctx.get(DeadLetterAlarm, "all", event.queue)
     if known is None or known.at < event.at:
         facts = event.model_dump(include={"queue", "raised", "waiting", "quarantined", "at"})
-        await ctx.save(DeadLetterAlarm(**facts, version=known.version if known else 0), over=known)
+        await ctx.save(DeadLetterAlarm(**facts), over=known)

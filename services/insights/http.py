@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor
 from libs.messaging.channels import Channel
 from services.insights import delivery, exports
 from services.insights import overview as overviews
@@ -21,7 +21,6 @@ from services.insights.periods import By
 router = Api()
 From = Annotated[AwareDatetime | None, Query(alias="from")]
 To = Annotated[AwareDatetime | None, Query(alias="to")]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=100)]
 
 
 @router.read("GET", "/api/insights/delivery", role=Role.VIEWER)

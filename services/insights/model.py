@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from libs.common.clock import Timestamp
+from libs.common.handle.alarms import Alarm
 from libs.common.store.item import Item, Table
 from libs.messaging.channels import Channel
 from libs.messaging.events.messages import MessageChanged
@@ -139,41 +139,26 @@ def added_up(rows: Iterable[Figures]) -> dict[str, Counter[str]]:
     return found
 
 
-class DeliveryAlarm(Item):
-    """Whether too much of a channel failed when somebody last looked; ``at``: since when. The figures are of that moment."""
+class DeliveryAlarm(Alarm):
+    """Whether too much of a channel failed when somebody last looked. The figures are of ``at``."""
 
     TABLE: ClassVar[Table] = Table("alarm", key="listed", sort="channel")
 
     listed: str = "all"
     channel: Channel
-    raised: bool
     tried: int
     failed: int
-    at: Timestamp
 
 
-class DeadLetterAlarm(Item):
-    """What was last told of the open letters of a queue: how many there were when its alarm was raised or ended."""
+class DeadLetterAlarm(Alarm):
+    """The open dead letters of a queue when its alarm was last raised or ended."""
 
     TABLE: ClassVar[Table] = Table("letter-alarm", key="listed", sort="queue")
 
     listed: str = "all"
     queue: str
-    raised: bool
     waiting: int
     quarantined: int
-    at: Timestamp
-
-
-class FiguresExport(Item):
-    """A CSV in the bucket."""
-
-    TABLE: ClassVar[Table] = Table("export", key="exportId", ttl="expiresAt")
-
-    export_id: str
-    rows: int
-    created_at: Timestamp
-    expires_at: int
 
 
 def is_countable(at: datetime, now: datetime) -> bool:

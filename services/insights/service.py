@@ -6,12 +6,13 @@ from libs.common.declare.service import Service, every, on
 from libs.messaging.events.dlq import AlarmChanged
 from libs.messaging.events.insights import DeliveryAlarmChanged
 from libs.messaging.events.messages import MessageChanged
-from services.insights import alarms, exports, handlers, http
-from services.insights.model import DeadLetterAlarm, DeliveryAlarm, Figures, FiguresExport, MessageGroup
+from libs.messaging.exports import EXPORTS, CsvExport
+from services.insights import alarms, handlers, http
+from services.insights.model import DeadLetterAlarm, DeliveryAlarm, Figures, MessageGroup
 
 service = Service(
     "insights",
-    owns=[MessageGroup, Figures, DeliveryAlarm, DeadLetterAlarm, FiguresExport],
+    owns=[MessageGroup, Figures, DeliveryAlarm, DeadLetterAlarm, CsvExport],
     hears=[
         # Of its own, because nobody waits for it, and jobs bring it by the thousand.
         on(MessageChanged, handlers.message_changed, lane="counts"),
@@ -20,5 +21,5 @@ service = Service(
     says=[DeliveryAlarmChanged],
     serves=http.router,
     every=[every(alarms.WATCH_SECONDS, alarms.watch_delivery)],
-    needs=[exports.EXPORTS],
+    needs=[EXPORTS],
 )

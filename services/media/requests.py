@@ -106,9 +106,8 @@ async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
                 why,
                 [{"field": field, "detail": why}],
             )
-    assert ctx.cause is not None
     row = MediaFile(
-        file_id=derived_id(ctx.cause.id, "file"),
+        file_id=derived_id(ctx.required_cause.id, "file"),
         channel=body.channel,
         filename=body.filename,
         declared_type=body.content_type,

@@ -25,7 +25,7 @@ from libs.messaging.permission_copy import permission_of
 from libs.messaging.setting_copy import in_force
 from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import MessageClass, Purpose
-from services.messages.acceptance import answers_from, stage_message
+from services.messages.acceptance import NewMessage, answers_from, stage_message
 from services.messages.model import Conversation, Message
 
 #: 47 CFR 64.1200(a)(12): the confirmation of an opt-out comes within five minutes, or it counts as a message of its own.
@@ -75,8 +75,7 @@ async def _answer(
             raise RetryLater(ctx.now + RECHECK_INTERVAL, "what it answers has not arrived here yet")
         log.info("no answer", answer=answer, channel=channel, why=why.code if why else "")
         return []
-    _message, events = await stage_message(
-        ctx,
+    new = NewMessage(
         message_id=message_id,
         standing=standing,
         content=content,
@@ -86,6 +85,7 @@ async def _answer(
         sender=_sender(inbound, ctx),
         conversation=await ctx.get(Conversation, contact_id, channel),
     )
+    _message, events = await stage_message(new, ctx)
     return events
 
 

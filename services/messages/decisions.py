@@ -15,11 +15,9 @@ from libs.messaging.checks import SendFacts
 from libs.messaging.events.messages import CancelAsked, MessageDeleted
 from libs.messaging.templates import purpose_of
 from libs.messaging.vocabulary import Direction, Status
-from services.messages.acceptance import CONTENT, queued_event
-from services.messages.handlers import cause_id
+from services.messages.acceptance import CONTENT, check, queued_event, standing_of, time_to_live_ends, worded
+from services.messages.lookup import message_by_id
 from services.messages.model import Message, Moment, file_slot
-from services.messages.queries import message_by_id
-from services.messages.requests import check, standing_of, time_to_live_ends, worded
 from services.messages.views import MessageView, message_view
 
 #: Nothing can be deleted while its sender may be about to say it.
@@ -83,7 +81,7 @@ async def delete_message(ctx: Context, message_id: str) -> Done[None]:
 
 
 def _decision(ctx: Context, what: str) -> Moment:
-    return Moment(what=what, at=ctx.now, source="request", cause=cause_id(ctx), actor=ctx.actor)
+    return Moment(what=what, at=ctx.now, source="request", cause=ctx.required_cause.id, actor=ctx.actor)
 
 
 def _stage_decision(

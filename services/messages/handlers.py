@@ -7,15 +7,12 @@ publishing), while a report that comes late says nothing: each step remembers th
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import structlog
+from cachetools import LRUCache
 
-from libs.common.clock import iso
 from libs.common.declare.event import Event
-from libs.common.errors import Conflict, RetryLater
 from libs.common.handle.context import Context
-from libs.common.lru import LruCache
 from libs.common.store.ops import When
 from libs.common.store.per_store import PerStore
 from libs.messaging.channels import Channel
@@ -27,30 +24,23 @@ from libs.messaging.events.messages import StandingTold
 from libs.messaging.events.outbound import DeliveryChanged
 from libs.messaging.vocabulary import RANK, Direction, Status
 from services.messages.fold import Report, change, follows
-from services.messages.model import (
-    Conversation,
-    Message,
-    Moment,
-    Orphan,
-    ProviderId,
-    conversation_after,
-    kept_until,
-)
+from services.messages.lookup import bind, owner_of
+from services.messages.model import Conversation, Message, Moment, conversation_after, kept_until
+from services.messages.reports import is_ours, message_from, record, reported_on, wait_or_give_up
 
-#: How long a report waits for its message, counted from when it was first seen here.
-MAX_WAIT = timedelta(minutes=15)
-MAX_WAIT_SECONDS = 60
 #: Messages that a process remembers.
 MAX_CACHED_MESSAGES = 2000
 
 log = structlog.get_logger()
 #: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
-_recently_published: PerStore[LruCache[str, Message]] = PerStore(lambda: LruCache(MAX_CACHED_MESSAGES))
+_recently_published: PerStore[LRUCache[str, Message]] = PerStore(lambda: LRUCache(MAX_CACHED_MESSAGES))
 
 
 async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
     """An inbound message is stored as received; what it answers is known by the provider's id."""
-    received = Moment(what=Status.RECEIVED, at=event.received_at, source="customer", cause=cause_id(ctx), moved=True)
+    received = Moment(
+        what=Status.RECEIVED, at=event.received_at, source="customer", cause=ctx.required_cause.id, moved=True
+    )
     answered, content = await asyncio.gather(
         owner_of(ctx, event.channel, event.in_reply_to), _with_our_ids(ctx, event.channel, event.content)
     )
@@ -99,7 +89,7 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
         what=event.status,
         at=event.at,
         source="sender",
-        cause=cause_id(ctx),
+        cause=ctx.required_cause.id,
         attempt=event.attempt,
         code=event.error_code,
         provider_code=event.provider_code,
@@ -111,7 +101,7 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
     report = Report(event.status, moment, {name: value for name, value in facts.items() if value is not None})
     if event.provider_id:
         await bind(ctx, event.channel, event.provider_id, event.message_id)
-    expected = _message_from(event)
+    expected = message_from(event)
     if event.job_id is not None:
         # The rows of a job come to be with the sender's first word: one write for each recipient.
         first = change(expected, report)
@@ -123,37 +113,20 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
             ctx.update(Message, event.message_id, set=first.set, remove=first.remove, when=first.when)
         )
     if written:
-        _recently_published.of(ctx.store).keep(event.message_id, expected)
+        _recently_published.of(ctx.store)[event.message_id] = expected
         return follows(expected, first.moment)
     if written.row is None:
         return await wait_or_give_up(ctx, event.channel, event.message_id, event.status)
     return await record(ctx, Message.from_row(written.row), report)
 
 
-def _message_from(event: DeliveryChanged) -> Message:
-    """The message as far as the event tells, below every status."""
-    return Message(
-        message_id=event.message_id,
-        contact_id=event.contact_id,
-        channel=event.channel,
-        direction=Direction.OUTBOUND,
-        message_class=event.message_class,
-        job_id=event.job_id,
-        job_ref=event.job_ref,
-        status=Status.QUEUED,
-        rank=RANK[Status.QUEUED] - 1,
-        created_at=event.at,
-        expires_at=kept_until(event.at),
-    )
-
-
 async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
     """What the provider reports. A word that we do not know is noted and moves nothing."""
     report = _report(event, ctx)
     recent = _recently_published.of(ctx.store).get(event.message_id) if event.message_id else None
-    if recent is not None and _ours(recent, event.channel):
+    if recent is not None and is_ours(recent, event.channel):
         return await _fold_unread(recent, event, report, ctx)
-    message = await _reported_on(ctx, event)
+    message = await reported_on(ctx, event)
     if message is None:
         return await wait_or_give_up(ctx, event.channel, event.provider_id, event.status)
     if message.reported_id != event.provider_id:
@@ -166,7 +139,7 @@ async def _fold_unread(recent: Message, event: ReceiptReceived, report: Report, 
     if recent.reported_id != event.provider_id:
         await bind(ctx, event.channel, event.provider_id, recent.message_id)
         recent = recent.model_copy(update={"reported_id": event.provider_id})
-        _recently_published.of(ctx.store).keep(recent.message_id, recent)
+        _recently_published.of(ctx.store)[recent.message_id] = recent
     expected = recent.model_copy(update={"status": Status.SENT, "rank": RANK[Status.SENT]})
     new = change(expected, report)
     sent = When("rank", ">=", expected.rank)
@@ -185,7 +158,7 @@ def _report(event: ReceiptReceived, ctx: Context) -> Report:
         what="note" if event.status is Status.UNKNOWN else event.status,
         at=event.at,
         source="provider",
-        cause=cause_id(ctx),
+        cause=ctx.required_cause.id,
         code=event.error_code,
         provider_code=event.provider_code,
         provider_status=event.provider_status,
@@ -194,77 +167,9 @@ def _report(event: ReceiptReceived, ctx: Context) -> Report:
     return Report(event.status, moment, {"reportedId": event.provider_id}, event.provider_id)
 
 
-async def _reported_on(ctx: Context, event: ReceiptReceived) -> Message | None:
-    """By our own id where it was echoed, else by any id that the provider has for it."""
-    if event.message_id:
-        found = await ctx.get(Message, event.message_id)
-        if found is not None and _ours(found, event.channel):
-            return found
-    for provider_id in (event.provider_id, *event.also_known_as):
-        owner = await owner_of(ctx, event.channel, provider_id)
-        found = await ctx.get(Message, owner) if owner else None
-        if found is not None and _ours(found, event.channel):
-            return found
-    return None
-
-
-def _ours(message: Message, channel: Channel) -> bool:
-    return message.channel is channel and message.direction is Direction.OUTBOUND
-
-
-async def record(ctx: Context, message: Message, report: Report) -> list[Event]:
-    """Fold a report into a message that was just read; says what follows from it."""
-    known = message.steps.get(report.moment.slot())
-    if known is not None:
-        return follows(message, known) if known.cause == report.moment.cause else []
-    new = change(message, report)
-    written = await ctx.write(ctx.update(Message, message.message_id, set=new.set, remove=new.remove, when=new.when))
-    if not written:
-        raise Conflict("another report came first")
-    return follows(message, new.moment)
-
-
 async def tell_standing(event: LetterKept, ctx: Context) -> list[Event]:
     """Something about a message died; whoever decides about that wants to know where the message stands."""
     message = await ctx.get(Message, event.message_id) if event.message_id else None
     if message is None:
         return []
     return [StandingTold(message_id=message.message_id, channel=message.channel, status=message.status, at=ctx.now)]
-
-
-async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: Status) -> list[Event]:
-    """A report can come before its message is recorded. It waits, and then counts as an orphan. Raises Later."""
-    cause = cause_id(ctx)
-    orphan = Orphan(
-        id=cause, channel=channel, about=about, status=status, first_at=ctx.now, expires_at=kept_until(ctx.now)
-    )
-    written = await ctx.write(ctx.insert(orphan))
-    if not written and written.row is not None:
-        orphan = Orphan.from_row(written.row)
-    waited = ctx.now - orphan.first_at
-    if waited < MAX_WAIT:
-        seconds = min(MAX_WAIT_SECONDS, 2 + waited.total_seconds())
-        raise RetryLater(ctx.now + timedelta(seconds=seconds), "its message is not recorded yet")
-    if orphan.lost is None:
-        await ctx.write(ctx.update(Orphan, cause, set={"lost": "lost"}))
-        log.warning("orphan report", channel=channel, status=status, first_at=iso(orphan.first_at))
-    return []
-
-
-async def owner_of(ctx: Context, channel: Channel, provider_id: str | None) -> str | None:
-    """Our id of the message that the provider calls so."""
-    found = await ctx.get(ProviderId, ProviderId.id_of(channel, provider_id)) if provider_id else None
-    return found.message_id if found else None
-
-
-async def bind(ctx: Context, channel: Channel, provider_id: str, message_id: str) -> None:
-    """The same however often it is written."""
-    binding = ProviderId(
-        id=ProviderId.id_of(channel, provider_id), message_id=message_id, expires_at=kept_until(ctx.now)
-    )
-    await ctx.write(ctx.put(binding))
-
-
-def cause_id(ctx: Context) -> str:
-    assert ctx.cause is not None, "handled without a cause"
-    return ctx.cause.id

@@ -8,10 +8,11 @@ from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.channels import Channel
 from libs.messaging.vocabulary import Status
 from services.messages import decisions, queries, requests
+from services.messages.lookup import message_by_id
 from services.messages.requests import SendMessage
 from services.messages.views import (
     ConversationList,
@@ -25,9 +26,6 @@ from services.messages.views import (
 
 router = Api()
 
-Limit = Annotated[int, Query(ge=1, le=100)]
-Named = Annotated[str | None, Query(min_length=1, max_length=1000)]
-
 
 @router.read("GET", "/api/messages", role=Role.VIEWER)
 async def list_messages(
@@ -36,18 +34,12 @@ async def list_messages(
     channel: Channel | None = None,
     status: Status | None = None,
     provider_id: Annotated[str | None, Query(alias="providerId", min_length=1, max_length=1000)] = None,
-    cursor: Named = None,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> MessageList:
     """Messages, newest first: of a contact, of a channel, or of all."""
     return await queries.list_messages(
-        ctx,
-        contact_id=contact_id,
-        channel=channel,
-        status=status,
-        provider_id=provider_id,
-        cursor=cursor,
-        limit=limit,
+        ctx, contact_id=contact_id, channel=channel, status=status, provider_id=provider_id, cursor=cursor, limit=limit
     )
 
 
@@ -60,13 +52,13 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
 @router.read("GET", "/api/messages/{message_id}", role=Role.VIEWER)
 async def read_message(message_id: str, ctx: Context) -> MessageView:
     """One message and its status."""
-    return message_view(await queries.message_by_id(ctx, message_id))
+    return message_view(await message_by_id(ctx, message_id))
 
 
 @router.read("GET", "/api/messages/{message_id}/timeline", role=Role.VIEWER)
 async def read_timeline(message_id: str, ctx: Context) -> Timeline:
     """What happened to a message, in order and in plain words."""
-    return timeline(await queries.message_by_id(ctx, message_id))
+    return timeline(await message_by_id(ctx, message_id))
 
 
 @router.write("DELETE", "/api/messages/{message_id}", role=Role.ADMIN, status=204)
@@ -89,7 +81,7 @@ async def cancel_message(message_id: str, ctx: Context) -> Done[MessageView]:
 
 @router.read("GET", "/api/conversations", role=Role.VIEWER)
 async def list_conversations(
-    ctx: Context, channel: Channel | None = None, cursor: Named = None, limit: Limit = 50
+    ctx: Context, channel: Channel | None = None, cursor: Cursor = None, limit: Limit = 50
 ) -> ConversationList:
     """Conversations by their last message, newest first."""
     return await queries.list_conversations(ctx, channel=channel, cursor=cursor, limit=limit)

@@ -15,27 +15,13 @@ from libs.common.store.ops import BadCursor
 from libs.messaging.channels import Channel
 from libs.messaging.permission_copy import permission_of
 from libs.messaging.vocabulary import Status
-from services.messages.handlers import owner_of
+from services.messages.lookup import owner_of
 from services.messages.model import Conversation, Message
-from services.messages.views import (
-    ConversationList,
-    ConversationView,
-    MessageList,
-    conversation_view,
-    message_view,
-)
+from services.messages.views import ConversationList, ConversationView, MessageList, conversation_view, message_view
 
 T = TypeVar("T", bound=Message | Conversation)
 #: After every time that we write.
 LAST = "9"
-
-
-async def message_by_id(ctx: Context, message_id: str) -> Message:
-    """Raises Problem 404."""
-    found = await ctx.get(Message, message_id)
-    if found is None:
-        raise Problem(404, "MESSAGE_NOT_FOUND", "There is no such message", "It may be more than 30 days old.")
-    return found
 
 
 async def list_messages(

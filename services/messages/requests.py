@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from libs.common.clock import derived_id
 from libs.common.declare.wire import Body
-from libs.common.errors import CopyRefusal, Problem, invalid
+from libs.common.errors import Problem, invalid
 from libs.common.handle.context import Context, Done
 from libs.messaging import template_copy
 from libs.messaging.channels import Channel
-from libs.messaging.checks import Refusal, SendFacts, refusal
+from libs.messaging.checks import SendFacts
 from libs.messaging.content import (
     Contacts,
     Content,
@@ -28,15 +27,20 @@ from libs.messaging.content import (
     Template,
     Text,
 )
-from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code, problem_type
-from libs.messaging.permission import Permission
-from libs.messaging.permission_copy import permission_of
+from libs.messaging.errors import EXPLANATIONS, ErrorCode, problem_code
 from libs.messaging.settings import MessagingSettings
 from libs.messaging.templates import TemplateState, purpose_of
 from libs.messaging.vocabulary import MessageClass, Purpose
-from services.messages.acceptance import answers_from, stage_message
+from services.messages.acceptance import (
+    NewMessage,
+    answers_from,
+    check,
+    stage_message,
+    standing_of,
+    time_to_live_ends,
+    worded,
+)
 from services.messages.files import check_files
-from services.messages.handlers import cause_id
 from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
 
@@ -76,9 +80,8 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
     content = await worded(ctx, body.channel, body.content, template)
     await check_files(ctx, body.channel, content)
     conversation = await ctx.get(Conversation, body.contact_id, body.channel)
-    message, events = await stage_message(
-        ctx,
-        message_id=derived_id(cause_id(ctx), "message"),
+    new = NewMessage(
+        message_id=derived_id(ctx.required_cause.id, "message"),
         standing=standing,
         content=content,
         message_class=message_class,
@@ -89,6 +92,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
         quoted=await _quoted(ctx, body),
         template=template_used(template),
     )
+    message, events = await stage_message(new, ctx)
     return Done(message_view(message), tuple(events))
 
 
@@ -118,15 +122,6 @@ def _check_headers(content: Content) -> None:
         )
 
 
-async def worded(ctx: Context, channel: Channel, content: Content, template: TemplateState | None) -> Content:
-    """The content, by template if it names one: on WhatsApp as it is, elsewhere written out here, once. Raises Problem."""
-    refused = await template_copy.why_not(content, template, channel, ctx)
-    written = refused or template_copy.written_out(content, template, channel)
-    if isinstance(written, Refusal):
-        raise refused_problem(written)
-    return written
-
-
 def template_used(template: TemplateState | None) -> TemplateUsed | None:
     if template is None:
         return None
@@ -143,36 +138,6 @@ def _usual_sender(conversation: Conversation | None, message_class: MessageClass
 
 def _usual_class(body: SendMessage) -> MessageClass:
     return MessageClass.TRANSACTIONAL if isinstance(body.content, Template) else MessageClass.REPLY
-
-
-def time_to_live_ends(
-    ctx: Context, message_class: MessageClass, channel: Channel, seconds: int | None = None
-) -> datetime:
-    longest = channel.traits.policies[message_class].time_to_live
-    return ctx.now + (min(longest, timedelta(seconds=seconds)) if seconds else longest)
-
-
-async def standing_of(ctx: Context, contact_id: str, channel: Channel) -> Permission:
-    standing = await permission_of(contact_id, channel, ctx)
-    if standing is None:
-        errors = [{"field": "contactId", "detail": f"not known on {channel}"}]
-        raise CopyRefusal(422, "CONTACT_NOT_FOUND", "There is no such contact on this channel", "", errors)
-    return standing
-
-
-def check(standing: Permission, asked: SendFacts, now: datetime) -> None:
-    refused = refusal(standing, asked, now)
-    if refused is not None:
-        raise refused_problem(refused)
-
-
-def refused_problem(refused: Refusal) -> Problem:
-    """Why not, and what to do about it."""
-    explained = EXPLANATIONS[refused.code]
-    problem = problem_type(refused.code)
-    return problem(
-        422, problem_code(refused.code), explained.means, refused.detail, do=explained.do, retryable=explained.retryable
-    )
 
 
 async def _quoted(ctx: Context, body: SendMessage) -> Message | None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.messaging.channels import Channel
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import SERVICE_WINDOW, Permission
@@ -52,9 +52,8 @@ class MessageView(View):
     failed_at: Timestamp | None = None
 
 
-class MessageList(View):
-    items: list[MessageView]
-    cursor: str | None = None
+class MessageList(PageView[MessageView]):
+    pass
 
 
 class TimelineStep(View):
@@ -96,9 +95,8 @@ class ConversationView(View):
     window_open_until: Timestamp | None = None
 
 
-class ConversationList(View):
-    items: list[ConversationView]
-    cursor: str | None = None
+class ConversationList(PageView[ConversationView]):
+    pass
 
 
 def message_view(message: Message) -> MessageView:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import Query
+from typing import Any
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
 from libs.messaging.configuration import CATALOGUE
 from services.settings import requests
 from services.settings.model import SettingVersion, SystemConfig
 from services.settings.requests import Change, SetBack, SettingState
+from services.settings.stored import stored
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1000)]
 
 
 class SettingView(View):
@@ -50,15 +47,14 @@ class VersionView(View):
     updated_at: Timestamp
 
 
-class VersionPage(View):
-    items: list[VersionView]
-    cursor: str | None = None
+class VersionPage(PageView[VersionView]):
+    pass
 
 
 @router.read("GET", "/api/settings", role=Role.VIEWER)
 async def list_settings(ctx: Context) -> SettingList:
     """All that can be configured while the platform runs."""
-    rows = await requests.stored(ctx)
+    rows = await stored(ctx)
     found = [requests.state_of(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
     return SettingList(items=[_view(each) for each in found])
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from libs.common.declare.service import TickAction
 from libs.common.handle.context import Context
 from libs.messaging.events.settings import SettingTold
-from services.settings.requests import stored
+from services.settings.stored import stored
 
 #: How often it is looked whether the hour's telling is done.
 REPUBLISH_SECONDS = 300

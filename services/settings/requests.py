@@ -3,7 +3,6 @@ not see."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from libs.messaging.configuration import CATALOGUE, Setting, Unfit, applied
 from libs.messaging.events.settings import SettingChanged
 from libs.messaging.settings import MessagingSettings
 from services.settings.model import SettingVersion, SystemConfig
+from services.settings.stored import stored
 
 
 class SetBack(Body):
@@ -87,10 +87,7 @@ def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Contex
         return Done(state_of(setting, row, ctx))
     number = row.version + 1 if row else 1
     after = SystemConfig(name=setting.key, value=value, updated_by=ctx.actor, updated_at=ctx.now, version=number)
-    ctx.stage(
-        ctx.replace(after.model_copy(update={"version": row.version})) if row else ctx.insert(after),
-        ctx.insert(SettingVersion.of(after, number)),
-    )
+    ctx.stage(ctx.upsert(after, row), ctx.insert(SettingVersion.of(after, number)))
     events = SettingChanged(
         key=setting.key,
         revision=number,
@@ -111,12 +108,6 @@ def known(key: str) -> Setting:
             404, "SETTING_NOT_FOUND", "There is no such setting", f"There are: {', '.join(sorted(CATALOGUE))}."
         )
     return setting
-
-
-async def stored(ctx: Context) -> dict[str, SystemConfig]:
-    """What was ever set, by key."""
-    rows = await asyncio.gather(*(ctx.get(SystemConfig, key) for key in CATALOGUE))
-    return {row.name: row for row in rows if row is not None}
 
 
 def state_of(setting: Setting, row: SystemConfig | None, ctx: Context) -> SettingState:

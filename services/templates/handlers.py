@@ -10,7 +10,8 @@ from libs.messaging.events.inbound import AccountNoticed
 from libs.messaging.events.templates import SubmissionAsked, TemplateChanged
 from libs.messaging.templates import TemplateStatus, template_id_of
 from services.templates import provider
-from services.templates.model import AccountState, Catalogue, Template, TemplateVersion, settled, state_of
+from services.templates.changes import changed
+from services.templates.model import AccountState, Catalogue, Template, TemplateVersion, settled
 
 _TEMPLATE_FIELDS = frozenset({"template_status", "template_category", "quality"})
 
@@ -85,16 +86,6 @@ async def _submitted(
     accounts = {**template.accounts, account: state}
     after = template.model_copy(update={"accounts": accounts, "live": event.number, "submitting": None})
     return await changed(ctx, template, settled(after))
-
-
-async def changed(ctx: Context, before: Template, after: Template) -> TemplateChanged:
-    """Stage the template; what is to be said of it."""
-    after = after.model_copy(update={"updated_at": ctx.now, "version": before.version})
-    ctx.stage(ctx.replace(after))
-    place = TemplateVersion.place_of(after.live) if after.live is not None else None
-    version = await ctx.get(TemplateVersion, after.template_id, place) if place else None
-    state = state_of(after.model_copy(update={"version": before.version + 1}), version)
-    return TemplateChanged(template_id=after.template_id, channel=after.channel, state=state)
 
 
 async def _read_soon(ctx: Context) -> None:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api
+from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
 from libs.messaging.channels import Channel
 from libs.messaging.templates import TemplateStatus
+from services.templates import changes, requests
 from services.templates import preview as previews
-from services.templates import requests
 from services.templates.model import LISTED, AccountState, Catalogue, Template, TemplateVersion, Variable
 from services.templates.requests import CreateTemplate, Publish, Submit, Words
 
 router = Api()
-Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class TemplateView(View):
@@ -64,9 +62,8 @@ class TemplateDetail(TemplateView):
     versions: list[VersionView]
 
 
-class TemplatePage(View):
-    items: list[TemplateView]
-    cursor: str | None = None
+class TemplatePage(PageView[TemplateView]):
+    pass
 
 
 class Preview(View):
@@ -108,7 +105,7 @@ async def list_templates(
     channel: Channel | None = None,
     status: TemplateStatus | None = None,
     limit: Limit = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> TemplatePage:
     """Templates by channel, name and language; a page thinned out by status may be short and still have a cursor."""
     prefix = f"{channel}:" if channel else None
@@ -133,7 +130,7 @@ async def sync_templates(ctx: Context) -> Done[SyncView]:
 @router.read("GET", "/api/templates/{template_id}", role=Role.VIEWER)
 async def read_template(template_id: str, ctx: Context) -> TemplateDetail:
     """One template and its versions."""
-    template = await requests.existing(ctx, template_id)
+    template = await changes.existing(ctx, template_id)
     page = await ctx.query(TemplateVersion, template_id, limit=100, newest_first=True)
     view = TemplateView.model_validate(template).model_dump()
     return TemplateDetail(**view, versions=[VersionView.model_validate(each) for each in page.items])

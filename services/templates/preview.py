@@ -12,8 +12,8 @@ from libs.messaging.errors import problem_code
 from libs.messaging.rendering import VARIABLE, Unfit, rendered
 from libs.messaging.segments import Segments, segments
 from libs.messaging.templates import TemplateState, TemplateStatus, template_refusal
+from services.templates.changes import existing, existing_version
 from services.templates.model import Json, Template, TemplateVersion, state_of
-from services.templates.requests import existing, existing_version
 
 
 async def preview(

@@ -13,6 +13,7 @@ from libs.common.handle.context import Context, Done
 from libs.messaging.channels import Channel
 from libs.messaging.events.templates import SubmissionAsked
 from libs.messaging.templates import TemplateStatus, template_id_of
+from services.templates.changes import changed, existing, existing_version
 from services.templates.definitions import (
     MAX_DEFINITION_LENGTH,
     components_with_examples,
@@ -20,7 +21,6 @@ from services.templates.definitions import (
     parameter_format,
     wrong,
 )
-from services.templates.handlers import changed
 from services.templates.model import Catalogue, Template, TemplateVersion, Variable, settled
 from services.templates.provider import CHANNEL
 
@@ -150,24 +150,6 @@ async def ask_for_sync(ctx: Context) -> Done[Catalogue]:
     after = book.model_copy(update={"due": min(book.due, ctx.now), "again": True})
     ctx.stage(ctx.replace(after))
     return Done(after)
-
-
-async def existing(ctx: Context, template_id: str) -> Template:
-    """Raises Problem TEMPLATE_NOT_FOUND."""
-    template = await ctx.get(Template, template_id)
-    if template is None:
-        raise Problem(404, "TEMPLATE_NOT_FOUND", "There is no such template")
-    return template
-
-
-async def existing_version(ctx: Context, template: Template, number: int | None) -> TemplateVersion:
-    """The newest if none is named. Raises Problem VERSION_NOT_FOUND."""
-    wanted = number or template.latest
-    version = await ctx.get(TemplateVersion, template.template_id, TemplateVersion.place_of(wanted))
-    if version is None:
-        errors = [{"field": "number", "detail": f"It has versions 1 to {template.latest}."}]
-        raise Problem(404, "VERSION_NOT_FOUND", "The template has no such version", "", errors)
-    return version
 
 
 def _version(ctx: Context, template: Template, words: Words, number: int) -> TemplateVersion:

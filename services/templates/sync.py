@@ -86,7 +86,8 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
     for each in seen:
         found.setdefault(each.key, []).append(each)
     changed = False
-    for template in await _known(ctx):
+    listed = ctx.query_all(Template, LISTED, index="by-listing", prefix=f"{provider.CHANNEL}:", limit=100)
+    for template in [template async for template in listed]:
         async for step in _renewed(ctx, template, found.pop(template.template_id, []), book.again):
             changed = True
             yield step
@@ -102,12 +103,10 @@ async def _turn(ctx: Context) -> Catalogue | None:
     book = await ctx.get(Catalogue, provider.CHANNEL)
     if book is not None and ctx.now < book.due:
         return None
-    due = ctx.now + RESYNC_DELAY
-    if book is None:
-        book = Catalogue(id=provider.CHANNEL, due=due)
-        return book if await ctx.write(ctx.insert(book)) else None
-    after = book.model_copy(update={"due": due})
-    return after.model_copy(update={"version": book.version + 1}) if await ctx.write(ctx.replace(after)) else None
+    after = (book or Catalogue(id=provider.CHANNEL, due=ctx.now)).model_copy(update={"due": ctx.now + RESYNC_DELAY})
+    if not await ctx.write(ctx.upsert(after, book)):
+        return None
+    return after.model_copy(update={"version": book.version + 1}) if book else after
 
 
 def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
@@ -123,19 +122,6 @@ def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
     )
     complete = () if changed or book.read_at is None else (TemplatesListed(channel=provider.CHANNEL, at=ctx.now),)
     return TickAction(f"read#{book.version}", (ctx.replace(after),), complete)
-
-
-async def _known(ctx: Context) -> list[Template]:
-    rows: list[Template] = []
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(
-            Template, LISTED, index="by-listing", prefix=f"{provider.CHANNEL}:", limit=100, cursor=cursor
-        )
-        rows += page.items
-        cursor = page.cursor
-        if cursor is None:
-            return rows
 
 
 def _new(ctx: Context, key: str, seen: Seen) -> Template:

@@ -63,6 +63,30 @@ def test_every_service_has_the_same_rooms() -> None:
     assert missing == []
 
 
+#: module -> the modules of the same service that may import it. Domain modules are libraries; these are not.
+IMPORTED_BY = {
+    "http": {"service"},
+    "handlers": {"service", "channel_service"},
+    "requests": {"service", "http"},
+    "queries": {"service", "http"},
+}
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return {name for node in nodes for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names))}
+
+
+def test_what_serves_and_hears_is_no_library() -> None:
+    found = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "services").rglob("*.py")
+        for name in sorted(_imported(ast.parse(path.read_text())))
+        if name.startswith("services.") and path.stem not in IMPORTED_BY.get(name.rpartition(".")[2], {path.stem})
+    ]
+    assert found == []
+
+
 def test_modules_stay_small() -> None:
     """About 200 lines; a little slack for tables."""
     big = {str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > 300}

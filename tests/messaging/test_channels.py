@@ -16,7 +16,7 @@ from libs.messaging.file_types import TYPES
 from libs.messaging.templates import TemplateState
 from libs.messaging.vocabulary import MessageClass
 from services.bulk.bodies import Sendable
-from services.bulk.estimate import prices
+from services.bulk.planning.estimate import prices
 from services.contacts.model import Contact
 
 KINDS = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Sendable)[0])}

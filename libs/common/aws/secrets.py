@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from cachetools import TTLCache
+
 from libs.common.aws.clients import Aws
 from libs.common.clock import monotonic
 
 #: A rotated secret takes effect after so many seconds.
 CACHE_SECONDS = 300.0
+MAX_CACHED_SECRETS = 100
 
 
 class Secrets(Protocol):
@@ -24,16 +27,15 @@ class AwsSecrets:
 
     def __init__(self, aws: Aws, clock: Callable[[], float] = monotonic) -> None:
         self._aws = aws
-        self._clock = clock
-        self._known: dict[str, tuple[float, str]] = {}
+        self._known: TTLCache[str, str] = TTLCache(MAX_CACHED_SECRETS, CACHE_SECONDS, timer=clock)
 
     async def get(self, name: str) -> str:
         known = self._known.get(name)
-        if known is not None and self._clock() < known[0]:
-            return known[1]
+        if known is not None:
+            return known
         client = await self._aws.client("secretsmanager")
         value = str((await client.get_secret_value(SecretId=name))["SecretString"])
-        self._known[name] = (self._clock() + CACHE_SECONDS, value)
+        self._known[name] = value
         return value
 
 

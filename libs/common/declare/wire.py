@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class Body(BaseModel):
@@ -22,6 +26,13 @@ class View(BaseModel):
     """An answer body; it can be built from an item (``View.model_validate(item)``)."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
+
+
+class PageView(View, Generic[T]):
+    """One page of a list; ``cursor`` asks for the next, none on the last. A subclass gives it a name in the API."""
+
+    items: list[T]
+    cursor: str | None = None
 
 
 class Part(BaseModel):

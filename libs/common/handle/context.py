@@ -4,7 +4,7 @@ and the cause. It does not publish, commit or sleep."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -93,6 +93,13 @@ class Context:
         return self.clock.now()
 
     @property
+    def required_cause(self) -> Cause:
+        """What is being handled. Raises RuntimeError in a tick and in a read."""
+        if self.cause is None:
+            raise RuntimeError(f"{self.service.name} needs a cause here; a tick and a read have none")
+        return self.cause
+
+    @property
     def names(self) -> Names:
         return Names(self.settings.prefix)
 
@@ -104,7 +111,7 @@ class Context:
         row = await self.store.get(self.table(model), model.key(hash, sort))
         return None if row is None else model.from_row(row)
 
-    async def query(
+    async def query(  # noqa: PLR0913 - the parts of one question
         self,
         model: type[T],
         hash: str,
@@ -138,6 +145,16 @@ class Context:
             rows = await self._whole(model, rows)
         return Page([model.from_row(row) for row in rows], found.cursor)
 
+    async def query_all(self, model: type[T], hash: str, **where: Any) -> AsyncIterator[T]:
+        """As ``query``, through all pages; ``limit`` is the size of a page."""
+        cursor: str | None = None
+        while True:
+            page = await self.query(model, hash, cursor=cursor, **where)
+            for item in page.items:
+                yield item
+            if (cursor := page.cursor) is None:
+                return
+
     async def _whole(self, model: type[Item], rows: Sequence[Row]) -> list[Row]:
         names = [name for name in (model.TABLE.key, model.TABLE.sort) if name]
         keys = [{name: row[name] for name in names} for row in rows]
@@ -148,10 +165,10 @@ class Context:
         """One immediate conditional write, for handlers by condition; a handler by ledger stages its writes."""
         return await self.store.write(op)
 
-    async def save(self, item: Item, over: Item | None) -> None:
+    async def save(self, item: T, over: T | None) -> None:
         """Replace the row that was read, or insert ``item`` if there was none. Raises Conflict if another writer was faster;
         then the handler runs again on fresh rows."""
-        if not await self.write(self.insert(item) if over is None else self.replace(item)):
+        if not await self.write(self.upsert(item, over)):
             raise Conflict(f"another {type(item).__name__} came first")
 
     def stage(self, *operations: Op) -> None:
@@ -169,6 +186,10 @@ class Context:
     def replace(self, item: Item) -> ops.Update:
         """Replace the row, on the condition of the version that was read."""
         return ops.replace(self.table(type(item)), item)
+
+    def upsert(self, item: T, over: T | None) -> Insert | ops.Update:
+        """Write ``item`` over the row that was read, at that row's version, or as a new one if there was none."""
+        return self.insert(item) if over is None else self.replace(item.model_copy(update={"version": over.version}))
 
     def update(
         self,

@@ -10,8 +10,8 @@ from typing import Any
 from libs.common.handle.context import Context
 from services.bulk.audience.apart import Shape, parts_of_file, shape_of_file, shape_of_head
 from services.bulk.audience.read import BadFile, is_xlsx
+from services.bulk.audience.sources import Upload
 from services.bulk.audience.storage import Files
-from services.bulk.sources import Upload
 
 #: Rows of one part.
 MAX_PART_ROWS = 5_000

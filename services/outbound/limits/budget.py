@@ -21,10 +21,11 @@ from pydantic import Field
 
 from libs.common.declare.service import TickAction
 from libs.common.errors import Conflict
+from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
 from libs.common.stable_hash import shard_for
 from libs.common.store.item import Item, Table
-from libs.common.store.ops import Store
+from libs.common.store.ops import Store, Write
 from libs.messaging.channels import Channel
 from libs.messaging.events.outbound import BudgetCounted, BudgetNoticed
 from libs.messaging.setting_copy import in_force
@@ -190,10 +191,7 @@ class Budget:
         new = BudgetMark(
             contact_id=person, hour=hour, shard=shard, expires_at=(hour + 2 * WINDOW_HOURS) * HOUR_SECONDS, version=1
         )
-        if mark is None:
-            written = await ctx.write(ctx.insert(new))
-        else:
-            written = await ctx.write(ctx.replace(new.model_copy(update={"version": mark.version})))
+        written = await ctx.write(ctx.upsert(new, mark))
         if written:
             return None
         if give_back:
@@ -227,41 +225,30 @@ class Budget:
             if held.places:
                 held.places -= 1
                 return None
-            row = await ctx.get(BudgetCount, self._key(shard))
-            for _ in range(_MAX_TRIES):
-                stands = row or BudgetCount(id=self._key(shard), expires_at=0)
+
+            def leased(row: BudgetCount | None) -> tuple[Write | None, int | datetime]:
+                stands = row or self._empty(shard)
                 common = _common(share) - stands.used(hour)
                 # The reserve is taken one by one, so that nothing of it is held for bulk to find.
                 wanted = min(max(1, min(_MAX_LEASE, share // 100)), max(common, 1))
                 if stands.used(hour) + wanted > share or (low and common < 1):
-                    return stands.frees_at(hour)
-                written = await self._write(row, stands.shifted(hour, {hour: wanted}), ctx)
-                if written is None:
-                    held.places += wanted - 1
-                    return None
-                row = written
-        raise Conflict("others kept taking places")
+                    return None, stands.frees_at(hour)
+                return ctx.upsert(stands.shifted(hour, {hour: wanted}), row), wanted
+
+            found = await compare_and_swap(ctx, BudgetCount, (self._key(shard),), leased)
+            if isinstance(found, datetime):
+                return found
+            held.places += found - 1
+            return None
 
     async def _shift(self, shard: int, hour: int, by: dict[int, int], ctx: Context) -> None:
-        row = await ctx.get(BudgetCount, self._key(shard))
-        for _ in range(_MAX_TRIES):
-            stands = row or BudgetCount(id=self._key(shard), expires_at=0)
-            row = await self._write(row, stands.shifted(hour, by), ctx)
-            if row is None:
-                return
-        raise Conflict("others kept changing the count")
+        def shifted(row: BudgetCount | None) -> tuple[Write, None]:
+            return ctx.upsert((row or self._empty(shard)).shifted(hour, by), row), None
 
-    async def _write(self, before: BudgetCount | None, after: BudgetCount, ctx: Context) -> BudgetCount | None:
-        """None: written; else the row that stands there."""
-        if before is None:
-            written = await ctx.write(ctx.insert(after.model_copy(update={"version": 1})))
-        else:
-            written = await ctx.write(ctx.replace(after))
-        if written:
-            return None
-        if written.row is None:
-            raise Conflict("the count is gone")
-        return BudgetCount.from_row(written.row)
+        await compare_and_swap(ctx, BudgetCount, (self._key(shard),), shifted)
+
+    def _empty(self, shard: int) -> BudgetCount:
+        return BudgetCount(id=self._key(shard), expires_at=0, version=1)
 
     def _of(self, shard: int, ctx: Context) -> _Held:
         return self._held.setdefault(ctx.store, {}).setdefault(shard, _Held())

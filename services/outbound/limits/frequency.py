@@ -12,12 +12,12 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
-from libs.common.errors import Conflict
+from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
 from libs.common.store.item import Item, Table
+from libs.common.store.ops import Write
 
 DAY_SECONDS = 24 * 3600
-_MAX_TRIES = 20
 
 
 class Frequency(Item):
@@ -40,8 +40,8 @@ class Place(NamedTuple):
 
 async def reserve_slot(contact_id: str, message_id: str, cap: int, ctx: Context) -> Place:
     """Reserves one of the day's ``cap`` slots for the message. A message that has one already keeps it."""
-    row = await ctx.get(Frequency, contact_id)
-    for _ in range(_MAX_TRIES):
+
+    def reserved(row: Frequency | None) -> tuple[Write | None, Place]:
         now = int(ctx.now.timestamp())
         others = {
             message: at
@@ -49,17 +49,12 @@ async def reserve_slot(contact_id: str, message_id: str, cap: int, ctx: Context)
             if at > now - DAY_SECONDS and message != message_id
         }
         if len(others) >= cap:
-            return Place(not_before=_free_at(others, cap))
+            return None, Place(not_before=_free_at(others, cap))
         marks = {**others, message_id: now}
         new = Frequency(contact_id=contact_id, marks=marks, expires_at=now + DAY_SECONDS, version=1)
-        if row is None:
-            written = await ctx.write(ctx.insert(new))
-        else:
-            written = await ctx.write(ctx.replace(new.model_copy(update={"version": row.version})))
-        if written:
-            return Place(full_until=_free_at(marks, cap) if len(marks) >= cap else None)
-        row = Frequency.from_row(written.row) if written.row else None
-    raise Conflict("other workers kept taking the contact's slots")
+        return ctx.upsert(new, row), Place(full_until=_free_at(marks, cap) if len(marks) >= cap else None)
+
+    return await compare_and_swap(ctx, Frequency, (contact_id,), reserved)
 
 
 def _free_at(marks: Mapping[str, int], cap: int) -> datetime:

@@ -52,7 +52,7 @@ LANES: dict[str, tuple[str, ...]] = {
 RECONCILE_SECONDS = 10
 
 
-def channel_service(
+def channel_service(  # noqa: PLR0913 - a declaration, as Service is
     channel: Channel,
     limits: Limits | LimitsFromProvider,
     needs: Sequence[Bucket | Secret | Grant],

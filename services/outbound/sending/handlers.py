@@ -42,21 +42,10 @@ async def permission_changed(event: PermissionChanged, ctx: Context) -> Sequence
 async def _claimed(contact_id: str, ctx: Context) -> bool:
     """Whether a send to the contact is under way in any process. A claim past its deadline has ended."""
     for shard in range(OPEN_SHARDS):
-        cursor: str | None = None
-        while True:
-            page = await ctx.query(
-                Delivery,
-                str(shard),
-                index="by-open",
-                between=(iso(ctx.now), iso(_last_deadline(ctx))),
-                limit=100,
-                cursor=cursor,
-            )
-            if any(row.contact_id == contact_id and row.status is Status.CLAIMED for row in page.items):
+        open_now = (iso(ctx.now), iso(_last_deadline(ctx)))
+        async for row in ctx.query_all(Delivery, str(shard), index="by-open", between=open_now, limit=100):
+            if row.contact_id == contact_id and row.status is Status.CLAIMED:
                 return True
-            cursor = page.cursor
-            if cursor is None:
-                break
     return False
 
 

@@ -24,20 +24,13 @@ _PAGE = 100
 async def reconcile(ctx: Context) -> AsyncIterator[TickAction]:
     """One action for each row that is due."""
     for shard in range(OPEN_SHARDS):
-        cursor: str | None = None
-        while True:
-            page = await ctx.query(
-                Delivery, str(shard), index="by-open", between=("0", iso(ctx.now)), limit=_PAGE, cursor=cursor
-            )
-            for row in page.items:
-                found = settle(row, ctx.now, ctx.settings.of(MessagingSettings).window_scale)
-                if found is not None:
-                    new, events = found
-                    # The key holds the version: each version of a row has at most one successor.
-                    yield TickAction(f"{row.message_id}#{row.version}", (transition_op(row, new, ctx),), events)
-            cursor = page.cursor
-            if cursor is None:
-                break
+        due = ("0", iso(ctx.now))
+        async for row in ctx.query_all(Delivery, str(shard), index="by-open", between=due, limit=_PAGE):
+            found = settle(row, ctx.now, ctx.settings.of(MessagingSettings).window_scale)
+            if found is not None:
+                new, events = found
+                # The key holds the version: each version of a row has at most one successor.
+                yield TickAction(f"{row.message_id}#{row.version}", (transition_op(row, new, ctx),), events)
 
 
 def settle(row: Delivery, now: datetime, scale: float) -> tuple[Delivery, tuple[Event, ...]] | None:

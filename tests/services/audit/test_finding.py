@@ -84,7 +84,7 @@ async def test_times_narrow(record: Record) -> None:
     ("query", "field"),
     [
         ({"limit": 0}, "limit"),
-        ({"limit": 101}, "limit"),
+        ({"limit": 201}, "limit"),
         ({"kind": "gossip"}, "kind"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "until"),

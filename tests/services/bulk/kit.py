@@ -19,8 +19,8 @@ from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.events.inbound import ReceiptReceived
 from libs.messaging.permission import Permission
 from libs.messaging.vocabulary import Status
-from services.bulk import counts
-from services.bulk.model import BulkChunk, BulkRecipient
+from services.bulk.running import counts
+from services.bulk.running.chunks import BulkChunk, BulkRecipient
 from services.bulk.service import service as bulk
 from services.messages.service import service as messages
 from services.outbound.limits.portfolios import Portfolios

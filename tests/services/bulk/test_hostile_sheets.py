@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.isolated import MIB, Isolated
 from services.bulk.audience import apart
-from services.bulk.sources import Upload
+from services.bulk.audience.sources import Upload
 from tests.services.bulk.kit import Platform, phone
 from tests.services.bulk.test_bad_input import asked, put, refused, rejected
 from tests.services.bulk.test_sheets import changed, sheet

@@ -11,8 +11,8 @@ from libs.messaging.channels import Channel
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from services.bulk import plan_totals
 from services.bulk.model import BulkJob
+from services.bulk.planning import plan_totals
 from tests.services.bulk.kit import TEXT, Platform, phone
 
 #: An item takes 400 KB; names and types of DynamoDB's own are in that.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.bulk.model import BulkChunk, BulkTally
+from services.bulk.running.chunks import BulkChunk, BulkTally
 from tests.services.bulk.kit import Platform, rows
 
 

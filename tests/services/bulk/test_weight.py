@@ -13,7 +13,7 @@ from libs.messaging.content import Template
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
-from services.bulk.event_size import recipient_bytes, room_bytes
+from services.bulk.planning.event_size import recipient_bytes, room_bytes
 from tests.services.bulk.kit import Platform, phone
 
 CONTROL, ODD = "\u0001", "\ufffe"
@@ -90,7 +90,7 @@ async def test_a_job_whose_planning_fails_each_time_ends_rejected_and_says_so(
 
     await on.people(range(2))
     with monkeypatch.context() as patched:
-        patched.setattr("services.bulk.planning.plan_part", broken)
+        patched.setattr("services.bulk.planning.steps.plan_part", broken)
         job = (await on.create(audience={"contactIds": ["contact-0", "contact-1"]}))["jobId"]
         for _ in range(30):
             await on.world.advance(60)

@@ -10,7 +10,7 @@ import structlog
 
 from libs.common.observe import metrics
 from libs.messaging.events.dlq import AlarmChanged
-from services.dlq_replay import queries
+from services.dlq_replay import search
 from tests.services.dlq_replay.kit import QUEUE, Bench, ids
 
 LOOK = "watch-queues"
@@ -105,6 +105,6 @@ async def test_an_alarm_is_not_over_because_there_are_too_many_to_count(monkeypa
     bench = Bench()
     await _many(bench, 12)
     await bench.world.tick("dlq-replay", LOOK)
-    monkeypatch.setattr(queries, "MAX_ROWS_SCANNED", 5)
+    monkeypatch.setattr(search, "MAX_ROWS_SCANNED", 5)
     await bench.world.tick("dlq-replay", LOOK)
     assert [said.raised for said in bench.world.said(AlarmChanged)] == [True]

@@ -17,7 +17,7 @@ from libs.messaging.events.templates import TemplateChanged
 from libs.messaging.permission import Permission
 from libs.messaging.templates import TemplateState, TemplateStatus
 from libs.messaging.vocabulary import MessageClass, Status
-from services.dlq_replay import queries
+from services.dlq_replay import search
 from tests.services.dlq_replay.kit import QUEUE, Bench, Dead, ids
 
 
@@ -39,7 +39,7 @@ async def test_letters_are_grouped_by_cause_and_type_with_counts_and_each_queue_
 
 
 async def test_a_count_that_would_take_too_long_says_that_it_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MAX_ROWS_SCANNED", 5)
+    monkeypatch.setattr(search, "MAX_ROWS_SCANNED", 5)
     bench = Bench()
     await bench.dies(*(f"n{n}" for n in range(9)))
     reported = await bench.get("/api/dlq/groups")

@@ -9,10 +9,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import Query
 
 from libs.common.aws.auth import Role
 from libs.common.declare.event import Event
+
+MAX_PAGE_SIZE = 200
+#: A cursor travels in the query; API Gateway takes 10,240 bytes of request line and headers.
+MAX_CURSOR_LENGTH = 8000
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=MAX_CURSOR_LENGTH)]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

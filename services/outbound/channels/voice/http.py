@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel
 
 from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
-from libs.common.declare.wire import View
+from libs.common.declare.wire import PageView, View
 from libs.common.errors import Problem
 from libs.common.handle.context import Context
-from libs.common.hosts.http.routes import Api
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.vocabulary import Direction
 from services.outbound.channels.voice.model import CallStatus, VoiceCall
 
@@ -40,9 +39,8 @@ class CallView(View):
     events: dict[str, Timestamp]
 
 
-class CallList(BaseModel):
-    items: list[CallView]
-    cursor: str | None = None
+class CallList(PageView[CallView]):
+    pass
 
 
 @router.read("GET", "/api/voice-calls", role=Role.VIEWER)
@@ -50,8 +48,8 @@ async def list_calls(
     ctx: Context,
     contact_id: Annotated[str | None, Query(alias="contactId", min_length=1, max_length=100)] = None,
     status: CallStatus | None = None,
-    cursor: Annotated[str | None, Query(min_length=1, max_length=2000)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> CallList:
     """Calls, newest first: of a contact, with a status, or all. With both, ``status`` thins out the contact's page: it may be
     short, or empty, and still have a cursor."""

@@ -16,7 +16,7 @@ from libs.common.declare.discover import discover
 from libs.common.settings import read
 from libs.common.testing.world import World
 from libs.messaging.events.contacts import ContactWroteIn
-from services.bulk import counts
+from services.bulk.running import counts
 
 SERVICES = ("contacts", "messages", "inbound", "outbound-pager", "bulk")
 TEXT = {"kind": "text", "body": "Your table is ready now."}

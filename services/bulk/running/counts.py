@@ -13,19 +13,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from cachetools import LRUCache
+
 from libs.common.aws.batcher import Batcher
-from libs.common.errors import Conflict
+from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
-from libs.common.lru import LruCache
+from libs.common.store.ops import Write
 from libs.common.store.per_store import PerStore
-from services.bulk.model import BulkChunk, BulkJob, BulkTally, group_of
-from services.bulk.status_string import STATUS_NAMES, from_line
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkTally, group_of
+from services.bulk.running.status_string import STATUS_NAMES, from_line
 
 #: How long the first report waits for company (s), and how many go together. What a run waits for does not linger.
 LINGER_SECONDS = 0.25
 URGENT_LINGER_SECONDS = 0.004
 MAX_BATCH_CHANGES = 2000
-MAX_TRIES = 12
 #: Rows that a process remembers.
 MAX_CACHED_ROWS = 500
 
@@ -64,8 +66,8 @@ class _StoreBatchers:
         default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_CHANGES, linger=LINGER_SECONDS)
     )
     #: Rows as we wrote them last.
-    rows: LruCache[tuple[str, str], BulkChunk] = field(default_factory=lambda: LruCache(MAX_CACHED_ROWS))
-    tallies: LruCache[tuple[str, str], BulkTally] = field(default_factory=lambda: LruCache(MAX_CACHED_ROWS))
+    rows: LRUCache[tuple[str, str], BulkChunk] = field(default_factory=lambda: LRUCache(MAX_CACHED_ROWS))
+    tallies: LRUCache[tuple[str, str], BulkTally] = field(default_factory=lambda: LRUCache(MAX_CACHED_ROWS))
     locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def lock(self, job_id: str, row: str) -> asyncio.Lock:
@@ -117,6 +119,7 @@ async def _send(changes: Sequence[_Change]) -> list[Folded | BaseException | Non
 class _Applied:
     row: BulkChunk
     folded: list[Folded] = field(default_factory=list)
+    written: bool = False
 
 
 async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Applied | None:
@@ -125,33 +128,29 @@ async def _fold(job_id: str, name: str, changes: Sequence[_Change], ctx: Context
 
 
 async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Context) -> _Applied | None:
-    # What we wrote last is most likely still there; if not, the refusal shows what is.
-    rows, key = _batchers_of.of(ctx.store).rows, (job_id, name)
-    remembered = rows.pop(key, None)
-    row = remembered or await ctx.get(BulkChunk, job_id, name)
-    for attempt in range(MAX_TRIES):
-        if attempt:
-            await asyncio.sleep(0.005 * attempt)
+    def folded(row: BulkChunk | None) -> tuple[Write | None, _Applied | None]:
         if row is None:
-            return None
+            return None, None
         done = _Applied(row)
         for change in changes:
             after = change.fold(done.row)
             done.folded.append(Folded(done.row, after))
             done.row = after
         if done.row == row:
-            if row is not remembered:
-                return done
-            # Nobody decides on what is only remembered.
-            row = await ctx.get(BulkChunk, job_id, name)
-            continue
-        written = await ctx.write(ctx.replace(done.row))
-        if written:
-            done.row = done.row.model_copy(update={"version": row.version + 1})
-            rows.keep(key, done.row)
-            return done
-        row = BulkChunk.from_row(written.row) if written.row else None
-    raise Conflict(f"chunk {name} kept being changed by others")
+            return None, done
+        written = done.row.model_copy(update={"version": row.version + 1})
+        return ctx.replace(done.row), _Applied(written, done.folded, written=True)
+
+    # What we wrote last is most likely still there; if not, the refusal shows what is.
+    rows, key = _batchers_of.of(ctx.store).rows, (job_id, name)
+    remembered = rows.pop(key, None)
+    done = await compare_and_swap(ctx, BulkChunk, key, folded, row=remembered)
+    if done is not None and not done.written and remembered is not None:
+        # Nobody decides on what is only remembered.
+        done = await compare_and_swap(ctx, BulkChunk, key, folded)
+    if done is not None and done.written:
+        rows[key] = done.row
+    return done
 
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
@@ -163,25 +162,18 @@ async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Cont
 async def _save_tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
     lines = {name: chunk.line() for name, chunk in chunks.items()}
     rows, key = _batchers_of.of(ctx.store).tallies, (job_id, group)
-    row = rows.get(key) or await ctx.get(BulkTally, job_id, group)
-    for attempt in range(MAX_TRIES):
-        if attempt:
-            await asyncio.sleep(0.005 * attempt)
+
+    def with_lines(row: BulkTally | None) -> tuple[Write | None, BulkTally]:
         if row is None:
             expires = max(chunk.expires_at for chunk in chunks.values())
             new = BulkTally(job_id=job_id, group=group, chunks=lines, expires_at=expires)
-            written, version = await ctx.write(ctx.insert(new)), 0
-        elif (newer := row.with_lines(lines)) is None:
-            return
-        else:
-            new = newer
-            written, version = await ctx.write(ctx.replace(new)), new.version + 1
-        if written:
-            rows.keep(key, new.model_copy(update={"version": version}))
-            return
-        rows.pop(key, None)
-        row = BulkTally.from_row(written.row) if written.row else None
-    raise Conflict(f"tally {group} kept being changed by others")
+            return ctx.insert(new), new
+        newer = row.with_lines(lines)
+        if newer is None:
+            return None, row
+        return ctx.replace(newer), newer.model_copy(update={"version": row.version + 1})
+
+    rows[key] = await compare_and_swap(ctx, BulkTally, key, with_lines, row=rows.pop(key, None))
 
 
 @dataclass
@@ -223,14 +215,9 @@ async def totals(job: BulkJob, ctx: Context) -> Totals:
     counts: Counter[str] = Counter(dict.fromkeys(STATUS_NAMES, 0))
     reasons: Counter[str] = Counter()
     lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]] = {}
-    cursor: str | None = None
-    while True:
-        page = await ctx.query(BulkTally, job.job_id, limit=1000, cursor=cursor)
-        for row in page.items:
-            for name, line in row.chunks.items():
-                lines[name] = from_line(line)
-                counts.update(lines[name][2])
-                reasons.update(lines[name][3])
-        cursor = page.cursor
-        if cursor is None:
-            return Totals(dict(counts), dict(reasons), lines)
+    async for row in ctx.query_all(BulkTally, job.job_id, limit=1000):
+        for name, line in row.chunks.items():
+            lines[name] = from_line(line)
+            counts.update(lines[name][2])
+            reasons.update(lines[name][3])
+    return Totals(dict(counts), dict(reasons), lines)

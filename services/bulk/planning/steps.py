@@ -24,11 +24,11 @@ from libs.messaging.events.bulk import PlanAsked
 from services.bulk import jobs
 from services.bulk.audience.parts import split
 from services.bulk.audience.read import BadFile
-from services.bulk.estimate import plan
+from services.bulk.audience.sources import Upload
 from services.bulk.model import BulkJob
-from services.bulk.plan import is_over, plan_part
-from services.bulk.sources import Upload
-from services.bulk.templates import category
+from services.bulk.planning.estimate import plan
+from services.bulk.planning.plan import is_over, plan_part
+from services.bulk.planning.templates import category
 
 #: The lane that brings changes of contacts.
 PEOPLE = "people"

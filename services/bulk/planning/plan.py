@@ -14,24 +14,25 @@ from libs.messaging import template_copy
 from libs.messaging.checks import Refusal
 from libs.messaging.content import Content
 from libs.messaging.errors import EXPLANATIONS, ErrorCode
-from libs.messaging.exports import safe
+from libs.messaging.exports import CSV_TYPE, csv_lines
 from libs.messaging.permission import Permission
 from libs.messaging.personalization import personal
 from libs.messaging.rendering import Unfit
 from libs.messaging.setting_copy import in_force
 from libs.messaging.templates import purpose_of
 from libs.messaging.vocabulary import Purpose
-from services.bulk import contact_copy
+from services.bulk.audience import contact_copy
+from services.bulk.audience.candidates import Candidate, Reject, candidate, decided, values_of
 from services.bulk.audience.parts import MAX_PART_ROWS, rows_of
+from services.bulk.audience.sources import Upload
 from services.bulk.audience.storage import Files
-from services.bulk.candidates import Candidate, Reject, candidate, decided, values_of
-from services.bulk.counts import tally
-from services.bulk.event_size import recipient_bytes, unfit
-from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, group_of
-from services.bulk.plan_totals import Part, as_csv, as_reject, chunks_of, rejects_key, summed
-from services.bulk.send_limits import capped
-from services.bulk.sources import Upload
-from services.bulk.status_string import PENDING, RANK, SKIPPED
+from services.bulk.model import RETENTION, BulkJob, Progress
+from services.bulk.planning.event_size import recipient_bytes, unfit
+from services.bulk.planning.plan_totals import Part, as_reject, chunks_of, rejects_key, summed
+from services.bulk.planning.send_limits import capped
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, group_of
+from services.bulk.running.counts import tally
+from services.bulk.running.status_string import PENDING, RANK, SKIPPED
 
 #: Recipients that are looked up and written at the same time.
 SLICE_ROWS = 500
@@ -214,11 +215,11 @@ async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: 
     await asyncio.gather(*(tally(job.job_id, group, members, ctx) for group, members in groups.items()))
     refused = [*part.rejects, *(as_reject(row) for row in part.skipped)]
     if refused:
-        body = as_csv(
-            [reject.row, reject.reason, safe(reject.detail), safe(reject.written)]
+        body = csv_lines(
+            [reject.row, reject.reason, reject.detail, reject.written]
             for reject in sorted(refused, key=lambda r: r.row)
         )
-        await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, "text/csv; charset=utf-8")
+        await Files(ctx).put(rejects_key(job.job_id, before.reject_parts), body, CSV_TYPE)
     p_chunks = sum(chunk.chunk[0] == "p" for chunk in chunks)
     return summed(before, part, job).model_copy(
         update={

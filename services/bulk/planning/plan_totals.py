@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -18,11 +16,12 @@ from libs.common.handle.context import Context
 from libs.messaging.personalization import personal
 from libs.messaging.quiet_hours import zones_of
 from libs.messaging.vocabulary import Purpose
-from services.bulk.candidates import Reject
-from services.bulk.estimate import parts_of
-from services.bulk.event_size import room_bytes
-from services.bulk.model import RETENTION, BulkChunk, BulkJob, BulkRecipient, Progress, chunk_name, skipped_name
-from services.bulk.status_string import PENDING, SKIPPED
+from services.bulk.audience.candidates import Reject
+from services.bulk.model import RETENTION, BulkJob, Progress
+from services.bulk.planning.estimate import parts_of
+from services.bulk.planning.event_size import room_bytes
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, chunk_name, skipped_name
+from services.bulk.running.status_string import PENDING, SKIPPED
 
 MAX_SAMPLES = 3
 
@@ -45,12 +44,6 @@ def rejects_key(job_id: str, part: int) -> str:
 
 def as_reject(row: BulkRecipient) -> Reject:
     return Reject(row.row, row.reason or "", row.detail or "", row.address)
-
-
-def as_csv(rows: Iterable[list[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()
 
 
 def chunks_of(part: Part, job: BulkJob, before: Progress, ctx: Context) -> Iterator[BulkChunk]:

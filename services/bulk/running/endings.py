@@ -12,9 +12,10 @@ from libs.common.handle.context import Context
 from libs.common.store.item import Row
 from libs.common.store.ops import When
 from libs.messaging.errors import ErrorCode
-from services.bulk.counts import apply
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient
-from services.bulk.status_string import FAILED, PENDING, RANK, STOPPED, status_of, with_char
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkRecipient
+from services.bulk.running.counts import apply
+from services.bulk.running.status_string import FAILED, PENDING, RANK, STOPPED, status_of, with_char
 
 log = structlog.get_logger()
 

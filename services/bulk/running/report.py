@@ -4,8 +4,6 @@ the way every recipient is counted once more."""
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -19,11 +17,12 @@ from libs.common.errors import Conflict
 from libs.common.handle.context import Context
 from libs.messaging.errors import EXPLANATIONS
 from libs.messaging.events.bulk import DriftFound, ReportWritten
-from libs.messaging.exports import safe
+from libs.messaging.exports import CSV_TYPE, csv_lines
 from services.bulk.audience.storage import Files
-from services.bulk.counts import totals
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, chunk_name, skipped_name
-from services.bulk.status_string import RANK, STATUS_NAMES, status_of
+from services.bulk.model import BulkJob
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, chunk_name, skipped_name
+from services.bulk.running.counts import totals
+from services.bulk.running.status_string import RANK, STATUS_NAMES, status_of
 
 HEADER = ("row", "recipient id", "contact id", "address", "status", "reason", "what to do", "attempt",
           "sent at", "delivered at", "read at", "message id")  # fmt: skip
@@ -82,7 +81,7 @@ async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
     files = Files(ctx)
     key = f"jobs/{job.job_id}/report-{order}"
     found: list[DriftFound] = []
-    size = await files.put_stream(f"{key}.csv", _csv(job, found, ctx), "text/csv; charset=utf-8")
+    size = await files.put_stream(f"{key}.csv", _csv(job, found, ctx), CSV_TYPE)
     seen = await totals(job, ctx)
     final = job.settled_at is not None
     summary: dict[str, Any] = {
@@ -105,7 +104,7 @@ async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
 
 
 async def _csv(job: BulkJob, found: list[DriftFound], ctx: Context) -> AsyncIterator[bytes]:
-    yield _lines([HEADER])
+    yield csv_lines([HEADER])
     every = names(job)
     for at in range(0, len(every), MAX_CONCURRENT_READS):
         some = await asyncio.gather(*(members(job, name, ctx) for name in every[at : at + MAX_CONCURRENT_READS]))
@@ -115,21 +114,14 @@ async def _csv(job: BulkJob, found: list[DriftFound], ctx: Context) -> AsyncIter
             if drift(*both) is not None:
                 repaired = await audited(job, both[0].chunk, ctx)
                 found += [repaired] if repaired else []
-            yield _lines(_row(job, both[0], row) for row in both[1])
+            yield csv_lines(_row(job, both[0], row) for row in both[1])
 
 
-def _row(job: BulkJob, chunk: BulkChunk, row: BulkRecipient) -> list[str]:
+def _row(job: BulkJob, chunk: BulkChunk, row: BulkRecipient) -> list[object]:
     what = EXPLANATIONS[row.reason].do if row.reason else ""
     status = row.status if row.rank else status_of("p", chunk.in_hand and chunk.chunk[0] == "p")
     times = (iso(at) if at else "" for at in (row.sent_at, row.delivered_at, row.read_at))
-    cells = [
+    return [
         row.row or "", row.recipient_id, row.contact_id, row.address, status, row.reason or "", what, row.attempt, *times,
         row.message_id(job.channel, row.attempt) if chunk.chunk[0] == "p" else "",
     ]  # fmt: skip
-    return [safe(cell) for cell in cells]
-
-
-def _lines(rows: Any) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode()

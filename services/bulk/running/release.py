@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from libs.common.bus.encoding import MAX_EVENT_BYTES
-from libs.common.errors import Conflict
+from libs.common.handle.compare_and_swap import compare_and_swap
 from libs.common.handle.context import Context
-from libs.common.store.ops import When
+from libs.common.store.ops import When, Write
 from libs.messaging.events.bulk import Addressee, ChunkReleased
 from libs.messaging.settings import MessagingSettings
-from services.bulk.auto_pause import opt_outs_allowed, pause_reason
-from services.bulk.counts import Totals, apply
-from services.bulk.endings import refuse_for_good
-from services.bulk.event_size import event_bytes
-from services.bulk.model import BulkChunk, BulkJob, BulkRecipient, Frontier, OptOut, chunk_name
-from services.bulk.status_string import PENDING
+from services.bulk.model import BulkJob
+from services.bulk.planning.event_size import event_bytes
+from services.bulk.running.auto_pause import opt_outs_allowed, pause_reason
+from services.bulk.running.chunks import BulkChunk, BulkRecipient, Frontier, OptOut, chunk_name
+from services.bulk.running.counts import Totals, apply
+from services.bulk.running.endings import refuse_for_good
+from services.bulk.running.status_string import PENDING
 
 #: Chunks before the sender that a run begins with, and has at least.
 MIN_CHUNKS_OUT = 4
@@ -124,19 +125,19 @@ async def next_chunks(job: BulkJob, count: int, ctx: Context) -> list[ChunkRelea
 
 
 async def _taken(job: BulkJob, ctx: Context) -> int | None:
-    row = await ctx.get(Frontier, job.job_id)
-    for _ in range(50):
+    """The number of the next chunk, which nobody else takes; None: there is no further one."""
+
+    def taken(row: Frontier | None) -> tuple[Write | None, int | None]:
+        number = row.next if row else 0
+        if number >= job.progress.chunks:
+            return None, None
         if row is None:
-            row = Frontier(job_id=job.job_id, expires_at=int(job.expires(ctx.now).timestamp()) + 90 * 86400)
-            await ctx.write(ctx.insert(row))
-        if row.next >= job.progress.chunks:
-            return None
-        moved = ctx.update(Frontier, job.job_id, set={"next": row.next + 1}, when=(When("next", "=", row.next),))
-        written = await ctx.write(moved)
-        if written:
-            return row.next
-        row = Frontier.from_row(written.row) if written.row else None
-    raise Conflict("others kept taking the next chunk")
+            expires = int(job.expires(ctx.now).timestamp()) + 90 * 86400
+            return ctx.insert(Frontier(job_id=job.job_id, next=1, expires_at=expires)), 0
+        when = (When("next", "=", number),)
+        return ctx.update(Frontier, job.job_id, set={"next": number + 1}, when=when), number
+
+    return await compare_and_swap(ctx, Frontier, (job.job_id,), taken)
 
 
 async def is_due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str], list[str]]:

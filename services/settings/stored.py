@@ -1,0 +1,15 @@
+"""What was ever set."""
+
+from __future__ import annotations
+
+import asyncio
+
+from libs.common.handle.context import Context
+from libs.messaging.configuration import CATALOGUE
+from services.settings.model import SystemConfig
+
+
+async def stored(ctx: Context) -> dict[str, SystemConfig]:
+    """What was ever set, by key."""
+    rows = await asyncio.gather(*(ctx.get(SystemConfig, key) for key in CATALOGUE))
+    return {row.name: row for row in rows if row is not None}

@@ -68,7 +68,7 @@ class ChannelTraits:
     policies: Mapping[MessageClass, ClassPolicy]
     #: Messages per second of one sender, where the settings name no rate.
     messages_per_second: float
-    #: The channel's entry in ``services/bulk/prices.json``; None: estimates cost nothing.
+    #: The channel's entry in ``services/bulk/planning/prices.json``; None: estimates cost nothing.
     price_key: str | None = None
     files: tuple[FileLimit, ...] = ()
     #: The provider does not fetch links: a file that is given by its URL is fetched by us.

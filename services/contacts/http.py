@@ -11,7 +11,7 @@ from libs.common.aws.auth import Role
 from libs.common.clock import Timestamp
 from libs.common.declare.wire import PageView, View
 from libs.common.handle.context import Context, Done, Page
-from libs.common.hosts.http.routes import SMALL_MAX_BODY_BYTES, Api, Cursor, Limit
+from libs.common.hosts.http.routes import Api, Cursor, Limit
 from libs.messaging.channels import Channel
 from libs.messaging.vocabulary import Purpose
 from services.contacts import changes, requests, search, suppressions
@@ -88,9 +88,7 @@ class ConsentHistory(View):
     cursor: str | None = None
 
 
-@router.write(
-    "POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id", max_bytes=SMALL_MAX_BODY_BYTES
-)
+@router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id", max_bytes=64 * 1024)
 async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]:
     """Create a contact; nobody is opted in by that."""
     return _seen(await requests.create_contact(body, ctx))
@@ -114,7 +112,7 @@ async def read_contact(contact_id: str, ctx: Context) -> ContactView:
     return ContactView.of(await changes.existing(ctx, contact_id))
 
 
-@router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
+@router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR, max_bytes=64 * 1024)
 async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[ContactView]:
     """Change what is given; null clears."""
     return _seen(await requests.update_contact(contact_id, body, ctx))

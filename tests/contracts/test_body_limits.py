@@ -40,12 +40,21 @@ def largest(schema: dict[str, Any], known: dict[str, Any]) -> float:
             return MAX_WORD_BYTES if {"pattern", "format"} & schema.keys() else math.inf
         case "array":
             return schema.get("maxItems", math.inf) * (largest(schema["items"], known) + 3)
-        case "object" if "properties" in schema:
-            return sum(6 * len(name) + 6 + largest(each, known) for name, each in schema["properties"].items())
+        case "object":
+            return sum(6 * len(name) + 6 + largest(each, known) for name, each in members(schema, known))
         case "integer" | "number" | "boolean" | "null":
             return 40
         case _:
             return math.inf
+
+
+def members(schema: dict[str, Any], known: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The members of an object, by declaration or by the closed list of their names; one without end if there is neither."""
+    if "properties" in schema:
+        return list(schema["properties"].items())
+    names = schema.get("propertyNames", {})
+    names = known[names["$ref"].rpartition("/")[2]] if "$ref" in names else names
+    return [(name, schema["additionalProperties"]) for name in names.get("enum", [])] or [("", {})]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")

@@ -36,7 +36,7 @@ def _copy(to: Path) -> None:
         capture_output=True,
     ).stdout.decode()
     for name in listed.split("\0"):
-        if name and not name.startswith(("dashboard/", "tests/contracts/test_sixth")) and (ROOT / name).is_file():
+        if name and not name.startswith("dashboard/") and (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
 
@@ -115,7 +115,7 @@ def test_the_walls_keep_the_new_channel_apart(tree: Path) -> None:
 
 
 def test_the_contracts_hold(documented: Path) -> None:
-    pytest_in(documented, "tests/contracts")
+    pytest_in(documented, "tests/contracts", "--ignore=tests/contracts/test_sixth_channel.py")
 
 
 def test_it_passes_the_exam(documented: Path) -> None:

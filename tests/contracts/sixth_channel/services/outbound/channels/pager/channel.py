@@ -15,6 +15,7 @@ from libs.common.handle.context import Context
 from libs.messaging.channels import Channel as Name
 from libs.messaging.content import Text
 from libs.messaging.errors import ErrorCode
+from libs.messaging.settings import MessagingSettings
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.sending.outcomes import outcome_of
 
@@ -55,7 +56,7 @@ class Pager:
         }  # fmt: skip
 
     async def own_client(self, sender: str, ctx: Context) -> PagerClient:
-        url = ctx.settings.senders_of(self.name).parameters_of(sender)["url"]
+        url = ctx.settings.of(MessagingSettings).senders_of(self.name).parameters_of(sender)["url"]
         return PagerClient(ctx.rest, url, await ctx.secret(TOKEN))
 
     async def send(self, request: Request, client: PagerClient) -> Outcome:

@@ -72,8 +72,8 @@ class MessagingSettings(SettingsGroup):
     whatsapp_phone_number_ids: ByCommas = ()
     """Short for identities of `senders` on WhatsApp: phone-number ids, by commas, before those named there."""
     meta_numbers: ByCommas = ()
-    """Short for identities of `senders` on WhatsApp with the kind `META`: phone-number ids, by commas, that are connected at Meta
-    itself (Cloud API) and not through AWS."""
+    """Short for identities of `senders` on WhatsApp with the kind `META`, after those named there: phone-number ids, by commas, that
+    are connected at Meta itself (Cloud API) and not through AWS."""
     meta_graph_url: str = Field(default="https://graph.facebook.com", pattern=r"^https?://[^\s/?#@]+$")
     """Where Meta's Graph API is."""
     public_url: str = "http://localhost:8080"
@@ -115,8 +115,9 @@ class MessagingSettings(SettingsGroup):
     def all_senders(self) -> dict[str, Senders]:
         """``senders`` and what is named the short ways."""
         known = self.senders.get("whatsapp", Senders())
-        short = [known.identity(id) for id in dict.fromkeys([*self.whatsapp_phone_number_ids, *self.meta_numbers])]
-        named = {each.id: each for each in (*short, *known.identities)}
+        # The default is the first: a number at Meta only if there is no other.
+        ids = [*self.whatsapp_phone_number_ids, *(each.id for each in known.identities), *self.meta_numbers]
+        named = {id: known.identity(id) for id in ids}
         at_meta = {id: named[id].model_copy(update={"kind": AT_META}) for id in self.meta_numbers}
         whatsapp = known.model_copy(update={"identities": tuple({**named, **at_meta}.values())})
         return {**self.senders, "whatsapp": whatsapp}

@@ -91,7 +91,7 @@ def test_whatsapps_senders_are_set_like_everybodys_or_in_short() -> None:
         "WECARE_META_NUMBERS": "d",
     }
     found = read(reported).of(MessagingSettings)
-    assert found.may_send("whatsapp") == ["b", "a", "d", "c"]
+    assert found.may_send("whatsapp") == ["b", "a", "c", "d"]
     assert found.senders_of("whatsapp").identity("a").per_second == 5
     assert [found.is_at_meta(number) for number in ("a", "b", "c", "d")] == [False, False, True, True]
 

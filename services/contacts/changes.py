@@ -1,4 +1,4 @@
-"""How a contact is changed, by a request or by an event: what is staged with it, and who must be told."""
+"""Changes of a contact, by a request or an event: stages the writes and builds the events that follow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from services.contacts.model import AddressClaim, Contact, Evidence, SearchTerm
 
 
 async def holders(ctx: Context, claims: Iterable[str]) -> dict[str, str]:
-    """Of these addresses the taken ones, in this order: claim -> contactId."""
+    """Returns the addresses that are taken, in the given order: claim -> contactId."""
     found = await asyncio.gather(*(ctx.get(AddressClaim, claim) for claim in claims))
     return {claim.id: claim.contact_id for claim in found if claim is not None}
 
 
 async def held_by(ctx: Context, contact_id: str) -> Contact:
-    """The contact that holds an address. Raises Conflict if it was deleted in this very moment."""
+    """Returns the contact that holds an address. Raises Conflict if it was deleted concurrently."""
     contact = await ctx.get(Contact, contact_id)
     if contact is None or contact.deleted_at is not None:
         raise Conflict("the holder of the address is gone")
@@ -32,19 +32,20 @@ async def held_by(ctx: Context, contact_id: str) -> Contact:
 
 
 def new_contact(ctx: Context) -> Contact:
-    """Somebody new, not staged yet; the same cause makes the same contact."""
+    """Returns a new contact that is not staged yet. The id is derived from the cause: the same cause gives the same
+    contact."""
     cause = ctx.cause.id if ctx.cause else random_id()
     return Contact(contact_id=derived_id("contact", cause), created_at=ctx.now, updated_at=ctx.now)
 
 
 def evidence_id(at: datetime, *what: str) -> str:
-    """Sorts by time, and is the same however often the same thing is heard."""
+    """Returns an id that sorts by time and is the same for each redelivery."""
     return f"{iso(at)}#{derived_id('evidence', *what)}"
 
 
 def save(ctx: Context, before: Contact | None, after: Contact) -> Contact:
-    """Stage the contact with its claims and search terms; returns it with the revision that it will have. A claim that
-    somebody else took meanwhile refuses the whole."""
+    """Stages the contact with its claims and search terms. Returns it with its new revision. If another contact took a
+    claim concurrently, the whole transaction is refused."""
     after = after.model_copy(update={"updated_at": ctx.now})
     saved = after.model_copy(update={"version": after.version + 1})
     ctx.stage(ctx.insert(saved) if before is None else ctx.replace(after))
@@ -71,7 +72,8 @@ def _terms(ctx: Context, before: Contact | None, after: Contact) -> Iterable[Op]
 
 
 async def state(ctx: Context, contact: Contact, kind: Kind, evidence: Evidence) -> Contact:
-    """The contact once this has been heard; stages the evidence. What has been heard already changes nothing."""
+    """Returns the contact after this statement and stages the evidence. A statement that is already recorded changes
+    nothing."""
     if await ctx.get(Evidence, contact.contact_id, evidence.evidence_id):
         return contact
     before = contact.consent(evidence.channel)
@@ -85,7 +87,7 @@ async def state(ctx: Context, contact: Contact, kind: Kind, evidence: Evidence) 
         elif before.awaiting:
             after = _pending(after, (*before.awaiting, evidence.evidence_id), before.awaiting_revision)
         else:
-            # Said again while in force: there is nothing left to apply, so it is in force at once.
+            # A repeated opt-out while one is in force: there is nothing to apply, so it is effective at once.
             evidence = evidence.model_copy(update={"effective_at": ctx.now})
     ctx.stage(ctx.insert(evidence))
     return contact.with_consent(evidence.channel, after)
@@ -96,7 +98,7 @@ def _pending(consent: Consent, awaiting: tuple[str, ...], revision: int) -> Cons
 
 
 def profile_said(before: Contact | None, after: Contact) -> list[Event]:
-    """That the contact is new, or that what one sees of it has changed."""
+    """Returns ContactCreated for a new contact, ContactUpdated if a published field changed, else nothing."""
     if before is None:
         kind: type[ContactCreated] | type[ContactUpdated] = ContactCreated
     elif any(getattr(before, name) != getattr(after, name) for name in ("name", "phone", "email", "zone", "locale")):
@@ -109,7 +111,7 @@ def profile_said(before: Contact | None, after: Contact) -> list[Event]:
 
 
 def consent_said(before: Contact | None, after: Contact, evidence: Evidence, *, always: bool = False) -> list[Event]:
-    """That a consent was given or withdrawn, if what holds now is something else than before."""
+    """Returns ConsentChanged if the current consent differs from the previous one."""
     old = before.consent(evidence.channel) if before else Consent()
     new = after.consent(evidence.channel)
     stood, stands = ((each.opted_in, each.purposes, not each.opted_out_at) for each in (old, new))
@@ -128,8 +130,8 @@ def consent_said(before: Contact | None, after: Contact, evidence: Evidence, *, 
 
 
 def permissions_said(before: Contact | None, after: Contact, also: Collection[Channel] = ()) -> list[Event]:
-    """What senders must know, for each channel on which it changed (of a new contact: on which it has an address). An
-    opt-out that no sender has acknowledged yet asks for it again."""
+    """Returns PermissionChanged for each channel on which the permission changed (for a new contact: on which it has an
+    address). An opt-out that no sender has acknowledged requests the acknowledgement again."""
     events: list[Event] = []
     for channel in Channel:
         standing = after.standing(channel)
@@ -148,7 +150,7 @@ def permissions_said(before: Contact | None, after: Contact, also: Collection[Ch
 
 
 async def existing(ctx: Context, contact_id: str) -> Contact:
-    """Raises Problem CONTACT_NOT_FOUND, also for one that was deleted."""
+    """Returns the contact. Raises Problem CONTACT_NOT_FOUND, also for a deleted one."""
     contact = await ctx.get(Contact, contact_id)
     if contact is None or contact.deleted_at is not None:
         raise Problem(404, "CONTACT_NOT_FOUND", "There is no such contact")

@@ -1,7 +1,7 @@
-"""What a contact agreed to on one channel, worked out from what was heard; pure.
+"""A contact's consent on one channel, computed from the recorded statements; pure.
 
-Of each kind of statement only the latest counts (of writing in: the first), by the time at which it was made. What holds
-now follows from these alone, so statements may arrive late, twice and in any order.
+Of each kind of statement only the latest counts (of ``wroteIn``: the first), by the time at which it was made. The
+current consent is a function of these alone, so statements may arrive late, twice and in any order.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from libs.common.clock import Timestamp, iso
 from libs.common.declare.wire import Part
 from libs.messaging.vocabulary import Purpose
 
-#: What a consent can cover. ``compliance`` needs none.
+#: The purposes that a consent can cover. ``compliance`` needs none.
 EVERY = frozenset({Purpose.SERVICE, Purpose.MARKETING})
 
 
 class Kind(StrEnum):
-    """What was stated."""
+    """The kinds of statement."""
 
     GIVEN = "given"
     WITHDRAWN = "withdrawn"
-    #: START, UNSTOP, YES: lifts an opt-out that came before it, back to what was agreed; by itself it allows an answer.
+    #: START, UNSTOP, YES: lifts an earlier opt-out and restores the previous consent; by itself it permits a reply.
     RESTARTED = "restarted"
-    #: Writing to us allows an answer: a consent to ``service`` alone.
+    #: A message to us permits a reply: a consent to ``service`` alone.
     WROTE_IN = "wroteIn"
     MARKETING_STOPPED = "marketingStopped"
     MARKETING_RESUMED = "marketingResumed"
 
 
 class Statement(Part):
-    """When it was made, how it came to us, which evidence is kept; ``purposes`` of an opt-in (empty: every)."""
+    """One statement: when it was made, how it was received, the id of its evidence; ``purposes`` of an opt-in (empty:
+    every)."""
 
     at: Timestamp
     how: str
@@ -43,12 +44,12 @@ class Statement(Part):
 
 
 class Consent(Part):
-    """One channel of one contact. The first block is what holds now; the rest is what it is worked out from."""
+    """The consent of one contact on one channel. The first block is the current state; the rest is its input."""
 
     opted_in: bool = False
     #: Set while opted out; only a new opt-in clears it.
     opted_out_at: Timestamp | None = None
-    #: When the sender had applied the opt-out: from then on it is in force.
+    #: When the sender applied the opt-out; it is in force from then on.
     effective_at: Timestamp | None = None
     purposes: tuple[Purpose, ...] = ()
     at: Timestamp | None = None
@@ -56,14 +57,14 @@ class Consent(Part):
     evidence_id: str | None = None
 
     allow_listed: bool = False
-    #: Why nothing may be sent to the address, while that is so.
+    #: Why nothing may be sent to the address; None while it is not suppressed.
     suppressed: str | None = None
     suppressed_at: Timestamp | None = None
-    #: When an administrator last lifted it: reports of before that no longer count.
+    #: When an administrator last lifted a suppression; reports from before that time do not count.
     suppression_lifted_at: Timestamp | None = None
     last_inbound_at: Timestamp | None = None
     heard: dict[Kind, Statement] = Field(default_factory=dict)
-    #: Evidence of the opt-out that the sender has not acknowledged yet, and the revision that told it.
+    #: Ids of the evidence of an opt-out that the sender has not acknowledged, and the revision that published it.
     awaiting: tuple[str, ...] = ()
     awaiting_revision: int = 0
 
@@ -72,24 +73,25 @@ class Consent(Part):
 
 
 def moment(at: datetime) -> datetime:
-    """To the millisecond, as rows and events keep it, so that a comparison has one answer before and after writing."""
+    """Truncates to milliseconds, as rows and events store times, so that a comparison gives the same result before and
+    after writing."""
     return datetime.fromisoformat(iso(at))
 
 
 def surely_after(at: datetime, stop: datetime) -> bool:
-    """Providers tell time in whole seconds: a STOP of 12:00:00 may have been written after a yes of 12:00:00.5."""
+    """Providers report times in whole seconds: a STOP of 12:00:00 may have been written after a YES of 12:00:00.5."""
     return at.replace(microsecond=0) > stop.replace(microsecond=0)
 
 
 def wrote_in(consent: Consent, at: datetime) -> Consent:
-    """They wrote to us; the time only moves forward."""
+    """Records the time of an inbound message; the time only increases."""
     if consent.last_inbound_at is not None and consent.last_inbound_at >= at:
         return consent
     return settled(consent.model_copy(update={"last_inbound_at": moment(at)}))
 
 
 def stated(consent: Consent, kind: Kind, statement: Statement) -> Consent:
-    """The consent once ``statement`` has been heard."""
+    """Returns the consent after ``statement``."""
     statement = statement.model_copy(update={"at": moment(statement.at)})
     known = consent.heard.get(kind)
     if known is not None:
@@ -99,27 +101,27 @@ def stated(consent: Consent, kind: Kind, statement: Statement) -> Consent:
 
 
 def moved(consent: Consent) -> Consent:
-    """For a new address: what was tied to the old one stays behind."""
+    """Returns the consent for a new address, without the facts that belong to the old address."""
     heard = {kind: statement for kind, statement in consent.heard.items() if kind is not Kind.WROTE_IN}
     gone = dict.fromkeys(("last_inbound_at", "suppressed", "suppressed_at", "suppression_lifted_at"))
     return settled(consent.model_copy(update={"heard": heard, **gone}))
 
 
 def suppressed(consent: Consent, reason: str, at: datetime) -> Consent:
-    """The first report counts; none does that is older than the lifting of one."""
+    """Returns the suppressed consent. The first report counts; a report from before the last lifting does not."""
     if consent.suppressed or (consent.suppression_lifted_at and moment(at) <= consent.suppression_lifted_at):
         return consent
     return consent.model_copy(update={"suppressed": reason, "suppressed_at": moment(at)})
 
 
 def lifted(consent: Consent, now: datetime) -> Consent:
-    """May be written to again, as far as the address goes."""
+    """Returns the consent with the suppression lifted."""
     change = {"suppressed": None, "suppressed_at": None, "suppression_lifted_at": moment(now)}
     return consent.model_copy(update=change)
 
 
 def settled(consent: Consent) -> Consent:
-    """Work out what holds now. STOP wins over everything but a newer opt-in, also over one of the same second."""
+    """Computes the current state. An opt-out overrides everything but a later opt-in, also one of the same second."""
     heard = consent.heard
     withdrawn = heard.get(Kind.WITHDRAWN)
     opt_ins = [heard[kind] for kind in (Kind.GIVEN, Kind.RESTARTED) if kind in heard]
@@ -130,7 +132,7 @@ def settled(consent: Consent) -> Consent:
 
 
 def _covered(consent: Consent) -> frozenset[Purpose]:
-    """What a contact who has not opted out, or is back, agrees to."""
+    """The purposes that a contact agrees to who has not opted out, or has opted in again."""
     heard, covered = consent.heard, set[Purpose]()
     withdrawn, given, restarted = (heard.get(kind) for kind in (Kind.WITHDRAWN, Kind.GIVEN, Kind.RESTARTED))
     if given:
@@ -158,7 +160,7 @@ def _decided(
         update={
             "opted_in": bool(covered),
             "opted_out_at": opted_out_at,
-            # Empty means every purpose to a reader, so what covers nothing is told by ``opted_in`` alone.
+            # Empty means every purpose to a reader; ``opted_in`` alone distinguishes a consent that covers nothing.
             "purposes": () if covered == EVERY else tuple(sorted(covered)),
             "at": because and because.at,
             "how": because and because.how,

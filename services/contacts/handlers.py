@@ -1,4 +1,4 @@
-"""What follows from what ``contacts`` hears: somebody wrote, changed their mind at the provider, or a sender obeys."""
+"""Event handlers of ``contacts``: inbound messages, preferences changed at a provider, opt-outs applied by a sender."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.contacts.senders import Sender, find_contact
 
 
 async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
-    """Find or make the contact, move its window, and do what an opt-out word asks for."""
+    """Finds or creates the contact, updates its service window, and applies an opt-out, opt-in or help keyword."""
     before, contact = await find_contact(ctx, Sender.of(event.channel, event.sender, event.sender_user_id))
     if not contact.name and event.sender_name:
         contact = contact.model_copy(update={"name": event.sender_name.strip()[:MAX_NAME_LENGTH] or None})
@@ -46,7 +46,8 @@ async def receive_message(event: MessageReceived, ctx: Context) -> list[Event]:
 def _intent_events(
     before: Contact | None, after: Contact, event: MessageReceived, intent: Intent | None
 ) -> list[Event]:
-    """What wants an answer. An opt-out has to be applied first; see :func:`note_applied`."""
+    """Returns the events that lead to an automatic answer. An opt-out is answered once it is applied; see
+    :func:`note_applied`."""
     facts = {"contact_id": after.contact_id, "channel": event.channel, "message_id": event.message_id}
     if intent is Intent.HELP and event.channel.traits.answers_help:
         return [HelpAsked(**facts, at=event.received_at)]
@@ -57,8 +58,8 @@ def _intent_events(
 
 
 async def note_preference(event: PreferenceChanged, ctx: Context) -> list[Event]:
-    """They chose at the provider itself. Coming back there lifts what was stopped; it agrees to nothing new. Somebody we do
-    not know yet is kept too: an opt-out must not be lost because it came before the first message."""
+    """Records a preference set at the provider. Resuming there lifts what was stopped and adds no consent. A contact is
+    created for an unknown address: an opt-out must not be lost because it preceded the first message."""
     before, contact = await find_contact(ctx, Sender.of(event.channel, event.address))
     if event.scope == "marketing":
         kind = Kind.MARKETING_RESUMED if event.wanted else Kind.MARKETING_STOPPED
@@ -88,8 +89,8 @@ async def note_preference(event: PreferenceChanged, ctx: Context) -> list[Event]
 
 
 async def note_found_out(event: OptOutFound, ctx: Context) -> list[Event]:
-    """The provider keeps them on a list of those who do not want to hear from us, and would take nothing for them: so they
-    said so, if not to us."""
+    """Records an opt-out that a send revealed: the provider refused the message because the recipient is on its opt-out
+    list."""
     before = await ctx.get(Contact, event.contact_id)
     if before is None or before.deleted_at is not None:
         return []
@@ -115,7 +116,7 @@ async def note_found_out(event: OptOutFound, ctx: Context) -> list[Event]:
 
 
 async def note_applied(event: PermissionApplied, ctx: Context) -> list[Event]:
-    """A sender obeys an opt-out: from now on it is in force. Said once."""
+    """Records that a sender has applied an opt-out: it is in force from now on. Publishes OptOutEffective once."""
     contact = await ctx.get(Contact, event.contact_id)
     consent = contact.consent(event.channel) if contact else None
     if contact is None or consent is None or not consent.awaiting or event.revision < consent.awaiting_revision:

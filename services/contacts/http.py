@@ -1,4 +1,4 @@
-"""``/api/contacts``: translates and delegates."""
+"""HTTP routes of ``/api/contacts``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = Api()
 
 
 class ConsentView(View):
-    """What holds on one channel. ``effective_at``: since when the senders obey an opt-out."""
+    """The current consent on one channel. ``effective_at``: when the senders had applied an opt-out."""
 
     opted_in: bool = False
     opted_out_at: Timestamp | None = None
@@ -49,14 +49,14 @@ class ContactView(View):
     consents: dict[Channel, ConsentView]
     provider_user_ids: dict[Channel, str]
     last_inbound_message_at: Timestamp | None = None
-    #: Send it back with an update to be refused if somebody else was faster.
+    #: Send it back with an update: the update is refused if another one changed the contact meanwhile.
     version: int
     created_at: Timestamp
     updated_at: Timestamp
 
     @staticmethod
     def of(contact: Contact) -> ContactView:
-        """Every channel is named, so that nobody mistakes silence for consent."""
+        """Includes every channel, so that a missing channel cannot be read as a consent."""
         facts = contact.model_dump(exclude={"consents"})
         return ContactView(**facts, consents=_consents(contact))
 
@@ -80,7 +80,7 @@ class EvidenceView(View):
 
 
 class ConsentHistory(View):
-    """What holds now, and everything that was said about it, newest first."""
+    """The current consents and their evidence, newest first."""
 
     contact_id: str
     consents: dict[Channel, ConsentView]
@@ -90,43 +90,43 @@ class ConsentHistory(View):
 
 @router.write("POST", "/api/contacts", role=Role.OPERATOR, status=201, about="contact_id", max_bytes=64 * 1024)
 async def create_contact(body: CreateContact, ctx: Context) -> Done[ContactView]:
-    """Create a contact; nobody is opted in by that."""
+    """Creates a contact, without any opt-in."""
     return _seen(await requests.create_contact(body, ctx))
 
 
 @router.read("GET", "/api/contacts", role=Role.VIEWER)
 async def list_contacts(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
-    """All contacts, newest first."""
+    """Lists all contacts, newest first."""
     return _page(await search.list_contacts(limit, cursor, ctx))
 
 
 @router.read("GET", "/api/contacts/search", role=Role.VIEWER)
 async def search_contacts(ctx: Context, q: str, limit: Limit = 50, cursor: Cursor = None) -> ContactPage:
-    """Contacts by the beginning of name, number or e-mail address."""
+    """Searches contacts by the beginning of name, number or e-mail address."""
     return _page(await search.search_contacts(q, limit, cursor, ctx))
 
 
 @router.read("GET", "/api/contacts/{contact_id}", role=Role.VIEWER)
 async def read_contact(contact_id: str, ctx: Context) -> ContactView:
-    """One contact."""
+    """Returns one contact."""
     return ContactView.of(await changes.existing(ctx, contact_id))
 
 
 @router.write("PUT", "/api/contacts/{contact_id}", role=Role.OPERATOR, max_bytes=64 * 1024)
 async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[ContactView]:
-    """Change what is given; null clears."""
+    """Changes the fields that are given; null clears a field."""
     return _seen(await requests.update_contact(contact_id, body, ctx))
 
 
 @router.write("DELETE", "/api/contacts/{contact_id}", role=Role.OPERATOR, status=204)
 async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
-    """Delete a contact; its addresses are free again."""
+    """Deletes a contact; its addresses become available again."""
     return await requests.delete_contact(contact_id, ctx)
 
 
 @router.write("PUT", "/api/contacts/{contact_id}/consents/{channel}", role=Role.OPERATOR, max_bytes=64 * 1024)
 async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: Context) -> Done[ContactView]:
-    """Record an opt-in or opt-out with its evidence."""
+    """Records an opt-in or opt-out with its evidence."""
     return _seen(await requests.set_consent(contact_id, channel, body, ctx))
 
 
@@ -134,13 +134,13 @@ async def set_consent(contact_id: str, channel: Channel, body: SetConsent, ctx: 
 async def lift_suppression(
     contact_id: str, channel: Channel, reason: Annotated[str, Query(min_length=1, max_length=500)], ctx: Context
 ) -> Done[ContactView]:
-    """Let a suppressed address be written to again; the reason is kept."""
+    """Lifts the suppression of an address; the reason is recorded."""
     return _seen(await suppressions.lift_suppression(contact_id, channel, reason, ctx))
 
 
 @router.read("GET", "/api/contacts/{contact_id}/consents", role=Role.VIEWER)
 async def read_consents(contact_id: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ConsentHistory:
-    """The consents of a contact and their evidence."""
+    """Returns the consents of a contact and their evidence."""
     contact = await changes.existing(ctx, contact_id)
     page = await ctx.query(Evidence, contact_id, limit=limit, cursor=cursor, newest_first=True)
     return ConsentHistory(

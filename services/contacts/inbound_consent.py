@@ -1,4 +1,4 @@
-"""What an inbound message says about consent, by its words or by having been written at all."""
+"""Derives a consent statement from an inbound message: from a keyword, or from the fact that the contact wrote."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from services.contacts.model import Contact, Evidence
 def consent_heard(
     contact: Contact, event: MessageReceived, spoken: tuple[str | None, Intent | None], ctx: Context
 ) -> tuple[Kind, Evidence] | None:
-    """What the message says about consent. Writing in is no opt-in, but it does allow an answer: a consent to ``service``,
-    recorded once, unless they opted out or already agreed to as much."""
+    """Returns the statement in the message, or None. A message is no opt-in, but it permits a reply: a consent to
+    ``service``, recorded once, unless the contact opted out or already agreed to that."""
     words, intent = spoken
     this = evidence_id(event.received_at, event.channel, event.message_id)
     if intent is Intent.OPT_OUT:
@@ -46,28 +46,28 @@ def consent_heard(
 
 
 def _automatic(event: MessageReceived) -> bool:
-    """A mail that nobody wrote: an absence note, a list (RFC 3834). It asks for no answer."""
+    """Whether a mail was generated, such as an absence note or a list mail (RFC 3834). It does not permit a reply."""
     headers = event.details.get("headers")
     auto_submitted = headers.get("auto-submitted", "no") if isinstance(headers, dict) else "no"
     return str(auto_submitted).partition(";")[0].strip().lower() != "no"
 
 
 def _first(consent: Consent, this: str) -> bool:
-    """Whether this message is the one that allows an answer: it is needed, or older than the one that did so far. (The ids
-    of evidence are in the order of time.)"""
+    """Whether this message is the one that permits a reply: none does yet, or it is older than that one. (Ids of
+    evidence sort by time.)"""
     known = consent.heard.get(Kind.WROTE_IN)
     needed = not consent.covers(Purpose.SERVICE) and consent.opted_out_at is None
     return needed or (known is not None and this < known.evidence_id)
 
 
 def intent_in(content: object, known: Mapping[str, Intent]) -> tuple[str | None, Intent | None]:
-    """The words that ask for something, and what; consent before help."""
+    """Returns the text with a keyword and its intent; opt-out and opt-in take precedence over help."""
     found = [(words, intent) for words in _spoken(content) if (intent := intent_of(words, known)) is not None]
     return min(found, key=lambda each: each[1] is Intent.HELP, default=(None, None))
 
 
 def _spoken(content: object) -> Iterable[str]:
-    """What the contact said in words: an e-mail's subject counts, and the button that was tapped."""
+    """The texts of a message that can hold a keyword; includes an e-mail's subject and the title of a tapped button."""
     if isinstance(content, Text):
         return [content.body]
     if isinstance(content, Choosing):

@@ -1,4 +1,4 @@
-"""Contacts, who holds which address, the evidence of consents, and the rows that searching reads."""
+"""Items of ``contacts``: contacts, address claims, evidence of consents, search terms."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from libs.messaging.vocabulary import Purpose
 from services.contacts.consents import Consent
 from services.contacts.search_terms import MIN_TERM_LENGTH, terms
 
-#: The one key under which all contacts are listed; takes 1,000 new contacts a second.
+#: The single index key under which all contacts are listed; accepts 1,000 new contacts per second.
 LISTED = "all"
 MAX_NAME_LENGTH = 200
 
 
 class Contact(Item):
-    """Somebody whom we may talk to. ``version`` grows with every change and is the revision in all that is said."""
+    """A contact. ``version`` increases with every change and is the revision in all its events."""
 
     TABLE: ClassVar[Table] = Table(
         "contact", key="contactId", indexes=(Index("by-creation", hash="listed", sort="createdAt"),)
@@ -37,12 +37,12 @@ class Contact(Item):
     zone: str | None = None
     consents: dict[Channel, Consent] = Field(default_factory=dict)
     last_inbound_message_at: Timestamp | None = None
-    #: By channel: the provider's own id of the user, where an address may be missing.
+    #: By channel: the provider's own id of the user, for channels where an address may be missing.
     provider_user_ids: dict[Channel, str] = Field(default_factory=dict)
     created_at: Timestamp
     updated_at: Timestamp
     deleted_at: Timestamp | None = None
-    #: Gone with the contact, so that the list is of those who are there.
+    #: Removed on deletion, so that the list has no deleted contacts.
     listed: str | None = LISTED
 
     def consent(self, channel: Channel) -> Consent:
@@ -52,16 +52,16 @@ class Contact(Item):
         return self.model_copy(update={"consents": {**self.consents, channel: consent}})
 
     def address(self, channel: Channel) -> str | None:
-        """Where the channel writes to: the first of its kinds of address that the contact has."""
+        """Returns the address for the channel: the first of its address kinds that the contact has."""
         held = (self.held(kind, channel) for kind in channel.traits.addresses)
         return next((address for address in held if address), None)
 
     def held(self, kind: AddressKind, channel: Channel) -> str | None:
-        """The contact's address of this kind."""
+        """Returns the contact's address of this kind."""
         return getattr(self, kind.name) if kind.shared else self.provider_user_ids.get(channel)
 
     def standing(self, channel: Channel) -> Permission:
-        """All that a sender must know."""
+        """Returns the permission: all facts that a sender needs."""
         consent = self.consent(channel)
         return Permission(
             contact_id=self.contact_id,
@@ -81,7 +81,7 @@ class Contact(Item):
         )
 
     def claims(self) -> set[str]:
-        """The addresses that are this contact's alone; none once it is deleted."""
+        """Returns the claims on addresses that are unique to this contact; none after deletion."""
         if self.deleted_at is not None:
             return set()
         held = {AddressClaim.id_of(str(channel), user) for channel, user in self.provider_user_ids.items()}
@@ -108,7 +108,8 @@ class Contact(Item):
 
 
 class AddressClaim(Item):
-    """Who holds an address; inserted in the transaction that gives it, so that one address has one contact."""
+    """The contact that holds an address; inserted in the transaction that assigns it, so that one address has one
+    contact."""
 
     TABLE: ClassVar[Table] = Table("address-claim", key="id")
 
@@ -122,32 +123,33 @@ class AddressClaim(Item):
 
 
 class Evidence(Item):
-    """What was said about consent, word for word. Rows are added and never changed, but for ``effective_at``, once."""
+    """The evidence of one consent statement, verbatim. Rows are only added; ``effective_at`` alone is set later,
+    once."""
 
     TABLE: ClassVar[Table] = Table("evidence", key="contactId", sort="evidenceId")
 
     contact_id: str
-    #: ``<time>#<id>``: in the order of time.
+    #: ``<time>#<id>``: sorts by time.
     evidence_id: str
     channel: Channel
     opted_in: bool
     purposes: tuple[Purpose, ...] = ()
-    #: ``customer``, or the one who recorded it.
+    #: ``customer``, or the user who recorded it.
     who: str
     how: str
-    #: What the contact wrote, or was shown.
+    #: The text that the contact wrote or was shown.
     words: str | None = None
     message_id: str | None = None
-    #: When it was said, and when we heard it.
+    #: When it was stated, and when we received it.
     at: Timestamp
     heard_at: Timestamp
-    #: When an opt-out was in force: the sender had acknowledged it.
+    #: When an opt-out came into force: the sender acknowledged it.
     effective_at: Timestamp | None = None
 
 
 class SearchTerm(Item):
-    """``term#contactId`` under the kind and the first characters of the term. ``siblings`` are all of the contact's terms
-    of that kind, so that a query of several words can be answered from these rows alone."""
+    """``term#contactId`` under the kind and the first characters of the term. ``siblings`` are all terms of that kind
+    of the contact, so that a query of several words is answered from these rows alone."""
 
     TABLE: ClassVar[Table] = Table("search-term", key="bucket", sort="place")
 

@@ -1,4 +1,5 @@
-"""What one can ask of ``contacts``: create, update, delete, consent. Each stages its writes and says what follows."""
+"""Requests of ``contacts``: create, update, delete, set consent. Each stages its writes and returns the events that
+follow."""
 
 from __future__ import annotations
 
@@ -31,12 +32,12 @@ from services.contacts.consents import Consent, Kind, moment, moved
 from services.contacts.model import MAX_NAME_LENGTH, Contact, Evidence
 
 _TICK, _SECOND = timedelta(milliseconds=1), timedelta(seconds=1)
-#: By how much an opt-in (True) or opt-out (False) must be later than what was heard before, to win over it.
+#: How much later an opt-in (True) or opt-out (False) must be than an earlier statement to override it.
 LATER_THAN = {
     True: {Kind.GIVEN: _TICK, Kind.WITHDRAWN: _SECOND, Kind.MARKETING_STOPPED: _SECOND},
     False: {Kind.WITHDRAWN: _TICK, Kind.GIVEN: timedelta(), Kind.RESTARTED: timedelta()},
 }
-#: A member of a request that a contact keeps under another name.
+#: Members of a request that a contact stores under another name.
 _KEPT_AS = {"addresses": "provider_user_ids"}
 Address = Annotated[str, Field(max_length=320)]
 Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
@@ -44,10 +45,10 @@ Region = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 class _Profile(TrimmedBody):
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
-    #: With a leading ``+``, or as dialled in ``default_region``.
+    #: With a leading ``+``, or in the national format of ``default_region``.
     phone: str | None = Field(default=None, max_length=40)
     email: str | None = Field(default=None, max_length=320)
-    #: By channel, where a channel writes to ids of its provider; null clears one.
+    #: By channel, for channels that address a recipient by the provider's id; null clears one.
     addresses: dict[Channel, Address | None] = Field(default_factory=dict)
     locale: str | None = Field(default=None, pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")
     #: IANA time zone.
@@ -56,20 +57,22 @@ class _Profile(TrimmedBody):
 
 
 class CreateContact(_Profile):
-    """A new contact. Nobody is opted in by being created."""
+    """A new contact, without any opt-in."""
 
 
 class UpdateContact(_Profile):
-    """Only what is given changes; null clears. With ``version`` it is refused if somebody else was faster."""
+    """Changes the fields that are given; null clears a field. With ``version``: refused if another update changed the
+    contact meanwhile."""
 
     version: int | None = None
 
 
 class SetConsent(TrimmedBody):
-    """An opt-in or opt-out, with how it was had and the words that were shown or said; and the channel's allow-list flag."""
+    """An opt-in or opt-out, with its source and the words that were shown or said; and the channel's allow-list
+    flag."""
 
     opted_in: bool | None = None
-    #: What an opt-in covers; empty: every purpose.
+    #: The purposes that an opt-in covers; empty: every purpose.
     purposes: list[Purpose] = Field(default_factory=list, max_length=3)
     how: str = Field(default="api", min_length=1, max_length=100)
     words: str | None = Field(default=None, max_length=4000)
@@ -77,7 +80,8 @@ class SetConsent(TrimmedBody):
 
 
 async def create_contact(body: CreateContact, ctx: Context) -> Done[Contact]:
-    """Raises Problem: VALIDATION_FAILED names fields, CONTACT_EXISTS says who has the address."""
+    """Creates a contact. Raises Problem: VALIDATION_FAILED names the fields, CONTACT_EXISTS names the holder of the
+    address."""
     given = _checked(body)
     if not any(given.get(name) for name in ("name", "phone", "email", "provider_user_ids")):
         raise invalid("phone", "Give a name, a phone number, an e-mail address or one of addresses.")
@@ -88,7 +92,7 @@ async def create_contact(body: CreateContact, ctx: Context) -> Done[Contact]:
 
 
 async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> Done[Contact]:
-    """Raises Problem: as for creating, CONTACT_NOT_FOUND, VERSION_CONFLICT."""
+    """Updates a contact. Raises Problem: as for creation, CONTACT_NOT_FOUND, VERSION_CONFLICT."""
     before = await existing(ctx, contact_id)
     if body.version is not None and body.version != before.version:
         raise Problem(
@@ -103,7 +107,7 @@ async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> 
         return Done(before)
     await _unclaimed(ctx, contact)
     after = save(ctx, before, contact)
-    # Which fields, not what is in them: that is the person's own, and goes when they go.
+    # The names of the changed fields only: their values are personal data, which is deleted with the contact.
     kept = {name: _KEPT_AS.get(name, name) for name in _Profile.model_fields}
     names = sorted(name for name, at in kept.items() if getattr(before, at, None) != getattr(after, at, None))
     events = (*profile_said(before, after), *permissions_said(before, after))
@@ -111,7 +115,7 @@ async def update_contact(contact_id: str, body: UpdateContact, ctx: Context) -> 
 
 
 async def delete_contact(contact_id: str, ctx: Context) -> Done[None]:
-    """The row stays, marked; its addresses are free again and nobody may write to it. Raises CONTACT_NOT_FOUND."""
+    """Marks the row as deleted and frees its addresses; nothing may be sent to it. Raises CONTACT_NOT_FOUND."""
     before = await existing(ctx, contact_id)
     after = save(ctx, before, before.model_copy(update={"deleted_at": ctx.now, "listed": None}))
     deleted = ContactDeleted(contact_id=contact_id, revision=after.version)
@@ -143,8 +147,8 @@ def _flags(consent: Consent) -> dict[str, Any]:
 
 
 def _evidence(ctx: Context, contact: Contact, channel: Channel, body: SetConsent, opted_in: bool) -> Evidence:
-    # Whoever asks has seen what we know, so this counts as later than that, whatever the clocks of others say; by no more
-    # than it takes, or a STOP that is written right now would seem older.
+    # The request was made with the recorded statements in view, so it counts as later than those, whatever the clocks
+    # of providers. Only by the minimum: a STOP that is written at this moment must not count as older.
     heard = contact.consent(channel).heard
     later = [heard[kind].at + gap for kind, gap in LATER_THAN[opted_in].items() if kind in heard]
     at = max([moment(ctx.now), *later])
@@ -183,8 +187,8 @@ async def _unclaimed(ctx: Context, contact: Contact) -> None:
 
 
 def _moved(before: Contact, after: Contact) -> Contact:
-    """What belonged to an address that was replaced (its window, suppression, having written from it) does not go along;
-    what the person decided does."""
+    """Removes what belonged to a replaced address (service window, suppression, ``wroteIn``) and keeps the person's
+    decisions."""
     for channel in after.consents:
         used = next((kind for kind in channel.traits.addresses if before.held(kind, channel)), None)
         if used is not None and before.held(used, channel) != after.held(used, channel):
@@ -193,7 +197,7 @@ def _moved(before: Contact, after: Contact) -> Contact:
 
 
 def _checked(body: _Profile, before: Contact | None = None) -> dict[str, Any]:
-    """The fields given, as they are kept. Raises Problem with every wrong one named."""
+    """Returns the given fields in stored form. Raises Problem that names every invalid field."""
     given: dict[str, Any] = body.model_dump(exclude={"default_region", "version", "addresses"}, exclude_unset=True)
     errors = []
     given = {name: value or None for name, value in given.items()}
@@ -217,7 +221,7 @@ def _checked(body: _Profile, before: Contact | None = None) -> dict[str, Any]:
 
 
 def _provider_ids(addresses: Mapping[Channel, str | None]) -> tuple[dict[Channel, str | None], list[dict[str, str]]]:
-    """The ids as they are kept, and what is wrong with the others."""
+    """Returns the ids in stored form, and the errors of the invalid ones."""
     ids: dict[Channel, str | None] = {}
     errors = []
     for channel, address in addresses.items():

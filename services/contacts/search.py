@@ -1,4 +1,5 @@
-"""Finding contacts by the beginning of a name, number or address. A page costs the same wherever in the list it is."""
+"""Searches contacts by the beginning of a name, number or address. The cost of a page does not depend on its
+position."""
 
 from __future__ import annotations
 
@@ -9,12 +10,14 @@ from libs.common.handle.context import Context, Page
 from services.contacts.model import LISTED, Contact, SearchTerm
 from services.contacts.search_terms import MIN_TERM_LENGTH, SearchQuery, parse_query
 
-#: A query of several words may read past rows that do not fit; so often at most, then the page is short.
+#: Maximum number of queries per page: a query of several words reads past rows that do not match, and the page is then
+#: short.
 MAX_QUERIES = 5
 
 
 async def search_contacts(q: str, limit: int, cursor: str | None, ctx: Context) -> Page[Contact]:
-    """One page in the order of the matched word; it may be short and still have a cursor. Raises Problem, BadCursor."""
+    """Returns one page in the order of the matched word; it may be short and still have a cursor. Raises Problem,
+    BadCursor."""
     wanted = parse_query(q)
     if wanted is None:
         detail = f"Give at least {MIN_TERM_LENGTH} characters of a name, number or address."
@@ -37,11 +40,12 @@ async def search_contacts(q: str, limit: int, cursor: str | None, ctx: Context) 
 
 
 async def list_contacts(limit: int, cursor: str | None, ctx: Context) -> Page[Contact]:
-    """All who are there, newest first."""
+    """Lists all contacts that are not deleted, newest first."""
     return await ctx.query(Contact, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
 
 
 def _fits(row: SearchTerm, wanted: SearchQuery) -> bool:
-    """The other words fit, and this is the first of the contact's terms that fits: who has two is found once."""
+    """Whether the other words match and this is the first matching term of the contact: a contact with two is returned
+    once."""
     first = min((term for term in row.siblings if term.startswith(wanted.term)), default=None)
     return row.term == first and all(any(term.startswith(prefix) for term in row.siblings) for prefix in wanted.rest)

@@ -1,4 +1,4 @@
-"""How contacts are found by what one types: search terms, and the same normalisation for a query; pure."""
+"""Search terms of a contact, and the same normalisation for a query; pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import phonenumbers
 
-#: Terms are kept under their first characters, so that a prefix of at least so many finds one key.
+#: Number of leading characters in a term's key: a prefix of at least this length maps to one key.
 MIN_TERM_LENGTH = 2
 MAX_TERM_LENGTH = 60
 MAX_TERMS = 12
@@ -16,20 +16,21 @@ _DIALLED = re.compile(r"[\d+()./\s-]+")
 
 
 def folded(text: str) -> str:
-    """Case, width and accents do not matter: ``José`` and ``JOSE`` are the same."""
+    """Normalises case, width and accents: ``José`` and ``JOSE`` are the same."""
     spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     return "".join(c for c in spread if not (unicodedata.combining(c) and ord(c) < 0x0370))
 
 
 def split_terms(text: str) -> list[str]:
-    """The words of a text, each once, in order: runs of letters and digits, with the marks that some scripts need."""
+    """Returns the words of a text, each once, in order: runs of letters and digits, with the marks that some scripts
+    need."""
     spaced = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded(text))
     return list(dict.fromkeys(term[:MAX_TERM_LENGTH] for term in spaced.split()))
 
 
 def terms(name: str | None, phone: str | None, email: str | None) -> set[tuple[str, str]]:
-    """Under what a contact is found: ``(kind, term)``. Words of the name and of the address's local part, the number with
-    and without its country code, the address."""
+    """Returns a contact's search terms ``(kind, term)``: the words of the name and of the address's local part, the
+    number with and without its country code, the address."""
     found = {
         ("word", term) for term in [*split_terms(name or ""), *split_terms((email or "").partition("@")[0])][:MAX_TERMS]
     }
@@ -49,7 +50,7 @@ def _numbers(phone: str) -> set[str]:
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """A query understood: rows under ``kind`` whose term begins with ``term``; of those, contacts that have a word
+    """A parsed query: rows under ``kind`` whose term begins with ``term``; of those, contacts that have a word
     beginning with each of ``rest``."""
 
     kind: str
@@ -58,7 +59,7 @@ class SearchQuery:
 
 
 def parse_query(query: str) -> SearchQuery | None:
-    """What a query looks for; None when it is too short to look for anything."""
+    """Parses a query; returns None if it is too short."""
     query = query.strip()
     if "@" in query:
         return SearchQuery("email", folded(query)[:MAX_TERM_LENGTH]) if len(query) >= MIN_TERM_LENGTH else None

@@ -1,4 +1,4 @@
-"""Who an inbound event is from: the contact found by address or provider id, or a new one."""
+"""Finds the contact that an inbound event is from, by address or provider id, or creates one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.contacts.model import AddressClaim, Contact
 
 @dataclass(frozen=True)
 class Sender:
-    """How an event names its sender: an address of a kind that channels share, the provider's own id of the user, or both."""
+    """The sender in an event: an address of a kind that channels share, the provider's own id of the user, or both."""
 
     channel: Channel
     kind: AddressKind | None = None
@@ -23,7 +23,8 @@ class Sender:
 
     @staticmethod
     def of(channel: Channel, address: str | None, user_id: str | None = None) -> Sender:
-        """Raises Poison when nobody is named. What is no address (a short code) still tells one sender from another."""
+        """Raises Poison if the event has no sender. A value that is no valid address (a short code) is used as the user
+        id."""
         if not address and not user_id:
             raise Poison("the event names nobody")
         kinds = (kind for kind in channel.traits.addresses if kind.shared)
@@ -33,13 +34,13 @@ class Sender:
         return Sender(channel, kind, address, user_id)
 
     def claims(self) -> list[str]:
-        """The surest first."""
+        """The claims to look up, the most reliable first."""
         named = ((self.kind.name if self.kind else "", self.address), (str(self.channel), self.user_id))
         return [AddressClaim.id_of(kind, address) for kind, address in named if address]
 
 
 async def find_contact(ctx: Context, sender: Sender) -> tuple[Contact | None, Contact]:
-    """The contact as it stands (None: not known yet), and with what this event adds to who it is."""
+    """Returns the stored contact (None: unknown), and the contact with the address or id that this event adds."""
     taken = await holders(ctx, sender.claims())
     before = await held_by(ctx, next(iter(taken.values()))) if taken else None
     contact = before or new_contact(ctx)

@@ -1,4 +1,4 @@
-"""Who we may talk to, and on which channels they said yes."""
+"""The declaration of ``contacts``: contacts and their consents by channel."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Addresses that must not be written to, whatever was agreed: set by what providers tell, lifted by an administrator alone.
-And the way out by a link, which is an opt-out like any other."""
+"""Suppressed addresses, to which nothing may be sent whatever the consent: set by providers' reports, lifted only by an
+administrator. Also the opt-out by an unsubscribe link."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from services.contacts.changes import (
 from services.contacts.consents import Kind, lifted, moment, suppressed
 from services.contacts.model import AddressClaim, Contact, Evidence
 
-#: Somebody who presses the button again and again says one thing.
+#: Repeated unsubscribe requests within this time count as one.
 SAME_REPORT_WINDOW = timedelta(minutes=1)
 
 
 async def suppress_address(event: AddressSuppressed, ctx: Context) -> list[Event]:
-    """The contact that holds the address now; one that has moved to another is not meant. The first reason stays, and a report
-    from before the suppression was lifted changes nothing."""
+    """Suppresses the address of the contact that holds it now; a contact that has changed its address is not affected.
+    The first reason stays, and a report from before the last lifting changes nothing."""
     kind = event.channel.traits.addresses[0]
     taken = await holders(ctx, [AddressClaim.id_of(kind.name if kind.shared else event.channel, event.address)])
     if not taken:
@@ -44,7 +44,7 @@ async def suppress_address(event: AddressSuppressed, ctx: Context) -> list[Event
 
 
 async def lift_suppression(contact_id: str, channel: Channel, reason: str, ctx: Context) -> Done[Contact]:
-    """Raises Problem CONTACT_NOT_FOUND, NOT_SUPPRESSED, or VALIDATION_FAILED without a reason."""
+    """Lifts a suppression. Raises Problem CONTACT_NOT_FOUND, NOT_SUPPRESSED, or VALIDATION_FAILED without a reason."""
     before = await existing(ctx, contact_id)
     reason, was = reason.strip(), before.consent(channel).suppressed
     if not reason:
@@ -59,8 +59,8 @@ async def lift_suppression(contact_id: str, channel: Channel, reason: str, ctx: 
 
 
 async def unsubscribe(event: Unsubscribed, ctx: Context) -> list[Event]:
-    """Out of the whole channel: who presses the button in any mail of ours gets none. Of a contact that is gone nobody is left
-    to write to."""
+    """Opts the contact out of the whole channel: an unsubscribe in any mail applies to all mails. Does nothing for a
+    deleted contact."""
     before = await ctx.get(Contact, event.contact_id)
     if before is None or before.deleted_at is not None:
         return []

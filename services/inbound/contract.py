@@ -1,4 +1,5 @@
-"""The contract of a translator: what a provider publishes, in our words. It decides nothing about contacts or messages."""
+"""The contract of a translator: it converts a provider's messages to our events. It decides nothing about contacts or
+messages."""
 
 from __future__ import annotations
 
@@ -9,15 +10,16 @@ from libs.common.declare.event import Event
 from libs.common.declare.service import Bucket, Feed, Grant, On, Secret
 from libs.common.hosts.http.routes import Api
 
-#: What ``parse`` returns: ``key`` is derived from the content, so that the same report always becomes the same event.
+#: The result of ``parse``: ``key`` is derived from the content, so that the same report always becomes the same event.
 Keyed = list[tuple[str, Event]]
 
 
 @dataclass(frozen=True)
 class Translator:
-    """What ``services/inbound/channels/<name>.py`` (or the folder of that name) declares as ``translator``. A feed may report on
-    several channels. ``hears``, ``serves`` and ``needs`` are what it has besides its feeds. ``webhooks`` read the bodies that
-    come by ``serves``, by name. The recorded cases of a feed or webhook are in ``channels/cases/<its name>/``."""
+    """A module or package under ``services/inbound/channels/`` declares one as ``translator``. A feed may report on
+    several channels. ``hears``, ``serves`` and ``needs`` are its declarations besides the feeds. ``webhooks`` maps a
+    name to the parser of the bodies that arrive by ``serves``. The recorded cases of a feed or webhook are in
+    ``channels/cases/<its name>/``."""
 
     feeds: Sequence[Feed] = ()
     hears: Sequence[On] = ()

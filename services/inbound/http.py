@@ -1,6 +1,7 @@
-"""The public entry points that no channel has of its own: webhooks of SNS, and the way out of a mailing. Each proves for itself who is there.
+"""Public HTTP routes that belong to no channel: SNS webhooks and one-click unsubscribe. Each verifies its caller
+itself.
 
-A webhook is answered with a 2xx only once what it says is durable; SNS comes again for anything else.
+A webhook is answered with a 2xx only after its events are durable; SNS retries on any other answer.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 
 @router.public("POST", "/webhooks/sns/{feed}", max_bytes=MAX_SNS_BYTES)
 async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
-    """A feed of a provider that comes over HTTPS instead of a queue. Only topics that the settings name are heard."""
+    """Accepts a provider's feed over HTTPS instead of a queue. Only topics in the settings are accepted."""
     feed = _feed(request.path_params["feed"], ctx)
     message = await _verified(await request.body(), feed, ctx)
     if message.kind == "Notification":
@@ -44,7 +45,7 @@ async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
             raise Problem(503, "UNAVAILABLE", "Too many messages are being read; try again") from None
         return Heard(PlainTextResponse("ok"), feed.name, events)
     if message.kind == "SubscriptionConfirmation":
-        # By the API and our own credentials: the address in the message is not opened.
+        # By the API and our own credentials: the URL in the message is not opened.
         sns = await ctx.aws.client("sns")
         await sns.confirm_subscription(
             TopicArn=message.topic, Token=message.fields["Token"], AuthenticateOnUnsubscribe="true"
@@ -54,7 +55,7 @@ async def hear_sns(request: Request, ctx: Context) -> Response | Heard:
 
 
 def _feed(name: str, ctx: Context) -> Feed:
-    """Raises Problem for one that does not come this way."""
+    """Returns the feed. Raises Problem for a feed that is not configured for HTTPS."""
     found = next((feed for feed in ctx.service.feeds if feed.name == name), None)
     if found is None or not ctx.settings.of(InboundSettings).sns_webhook_topics.get(name):
         raise Problem(404, "NOT_FOUND", "No such feed comes here", "Name its topics in WECARE_SNS_WEBHOOK_TOPICS.")
@@ -62,7 +63,7 @@ def _feed(name: str, ctx: Context) -> Feed:
 
 
 async def _verified(body: bytes, feed: Feed, ctx: Context) -> SnsMessage:
-    """Raises Problem."""
+    """Returns the verified message. Raises Problem."""
     try:
         topics = ctx.settings.of(InboundSettings).sns_webhook_topics[feed.name]
         message = understood(webhooks.json_of(body), topics, ctx.now)
@@ -78,7 +79,7 @@ async def _verified(body: bytes, feed: Feed, ctx: Context) -> SnsMessage:
 
 @router.public("GET", "/u/{token}")
 async def show_way_out(request: Request, ctx: Context) -> Response:
-    """A page with a button. Opening it changes nothing: programs open links, too."""
+    """Shows a page with an unsubscribe button. Opening it changes nothing, because programs open links too."""
     if await _subscription(request, ctx) is None:
         return _no_such_link()
     return webhooks.page("Unsubscribe", "Do you want to get no more e-mail from us?", asks=True)
@@ -86,7 +87,7 @@ async def show_way_out(request: Request, ctx: Context) -> Response:
 
 @router.public("POST", "/u/{token}", max_bytes=MAX_FORM_BYTES)
 async def unsubscribe_by_link(request: Request, ctx: Context) -> Response | Heard:
-    """One click, from a mail program (RFC 8058) or from the page; as often as one likes."""
+    """Unsubscribes with one click, from a mail program (RFC 8058) or from the page; may be repeated."""
     subscription = await _subscription(request, ctx)
     if subscription is None:
         return _no_such_link()

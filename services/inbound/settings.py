@@ -10,7 +10,7 @@ from libs.common.settings import SettingsGroup, from_json
 
 
 class InboundSettings(SettingsGroup):
-    """What providers may bring."""
+    """What providers may send."""
 
     sns_webhook_topics: Annotated[dict[str, tuple[str, ...]], BeforeValidator(from_json)] = Field(default_factory=dict)
-    """Feed -> ARNs of the SNS topics that may come to `/webhooks/sns/<feed>`, as JSON; none: nothing may."""
+    """Feed -> ARNs of the SNS topics that are accepted at `/webhooks/sns/<feed>`, as JSON. Default: none."""

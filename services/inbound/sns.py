@@ -1,8 +1,8 @@
-"""Whether a message that came to a public HTTP endpoint is from Amazon SNS. Everything but :class:`Certificates` is pure.
+"""Verifies that a message at a public HTTP endpoint is from Amazon SNS. Everything but :class:`Certificates` is pure.
 
-Source: *Amazon SNS developer guide*, "Verifying the signatures of Amazon SNS messages". Nothing of a message is believed, and
-no address in it is opened, before its topic is one that we know and its certificate's address is one of SNS itself; the
-address to subscribe at is never opened at all.
+Source: *Amazon SNS developer guide*, "Verifying the signatures of Amazon SNS messages". No content of a message is
+trusted, and no URL in it is opened, before its topic is a configured one and its certificate's URL is one of SNS
+itself. The subscription URL is never opened.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 
 _HOST = re.compile(r"sns\.([a-z0-9-]{3,})\.amazonaws\.com(?:\.cn)?")
 _PATH = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{1,64}\.pem")
-#: What is signed, in this order; ``Subject`` only if it is there. All of it but the attributes.
+#: The signed fields, in this order; ``Subject`` only if present. Message attributes are not signed.
 _SIGNED: dict[str, tuple[str, ...]] = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
     "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
 _HASHES: dict[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}
-#: SNS tries for an hour at most (its delivery policies); what is older was kept by somebody.
+#: SNS retries for an hour at most (its delivery policies); an older message may be a replay.
 MAX_AGE = timedelta(hours=1)
 FETCH_TIMEOUT_SECONDS = 5.0
 MAX_CERTIFICATE_BYTES = 16 * 1024
@@ -41,12 +41,12 @@ MAX_CERTIFICATES = 32
 
 
 class NotFromSns(Exception):
-    """Refused; the text says which check failed, without a value of the message."""
+    """Refused; the text names the failed check, without a value of the message."""
 
 
 @dataclass(frozen=True)
 class SnsMessage:
-    """A message whose form, topic and time are in order; its signature is still to be checked."""
+    """A message whose format, topic and time are valid; its signature is not checked yet."""
 
     #: ``Notification``, ``SubscriptionConfirmation`` or ``UnsubscribeConfirmation``.
     kind: str
@@ -66,7 +66,8 @@ class SnsMessage:
 
 
 def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
-    """The message, if it can be one of ours; where its certificate lies is looked at by :class:`Certificates`. Raises NotFromSns."""
+    """Parses the message and checks format, topic and time; :class:`Certificates` checks the certificate's URL. Raises
+    NotFromSns."""
     if not isinstance(body, dict):
         raise NotFromSns("not an object")
     kind = body.get("Type")
@@ -87,7 +88,8 @@ def understood(body: Any, topics: Collection[str], now: datetime) -> SnsMessage:
 
 
 def _of_sns(url: str, topic: str) -> bool:
-    """An https address at SNS itself in the region of the topic, without user, port, query or anything else that two readers could read differently."""
+    """Whether the URL is an https URL of SNS in the topic's region, without user, port, query or anything else that two
+    parsers could read differently."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -106,7 +108,7 @@ def _fresh(timestamp: str, now: datetime) -> bool:
 
 
 def verify(message: SnsMessage, certificate: bytes) -> None:
-    """Raises NotFromSns unless the certificate's key signed the message in the way that it names."""
+    """Raises NotFromSns unless the certificate's key signed the message with the stated algorithm."""
     try:
         key = x509.load_pem_x509_certificate(certificate).public_key()
         signature = b64decode(message.fields["Signature"], validate=True)
@@ -121,7 +123,7 @@ def verify(message: SnsMessage, certificate: bytes) -> None:
 
 
 class Certificates:
-    """The one entry point through which certificates are fetched: addresses of SNS, no redirects, so many seconds and bytes, and
+    """Fetches certificates; nothing else does. Only URLs of SNS, no redirects, with a limit in seconds and bytes, and
     each once."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -129,7 +131,7 @@ class Certificates:
         self._known: LRUCache[str, bytes] = LRUCache(MAX_CERTIFICATES)
 
     async def of(self, message: SnsMessage) -> bytes:
-        """Raises NotFromSns when it cannot be had, ConnectionError when that may be otherwise later."""
+        """Returns the certificate. Raises NotFromSns for a permanent failure, ConnectionError for a transient one."""
         url = message.fields["SigningCertURL"]
         if not _of_sns(url, message.topic):
             raise NotFromSns("SigningCertURL is not an address of SNS in the topic's region")

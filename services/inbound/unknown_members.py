@@ -1,4 +1,5 @@
-"""What a provider told us that we have no word for. Translators keep it raw; here it is counted, so that somebody looks."""
+"""Counts values from providers that are not in our vocabulary. Translators keep them raw; the metric makes them
+visible."""
 
 from __future__ import annotations
 
@@ -13,13 +14,14 @@ from libs.messaging.vocabulary import Status
 from services.inbound.parsing.members import UNKNOWN
 
 METRIC = "inbound_unknown"
-#: The place in a list, within the path of a member.
+#: The index in a list, within the path of a member.
 _PLACE = re.compile(r"\.\d+(?=\.)")
 
 
 def count(event: Event) -> None:
-    """One more ``inbound_unknown`` by ``channel``, ``kind`` (``notice``, ``status``, ``content``, ``member``) and the provider's
-    ``label``, for whatever is unknown in it. What comes twice, or is handled twice, is counted twice: a metric is no ledger."""
+    """Adds to ``inbound_unknown`` by ``channel``, ``kind`` (``notice``, ``status``, ``content``, ``member``) and the
+    provider's ``label``, for each unknown value of an event. A redelivered event is counted twice: the metric is not
+    exact."""
     extra: dict[str, Any] = getattr(event, "details", {})
     for path in extra[UNKNOWN] if isinstance(extra.get(UNKNOWN), dict) else ():
         metrics.count(METRIC, channel=str(getattr(event, "channel", "")), kind="member", word=_PLACE.sub("", path))

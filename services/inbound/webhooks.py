@@ -1,4 +1,4 @@
-"""What the public entry points have in common: refusals, secrets compared, pages for people."""
+"""Helpers of the public HTTP routes: refusals, comparison of secrets, HTML pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from libs.common.errors import Problem
 from libs.common.hosts.http.strict_json import check
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
-#: The page runs nothing, loads nothing, and goes nowhere but back to us; who opens it is reported to nobody.
+#: The page runs and loads nothing, submits only to us, and sends no referrer.
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
@@ -36,23 +36,23 @@ _FORM = """<form method="post"><input type="hidden" name="List-Unsubscribe" valu
 
 
 def refused(detail: str) -> Problem:
-    """Whoever it was could not prove it."""
+    """The answer to a caller that failed verification."""
     return Problem(403, "SIGNATURE_INVALID", "This is not signed by who may send it", detail)
 
 
 def same(given: str, expected: str) -> bool:
-    """In constant time; nothing is the same as an empty secret, or one of blanks."""
+    """Compares in constant time; False for an empty or blank secret."""
     return bool(expected.strip()) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
 def json_of(body: bytes) -> Any:
-    """A signed body; raises Problem if a careful reader would not take it."""
+    """Parses a signed body. Raises Problem for JSON that is ambiguous or exceeds the limits."""
     check(body)
     return json.loads(body)
 
 
 async def asks_one_click(request: Request) -> bool:
-    """Whether the form says ``List-Unsubscribe=One-Click``, in either of the encodings of RFC 8058."""
+    """Whether the form has ``List-Unsubscribe=One-Click``, in either of the encodings of RFC 8058."""
     body, kind = await request.body(), request.headers.get("content-type", "")
     if kind.lower().startswith("multipart/form-data"):
         head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
@@ -75,6 +75,6 @@ def _word(value: object) -> str:
 
 
 def page(title: str, text: str, *, asks: bool = False, status: int = 200) -> HTMLResponse:
-    """A page for a person; ``asks`` shows the button."""
+    """Returns an HTML page; ``asks`` shows the button."""
     html = _PAGE.format(title=escape(title), text=escape(text), form=_FORM if asks else "")
     return HTMLResponse(html, status_code=status, headers=_PAGE_HEADERS)

@@ -1,4 +1,5 @@
-"""Whether a file is taken: it is there, has a size that messages carry, and its bytes are of a type we know."""
+"""Checks whether a file is accepted: the object exists, has a size that messages carry, and its bytes are of a known
+type."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from services.media.model import BUCKET, MediaFile
 
 
 async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
-    """The row once the object ``key`` of our bucket is judged. What is taken is copied to where nobody outside can write,
-    under the type that was found; the copy is made only of the very bytes that were judged. Raises Conflict if they change
-    meanwhile."""
+    """Returns the row after the check of the object ``key`` in our bucket. An accepted file is copied, under the
+    detected type, to a key that no outsider can write; the copy is conditional on the bytes that were checked. Raises
+    Conflict if they changed meanwhile."""
     bucket = ctx.bucket(BUCKET)
     try:
         found = await ctx.files.digest(bucket, key, SNIFFED_BYTES, MAX_FILE_BYTES)
@@ -27,7 +28,7 @@ async def admit(row: MediaFile, key: str, ctx: Context) -> MediaFile:
     if content_type is None:
         return row.rejected("type", "Its bytes are of no type that messages carry.")
     if row.message_id is None:
-        # Who uploads must know what it is; whatever a customer sends is taken for what it is.
+        # An uploader must declare the correct type; a customer's file is accepted under the detected type.
         if content_type != bare(row.declared_type):
             return row.rejected("type_differs", f"Its bytes are {content_type}, declared was {row.declared_type}.")
         why = unsupported_reason(row.channel, None, content_type, found.size) if row.channel else None

@@ -1,4 +1,4 @@
-"""Files that come with messages are brought into our bucket; what was looked at and is not needed any more is removed."""
+"""Fetches the files of inbound messages into our bucket; deletes objects that are no longer needed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 
 async def fetch_files(event: MessageReceived, ctx: Context) -> list[Event]:
-    """Bring each file of a message once. Ids and keys derive from the message, so that a redelivery finds what is there, or
-    brings the same bytes to the same place; the row is written last and only once."""
+    """Fetches each file of a message once. Ids and keys are derived from the message: a redelivery finds the row, or
+    writes the same bytes to the same key. The row is written last, and once."""
     events: list[Event] = []
     for part, slot in enumerate(slots(event.content)):
         row = await ctx.get(MediaFile, inbound_id(event.message_id, part))
@@ -68,8 +68,8 @@ def _row(event: MessageReceived, part: int, file: File, ctx: Context) -> MediaFi
 
 
 async def tidy(event: MediaStored | MediaRejected, ctx: Context) -> None:
-    """The object that was judged is not needed any more, or must not stay. Heard as an event, for it may only go once the
-    decision is written."""
+    """Deletes the checked object: it was copied or must not stay. Runs on an event, because the object may only be
+    deleted after the decision is written."""
     row = await ctx.get(MediaFile, event.file_id)
     if row is None or row.state == "pending":
         return
@@ -82,7 +82,8 @@ async def tidy(event: MediaStored | MediaRejected, ctx: Context) -> None:
 
 
 async def forget_message(event: MessageDeleted, ctx: Context) -> list[Event]:
-    """With the content of a message go its files. Bytes first: a row without bytes is found again, bytes without a row never."""
+    """Deletes the files of a deleted message. Bytes first: a row without bytes is found on a retry, bytes without a row
+    are not."""
     events: list[Event] = []
     page = await ctx.query(MediaFile, event.message_id, index="by-message", limit=100)
     for row in page.items:

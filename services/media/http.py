@@ -1,4 +1,4 @@
-"""``/api/media``: translates and delegates. Bytes never pass here."""
+"""HTTP routes of ``/api/media``. File contents are never transferred through them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ router = Api()
 
 @router.write("POST", "/api/media", role=Role.OPERATOR, status=201, about="file_id", max_bytes=SMALL_MAX_BODY_BYTES)
 async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
-    """Ask where to upload a file."""
+    """Requests an upload URL for a file."""
     return await requests.ask_upload(body, ctx)
 
 
 @router.write("POST", "/api/media/{file_id}/complete", role=Role.OPERATOR)
 async def complete_upload(file_id: str, ctx: Context) -> Done[MediaView]:
-    """Say that a file is uploaded, and hear whether it is taken."""
+    """Reports that a file is uploaded, and returns whether it is accepted."""
     return await requests.complete(file_id, ctx)
 
 
@@ -31,17 +31,17 @@ async def complete_upload(file_id: str, ctx: Context) -> Done[MediaView]:
 async def list_files(
     ctx: Context, message_id: Annotated[str, Query(alias="messageId", min_length=1, max_length=100)]
 ) -> MediaList:
-    """The files that came with a message, taken or not."""
+    """Lists the files of a message, accepted or not."""
     return await requests.files_of(message_id, ctx)
 
 
 @router.read("GET", "/api/media/{file_id}", role=Role.VIEWER)
 async def read_file(file_id: str, ctx: Context) -> MediaView:
-    """What is known of a file."""
+    """Returns the facts about a file."""
     return requests.view(await requests.file_by_id(file_id, ctx))
 
 
 @router.read("GET", "/api/media/{file_id}/download", role=Role.VIEWER)
 async def download_file(file_id: str, ctx: Context) -> Download:
-    """A link to download a file, good for a minute."""
+    """Returns a link to download a file, valid for a minute."""
     return await requests.download(file_id, ctx)

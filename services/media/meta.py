@@ -1,7 +1,7 @@
-"""Files that came by Meta's own webhook: asked for by id, fetched from where Meta says, and only if that is Meta.
+"""Fetches files of Meta's own webhook: looked up by id and downloaded from Meta's URL, only if it is a URL of Meta.
 
-Source: Meta, "WhatsApp Cloud API, Media" (2026): ids of files that customers sent live seven days, a URL five minutes; the URL
-needs the token too.
+Source: Meta, "WhatsApp Cloud API, Media" (2026): ids of customers' files are valid for seven days, a URL for five
+minutes; the URL needs the token too.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Damaged(Exception):
-    """The bytes are not those that Meta announced; the next try may bring them."""
+    """The bytes do not match the SHA-256 that Meta gave; a retry may succeed."""
 
 
 async def from_meta(number: str, row: MediaFile, ctx: Context) -> str:
-    """The key of our bucket that holds the bytes. ``number`` is Meta's id of the number that it was sent to. Raises Gone; whatever
-    else is raised brings the event back."""
+    """Stores the bytes in our bucket and returns the key. ``number`` is Meta's id of the number that received the file.
+    Raises Gone; any other error leads to a retry of the event."""
     if not ctx.settings.of(MessagingSettings).is_at_meta(number):
         raise Gone("no_sender", "It was sent to a number that WECARE_META_NUMBERS does not name.")
     media_id = row.provider_id or ""

@@ -1,4 +1,4 @@
-"""Files and how each came to be taken or not. Pure."""
+"""The item of a file and its states. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from libs.messaging.channels import Channel
 from libs.messaging.events.media import MediaRejected, MediaStored
 from libs.messaging.file_types import ENDINGS
 
-#: As long as messages; the bucket's own rule removes bytes no earlier.
+#: As for messages; the bucket's lifecycle rule deletes no earlier.
 RETENTION = timedelta(days=30)
-#: An upload that was asked for and never came.
+#: Maximum age of a requested upload that was not completed.
 UPLOAD_DEADLINE = timedelta(days=1)
-#: WhatsApp's ids of files that customers sent live seven days (Meta, "Media").
+#: WhatsApp's ids of customers' files are valid for seven days (Meta, "Media").
 WHATSAPP_RETENTION = timedelta(days=7)
 BUCKET = "files"
 
@@ -25,8 +25,8 @@ State = Literal["pending", "ready", "rejected"]
 
 
 class MediaFile(Item):
-    """One file. ``declared_type`` is what somebody said, ``content_type`` what its bytes say. ``channel`` is the one that it
-    came by, or that it was uploaded for; ``fits`` are the channels that carry it."""
+    """One file. ``declared_type`` is the type that was declared, ``content_type`` the one detected from its bytes.
+    ``channel`` is the one that it was received on, or uploaded for; ``fits`` are the channels that carry it."""
 
     TABLE: ClassVar[Table] = Table(
         "media-file", key="fileId", indexes=(Index("by-message", hash="messageId", sort="fileId"),), ttl="expiresAt"
@@ -37,7 +37,7 @@ class MediaFile(Item):
     part: int = 0
     channel: Channel | None = None
     state: State = "pending"
-    #: A word of :class:`~libs.messaging.events.media.MediaRejected`, and in words for people.
+    #: A value of :class:`~libs.messaging.events.media.MediaRejected`; ``detail`` is text for people.
     reason: str | None = None
     detail: str | None = None
     s3_key: str | None = None
@@ -47,7 +47,7 @@ class MediaFile(Item):
     size: int | None = None
     sha256: str | None = None
     fits: tuple[Channel, ...] = ()
-    #: What the provider calls a file that came in, and until when.
+    #: The provider's id of an inbound file, and its expiry.
     provider_id: str | None = None
     provider_id_expires_at: Timestamp | None = None
     created_by: str | None = None
@@ -56,16 +56,16 @@ class MediaFile(Item):
 
     @property
     def raw_key(self) -> str:
-        """Where an upload is put; nothing reads it but the check, for who has its URL can change it."""
+        """The key of an upload. Only the check reads it, because whoever has its URL can change the object."""
         return f"uploads/{self.file_id}"
 
     @property
     def inbound_prefix(self) -> str:
-        """Under which the provider puts what a customer sent."""
+        """The prefix under which the provider stores a customer's file."""
         return f"inbound/{self.message_id}/{self.part}/"
 
     def final_key(self, content_type: str) -> str:
-        """Where it is kept; with an ending, by which carriers go."""
+        """The key of an accepted file, with an extension, because carriers use it."""
         return f"files/{self.file_id}{ENDINGS.get(content_type, '')}"
 
     def rejected(self, reason: str, detail: str) -> MediaFile:
@@ -76,7 +76,7 @@ class MediaFile(Item):
         return self.model_copy(update={**change, **facts})
 
     def said(self, bucket: str) -> list[Event]:
-        """What is said of it once it is decided; the same row always says the same."""
+        """Returns the event of the decision; the same row always gives the same event."""
         about: dict[str, Any] = {"file_id": self.file_id, "message_id": self.message_id, "part": self.part}
         if self.state == "rejected":
             return [MediaRejected(**about, reason=self.reason or "refused", detail=self.detail)]
@@ -96,12 +96,12 @@ def until(moment: datetime) -> int:
 
 
 def inbound_id(message_id: str, part: int) -> str:
-    """The same file of the same message is the same id, however often it is brought."""
+    """Returns the id of a message's file: the same on each redelivery."""
     return derived_id("media", message_id, str(part))
 
 
 def safe_name(name: str | None) -> str | None:
-    """A name to show and to save under: no path, no control or direction-changing characters, not hidden."""
+    """Returns a name for display and saving: no path, no control or direction-changing characters, not hidden."""
     last = re.split(r"[/\\]", name or "")[-1]
     plain = "".join(c for c in last if c.isprintable()).strip(". ")
     return plain[:255] or None

@@ -1,4 +1,5 @@
-"""Uploads and downloads. The bytes go between the caller and S3; we say where, look, and decide."""
+"""Upload and download requests. The bytes are transferred between the caller and S3; this module issues URLs and checks
+uploads."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from services.media.admission import admit
 from services.media.model import BUCKET, UPLOAD_DEADLINE, MediaFile, State, safe_name, until
 
 UPLOAD_URL_SECONDS = 15 * 60
-#: A download link is passed to a browser at once and to nobody else.
+#: A download link is passed to a browser at once.
 DOWNLOAD_URL_SECONDS = 60
 
 
@@ -40,7 +41,7 @@ def _plain_name(given: str) -> str:
 
 
 class AskUpload(_Part):
-    """``size`` in bytes, exactly; with ``channel`` its limits are checked at once."""
+    """A request for an upload. ``size`` is exact, in bytes; with ``channel``, its limits are checked at once."""
 
     filename: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_plain_name)]
     content_type: Annotated[str, Field(min_length=1, max_length=127), AfterValidator(_known_type)]
@@ -49,7 +50,7 @@ class AskUpload(_Part):
 
 
 class Upload(_Part):
-    """PUT the bytes to ``url`` with exactly these headers until ``expires_at``; then POST …/complete."""
+    """An upload URL: PUT the bytes to ``url`` with exactly these headers until ``expires_at``; then POST …/complete."""
 
     method: str = "PUT"
     url: str
@@ -58,8 +59,8 @@ class Upload(_Part):
 
 
 class MediaView(_Part):
-    """``state`` is ``pending``, ``ready`` or ``rejected``, and then ``reason`` and ``detail`` say why. ``fits`` are the channels
-    that carry it. ``upload`` is there only in the answer to the request for it."""
+    """One file. ``state`` is ``pending``, ``ready`` or ``rejected``; ``reason`` and ``detail`` explain a rejection.
+    ``fits`` are the channels that carry it. ``upload`` is included only in the answer to the upload request."""
 
     file_id: str
     message_id: str | None = None
@@ -94,7 +95,8 @@ def view(row: MediaFile, upload: Upload | None = None) -> MediaView:
 
 
 async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
-    """Room for one file. Its id derives from the request's key, so that a repeat is the same file."""
+    """Creates a pending file and its upload URL. The id is derived from the request's key, so a repeated request gives
+    the same file."""
     if body.channel is not None:
         why = unsupported_reason(body.channel, None, body.content_type, body.size)
         if why is not None:
@@ -124,7 +126,7 @@ async def ask_upload(body: AskUpload, ctx: Context) -> Done[MediaView]:
 
 
 async def complete(file_id: str, ctx: Context) -> Done[MediaView]:
-    """Look at what was uploaded and decide; once decided, it stays."""
+    """Checks the upload and decides; a decision is final."""
     row = await file_by_id(file_id, ctx)
     if row.state != "pending":
         return Done(view(row))
@@ -136,7 +138,7 @@ async def complete(file_id: str, ctx: Context) -> Done[MediaView]:
 
 
 async def file_by_id(file_id: str, ctx: Context) -> MediaFile:
-    """Raises Problem 404."""
+    """Returns the row. Raises Problem 404."""
     row = await ctx.get(MediaFile, file_id)
     if row is None:
         raise Problem(404, "FILE_NOT_FOUND", "There is no such file", "Files are kept for 30 days.")
@@ -149,7 +151,8 @@ async def files_of(message_id: str, ctx: Context) -> MediaList:
 
 
 async def download(file_id: str, ctx: Context) -> Download:
-    """A short link to the bytes, always as an attachment: nothing that a stranger sent is shown in our name."""
+    """Returns a short-lived link to the bytes, always as an attachment, so that no file of a stranger is displayed
+    under our domain."""
     row = await file_by_id(file_id, ctx)
     if row.state != "ready" or row.s3_key is None or row.content_type is None:
         raise Problem(409, "FILE_NOT_READY", "There is nothing to download", row.detail or f"It is {row.state}.")

@@ -1,7 +1,7 @@
-"""Where the bytes of an inbound file come from: the provider's own store, our bucket, or a mail that is kept whole.
+"""Fetches the bytes of an inbound file: from the provider's store, from our bucket, or from a stored mail.
 
-Each brings them under a key of our bucket and returns it, or raises :class:`Gone` if they can never be had. Everything else
-that is raised brings the event back.
+Each function stores them in our bucket and returns the key, or raises :class:`Gone` if they can never be fetched. Any
+other error leads to a retry of the event.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from services.media.meta import from_meta
 from services.media.model import BUCKET, MediaFile
 
 MAIL = "mail"
-#: SES receives no longer ones (AWS, "Amazon SES quotas").
+#: The largest mail that SES receives (AWS, "Amazon SES quotas").
 MAX_MAIL_BYTES = 40 * 1024 * 1024
-#: 40 MB of honest mail take 0.6 s.
+#: A usual mail of 40 MB takes 0.6 s.
 _READERS = Isolated(cpu_seconds=5, wait_seconds=20, output_bytes=MAX_MAIL_BYTES)
 _GONE = {
     "ResourceNotFoundException": ("expired", "WhatsApp does not have it any more; its ids live seven days."),
@@ -36,7 +36,7 @@ _GONE = {
 
 
 async def fetch_source(event: MessageReceived, file: File, row: MediaFile, ctx: Context) -> str:
-    """The key of our bucket that holds the bytes. Raises Gone."""
+    """Returns the key in our bucket that holds the bytes. Raises Gone."""
     if file.url:
         return _in_our_bucket(file.url, ctx)
     match event.channel.traits.received_files:
@@ -48,7 +48,7 @@ async def fetch_source(event: MessageReceived, file: File, row: MediaFile, ctx: 
 
 
 def _in_our_bucket(url: str, ctx: Context) -> str:
-    """RCS: AWS put it there itself."""
+    """RCS: AWS stored the file in our bucket."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not url.startswith("s3://") or bucket != ctx.bucket(BUCKET) or not key:
         raise Gone("not_ours", "It lies outside our bucket.")
@@ -61,8 +61,8 @@ async def _from_whatsapp(event: MessageReceived, row: MediaFile, ctx: Context) -
 
 
 async def _from_aws(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
-    """AWS copies it into our bucket, under the prefix, its own id and an extension that it chooses (AWS End User Messaging
-    Social, "Receiving media"); again however often it is asked."""
+    """Requests that AWS copies the file into our bucket, under the prefix, its own id and an extension that it chooses
+    (AWS End User Messaging Social, "Receiving media"). Repeatable."""
     client = await ctx.client("socialmessaging")
     bucket, prefix = ctx.bucket(BUCKET), row.inbound_prefix
     try:
@@ -83,7 +83,7 @@ async def _from_aws(event: MessageReceived, row: MediaFile, ctx: Context) -> str
 
 
 def _phone_number(event: MessageReceived, ctx: Context) -> str:
-    """The number it was written to, as AWS calls it: told with the message, else the first one that sends."""
+    """Returns AWS's id of the number that received the message: from the event, else the first number that may send."""
     reported: Any = event.details.get("phoneNumberArn")
     if isinstance(reported, str) and reported:
         return reported
@@ -95,7 +95,7 @@ def _phone_number(event: MessageReceived, ctx: Context) -> str:
 
 
 async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> str:
-    """One part of a mail that is kept whole (``details.raw``)."""
+    """Extracts one part of a stored mail (``details.raw``)."""
     bucket, _, key = str(event.details.get("raw", "")).removeprefix("s3://").partition("/")
     if bucket != ctx.bucket(MAIL) or not key:
         raise Gone("not_ours", "The mail is not kept, so its attachments are not.")
@@ -112,7 +112,7 @@ async def _out_of_mail(event: MessageReceived, row: MediaFile, ctx: Context) -> 
 
 
 async def _part(raw: bytes, name: str | None) -> bytes | None:
-    """The bytes of ``part-<n>``. Raises Gone, or Busy."""
+    """Returns the bytes of ``part-<n>``. Raises Gone, or NoSlot."""
     number = (name or "").removeprefix("part-")
     if not number.isdecimal():
         return None
@@ -123,7 +123,7 @@ async def _part(raw: bytes, name: str | None) -> bytes | None:
 
 
 def _part_apart(raw: bytes, number: int) -> Iterator[bytes]:
-    """Runs in the child."""
+    """Runs in the child process."""
     try:
         data = parts_of(parsed(raw))[number].get_payload(decode=True)
     except Exception as error:

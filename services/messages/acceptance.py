@@ -1,4 +1,4 @@
-"""Whether a message may be sent; and its row, its conversation and its event, staged as one."""
+"""Checks whether a message may be sent, and stages its row, its conversation and its event in one transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from services.messages.model import (
     open_shard,
 )
 
-#: Longer than a sender needs to say what became of a message after its time to live.
+#: After the end of a message's time to live: longer than a sender needs to report the outcome.
 OVERDUE = timedelta(minutes=15)
 CONTENT: TypeAdapter[Content] = TypeAdapter(Content)
 
@@ -54,7 +54,7 @@ class NewMessage:
 
 
 async def stage_message(new: NewMessage, ctx: Context) -> tuple[Message, list[Event]]:
-    """Stage a message, and what it makes of its conversation; returns it and the events that follow."""
+    """Stages the message and the update of its conversation. Returns the message and the events that follow."""
     standing, send_by = new.standing, new.send_by
     queued = Moment(
         what=Status.QUEUED, at=ctx.now, source="request", cause=ctx.required_cause.id, moved=True, actor=ctx.actor
@@ -102,19 +102,20 @@ def queued_event(message: Message, quoted: Message | None, at: datetime, revisio
         queued_at=at,
         revision=revision,
         expires_at=message.send_by,
-        # What the network calls it: WhatsApp quotes by wamid, which is the reported one.
+        # The network's own id: WhatsApp quotes by wamid, which is the reported id.
         in_reply_to=quoted.reported_id or quoted.provider_id if quoted else None,
         resend=message.resends,
     )
 
 
 def answers_from(identity: str | None, channel: Channel, settings: MessagingSettings) -> str | None:
-    """Our identity that somebody wrote to, if it may send; None: the default one."""
+    """Returns our identity that the contact wrote to if it may send, else None: the default identity."""
     return identity if identity in settings.may_send(channel) else None
 
 
 async def worded(ctx: Context, channel: Channel, content: Content, template: TemplateState | None) -> Content:
-    """The content, by template if it names one: on WhatsApp as it is, elsewhere written out here, once. Raises Problem."""
+    """Returns the content to send. A template stays as it is on WhatsApp and is rendered here, once, on every other
+    channel. Raises Problem."""
     refused = await template_copy.why_not(content, template, channel, ctx)
     written = refused or template_copy.written_out(content, template, channel)
     if isinstance(written, Refusal):
@@ -144,7 +145,7 @@ def check(standing: Permission, asked: SendFacts, now: datetime) -> None:
 
 
 def refused_problem(refused: Refusal) -> Problem:
-    """Why not, and what to do about it."""
+    """Converts a refusal into a Problem with its reason and its remedy."""
     explained = EXPLANATIONS[refused.code]
     problem = problem_type(refused.code)
     return problem(

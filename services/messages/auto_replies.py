@@ -1,7 +1,7 @@
-"""The one answer to STOP, START and HELP, on the channel on which it was asked for.
+"""Automatic answers to STOP, START and HELP: one answer per intent, on the channel of the inbound message.
 
-Each answer has an id that derives from what it answers, so whatever comes twice is one message. It goes as a ``reply``: that
-class is never sent again by itself, and one confirmation too few is better than one too many.
+The id of an answer is derived from what it answers, so a repeated event leads to one message. Answers are of class
+``reply``: the platform never resends that class by itself, and a missing confirmation is better than a duplicate.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from libs.messaging.vocabulary import MessageClass, Purpose
 from services.messages.acceptance import NewMessage, answers_from, stage_message
 from services.messages.model import Conversation, Message
 
-#: 47 CFR 64.1200(a)(12): the confirmation of an opt-out comes within five minutes, or it counts as a message of its own.
+#: 47 CFR 64.1200(a)(12): the confirmation of an opt-out is sent within five minutes, or it counts as a message of its
+#: own.
 TIME_TO_LIVE = timedelta(minutes=5)
-#: Two machines that answer each other's HELP hear from us once in so many seconds.
+#: At most one answer to HELP per contact and interval (s): two systems that answer each other's HELP do not loop.
 MIN_HELP_INTERVAL_SECONDS = 300
 
 log = structlog.get_logger()
 
 
 async def confirm_opt_out(event: OptOutEffective, ctx: Context) -> list[Event]:
-    """Only who wrote a word gets an answer; an opt-out by form, link or provider is confirmed where it was made."""
+    """Confirms an opt-out by keyword. An opt-out by form, link or provider is confirmed there and gets no message."""
     if event.how != "keyword":
         return []
     return await _answer(

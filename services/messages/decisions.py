@@ -1,6 +1,6 @@
-"""What people decide about a message that exists: resend, cancel, delete. Each is one transaction with what it says.
+"""An operator's decisions about an existing message: resend, cancel, delete. Each is one transaction with its event.
 
-What only the sender can know (whether a message is already out) is asked of the sender, not decided here.
+Whether a message was already sent is known only to its sender; that decision is requested from the sender.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from services.messages.lookup import message_by_id
 from services.messages.model import Message, Moment, file_slot
 from services.messages.views import MessageView, message_view
 
-#: Nothing can be deleted while its sender may be about to say it.
+#: Statuses in which a message cannot be deleted: its sender may be about to send it.
 UNDERWAY = frozenset({Status.QUEUED, Status.DEFERRED, Status.CLAIMED})
 
 
 async def resend_message(ctx: Context, message_id: str) -> Done[MessageView]:
-    """An operator's decision to send again what may have been sent: the same message, counted and on record."""
+    """Sends a message with an uncertain outcome again, on an operator's decision: the same message, counted and
+    recorded."""
     message = await message_by_id(ctx, message_id)
     if message.status not in (Status.UNCERTAIN, Status.UNKNOWN) or message.direction is not Direction.OUTBOUND:
         raise Problem(409, "NOT_UNCERTAIN", "Only a message whose outcome is not known can be resent", message.status)
@@ -46,7 +47,8 @@ async def resend_message(ctx: Context, message_id: str) -> Done[MessageView]:
 
 
 async def cancel_message(ctx: Context, message_id: str) -> Done[MessageView]:
-    """Ask the sender not to send it any more; the status changes when the sender says so, or when it was too late."""
+    """Requests that the sender does not send the message. The status changes when the sender reports, which may be that
+    it was too late."""
     message = await message_by_id(ctx, message_id)
     if message.status not in (Status.QUEUED, Status.DEFERRED) or not message.message_class:
         raise Problem(409, "TOO_LATE", "Only a message that waits to be sent can be cancelled", message.status)
@@ -65,8 +67,8 @@ async def cancel_message(ctx: Context, message_id: str) -> Done[MessageView]:
 
 
 async def delete_message(ctx: Context, message_id: str) -> Done[None]:
-    """Remove what it says and to whom; that it was, and what became of it, stays until its 30 days are over, so that counts
-    and late receipts still find it. It does not call back what was sent."""
+    """Removes the content and the address. The row and its statuses stay for the rest of their 30 days, so that counts
+    and late receipts still find it. A message that was sent is not recalled."""
     message = await message_by_id(ctx, message_id)
     if message.deleted_at is not None:
         return Done(None)
@@ -87,7 +89,7 @@ def _decision(ctx: Context, what: str) -> Moment:
 def _stage_decision(
     ctx: Context, message: Message, decided: Moment, changes: Row, remove: tuple[str, ...] = ()
 ) -> None:
-    """Once, and only while the message stands where it stood when it was looked at."""
+    """Stages the decision, once, on the condition that the status is still the one that was read."""
     slot = decided.slot()
     when = (When("status", "=", message.status), When(slot, "missing"))
     new = {**changes, slot: decided.to_attribute()}

@@ -1,4 +1,5 @@
-"""The files of messages: those that come in are noted on the message, those that are to go out are looked at beforehand."""
+"""Files of messages: records the files of inbound messages on the message, and checks the files of outbound
+messages."""
 
 from __future__ import annotations
 
@@ -16,13 +17,14 @@ from libs.messaging.file_copy import stored_files
 from libs.messaging.media import unsupported_reason
 from services.messages.model import Message, file_slot
 
-#: How long a stored file waits for the message that it came with.
+#: Maximum wait of a stored file for the message that it came with.
 MAX_WAIT = timedelta(minutes=15)
 RETRY_DELAY = timedelta(seconds=2)
 
 
 async def note_file(event: MediaStored, ctx: Context) -> None:
-    """Keep a copy, and put its id on the message that it came with. Raises Later while there is no such message yet."""
+    """Keeps a copy of the file's facts and writes its id on the message that it came with. Raises RetryLater while
+    there is no such message."""
     await stored_files.keep(event, ctx)
     if event.message_id is None:
         return
@@ -39,7 +41,8 @@ async def note_file(event: MediaStored, ctx: Context) -> None:
 
 
 async def check_files(ctx: Context, channel: Channel, content: Content) -> None:
-    """Every file of ours that the content names is there and is one that the channel carries. Raises Problem, naming it."""
+    """Checks that every file of ours in the content exists and is of a type that the channel carries. Raises Problem
+    with the file's name."""
     if private := private_addresses(content):
         raise invalid(f"content.{private[0]}", "Name a file of ours by its id, or an https address.")
     for slot in slots(content):

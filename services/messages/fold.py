@@ -1,5 +1,5 @@
-"""How a report changes a message: the rules alone, pure. What a sender or a provider says becomes one conditional write, and
-what follows from it can be said again from the row by whoever brings the same report once more."""
+"""Pure rules: how a report changes a message. A report of a sender or a provider becomes one conditional write; the
+events that follow are derived from the row, so a redelivery of the report publishes the same events again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from libs.messaging.events.messages import MessageChanged, MessageConfirmed
 from libs.messaging.vocabulary import RANK, Status
 from services.messages.model import Message, Moment, Settled
 
-#: What a sender says while it does not know, or believes otherwise, that the message was taken: tell it if we know.
+#: Statuses of a sender that does not know, or denies, that the provider accepted the message: a definite status that we
+#: have is published to it.
 NOT_CERTAIN = frozenset({Status.CLAIMED, Status.DEFERRED, Status.UNCERTAIN, Status.UNKNOWN})
 DEFINITE = frozenset({Status.SENT, Status.DELIVERED, Status.READ, Status.FAILED})
 
@@ -30,17 +31,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """What was reported, and facts about the message that came with it, which hold whatever its status (camelCase)."""
+    """A reported status, and facts about the message that hold whatever its status (camelCase)."""
 
     status: Status
     moment: Moment
     facts: Row = field(default_factory=dict)
-    #: An id of the provider's for the confirmation.
+    #: The provider's id for the confirmation.
     provider_id: str | None = None
 
 
 def change(message: Message, report: Report) -> Change:
-    """What to write for a report that the message has not yet seen."""
+    """Returns the update for a report that is not recorded on the message yet."""
     slot = report.moment.slot()
     fresh = When(slot, "missing")
     if report.moment.what == "note":
@@ -62,7 +63,8 @@ def change(message: Message, report: Report) -> Change:
 
 
 def _settles(message: Message, report: Report, moved: bool) -> Settled | None:
-    """What the sender has to be told, so that it never sends again what the provider has taken."""
+    """Returns the definite status to publish to the sender, so that it never resends a message that the provider
+    accepted; else None."""
     if report.moment.source == "provider":
         if not moved or message.rank >= RANK[Status.SENT]:
             return None
@@ -74,7 +76,7 @@ def _settles(message: Message, report: Report, moved: bool) -> Settled | None:
 
 
 def follows(message: Message, moment: Moment) -> list[Event]:
-    """What is said because of ``moment``; the same each time it is asked."""
+    """Returns the events that follow from ``moment``; the same on each call."""
     events: list[Event] = []
     if moment.moved:
         events.append(

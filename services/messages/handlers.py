@@ -1,7 +1,7 @@
-"""What ``messages`` does with what it hears. Everything by condition: the row itself tells what is news.
+"""Event handlers of ``messages``. All writes are conditional: the row decides whether a report is new.
 
-A report that is brought twice must say twice what follows from it (the first time it may have died between the write and the
-publishing), while a report that comes late says nothing: each step remembers the event that made it.
+A redelivered report publishes the same events again, because the first attempt may have stopped between the write and
+the publishing. A late report publishes nothing. Therefore each step records the event that caused it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from services.messages.lookup import bind, owner_of
 from services.messages.model import Conversation, Message, Moment, conversation_after, kept_until
 from services.messages.reports import is_ours, message_from, record, reported_on, wait_or_give_up
 
-#: Messages that a process remembers.
+#: Maximum number of messages in a process's LRU cache.
 MAX_CACHED_MESSAGES = 2000
 
 log = structlog.get_logger()
-#: Messages of whose sending this process was told, as far as it was: of what never changes, whose they are.
+#: Messages whose sending this process recorded. Used for the facts that never change, such as the contact.
 _recently_published: PerStore[LRUCache[str, Message]] = PerStore(lambda: LRUCache(MAX_CACHED_MESSAGES))
 
 
 async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
-    """An inbound message is stored as received; what it answers is known by the provider's id."""
+    """Stores an inbound message. The message that it answers is found by the provider's id."""
     received = Moment(
         what=Status.RECEIVED, at=event.received_at, source="customer", cause=ctx.required_cause.id, moved=True
     )
@@ -69,7 +69,7 @@ async def store_inbound(event: ContactWroteIn, ctx: Context) -> list[Event]:
 
 
 async def _with_our_ids(ctx: Context, channel: Channel, content: Content) -> Content:
-    """A reaction names the message by the provider's id; ours is wanted, where it is known."""
+    """Replaces the provider's message id in a reaction by our id, if it is known."""
     if not isinstance(content, Reaction):
         return content
     ours = await owner_of(ctx, channel, content.message_id)
@@ -84,7 +84,7 @@ async def touch_conversation(ctx: Context, message: Message) -> None:
 
 
 async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
-    """What the sender recorded. The event knows enough to try the write before reading anything."""
+    """Records a sender's report. The event has enough facts to try the write before any read."""
     moment = Moment(
         what=event.status,
         at=event.at,
@@ -103,7 +103,7 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
         await bind(ctx, event.channel, event.provider_id, event.message_id)
     expected = message_from(event)
     if event.job_id is not None:
-        # The rows of a job come to be with the sender's first word: one write for each recipient.
+        # The sender's first report creates the row of a job's message: one write per recipient.
         first = change(expected, report)
         made = Message.from_row({**expected.to_row(), **first.set})
         written = await ctx.write(ctx.insert(made))
@@ -121,7 +121,8 @@ async def fold_delivery(event: DeliveryChanged, ctx: Context) -> list[Event]:
 
 
 async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
-    """What the provider reports. A word that we do not know is noted and moves nothing."""
+    """Records a provider's receipt. A status that is not in our vocabulary is recorded as a note and changes no
+    status."""
     report = _report(event, ctx)
     recent = _recently_published.of(ctx.store).get(event.message_id) if event.message_id else None
     if recent is not None and is_ours(recent, event.channel):
@@ -135,7 +136,8 @@ async def fold_receipt(event: ReceiptReceived, ctx: Context) -> list[Event]:
 
 
 async def _fold_unread(recent: Message, event: ReceiptReceived, report: Report, ctx: Context) -> list[Event]:
-    """The usual case: it has been sent, and we know whose it is. If it stands otherwise the refused write shows how."""
+    """The usual case: the message is sent and its contact is cached, so no read is needed. If the write is refused, the
+    row in the answer has the state."""
     if recent.reported_id != event.provider_id:
         await bind(ctx, event.channel, event.provider_id, recent.message_id)
         recent = recent.model_copy(update={"reported_id": event.provider_id})
@@ -168,7 +170,8 @@ def _report(event: ReceiptReceived, ctx: Context) -> Report:
 
 
 async def tell_standing(event: LetterKept, ctx: Context) -> list[Event]:
-    """Something about a message died; whoever decides about that wants to know where the message stands."""
+    """Publishes a message's current status when a dead letter about it is stored: whoever handles the dead letter needs
+    it."""
     message = await ctx.get(Message, event.message_id) if event.message_id else None
     if message is None:
         return []

@@ -1,4 +1,4 @@
-"""The routes of ``messages``: translate and delegate."""
+"""HTTP routes of ``messages``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def list_messages(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> MessageList:
-    """Messages, newest first: of a contact, of a channel, or of all."""
+    """Lists messages, newest first: of a contact, of a channel, or all."""
     return await queries.list_messages(
         ctx, contact_id=contact_id, channel=channel, status=status, provider_id=provider_id, cursor=cursor, limit=limit
     )
@@ -45,37 +45,37 @@ async def list_messages(
 
 @router.write("POST", "/api/messages", role=Role.OPERATOR, status=202, about="message_id")
 async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
-    """Accept a message for sending."""
+    """Accepts a message for sending."""
     return await requests.send_message(body, ctx)
 
 
 @router.read("GET", "/api/messages/{message_id}", role=Role.VIEWER)
 async def read_message(message_id: str, ctx: Context) -> MessageView:
-    """One message and its status."""
+    """Returns one message and its status."""
     return message_view(await message_by_id(ctx, message_id))
 
 
 @router.read("GET", "/api/messages/{message_id}/timeline", role=Role.VIEWER)
 async def read_timeline(message_id: str, ctx: Context) -> Timeline:
-    """What happened to a message, in order and in plain words."""
+    """Returns the delivery timeline of a message, in order, with explanations."""
     return timeline(await message_by_id(ctx, message_id))
 
 
 @router.write("DELETE", "/api/messages/{message_id}", role=Role.ADMIN, status=204)
 async def delete_message(message_id: str, ctx: Context) -> Done[None]:
-    """Remove the content of a message."""
+    """Removes the content of a message."""
     return await decisions.delete_message(ctx, message_id)
 
 
 @router.write("POST", "/api/messages/{message_id}/resend", role=Role.OPERATOR, status=202)
 async def resend_message(message_id: str, ctx: Context) -> Done[MessageView]:
-    """Send again a message whose outcome is not known."""
+    """Sends a message with an uncertain outcome again."""
     return await decisions.resend_message(ctx, message_id)
 
 
 @router.write("POST", "/api/messages/{message_id}/cancel", role=Role.OPERATOR, status=202)
 async def cancel_message(message_id: str, ctx: Context) -> Done[MessageView]:
-    """Ask that a waiting message is not sent any more."""
+    """Requests that a waiting message is not sent."""
     return await decisions.cancel_message(ctx, message_id)
 
 
@@ -83,11 +83,11 @@ async def cancel_message(message_id: str, ctx: Context) -> Done[MessageView]:
 async def list_conversations(
     ctx: Context, channel: Channel | None = None, cursor: Cursor = None, limit: Limit = 50
 ) -> ConversationList:
-    """Conversations by their last message, newest first."""
+    """Lists conversations by their last message, newest first."""
     return await queries.list_conversations(ctx, channel=channel, cursor=cursor, limit=limit)
 
 
 @router.read("GET", "/api/conversations/{contact_id}/{channel}", role=Role.VIEWER)
 async def read_conversation(contact_id: str, channel: Channel, ctx: Context) -> ConversationView:
-    """One conversation, and until when WhatsApp takes free text."""
+    """Returns one conversation, and the end of its WhatsApp service window."""
     return await queries.conversation(ctx, contact_id, channel)

@@ -1,4 +1,4 @@
-"""Messages by our id and by the provider's."""
+"""Finds messages by our id and by the provider's id."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from services.messages.model import Message, ProviderId, kept_until
 
 
 async def owner_of(ctx: Context, channel: Channel, provider_id: str | None) -> str | None:
-    """Our id of the message that the provider calls so."""
+    """Returns our id of the message with this provider id, or None."""
     found = await ctx.get(ProviderId, ProviderId.id_of(channel, provider_id)) if provider_id else None
     return found.message_id if found else None
 
 
 async def bind(ctx: Context, channel: Channel, provider_id: str, message_id: str) -> None:
-    """The same however often it is written."""
+    """Writes the row from a provider's id to our message id. Idempotent."""
     binding = ProviderId(
         id=ProviderId.id_of(channel, provider_id), message_id=message_id, expires_at=kept_until(ctx.now)
     )
@@ -23,7 +23,7 @@ async def bind(ctx: Context, channel: Channel, provider_id: str, message_id: str
 
 
 async def message_by_id(ctx: Context, message_id: str) -> Message:
-    """Raises Problem 404."""
+    """Returns the message. Raises Problem 404."""
     found = await ctx.get(Message, message_id)
     if found is None:
         raise Problem(404, "MESSAGE_NOT_FOUND", "There is no such message", "It may be more than 30 days old.")

@@ -1,7 +1,7 @@
-"""Messages, what happened to each in order, conversations, and whose id at a provider is whose message. Pure.
+"""Items of ``messages``: messages with their steps, conversations, and the index of provider ids. Pure.
 
-What happened is kept as attributes of the message's own row, one per status word (``stepSent``, ``stepSentReported`` …), so
-that a change of status is one conditional write and a late report can still add what it knows.
+Each step is an attribute of the message's own row, one per status (``stepSent``, ``stepSentReported`` …), so that a
+change of status is one conditional write and a late report can still add its facts.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from libs.messaging.vocabulary import Direction, MessageClass, Purpose, Status
 
 #: How long a message is kept.
 RETENTION = timedelta(days=30)
-#: The open messages are spread over so many index keys, that none sees too many writes.
+#: Number of index keys that share the open messages, so that no key receives too many writes.
 OPEN_SHARDS = 8
 STEP = "step"
 MEDIA_REF = "mediaRef"
-#: From the tenth attempt on, attempts share one step: a row stays small whatever happens.
+#: The tenth and later attempts share one step: the size of a row is bounded.
 MAX_ATTEMPTS = 9
 
 Source = Literal["request", "customer", "sender", "provider", "auditor"]
 
 
 class Settled(Part):
-    """What a sender that was not sure has to be told."""
+    """The outcome that is published to a sender with an uncertain send."""
 
     status: Status
     provider_id: str | None = None
@@ -41,8 +41,8 @@ class Settled(Part):
 
 
 class Moment(Part):
-    """One thing that happened to a message. ``cause`` is the event or request it came from: a redelivery of that one, and no
-    other, says again what followed from it. ``moved``: the status went up; ``settles``: what the sender was told."""
+    """One step of a message. ``cause`` is the id of its event or request: only a redelivery of that one publishes the
+    events again. ``moved``: the status rose; ``settles``: the outcome that was published to the sender."""
 
     what: str
     at: Timestamp
@@ -60,7 +60,7 @@ class Moment(Part):
     notes: tuple[str, ...] = ()
 
     def slot(self) -> str:
-        """The attribute that holds it: one per word and attempt; what a provider reports stands beside what we did."""
+        """The attribute name: one per status and attempt, and separate for the provider's reports."""
         words = re.split(r"[^A-Za-z0-9]+", self.provider_status or "" if self.what == "note" else self.what)
         name = "".join(word.capitalize() for word in words)[:40]
         reported = "Reported" if self.source == "provider" else ""
@@ -72,7 +72,7 @@ class Moment(Part):
 
 
 class TemplateUsed(Part):
-    """What it was written by; ``number`` is the version, where we know it."""
+    """The template that the content was rendered from; ``number`` is its version, if known."""
 
     name: str
     language: str
@@ -80,9 +80,10 @@ class TemplateUsed(Part):
 
 
 class Message(Item):
-    """``rank`` is that of ``status`` and guards it. ``provider_id`` is what the send was answered with, ``reported_id`` what
-    receipts call it (WhatsApp's wamid). ``send_by`` is the end of its time to live, ``expires_at`` that of the row.
-    ``open`` and ``settle_by`` are there only while its sender has not said more than ``deferred``."""
+    """A message. ``rank`` is that of ``status``; a write that would lower it is refused. ``provider_id`` is from the
+    answer to the send; ``reported_id`` is the one that receipts use (WhatsApp's wamid). ``send_by`` is the end of the
+    time to live, ``expires_at`` that of the row. ``open`` and ``settle_by`` exist while the sender has reported nothing
+    beyond ``deferred``."""
 
     TABLE: ClassVar[Table] = Table(
         "message",
@@ -101,7 +102,7 @@ class Message(Item):
     direction: Direction
     message_class: MessageClass | None = None
     purpose: Purpose | None = None
-    #: A ``libs.messaging.content`` as JSON; None once deleted, and in bulk, where the job holds it.
+    #: A ``libs.messaging.content`` as JSON. None after deletion, and for a job's messages, whose content the job has.
     content: dict[str, Any] | None = None
     template: TemplateUsed | None = None
     status: Status
@@ -111,7 +112,7 @@ class Message(Item):
     error_detail: str | None = None
     provider_id: str | None = None
     reported_id: str | None = None
-    #: Our identity: who sends, or, of what came in, who was written to.
+    #: Our identity: the sender of an outbound message, the recipient of an inbound one.
     sender: str | None = None
     to: str | None = None
     job_id: str | None = None
@@ -127,7 +128,7 @@ class Message(Item):
     settle_by: Timestamp | None = None
     expires_at: int
     steps: dict[str, Moment] = Field(default_factory=dict, exclude=True)
-    #: The files that came with it, by their place; each an attribute of the row, for they arrive one by one.
+    #: Ids of the files of an inbound message by position; one attribute each, because the files are stored one by one.
     files: dict[int, str] = Field(default_factory=dict, exclude=True)
 
     def to_row(self) -> Row:
@@ -154,7 +155,7 @@ class Message(Item):
         return [self.files[part] for part in sorted(self.files)]
 
     def was_reported(self) -> bool:
-        """Whether the provider itself has said anything of it."""
+        """Whether the provider has sent any report about it."""
         return any(moment.source == "provider" for moment in self.steps.values())
 
 
@@ -164,7 +165,7 @@ def file_slot(part: int) -> str:
 
 
 def kept_until(moment: datetime) -> int:
-    """Unix seconds at which a row of that moment goes."""
+    """The expiry (Unix seconds) of a row created at ``moment``."""
     return int((moment + RETENTION).timestamp())
 
 
@@ -173,8 +174,8 @@ def open_shard(message_id: str) -> str:
 
 
 class ProviderId(Item):
-    """Whose message a provider's id is. A row of its own and not an index: a receipt may come milliseconds after the send,
-    and an index would not know it yet."""
+    """Maps a provider's id to our message id. A row and not an index: a receipt can arrive milliseconds after the send,
+    when an index is not updated yet."""
 
     TABLE: ClassVar[Table] = Table("provider-id", key="id", ttl="expiresAt")
 
@@ -188,7 +189,8 @@ class ProviderId(Item):
 
 
 class Orphan(Item):
-    """A report whose message is not known: since when it waits for it, and whether that was given up (``lost``)."""
+    """A report about a message that is not known: when it was first received, and whether it was given up
+    (``lost``)."""
 
     TABLE: ClassVar[Table] = Table("orphan", key="id", ttl="expiresAt")
 
@@ -202,7 +204,7 @@ class Orphan(Item):
 
 
 class Conversation(Item):
-    """One contact on one channel. All times only move forward."""
+    """One contact on one channel. All times only increase."""
 
     TABLE: ClassVar[Table] = Table(
         "conversation",
@@ -219,19 +221,19 @@ class Conversation(Item):
     last_direction: Direction
     last_inbound_at: Timestamp | None = None
     last_outbound_at: Timestamp | None = None
-    #: Our identity that they wrote to last; answers go out from there.
+    #: Our identity that the contact wrote to last; replies are sent from it.
     sender: str | None = None
     expires_at: int
 
     def unanswered(self) -> bool:
-        """Derived, not counted: a counter that is added to counts a redelivery twice."""
+        """Derived from the times: a counter would count a redelivery twice."""
         if self.last_inbound_at is None:
             return False
         return self.last_outbound_at is None or self.last_outbound_at < self.last_inbound_at
 
 
 def conversation_after(known: Conversation | None, message: Message) -> Conversation | None:
-    """The conversation once ``message`` belongs to it, or None if that is no news."""
+    """Returns the conversation updated by ``message``, or None if nothing changes."""
     inbound = message.direction is Direction.INBOUND
     side = "last_inbound_at" if inbound else "last_outbound_at"
     at = message.created_at

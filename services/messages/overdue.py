@@ -1,4 +1,4 @@
-"""Nothing accepted may wait for ever: not for a report of its sender, and not for an event that no topic takes."""
+"""Settles accepted messages whose outcome is missing: no report from the sender, or an event that no topic accepts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ TICK_SECONDS = 60
 
 
 async def settle_overdue(ctx: Context) -> AsyncIterator[TickAction]:
-    """Messages of which no sender has said more than ``deferred`` 15 minutes after their time to live become ``unknown``.
+    """Sets messages to ``unknown`` 15 minutes after their time to live if no sender has reported more than
+    ``deferred``.
 
-    Not ``expired``: that would claim that they were not sent, which only the sender's ledger can know. Its word, and any
-    receipt, still moves them on.
+    Not to ``expired``: that would state that they were not sent, which only the sender's ledger knows. A later report
+    of the sender, and any receipt, still changes the status.
     """
     for shard in range(OPEN_SHARDS):
         page = await ctx.query(Message, str(shard), index="by-open", between=("0", iso(ctx.now)), limit=100)
         for message in page.items:
-            # The index lags behind the row.
+            # The index is eventually consistent.
             if message.rank > RANK[Status.DEFERRED] or message.open is None:
                 continue
             key = message.message_id
@@ -39,7 +40,7 @@ async def settle_overdue(ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def fail_unpublishable(event: Event, ctx: Context) -> list[Event]:
-    """A message whose ``messages.queued`` no topic takes reaches no sender, now or later: it has failed."""
+    """Sets a message to failed if no topic accepts its ``messages.queued``: it never reaches a sender."""
     if not isinstance(event, MessageQueued):
         return []
     message = await ctx.get(Message, event.message_id)
@@ -53,7 +54,7 @@ async def fail_unpublishable(event: Event, ctx: Context) -> list[Event]:
     written = await ctx.write(ctx.update(Message, message.message_id, set=new.set, remove=new.remove, when=when))
     failed: Moment | None = new.moment
     if not written:
-        # Another sweep was first, or the sender knows it after all.
+        # Another sweep wrote first, or a sender has the message.
         now = await ctx.get(Message, message.message_id)
         failed = now.steps.get(moment.slot()) if now else None
     if failed is None or failed.cause != moment.cause:
@@ -62,7 +63,8 @@ async def fail_unpublishable(event: Event, ctx: Context) -> list[Event]:
 
 
 def _cancel(event: MessageQueued, ctx: Context) -> CancelAsked:
-    """A message that is shown as failed must stay unsent, also if its dead letter is edited and replayed."""
+    """Cancels the message at the sender: a failed message must stay unsent, even if its dead letter is edited and
+    replayed."""
     return CancelAsked(
         message_id=event.message_id,
         contact_id=event.contact_id,

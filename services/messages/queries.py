@@ -1,4 +1,4 @@
-"""What can be asked about messages and conversations; HTTP and GraphQL call the same functions."""
+"""Queries on messages and conversations, shared by HTTP and GraphQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.messages.model import Conversation, Message
 from services.messages.views import ConversationList, ConversationView, MessageList, conversation_view, message_view
 
 T = TypeVar("T", bound=Message | Conversation)
-#: After every time that we write.
+#: Sorts after every stored time.
 LAST = "9"
 
 
@@ -34,8 +34,8 @@ async def list_messages(
     cursor: str | None = None,
     limit: int = 50,
 ) -> MessageList:
-    """Newest first: of a contact, of a channel, or of all; or the one that a provider calls ``provider_id``. ``status``
-    thins out a page, so that one may be short, or empty, and still have a cursor."""
+    """Lists messages, newest first: of a contact, of a channel, or all; or the one with the provider's id
+    ``provider_id``. ``status`` filters within a page, so a page can be short or empty and still have a cursor."""
     if provider_id is not None:
         return await _by_provider_id(ctx, [channel] if channel else list(Channel), provider_id)
     if contact_id is not None:
@@ -60,7 +60,7 @@ async def _by_provider_id(ctx: Context, channels: Sequence[Channel], provider_id
 async def list_conversations(
     ctx: Context, *, channel: Channel | None = None, cursor: str | None = None, limit: int = 50
 ) -> ConversationList:
-    """By last message, newest first."""
+    """Lists conversations by last message, newest first."""
     streams = [channel] if channel else list(Channel)
     found, after = await _newest(ctx, Conversation, "by-last", streams, cursor, limit)
     views = await asyncio.gather(*(_with_permission(ctx, conversation) for conversation in found))
@@ -68,7 +68,7 @@ async def list_conversations(
 
 
 async def conversation(ctx: Context, contact_id: str, channel: Channel) -> ConversationView:
-    """Raises Problem 404."""
+    """Returns the conversation. Raises Problem 404."""
     found = await ctx.get(Conversation, contact_id, channel)
     if found is None:
         raise Problem(404, "CONVERSATION_NOT_FOUND", "There is no conversation with this contact on this channel")
@@ -82,8 +82,8 @@ async def _with_permission(ctx: Context, found: Conversation) -> ConversationVie
 async def _newest(
     ctx: Context, model: type[T], index: str, hashes: Sequence[str], cursor: str | None, limit: int
 ) -> tuple[list[T], str | None]:
-    """One page of several streams merged by time. The cursor is the time of the last item shown, and which of that very
-    millisecond were shown."""
+    """Returns one page of several streams merged by time. The cursor is the time of the last item returned and the ids
+    returned with that same millisecond."""
     before, shown = _read_cursor(cursor) if cursor else (LAST, [])
     pages = await asyncio.gather(
         *(

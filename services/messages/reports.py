@@ -1,4 +1,4 @@
-"""Reports about messages: whose they are, folding them in, and what becomes of one that comes before its message."""
+"""Reports about messages: finds the message, records the report, and handles a report that precedes its message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.messages.fold import Report, change, follows
 from services.messages.lookup import owner_of
 from services.messages.model import Message, Orphan, kept_until
 
-#: How long a report waits for its message, counted from when it was first seen here.
+#: Maximum wait of a report for its message, from the first receipt of the report.
 MAX_WAIT = timedelta(minutes=15)
 MAX_WAIT_SECONDS = 60
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def message_from(event: DeliveryChanged) -> Message:
-    """The message as far as the event tells, below every status."""
+    """Builds the message from the event's facts, with a rank below every status."""
     return Message(
         message_id=event.message_id,
         contact_id=event.contact_id,
@@ -43,7 +43,7 @@ def message_from(event: DeliveryChanged) -> Message:
 
 
 async def reported_on(ctx: Context, event: ReceiptReceived) -> Message | None:
-    """By our own id where it was echoed, else by any id that the provider has for it."""
+    """Finds the message by our own id if the provider returned it, else by any of the provider's ids."""
     if event.message_id:
         found = await ctx.get(Message, event.message_id)
         if found is not None and is_ours(found, event.channel):
@@ -61,7 +61,7 @@ def is_ours(message: Message, channel: Channel) -> bool:
 
 
 async def record(ctx: Context, message: Message, report: Report) -> list[Event]:
-    """Fold a report into a message that was just read; says what follows from it."""
+    """Records a report on a message that was just read. Returns the events that follow."""
     known = message.steps.get(report.moment.slot())
     if known is not None:
         return follows(message, known) if known.cause == report.moment.cause else []
@@ -73,7 +73,8 @@ async def record(ctx: Context, message: Message, report: Report) -> list[Event]:
 
 
 async def wait_or_give_up(ctx: Context, channel: Channel, about: str, status: Status) -> list[Event]:
-    """A report can come before its message is recorded. It waits, and then counts as an orphan. Raises Later."""
+    """Handles a report whose message is not recorded: raises RetryLater until the maximum wait, then stores it as an
+    orphan."""
     cause = ctx.required_cause.id
     orphan = Orphan(
         id=cause, channel=channel, about=about, status=status, first_at=ctx.now, expires_at=kept_until(ctx.now)

@@ -1,4 +1,4 @@
-"""Sending, as it is asked for: checked, stored, and said in one transaction."""
+"""Handles send requests: checks, stores and publishes in one transaction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from services.messages.files import check_files
 from services.messages.model import Conversation, Message, TemplateUsed
 from services.messages.views import MessageView, message_view
 
-#: What would end a header line, or make it unreadable.
+#: Characters that would end a header line or make it unreadable.
 _LINE_BREAK = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u0085\u2028\u2029]")
 
 Sendable = Annotated[
@@ -54,8 +54,8 @@ Sendable = Annotated[
 
 
 class SendMessage(Body):
-    """``messageClass`` is ``transactional`` for a template and ``reply`` for anything else unless given; ``inReplyTo`` is our
-    id; ``ttlSeconds`` can shorten the class's time to live, not lengthen it."""
+    """A request to send. ``messageClass`` defaults to ``transactional`` for a template and ``reply`` for other content.
+    ``inReplyTo`` is our message id. ``ttlSeconds`` can shorten the time to live of the class, not extend it."""
 
     contact_id: str = Field(min_length=1, max_length=100)
     channel: Channel
@@ -68,7 +68,8 @@ class SendMessage(Body):
 
 
 async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
-    """Accept a message, or say why not. Its id derives from the request's key, so that a repeat is the same message."""
+    """Accepts a message, or raises Problem with the reason. The message id is derived from the request's key, so a
+    repeated request leads to one message."""
     _check_sender(body, ctx)
     _check_headers(body.content)
     standing = await standing_of(ctx, body.contact_id, body.channel)
@@ -97,7 +98,7 @@ async def send_message(body: SendMessage, ctx: Context) -> Done[MessageView]:
 
 
 def _check_sender(body: SendMessage, ctx: Context) -> None:
-    """Raises Problem for an identity that may not send; where none is set, any may."""
+    """Raises Problem for an identity that may not send. If no identity is configured, any may."""
     allowed = ctx.settings.of(MessagingSettings).may_send(body.channel)
     if body.sender is not None and allowed and body.sender not in allowed:
         explained = EXPLANATIONS[ErrorCode.SENDER_NOT_ALLOWED]
@@ -108,7 +109,7 @@ def _check_sender(body: SendMessage, ctx: Context) -> None:
 
 
 def _check_headers(content: Content) -> None:
-    """Raises Problem for a line break in what becomes a header of a mail."""
+    """Raises Problem for a line break in a value that becomes a mail header."""
     if not isinstance(content, Email):
         return
     headers = {
@@ -129,8 +130,8 @@ def template_used(template: TemplateState | None) -> TemplateUsed | None:
 
 
 def _usual_sender(conversation: Conversation | None, message_class: MessageClass, ctx: Context) -> str | None:
-    """An answer goes out from where they wrote to: WhatsApp's window is open there alone, and a text from a stranger's number
-    is no answer."""
+    """A reply is sent from the identity that the contact wrote to: WhatsApp's service window is open for that number
+    only, and a reply from an unknown number is not recognised."""
     if conversation is None or message_class is not MessageClass.REPLY:
         return None
     return answers_from(conversation.sender, conversation.channel, ctx.settings.of(MessagingSettings))
@@ -141,7 +142,7 @@ def _usual_class(body: SendMessage) -> MessageClass:
 
 
 async def _quoted(ctx: Context, body: SendMessage) -> Message | None:
-    """The message that is answered or reacted to: one of this conversation that the provider has an id for."""
+    """Returns the message that is answered or reacted to: one of this conversation, with an id of the provider."""
     field = "inReplyTo"
     quoted_id = body.in_reply_to
     if isinstance(body.content, Reaction):

@@ -1,4 +1,4 @@
-"""What the API shows of a message, its story, and conversations. Pure."""
+"""API views of a message, its delivery timeline, and conversations. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from services.messages.model import Conversation, Message, Moment, TemplateUsed
 
 
 class MessageView(View):
-    """Times are those of the first step that tells them. ``content`` is missing once deleted, and in bulk."""
+    """A message. Times are those of the first step with that status. ``content`` is missing after deletion, and for
+    messages of a job."""
 
     message_id: str
     contact_id: str
@@ -26,9 +27,9 @@ class MessageView(View):
     message_class: MessageClass | None = None
     purpose: Purpose | None = None
     content: dict[str, Any] | None = None
-    #: What it was written by; on WhatsApp the content itself names it, too.
+    #: The template that the content was rendered from; on WhatsApp the content names it too.
     template: TemplateUsed | None = None
-    #: The files that came with an inbound message and are stored; see ``/api/media``.
+    #: The stored files of an inbound message; see ``/api/media``.
     media_refs: list[str] = Field(default=[])
     status: Status
     error_code: ErrorCode | None = None
@@ -57,7 +58,8 @@ class MessageList(PageView[MessageView]):
 
 
 class TimelineStep(View):
-    """``what`` is a status or a decision; ``says`` puts it in plain words; ``means`` and ``do`` explain an error."""
+    """One step. ``what`` is a status or a decision; ``says`` explains it in plain words; ``means`` and ``do`` explain
+    an error."""
 
     what: str
     at: Timestamp
@@ -82,7 +84,8 @@ class Timeline(View):
 
 
 class ConversationView(View):
-    """``window_open_until``: WhatsApp takes free text until then; missing where there is no window or it is closed."""
+    """A conversation. ``window_open_until``: end of the WhatsApp service window; missing if there is no window or it is
+    closed."""
 
     contact_id: str
     channel: Channel
@@ -111,12 +114,13 @@ def message_view(message: Message) -> MessageView:
 
 
 def _first(message: Message, what: str) -> datetime | None:
-    """Our own word or the provider's, whichever is earlier; the order in which they came does not matter."""
+    """The earlier of the sender's and the provider's step, whatever the order of arrival."""
     return min((moment.at for moment in message.steps.values() if moment.what == what), default=None)
 
 
 def timeline(message: Message) -> Timeline:
-    """Every decision in order. Providers tell whole seconds only, so within a second the rank of the status decides."""
+    """Returns the steps in order. Providers report whole seconds, so within one second the rank of the status
+    decides."""
     moments = sorted(message.steps.values(), key=_place)
     return Timeline(message_id=message.message_id, status=message.status, steps=[_step(moment) for moment in moments])
 

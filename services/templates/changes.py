@@ -1,4 +1,4 @@
-"""Templates as they are stored: found, and changed."""
+"""Reads and changes stored templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.templates.model import Template, TemplateVersion, state_of
 
 
 async def changed(ctx: Context, before: Template, after: Template) -> TemplateChanged:
-    """Stage the template; what is to be said of it."""
+    """Stages the template and returns its TemplateChanged event."""
     after = after.model_copy(update={"updated_at": ctx.now, "version": before.version})
     ctx.stage(ctx.replace(after))
     place = TemplateVersion.place_of(after.live) if after.live is not None else None
@@ -19,7 +19,7 @@ async def changed(ctx: Context, before: Template, after: Template) -> TemplateCh
 
 
 async def existing(ctx: Context, template_id: str) -> Template:
-    """Raises Problem TEMPLATE_NOT_FOUND."""
+    """Returns the template. Raises Problem TEMPLATE_NOT_FOUND."""
     template = await ctx.get(Template, template_id)
     if template is None:
         raise Problem(404, "TEMPLATE_NOT_FOUND", "There is no such template")
@@ -27,7 +27,7 @@ async def existing(ctx: Context, template_id: str) -> Template:
 
 
 async def existing_version(ctx: Context, template: Template, number: int | None) -> TemplateVersion:
-    """The newest if none is named. Raises Problem VERSION_NOT_FOUND."""
+    """Returns the version, the newest if no number is given. Raises Problem VERSION_NOT_FOUND."""
     wanted = number or template.latest
     version = await ctx.get(TemplateVersion, template.template_id, TemplateVersion.place_of(wanted))
     if version is None:

@@ -1,4 +1,4 @@
-"""What a version may say on its channel: every mistake is named by its field, before anybody is asked. Pure.
+"""Validates the content of a version for its channel before it is submitted: each error names its field. Pure.
 
 WhatsApp's limits: Meta, "Message templates, components" (2026). Names follow Meta's rule on every channel.
 """
@@ -14,9 +14,9 @@ from libs.messaging.channels import Channel
 from libs.messaging.rendering import BRACES, VARIABLE, html_problem, variables
 from services.templates.model import Json, Template, TemplateVersion, Variable, body_variables, component
 
-#: AWS takes a definition of up to so many bytes.
+#: Maximum size of a definition that AWS accepts, in bytes.
 MAX_DEFINITION_LENGTH = 6000
-#: All that is written of one version, in bytes: it travels in one event.
+#: Maximum size of the text and HTML of a version, in bytes: it must fit one event.
 MAX_CONTENT_LENGTH = 120_000
 MAX_META_BODY_LENGTH, MAX_META_HEADER_LENGTH, MAX_META_FOOTER_LENGTH, MAX_BUTTONS = 1024, 60, 60, 10
 
@@ -24,7 +24,7 @@ Wrong = Iterator[dict[str, str]]
 
 
 def wrong(channel: Channel, version: TemplateVersion) -> list[dict[str, str]]:
-    """Everything that is wrong with it: ``[{"field", "detail"}]``."""
+    """Returns all errors: ``[{"field", "detail"}]``."""
     if channel.traits.templates.at_provider:
         return [*_meta(version), *_variables(version, body_variables(version.components), needs_examples=True)]
     found = variables(version.subject, version.body, version.html)
@@ -53,7 +53,7 @@ def _written(channel: Channel, version: TemplateVersion) -> Wrong:
 
 
 def _only(channel: Channel, version: TemplateVersion) -> Wrong:
-    """What the channel needs, and what it has no place for."""
+    """Checks the fields that the channel requires, and those that it does not support."""
     if channel.traits.text_content == "email":
         if not version.subject:
             yield {"field": "subject", "detail": "An e-mail needs a subject."}
@@ -102,7 +102,7 @@ def _meta(version: TemplateVersion) -> Wrong:
 
 
 def definition(template: Template, version: TemplateVersion) -> bytes:
-    """The ``templateDefinition`` that Meta reads."""
+    """Returns the ``templateDefinition`` for Meta."""
     whole = {
         "name": template.name,
         "language": template.language,
@@ -114,7 +114,7 @@ def definition(template: Template, version: TemplateVersion) -> bytes:
 
 
 def components_with_examples(components: list[Json], given: list[Variable]) -> list[Json]:
-    """Meta wants examples inside of the body; they are put there from the variables' own."""
+    """Adds the variables' examples to the body component, where Meta requires them."""
     examples = {each.name: each.example for each in given if each.example}
 
     def filled(each: Json) -> Json:

@@ -1,4 +1,4 @@
-"""What ``templates`` does with what it hears: notices of the provider, and versions to submit. Both by ledger."""
+"""Event handlers of ``templates``: notices of the provider, and versions to submit. Both use the ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _TEMPLATE_FIELDS = frozenset({"template_status", "template_category", "quality"}
 
 
 async def note_account(event: AccountNoticed, ctx: Context) -> list[Event]:
-    """A notice counts at once, and has the list read soon: notices come in any order, the list is the truth."""
+    """Applies a notice at once and schedules a reading of the list: notices arrive in any order, the list is
+    authoritative."""
     value = event.details.get("value")
     if event.kind not in _TEMPLATE_FIELDS or not isinstance(value, dict):
         return []
@@ -39,7 +40,7 @@ async def note_account(event: AccountNoticed, ctx: Context) -> list[Event]:
 
 def _account_after(known: AccountState, kind: str, value: dict[str, Any]) -> AccountState:
     if kind == "template_category":
-        # With ``correct_category`` it is only announced for the next day.
+        # With ``correct_category`` the change is only announced for the next day.
         return known.model_copy(update={"category": value.get("new_category") or known.category})
     if kind == "quality":
         return known.model_copy(update={"quality": value.get("new_quality_score") or known.quality})
@@ -51,7 +52,7 @@ def _account_after(known: AccountState, kind: str, value: dict[str, Any]) -> Acc
 
 
 def _reason(value: dict[str, Any]) -> str | None:
-    """Meta's word and what it adds to it."""
+    """Joins Meta's reason and its further details."""
     parts = [value.get("reason")]
     for member, names in (("rejection_info", ("reason", "recommendation")), ("other_info", ("title", "description"))):
         more = value.get(member)
@@ -62,7 +63,8 @@ def _reason(value: dict[str, Any]) -> str | None:
 
 
 async def submit(event: SubmissionAsked, ctx: Context) -> list[Event]:
-    """Hand the version to the provider. What it refuses is rejected for good, in its words; a fault brings the event back."""
+    """Submits the version to the provider. A refusal is final, with the provider's reason; a transient error leads to a
+    retry of the event."""
     template = await ctx.get(Template, event.template_id)
     if template is None or template.submitting != event.number:
         return []

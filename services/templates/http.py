@@ -1,4 +1,4 @@
-"""``/api/templates``: translates and delegates."""
+"""HTTP routes of ``/api/templates``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = Api()
 
 
 class TemplateView(View):
-    """``latest`` is the highest number of a version, ``live`` the one that is sent."""
+    """One template. ``latest`` is the highest version number, ``live`` the version that is sent."""
 
     template_id: str
     channel: Channel
@@ -57,7 +57,7 @@ class VersionView(View):
 
 
 class TemplateDetail(TemplateView):
-    """With its versions, newest first."""
+    """A template with its versions, newest first."""
 
     versions: list[VersionView]
 
@@ -67,7 +67,7 @@ class TemplatePage(PageView[TemplateView]):
 
 
 class Preview(View):
-    """Without ``variables`` the examples are taken; without ``number`` the newest version."""
+    """A preview request. ``variables`` defaults to the examples, ``number`` to the newest version."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -76,7 +76,7 @@ class Preview(View):
 
 
 class SmsParts(View):
-    """``offending``: the characters that cost the text the GSM alphabet."""
+    """The parts of an SMS. ``offending``: the characters that are not in the GSM alphabet."""
 
     encoding: str
     units: int
@@ -87,7 +87,7 @@ class SmsParts(View):
 
 
 class PreviewView(View):
-    """``content`` as the channel would be given it; of WhatsApp the components with the values in them."""
+    """``content`` as the channel would receive it; for WhatsApp the components with the values filled in."""
 
     number: int
     content: dict[str, Any]
@@ -107,7 +107,7 @@ async def list_templates(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> TemplatePage:
-    """Templates by channel, name and language; a page thinned out by status may be short and still have a cursor."""
+    """Lists templates by channel, name and language; a page filtered by status may be short and still have a cursor."""
     prefix = f"{channel}:" if channel else None
     page = await ctx.query(Template, LISTED, index="by-listing", prefix=prefix, limit=limit, cursor=cursor)
     items = [TemplateView.model_validate(each) for each in page.items if status in (None, each.status)]
@@ -116,20 +116,20 @@ async def list_templates(
 
 @router.write("POST", "/api/templates", role=Role.OPERATOR, status=201, about="template_id")
 async def create_template(body: CreateTemplate, ctx: Context) -> Done[TemplateView]:
-    """A new template with its first version; nothing is sent of it until it is published or approved."""
+    """Creates a template with its first version; it is not sent before it is published or approved."""
     return _seen(await requests.create_template(body, ctx))
 
 
 @router.write("POST", "/api/templates/sync", role=Role.OPERATOR, status=202)
 async def sync_templates(ctx: Context) -> Done[SyncView]:
-    """Read WhatsApp's templates from the provider now."""
+    """Reads WhatsApp's templates from the provider now."""
     done: Done[Catalogue] = await requests.ask_for_sync(ctx)
     return Done(SyncView.model_validate(done.value), done.events)
 
 
 @router.read("GET", "/api/templates/{template_id}", role=Role.VIEWER)
 async def read_template(template_id: str, ctx: Context) -> TemplateDetail:
-    """One template and its versions."""
+    """Returns one template and its versions."""
     template = await changes.existing(ctx, template_id)
     page = await ctx.query(TemplateVersion, template_id, limit=100, newest_first=True)
     view = TemplateView.model_validate(template).model_dump()
@@ -138,13 +138,13 @@ async def read_template(template_id: str, ctx: Context) -> TemplateDetail:
 
 @router.write("POST", "/api/templates/{template_id}/versions", role=Role.OPERATOR, status=201)
 async def add_version(template_id: str, body: Words, ctx: Context) -> Done[TemplateView]:
-    """Another version."""
+    """Adds a version."""
     return _seen(await requests.add_version(template_id, body, ctx))
 
 
 @router.write("POST", "/api/templates/{template_id}/publish", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[TemplateView]:
-    """From now on this version is sent."""
+    """Makes this version the one that is sent."""
     return _seen(await requests.publish_template(template_id, body, ctx))
 
 
@@ -152,19 +152,19 @@ async def publish_template(template_id: str, body: Publish, ctx: Context) -> Don
     "POST", "/api/templates/{template_id}/submit", role=Role.OPERATOR, status=202, max_bytes=SMALL_MAX_BODY_BYTES
 )
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[TemplateView]:
-    """Ask Meta to approve a version."""
+    """Submits a version for Meta's approval."""
     return _seen(await requests.submit_template(template_id, body, ctx))
 
 
 @router.write("POST", "/api/templates/{template_id}/archive", role=Role.OPERATOR)
 async def archive_template(template_id: str, ctx: Context) -> Done[TemplateView]:
-    """Put it away; it is not sent any more."""
+    """Archives a template; it is no longer sent."""
     return _seen(await requests.archive_template(template_id, ctx))
 
 
 @router.read("POST", "/api/templates/{template_id}/preview", role=Role.VIEWER)
 async def preview_template(template_id: str, body: Preview, ctx: Context) -> PreviewView:
-    """What a version comes to with these values."""
+    """Renders a version with these values."""
     version, content, parts = await previews.preview(ctx, template_id, body.number, body.variables)
     return PreviewView(
         number=version.number, content=content, sms=SmsParts.model_validate(parts) if parts is not None else None

@@ -1,4 +1,4 @@
-"""Templates, their versions, and what the provider says of them in each linked account; pure."""
+"""Items of ``templates``: templates, their versions, and the provider's status in each linked account; pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from libs.messaging.channels import Channel
 from libs.messaging.rendering import variables
 from libs.messaging.templates import TemplateState, TemplateStatus
 
-#: The one key under which all templates are listed; they are few.
+#: The single index key under which all templates are listed; there are few.
 LISTED = "all"
 
 Json = dict[str, Any]
 
 
 class AccountState(Part):
-    """What Meta says of the template in one WhatsApp business account."""
+    """Meta's status of the template in one WhatsApp business account."""
 
     status: TemplateStatus
     meta_id: str | None = None
@@ -30,15 +30,16 @@ class AccountState(Part):
 
 
 class Variable(Part):
-    """``1``, ``2`` … for positional ones, else a name; ``example`` is shown in previews and given to Meta's reviewers."""
+    """A variable: ``1``, ``2`` … for positional ones, else a name; ``example`` is used in previews and given to Meta's
+    reviewers."""
 
     name: str
     example: str = ""
 
 
 class Template(Item):
-    """``version`` (of the row) is the revision in all that is said. ``latest`` is the highest number of a version, ``live``
-    the one that is sent, ``submitting`` one on its way to the provider."""
+    """A template. ``version`` (of the row) is the revision in its events. ``latest`` is the highest version number,
+    ``live`` the version that is sent, ``submitting`` the one that is being submitted to the provider."""
 
     TABLE: ClassVar[Table] = Table(
         "template", key="templateId", indexes=(Index("by-listing", hash="listed", sort="templateId"),)
@@ -67,12 +68,13 @@ class Template(Item):
 
 
 class TemplateVersion(Item):
-    """What a version says. It is written once and never changes. WhatsApp has Meta's ``components``, the others the rest."""
+    """The content of one version; immutable. WhatsApp uses Meta's ``components``, the other channels the other
+    fields."""
 
     TABLE: ClassVar[Table] = Table("version", key="templateId", sort="place")
 
     template_id: str
-    #: The number, so wide that text order is their order.
+    #: The number, padded so that text order equals numeric order.
     place: str
     number: int
     body: str | None = None
@@ -83,7 +85,7 @@ class TemplateVersion(Item):
     components: list[Json] = Field(default_factory=list)
     parameter_format: str = "POSITIONAL"
     variables: list[Variable] = Field(default_factory=list)
-    #: A person's id, or ``provider`` for what was written there.
+    #: A user's id, or ``provider`` for a version that was written at the provider.
     created_by: str
     created_at: Timestamp
 
@@ -100,8 +102,8 @@ class TemplateVersion(Item):
 
 
 class Catalogue(Item):
-    """When a provider's list is to be read next. ``changed`` while the last reading of it had news; ``again`` asks to say
-    everything once more."""
+    """The schedule of reading a provider's list. ``changed``: the last reading had changes; ``again``: publish every
+    template again."""
 
     TABLE: ClassVar[Table] = Table("catalogue", key="id")
 
@@ -112,7 +114,7 @@ class Catalogue(Item):
     again: bool = False
 
 
-#: Whichever account can send it decides; of the rest the one that is nearest to that.
+#: Statuses by precedence: the template's status is the first of these that any account has.
 _BEST = [
     TemplateStatus.APPROVED,
     TemplateStatus.PENDING,
@@ -124,7 +126,7 @@ _BEST = [
 
 
 def settled(template: Template) -> Template:
-    """The template with what follows from its accounts and from being archived."""
+    """Returns the template with the status that follows from its accounts and from being archived."""
     best = min(template.accounts.values(), key=lambda each: _BEST.index(each.status), default=None)
     if best is not None:
         reported = {"status": best.status, "reason": best.reason, "quality": best.quality}
@@ -139,7 +141,7 @@ def component(components: list[Json], kind: str) -> Json | None:
 
 
 def body_variables(components: list[Json]) -> tuple[str, ...]:
-    """Of Meta's body; an authentication template may come without its text, and always takes one code."""
+    """Returns the variables of Meta's body. An authentication template may have no text and always takes one code."""
     body = component(components, "BODY")
     if body is None:
         return ()
@@ -148,7 +150,7 @@ def body_variables(components: list[Json]) -> tuple[str, ...]:
 
 
 def state_of(template: Template, version: TemplateVersion | None) -> TemplateState:
-    """All that the others must know."""
+    """Returns the facts that other services need."""
     state = TemplateState(
         template_id=template.template_id,
         channel=template.channel,

@@ -1,4 +1,4 @@
-"""What a version comes to with these values, on its channel; nothing is sent."""
+"""Renders a version with given values for its channel, without sending."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from services.templates.model import Json, Template, TemplateVersion, state_of
 async def preview(
     ctx: Context, template_id: str, number: int | None, given: dict[str, str] | None
 ) -> tuple[TemplateVersion, Json, Segments | None]:
-    """``(version, content, parts of an SMS)``. Without values the examples are taken. Raises Problem."""
+    """Returns ``(version, content, parts of an SMS)``. Without values, the examples are used. Raises Problem."""
     template = await existing(ctx, template_id)
     version = await existing_version(ctx, template, number)
-    # As it will be once it may be sent.
+    # Rendered as if it were approved.
     sendable = template.model_copy(update={"status": TemplateStatus.APPROVED})
     state = state_of(sendable, version)
     values = given if given is not None else {each.name: each.example or f"[{each.name}]" for each in version.variables}
@@ -40,7 +40,7 @@ async def preview(
 
 
 def _complete(state: TemplateState, template: Template, values: dict[str, str]) -> None:
-    # Header and buttons are not part of a preview of the words.
+    # Header and buttons are not part of the text preview.
     words = state.model_copy(update={"header": None, "header_variables": (), "buttons": ()})
     refused = template_refusal(
         words, Asked(name=template.name, language=template.language, variables=values), listed=True

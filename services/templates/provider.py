@@ -1,4 +1,4 @@
-"""The provider's side: reading and submitting WhatsApp templates through AWS End User Messaging Social (2024-01-01)."""
+"""Reads and submits WhatsApp templates through AWS End User Messaging Social (2024-01-01)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from services.templates.model import AccountState, Json, Template, TemplateVersi
 #: The one channel whose provider approves templates.
 CHANNEL = Channel.WHATSAPP
 _SERVICE = "socialmessaging"
-#: Meta's words, in lists and in webhooks (``event`` of ``message_template_status_update``). What is not here changes nothing
-#: about sending.
+#: Meta's statuses, in lists and in webhooks (``event`` of ``message_template_status_update``). Other values do not
+#: affect sending.
 STATUSES = {
     "APPROVED": TemplateStatus.APPROVED,
     "REINSTATED": TemplateStatus.APPROVED,
@@ -31,7 +31,7 @@ STATUSES = {
     "DELETED": TemplateStatus.DELETED,
     "PENDING_DELETION": TemplateStatus.DELETED,
 }
-#: What may be better a little later.
+#: Transient errors.
 _PASSING = frozenset({"ThrottledRequestException", "DependencyException", "InternalServiceException"})
 
 
@@ -44,7 +44,7 @@ class Account:
 
 
 class Refused(Exception):
-    """The provider looked at it and said no. ``code`` is its exception."""
+    """A refusal by the provider. ``code`` is its exception."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -59,13 +59,13 @@ async def accounts(ctx: Context) -> list[Account]:
 
 
 async def listed(ctx: Context, account: Account) -> list[Json]:
-    """Summaries: ``templateName, metaTemplateId, templateStatus, templateQualityScore, templateLanguage …``."""
+    """Returns summaries: ``templateName, metaTemplateId, templateStatus, templateQualityScore, templateLanguage …``."""
     client = await ctx.aws.client(_SERVICE)
     return await _pages(client.list_whatsapp_message_templates, "templates", id=account.id)
 
 
 async def read(ctx: Context, account: Account, name: str, language: str) -> Json:
-    """The definition as Meta keeps it: ``components``, ``parameter_format``, ``status``, ``id`` …"""
+    """Returns Meta's definition: ``components``, ``parameter_format``, ``status``, ``id`` …"""
     client = await ctx.aws.client(_SERVICE)
     answer = await client.get_whatsapp_message_template(id=account.id, templateName=name, templateLanguageCode=language)
     whole: Json = json.loads(answer["template"])
@@ -73,14 +73,14 @@ async def read(ctx: Context, account: Account, name: str, language: str) -> Json
 
 
 async def submitted(ctx: Context, account: Account, template: Template, version: TemplateVersion) -> AccountState:
-    """Create it there, or change what is there already. Asked twice it is the same: a template is known by its name. Raises
-    Refused; anything else that is raised may pass."""
+    """Creates the template at the provider, or updates an existing one. Idempotent: a template is identified by its
+    name. Raises Refused; any other error may be transient."""
     client = await ctx.client(_SERVICE)
     try:
         if account.meta_id not in template.accounts:
             return await _created(client, account, template, version)
     except Refused as refused:
-        # It may be there since an attempt whose answer was lost.
+        # It may exist since an attempt whose answer was lost.
         if refused.code != "ConflictException":
             raise
     return await _changed(client, account, template, version)

@@ -1,4 +1,4 @@
-"""What people do with templates. A version is written once; publishing (on WhatsApp: submitting) chooses one."""
+"""Requests of ``templates``. A version is immutable; publishing (on WhatsApp: submitting) selects one."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class VariableIn(Body):
 
 
 class Words(Body):
-    """What a version says. WhatsApp takes Meta's ``components``, or a ``body`` alone; the others ``body``, e-mail with
-    ``subject`` and ``html``, voice with ``ssml`` and ``voice``. ``variables`` gives examples."""
+    """The content of a version. WhatsApp takes Meta's ``components``, or a ``body`` alone; other channels ``body``,
+    e-mail also ``subject`` and ``html``, voice also ``ssml`` and ``voice``. ``variables`` gives examples."""
 
     body: str | None = Field(default=None, max_length=100_000)
     subject: str | None = Field(default=None, max_length=998)
@@ -56,12 +56,12 @@ class Publish(Body):
 
 
 class Submit(Publish):
-    #: The linked WhatsApp business account, by AWS's id or Meta's; needed where there are several.
+    #: The linked WhatsApp business account, by AWS's id or Meta's; required if there are several.
     account: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 async def create_template(body: CreateTemplate, ctx: Context) -> Done[Template]:
-    """Raises Problem: TEMPLATE_EXISTS, VALIDATION_FAILED names fields."""
+    """Creates a template. Raises Problem: TEMPLATE_EXISTS, VALIDATION_FAILED names the fields."""
     template_id = template_id_of(body.channel, body.name, body.language)
     if await ctx.get(Template, template_id) is not None:
         errors = [{"field": "name", "detail": "Write a new version of it, or choose another name or language."}]
@@ -83,7 +83,7 @@ async def create_template(body: CreateTemplate, ctx: Context) -> Done[Template]:
 
 
 async def add_version(template_id: str, body: Words, ctx: Context) -> Done[Template]:
-    """Another version; nothing is sent of it until it is published or submitted. Raises Problem."""
+    """Adds a version; it is not sent before it is published or submitted. Raises Problem."""
     template = await existing(ctx, template_id)
     version = _version(ctx, template, body, template.latest + 1)
     after = template.model_copy(update={"latest": version.number, "updated_at": ctx.now})
@@ -92,7 +92,7 @@ async def add_version(template_id: str, body: Words, ctx: Context) -> Done[Templ
 
 
 async def publish_template(template_id: str, body: Publish, ctx: Context) -> Done[Template]:
-    """From now on this version is sent. Raises Problem."""
+    """Makes this version the one that is sent. Raises Problem."""
     template = await existing(ctx, template_id)
     if template.channel.traits.templates.at_provider:
         raise Problem(
@@ -107,7 +107,7 @@ async def publish_template(template_id: str, body: Publish, ctx: Context) -> Don
 
 
 async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
-    """It is not sent any more. On WhatsApp nothing changes at Meta. Raises Problem."""
+    """Archives the template: it is no longer sent. On WhatsApp nothing changes at Meta. Raises Problem."""
     template = await existing(ctx, template_id)
     if template.archived_at is not None:
         return Done(template)
@@ -117,7 +117,7 @@ async def archive_template(template_id: str, ctx: Context) -> Done[Template]:
 
 
 async def submit_template(template_id: str, body: Submit, ctx: Context) -> Done[Template]:
-    """Ask for Meta's approval of a version. Raises Problem."""
+    """Requests Meta's approval of a version. Raises Problem."""
     template = await existing(ctx, template_id)
     if not template.channel.traits.templates.at_provider:
         raise Problem(409, "PUBLISH_INSTEAD", "Only WhatsApp's templates are approved by somebody else: publish it")
@@ -141,7 +141,7 @@ def _done(before: Template, after: Template, events: Event) -> Done[Template]:
 
 
 async def ask_for_sync(ctx: Context) -> Done[Catalogue]:
-    """The provider's list is read within seconds, and everything is said once more."""
+    """Schedules a reading of the provider's list within seconds, and publishes every template again."""
     book = await ctx.get(Catalogue, CHANNEL)
     if book is None:
         book = Catalogue(id=CHANNEL, version=1, due=ctx.now, again=True)
@@ -153,7 +153,7 @@ async def ask_for_sync(ctx: Context) -> Done[Catalogue]:
 
 
 def _version(ctx: Context, template: Template, words: Words, number: int) -> TemplateVersion:
-    """Raises Problem VALIDATION_FAILED with everything that is wrong."""
+    """Returns the version. Raises Problem VALIDATION_FAILED with all errors."""
     given = words.model_dump(include={"body", "subject", "html", "ssml", "voice"})
     variables = [Variable(name=each.name, example=each.example) for each in words.variables]
     components = words.components

@@ -1,4 +1,5 @@
-"""One registry of templates for all channels: what may be sent, in which words, and what the provider says of it."""
+"""The declaration of ``templates``: one registry for all channels, with the content and the provider's status of
+each."""
 
 from __future__ import annotations
 

@@ -11,4 +11,4 @@ class TemplatesSettings(SettingsGroup):
     """Templates at the provider."""
 
     template_sync_seconds: int = Field(default=300, ge=10)
-    """How often the list of WhatsApp's templates is read when no notice asks for it."""
+    """Interval in which the list of WhatsApp's templates is read without a notice."""

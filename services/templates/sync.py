@@ -1,7 +1,8 @@
-"""Reading the provider's list: soon after the start, then every few minutes, and when somebody or a notice asks for it.
+"""Reads the provider's list: soon after the start, then every few minutes, and on request or after a notice.
 
-The first reading says every template; the first after that which has no news says that the list is complete. In between
-lies long enough for the others to have heard all of it, so that they never miss a template that is only late.
+The first reading publishes every template. The first later reading without changes publishes that the list is complete.
+The delay between the two is long enough for other services to receive all templates, so that none is considered missing
+because it is late.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from services.templates.model import (
 from services.templates.provider import Account
 from services.templates.settings import TemplatesSettings
 
-#: How often it is looked whether a reading is due.
+#: Interval of the check whether a reading is due.
 CHECK_SECONDS = 5
-#: After a reading that had news.
+#: Delay after a reading with changes.
 RESYNC_DELAY = timedelta(seconds=20)
-#: Whatever was missed is seen by then: an edit at the provider of which nobody told us.
+#: Maximum age of a definition: an edit at the provider without a notice is found by then.
 MAX_DEFINITION_AGE = timedelta(hours=12)
-#: A list may lag behind what was just created.
+#: A list may lag behind a template that was just created.
 MAX_LIST_LAG = timedelta(minutes=10)
 
 log = structlog.get_logger()
@@ -56,20 +57,20 @@ class Seen:
 
     def state(self, known: AccountState | None) -> AccountState:
         status = provider.STATUSES.get(self.summary["templateStatus"])
-        # A word that we do not know changes nothing; of a template that we do not know either it means: not yet.
+        # An unknown status changes nothing; a template that is not stored yet is then pending.
         status = status or (known.status if known else TemplateStatus.PENDING)
         return AccountState(
             status=status,
             meta_id=self.summary["metaTemplateId"],
             category=self.summary.get("templateCategory"),
             quality=self.summary.get("templateQualityScore"),
-            # A list gives no reasons; a notice did, if the status is still the one that it told of.
+            # A list has no reasons; the reason of a notice is kept while the status is unchanged.
             reason=known.reason if known and known.status is status else None,
         )
 
 
 async def sync(ctx: Context) -> AsyncIterator[TickAction]:
-    """A step for each template that is news, and one for the list."""
+    """Yields one action for each changed template, and one for the list."""
     book = await _turn(ctx)
     if book is None:
         return
@@ -99,7 +100,8 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def _turn(ctx: Context) -> Catalogue | None:
-    """The catalogue, if it is due and nobody else is at it: whoever moves the time on reads the list."""
+    """Returns the catalogue if a reading is due and this worker claimed it: the worker that moves the due time reads
+    the list."""
     book = await ctx.get(Catalogue, provider.CHANNEL)
     if book is not None and ctx.now < book.due:
         return None
@@ -110,7 +112,7 @@ async def _turn(ctx: Context) -> Catalogue | None:
 
 
 def _read(ctx: Context, book: Catalogue, changed: bool) -> TickAction:
-    """The list has been read. Done only if nobody asked for another reading meanwhile."""
+    """Records the reading. Written only if no other reading was requested meanwhile."""
     quiet = timedelta(seconds=ctx.settings.of(TemplatesSettings).template_sync_seconds)
     after = book.model_copy(
         update={
@@ -161,8 +163,8 @@ async def _renewed(ctx: Context, template: Template, there: list[Seen], again: b
 
 
 def _gone(known: AccountState, since: datetime, now: datetime) -> AccountState:
-    """Of an account that no longer lists it. What was refused there never was on the list, what was submitted a moment ago may
-    not be yet."""
+    """Returns the state in an account that no longer lists the template. A template that was refused there was never
+    listed, and one that was just submitted may not be listed yet."""
     if known.meta_id is None or (known.status is TemplateStatus.PENDING and now < since + MAX_LIST_LAG):
         return known
     return known.model_copy(update={"status": TemplateStatus.DELETED, "reason": None})
@@ -175,7 +177,8 @@ def _is_stale(template: Template, after: Template, now: datetime) -> bool:
 
 
 async def _defined(ctx: Context, template: Template, account: Account) -> tuple[Template, list[Op]]:
-    """The template with the provider's definition as its live version: a new version if none of ours says the same."""
+    """Returns the template with the provider's definition as its live version: a new version if the live one
+    differs."""
     try:
         whole = await provider.read(ctx, account, template.name, template.language)
     except Exception as error:

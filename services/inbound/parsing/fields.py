@@ -1,6 +1,6 @@
-"""Reading a provider's JSON: what must be there is there and of its type, or Malformed says which field is not.
+"""Reads a provider's JSON: required fields must exist and have their type; Malformed names the field otherwise.
 
-``where`` is the path so far, for the reason on the dead letter; values are never part of it, they may be personal.
+``where`` is the path so far, for the reason on the dead letter; it never includes values, which may be personal.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from libs.common.json_text import read_json
 
 Json = dict[str, Any]
 
-#: What is kept as it came, and read by nobody here, must not make its event too large to be published.
+#: Maximum size of a raw value in an event, so that the event can be published.
 MAX_RAW_BYTES = 30_000
 
-#: Seconds after this would be the year 5138: the provider gave milliseconds.
+#: Seconds above this would be the year 5138: the provider gave milliseconds.
 _SURELY_MILLISECONDS = 100_000_000_000
 
 
 def parsed(text: Any, where: str) -> Json:
-    """The JSON object in ``text``."""
+    """Returns the JSON object in ``text``."""
     try:
         value = read_json(text) if isinstance(text, str | bytes) else text
     except Malformed as error:
@@ -33,7 +33,7 @@ def parsed(text: Any, where: str) -> Json:
 
 
 def objects(source: Json, name: str, where: str) -> list[Json]:
-    """A list of objects; absent or null is empty."""
+    """Returns a list of objects; absent or null is empty."""
     found = source.get(name)
     if found is None:
         return []
@@ -43,7 +43,7 @@ def objects(source: Json, name: str, where: str) -> list[Json]:
 
 
 def an_object(source: Json, name: str, where: str) -> Json:
-    """An object; absent or null is empty."""
+    """Returns an object; absent or null is empty."""
     found = source.get(name)
     if found is None:
         return {}
@@ -53,7 +53,7 @@ def an_object(source: Json, name: str, where: str) -> Json:
 
 
 def needed(source: Json, name: str, where: str) -> str:
-    """Text that must be there."""
+    """Returns text that is required."""
     found = source.get(name)
     if not isinstance(found, str) or not found:
         raise Malformed(f"{where}.{name}: missing or not text")
@@ -61,13 +61,13 @@ def needed(source: Json, name: str, where: str) -> str:
 
 
 def optional(source: Json, name: str) -> str | None:
-    """Text, or None for anything else (absent, null, empty, another type)."""
+    """Returns text, or None for anything else (absent, null, empty, another type)."""
     found = source.get(name)
     return found if isinstance(found, str) and found else None
 
 
 def moment(source: Json, name: str, where: str) -> datetime:
-    """Unix seconds, as text or a number; milliseconds are recognised by their size."""
+    """Parses Unix seconds, as text or a number; milliseconds are recognised by their size."""
     try:
         number = int(source[name])
         if number > _SURELY_MILLISECONDS:
@@ -78,7 +78,7 @@ def moment(source: Json, name: str, where: str) -> datetime:
 
 
 def iso_moment(source: Json, name: str, where: str) -> datetime:
-    """A time in ISO 8601, aware; without an offset it is UTC."""
+    """Parses a time in ISO 8601 to an aware time; without an offset it is UTC."""
     try:
         found = datetime.fromisoformat(source[name])
     except (KeyError, TypeError, ValueError):
@@ -87,7 +87,7 @@ def iso_moment(source: Json, name: str, where: str) -> datetime:
 
 
 def bounded(value: Any) -> Any:
-    """The value as it came, or, where it is larger than :data:`MAX_RAW_BYTES`, its size and its beginning."""
+    """Returns the value unchanged or, if it is larger than :data:`MAX_RAW_BYTES`, its size and its beginning."""
     written = json.dumps(value, ensure_ascii=False)
     size = len(written.encode("utf-8", "replace"))
     return value if size <= MAX_RAW_BYTES else {"cutFromBytes": size, "start": written[:1000]}

@@ -1,6 +1,7 @@
-"""Members of known messages that no documentation names: found here, kept raw beside what is recorded, counted by ``unknown_members.py``.
+"""Finds undocumented members of known messages. They are kept raw beside the event's data and counted by
+``unknown_members.py``.
 
-What is known each translator declares beside itself (``members.py``): what the provider documents and what its samples carry.
+Each translator declares its known members (``members.py``): those that the provider documents and those in its samples.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from typing import Any
 
 from services.inbound.parsing.fields import Json, bounded
 
-#: Name -> the members inside; None: whatever is inside is known, or its owner's own.
+#: Name -> the members inside; None: the members inside are not checked.
 Known = Mapping[str, "Known | None"]
-#: Where they lie in ``details``: path -> value, as it came.
+#: Key in ``details`` for the unknown members: path -> value, unchanged.
 UNKNOWN = "unknown"
 
 
 def only(names: str = "", **inside: Known) -> dict[str, Known | None]:
-    """These members, by spaces, and those whose own members are known, too."""
+    """Declares members by names separated by spaces, and members whose own members are declared too."""
     return {**dict.fromkeys(names.split()), **inside}
 
 
 def unknown(source: Any, known: Known, where: str = "") -> Json:
-    """``{path: value}`` of what is not ``known`` in an object; in a list of objects the path has the place."""
+    """Returns ``{path: value}`` of the members of an object that are not ``known``; the path includes the index in a
+    list."""
     if isinstance(source, list):
         return {
             path: value for n, part in enumerate(source) for path, value in unknown(part, known, f"{where}.{n}").items()
@@ -39,5 +41,5 @@ def unknown(source: Any, known: Known, where: str = "") -> Json:
 
 
 def with_unknown_members(extra_members: Json) -> Json:
-    """The part of ``details`` that holds them."""
+    """Returns the part of ``details`` with the unknown members."""
     return {UNKNOWN: {path: bounded(value) for path, value in extra_members.items()}} if extra_members else {}

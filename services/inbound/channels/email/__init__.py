@@ -1,4 +1,4 @@
-"""E-mail by Amazon SES: reports on what we sent, and mail to us."""
+"""E-mail through Amazon SES: reports on sent mail, and received mail."""
 
 from libs.common.declare.service import Bucket, Feed, on
 from libs.messaging.events.inbound import EmailStored

@@ -11,13 +11,14 @@ from libs.messaging.events.inbound import EmailStored, MessageReceived
 from services.inbound.channels.email.mail_reader import read_apart
 from services.inbound.channels.email.received import message_of
 
-#: What SES receives at most.
+#: The largest mail that SES receives.
 MAX_MAIL_BYTES = 40 * 1024 * 1024
 MAIL = "mail"
 
 
 async def read_mail(event: EmailStored, ctx: Context) -> list[MessageReceived]:
-    """The message itself, from our own bucket and no other; one that is not there (yet) brings the event back."""
+    """Reads the stored mail, from our own bucket only. Raises, so that the event is retried, if the object does not
+    exist (yet)."""
     if event.bucket != ctx.bucket(MAIL):
         raise Poison("the mail is said to lie in a bucket that is not ours")
     raw = await ctx.files.read(event.bucket, event.key, MAX_MAIL_BYTES)

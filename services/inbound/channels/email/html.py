@@ -1,7 +1,7 @@
-"""The words of an HTML mail, for those who read text: an opt-out is one in HTML too. Pure.
+"""Extracts the text of an HTML mail, so that an opt-out in HTML is recognised. Pure.
 
-Anybody can write it, and Python's parser takes time that grows with the square of what it cannot close. So the markup is cut and
-made whole first, in a time that grows with its length.
+The input is untrusted, and Python's parser takes quadratic time on unclosed markup. Therefore the markup is first
+truncated and closed, in linear time.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-#: More words than this nobody reads; the whole mail is kept.
+#: Characters that are read; the whole mail is stored.
 MAX_HTML_CHARACTERS = 200_000
 MAX_TAG_CHARACTERS = 4_000
-#: A ``<`` that no ``>`` follows before the next ``<``, and what begins no tag that has words: declarations, instructions, CDATA.
+#: A ``<`` without a ``>`` before the next ``<``; and markup that is no tag with text: declarations, instructions,
+#: CDATA.
 _OPEN = re.compile(r"<(?![^<>]*>)")
 _DECLARATION = re.compile(r"<[!?][^<>]*>")
 _LONG = re.compile(rf"<[^<>]{{{MAX_TAG_CHARACTERS},}}>")
 
 _HIDDEN = frozenset({"script", "style", "head", "title", "template"})
 _BREAKS = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "blockquote", "hr", "table", "ul", "ol"})
-#: Lines of what is quoted get this mark, as in a text mail.
+#: Prefix of quoted lines, as in a text mail.
 _QUOTED = "> "
 
 
@@ -58,7 +59,7 @@ class _Words(HTMLParser):
 
 
 def text_of(html: str) -> str:
-    """One line for each block, without the empty ones."""
+    """Returns one line per block, without empty lines."""
     words = _Words()
     words.feed(_whole(html[:MAX_HTML_CHARACTERS]))
     words.close()
@@ -66,14 +67,14 @@ def text_of(html: str) -> str:
 
 
 def _whole(html: str) -> str:
-    """The markup without comments and declarations, each ``<`` the beginning of a tag that ends."""
+    """Returns the markup without comments and declarations; each ``<`` begins a tag that is closed."""
     kept: list[str] = []
     at = 0
     while (begins := html.find("<!--", at)) >= 0:
         kept.append(html[at:begins])
         ends = html.find("-->", begins + 4)
         if ends < 0:
-            # A comment that never ends hides the rest, as in a browser.
+            # An unclosed comment hides the rest, as in a browser.
             at = len(html)
             break
         at = ends + 3

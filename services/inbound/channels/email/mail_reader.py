@@ -1,7 +1,7 @@
-"""Mail that is kept in our bucket, read apart: it may have 40 MB, and who wrote it may have meant to stop us.
+"""Parses stored mail in a child process: a mail has up to 40 MB and is untrusted.
 
-Short mail is read here: at this length the worst that was found takes 70 ms, while a child costs 3 ms for each mail and half
-a second to start (``libs/common/isolated.py``).
+Short mail is parsed in this process: at this length the slowest mail found takes 70 ms, while a child costs 3 ms per
+mail and half a second to start (``libs/common/isolated.py``).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from services.inbound.channels.email.mime import Mime, read, unreadable
 
 MAX_INLINE_BYTES = 8_192
 _MIME = TypeAdapter(Mime)
-#: 40 MB of honest mail take 0.6 s. Text and HTML are cut to what an event holds.
+#: A usual mail of 40 MB takes 0.6 s. Text and HTML are truncated to the size of an event.
 _READERS = Isolated(cpu_seconds=5, wait_seconds=20, output_bytes=MIB)
 
 log = structlog.get_logger()
 
 
 async def read_apart(raw: bytes) -> Mime:
-    """What is in these bytes. What cannot be read within limits is kept as such. Raises Busy."""
+    """Parses a mail. A mail that exceeds the limits becomes raw content. Raises NoSlot."""
     if len(raw) <= MAX_INLINE_BYTES:
         return read(raw)
     try:
@@ -34,5 +34,5 @@ async def read_apart(raw: bytes) -> Mime:
 
 
 def _read(raw: bytes) -> Iterator[bytes]:
-    """Runs in the child."""
+    """Runs in the child process."""
     yield _MIME.dump_json(read(raw))

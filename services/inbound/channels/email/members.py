@@ -1,5 +1,5 @@
-"""The members that SES documents, and that its samples carry (2026): Amazon SES, *Contents of event data*, *Contents of
-notifications*. A new member becomes known by a word here."""
+"""The known members: those that SES documents and those in its samples (2026): Amazon SES, *Contents of event data*,
+*Contents of notifications*. Add a new member here."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ RECEIVED = only(
 
 
 def of_event(member: str | None) -> Known:
-    """The members of an event that carries ``member`` besides ``mail``."""
+    """Returns the members of an event that has ``member`` besides ``mail``."""
     known = only("eventType notificationType", mail=MAIL)
     return {**known, member: _MEMBERS[member]} if member else known

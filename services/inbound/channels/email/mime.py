@@ -1,7 +1,7 @@
-"""A received e-mail, read by Python's own MIME library: subject, text, HTML, attachments listed. Pure.
+"""Parses a received e-mail with Python's own MIME library: subject, text, HTML, list of attachments. Pure.
 
-Anybody can write to us, so nothing in a message may do harm: what is too deep, too large or broken is cut, replaced or kept
-as ``raw``, never an error that would lose the message.
+The input is untrusted: whatever is too deep, too large or malformed is truncated, replaced or kept as ``raw``. It never
+raises an error that would lose the message.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
 from libs.messaging.mime import parsed, parts_of
 from services.inbound.channels.email.html import text_of
 
-#: Text and HTML each; together they still fit an event.
+#: Maximum of the text and of the HTML; both together fit an event.
 MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2
 MAX_SUBJECT_LENGTH = 998
 MAX_ATTACHMENTS = 20
 NO_SUBJECT = "(no subject)"
-#: Tell an answering machine and a list from a person.
+#: Headers that mark automatic answers and list mail.
 _REPORTED_HEADERS = ("auto-submitted", "precedence", "list-id", "x-auto-response-suppress")
-#: What is looked at; a mail may have thousands of others.
+#: Headers that are read; a mail may have thousands of others.
 _WANTED = frozenset({"subject", "from", "message-id", "in-reply-to", "references", *_REPORTED_HEADERS})
-#: Codecs of Python that are no character sets of mail and take time that grows with the square of the text.
+#: Python codecs that are no character sets of mail and take quadratic time.
 _NO_CHARSETS = frozenset({"idna", "punycode"})
 
 
 @dataclass(frozen=True)
 class Mime:
-    """``details``: what was cut, and what tells that no person wrote it."""
+    """A parsed mail. ``details``: what was truncated, and the headers that mark automatic mail."""
 
     content: Content
     details: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
-        """By its name in small letters; on one line."""
+        """Returns a header by its lower-case name, on one line."""
         return self.headers.get(name)
 
 
 def read(raw: bytes) -> Mime:
-    """What is in these bytes. Raises nothing."""
+    """Parses a mail. Never raises."""
     try:
         message = parsed(raw)
         headers = _headers(message)
@@ -57,7 +57,8 @@ def read(raw: bytes) -> Mime:
 
 
 def unreadable(why: str) -> Mime:
-    """A mail of which only what the provider tells is known; the mail itself is kept."""
+    """Returns raw content for a mail that cannot be parsed: only the provider's metadata is used; the mail itself is
+    stored."""
     return Mime(Raw(type="email", raw={"unreadable": why}))
 
 
@@ -73,7 +74,7 @@ def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, d
         elif shown and kind == "text/html" and not htmls:
             htmls.append(_text(part))
         elif shown and kind in ("text/plain", "text/html") and not _filename(part):
-            continue  # the same again for another program, or the foot of a mailing list
+            continue  # an alternative of the same text, or the footer of a mailing list
         else:
             files.append(File(provider_id=f"part-{n}", content_type=kind, filename=_filename(part)))
     html = htmls[0] if htmls else None
@@ -93,8 +94,8 @@ def _content(message: EmailMessage, headers: dict[str, str]) -> tuple[Content, d
 
 
 def _headers(message: EmailMessage) -> dict[str, str]:
-    """The first of each that is looked at, on one line, in characters that can be written down. The library stumbles over some
-    that are not as they should be; those are taken as they stand."""
+    """Returns the first value of each header that is read, on one line, in encodable characters. A malformed header
+    that the library cannot parse is returned unparsed."""
     found: dict[str, str] = {}
     for name, given in message.raw_items():
         if name.lower() not in _WANTED or name.lower() in found:
@@ -136,7 +137,7 @@ def _disposition(part: Message) -> str:
 
 
 def _filename(part: Message) -> str | None:
-    """A name without a path, in characters that are shown."""
+    """Returns the file name without a path, in printable characters."""
     try:
         name = part.get_filename() or ""
     except Exception:
@@ -146,12 +147,12 @@ def _filename(part: Message) -> str | None:
 
 
 def _cut(text: str | None) -> str | None:
-    """At most so many bytes, between two characters."""
+    """Truncates to at most MAX_PART_LENGTH bytes, at a character boundary."""
     if text is None:
         return None
     return text.encode()[:MAX_PART_LENGTH].decode("utf-8", "ignore")
 
 
 def _writable(text: str) -> str:
-    """Bytes that were no text in their character set become question marks."""
+    """Replaces characters that cannot be encoded by question marks."""
     return text.encode("utf-8", "replace").decode()

@@ -1,9 +1,9 @@
-"""Mail to us, as SES receives it: the message itself is in the notification (SNS action, up to 150 KB) or in our bucket (S3
-action), where a handler reads it. Pure.
+"""Mail received by SES: the message is in the notification (SNS action, up to 150 KB) or in our bucket (S3 action),
+where a handler reads it. Pure.
 
-What SES's own scanners call a virus or spam, and what fails DMARC of a domain that asks for rejection or quarantine, is no
-message of anybody: it becomes an account notice with the verdicts, and nothing of its content. Gray and unfinished verdicts
-let a message through, with the verdicts in its details.
+Mail that SES's scanners report as virus or spam, and mail that fails DMARC of a domain with a policy of rejection or
+quarantine, is not accepted as a message: it becomes an account notice with the verdicts and without its content. Gray
+and unfinished verdicts are accepted, with the verdicts in the message's details.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from services.inbound.parsing.members import unknown, with_unknown_members
 
 _SCANS = ("spam", "virus", "spf", "dkim", "dmarc")
 _ENFORCED = frozenset({"REJECT", "QUARANTINE"})
-#: Ids that SES gives to what is sent through it: ``<id>@email.amazonses.com``, ``<id>@<region>.amazonses.com``.
+#: Ids of mail that was sent through SES: ``<id>@email.amazonses.com``, ``<id>@<region>.amazonses.com``.
 _OF_SES = ".amazonses.com"
 
 
 def received(whole: Json) -> Keyed:
-    """A ``Received`` notification -> ``[(key, event)]``. Raises Malformed."""
+    """Translates a ``Received`` notification to ``[(key, event)]``. Raises Malformed."""
     mail, receipt = an_object(whole, "mail", "message"), an_object(whole, "receipt", "message")
     email_id, verdicts = needed(mail, "messageId", "mail"), _verdicts(receipt)
     if _refused(receipt, verdicts):
@@ -50,10 +50,10 @@ def received(whole: Json) -> Keyed:
 
 
 def message_of(notification: Json, found: Mime, where: str | None = None) -> MessageReceived:
-    """The message, from what SES told of it and what is in it; ``where`` its bytes are kept. Raises Malformed.
+    """Builds the message from SES's notification and the parsed mail; ``where`` its bytes are stored. Raises Malformed.
 
-    Our id derives from SES's, since a writer chooses his own Message-ID; the provider's id is that Message-ID with its
-    brackets, by which an answer of ours refers to it and which no id of SES can be."""
+    Our id is derived from SES's id, because the writer chooses the Message-ID. The provider's id is that Message-ID
+    with its brackets: our reply refers to it, and it can never equal an id of SES."""
     mail, receipt = an_object(notification, "mail", "message"), an_object(notification, "receipt", "message")
     email_id = needed(mail, "messageId", "mail")
     address, name = _sender(found, mail)
@@ -77,7 +77,8 @@ def message_of(notification: Json, found: Mime, where: str | None = None) -> Mes
 
 
 def _answered(found: Mime, mail: Json) -> str | None:
-    """The message that it answers: one of ours if any of the thread is, by SES's id; else what it says."""
+    """Returns the id of the message that is answered: SES's id of the first of ours in the thread, else the id in the
+    header."""
     named = [
         each
         for header in ("in-reply-to", "references")
@@ -91,7 +92,8 @@ def _answered(found: Mime, mail: Json) -> str | None:
 
 
 def _sender(found: Mime, mail: Json) -> tuple[str, str | None]:
-    """The address in From, which DMARC speaks for; the envelope's only if there is none. Small letters for the domain only."""
+    """Returns the address in From, which DMARC covers; the envelope's only if there is none. Only the domain is
+    lower-cased."""
     for text in (found.header("from"), *_common(mail, "from"), optional(mail, "source")):
         for name, address in getaddresses([text or ""]):
             mailbox, _, domain = address.rpartition("@")
@@ -114,7 +116,7 @@ def _common(mail: Json, name: str) -> list[str]:
 
 
 def _header(mail: Json, name: str) -> str | None:
-    """As SES read it, for what the message's own bytes do not show."""
+    """Returns a header as SES parsed it, for headers that the message's own bytes do not show."""
     for each in objects(mail, "headers", "mail"):
         if str(each.get("name", "")).lower() == name:
             return optional(each, "value")
@@ -132,7 +134,7 @@ def _refused(receipt: Json, verdicts: dict[str, str]) -> bool:
 
 
 def _decoded(content: str, action: Json) -> bytes:
-    """By the action's encoding; where it is not told, as base64 if it is that."""
+    """Decodes by the action's encoding; if it is not given, as base64 if the content is valid base64."""
     encoding = (optional(action, "encoding") or "").upper()
     if encoding != "UTF-8" and encoding != "UTF8":
         try:

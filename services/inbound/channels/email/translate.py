@@ -1,9 +1,9 @@
-"""E-mail: what Amazon SES publishes to SNS, in our words. Pure.
+"""Translates what Amazon SES publishes to SNS into our events. Pure.
 
-Three things come this way: events of a configuration set (``eventType``), feedback of an identity (``notificationType``
-Bounce, Complaint, Delivery: the same without tags) and mail to us (``notificationType`` Received). Sources: *Amazon SES
-developer guide*, "Contents of event data that Amazon SES publishes to Amazon SNS", "Contents of notifications for Amazon
-SES email receiving".
+Three kinds of messages: events of a configuration set (``eventType``), feedback of an identity (``notificationType``
+Bounce, Complaint, Delivery: the same without tags) and received mail (``notificationType`` Received). Sources: *Amazon
+SES developer guide*, "Contents of event data that Amazon SES publishes to Amazon SNS", "Contents of notifications for
+Amazon SES email receiving".
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from services.inbound.contract import Keyed
 from services.inbound.parsing.fields import Json, an_object, iso_moment, needed, objects, optional, parsed
 from services.inbound.parsing.members import unknown, with_unknown_members
 
-#: The member that an event carries besides ``mail``, by its type.
+#: Event type -> the member that the event has besides ``mail``.
 _MEMBERS = {
     "Send": "send", "Delivery": "delivery", "Bounce": "bounce", "Complaint": "complaint", "Reject": "reject", "Open": "open",
     "Click": "click", "Rendering Failure": "failure", "RenderingFailure": "failure", "DeliveryDelay": "deliveryDelay",
     "Subscription": "subscription",
 }  # fmt: skip
-#: SES says so once, in plain text, when a topic is connected to a configuration set.
+#: SES sends this once, in plain text, when a topic is connected to a configuration set.
 _CONNECTED = "Successfully validated SNS topic"
-#: Facts of a report that are kept: which link, what the other side said, never who was where.
+#: Members of a report that are kept, such as the link and the SMTP response; never data on a person's location.
 _KEPT_MEMBERS = (
     "bounceType", "bounceSubType", "complaintSubType", "complaintFeedbackType", "delayType", "expirationTime", "isBotEvent",
     "link", "linkTags", "processingTimeMillis", "smtpResponse", "templateName", "userAgent",
@@ -42,7 +42,7 @@ _KEPT_MEMBERS = (
 
 
 def parse(feed: str) -> Keyed:
-    """The SNS ``Message`` as SES publishes it -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    """Translates the SNS ``Message`` of SES to ``[(key, event)]``. Raises Malformed with the field's name."""
     if feed.startswith(_CONNECTED):
         return [_notice("connected", {}, feed)]
     whole = parsed(feed, "message")
@@ -66,7 +66,7 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
     own = member if member and optional(payload, "timestamp") else None
     at = iso_moment(payload if own else mail, "timestamp", own or "mail")
     ours = _our_id(mail)
-    # Of an event that nobody knows all is kept anyway.
+    # An event of an unknown type is kept whole anyway.
     extra_members = with_unknown_members(unknown(whole if member else {"mail": mail}, of_event(member)))
     if kind == "Subscription":
         return _preferences(payload, mail, provider_id, at, extra_members)
@@ -86,7 +86,7 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
             **extra_members,
         },
     )
-    # A message can be opened more than once, and one that went to several can bounce more than once.
+    # A message can be opened more than once, and a message to several recipients can bounce more than once.
     found: Keyed = [
         (f"event#{provider_id}#{provider_status}#{derived_id(json.dumps(payload, sort_keys=True))}", receipt)
     ]
@@ -94,7 +94,7 @@ def _event(kind: str, whole: Json, mail: Json) -> Keyed:
 
 
 def _read(kind: str, payload: Json) -> tuple[Status, ErrorCode | None, str, str | None]:
-    """Status, our code, the provider's word, its explanation."""
+    """Returns the status, our error code, the provider's status and its explanation."""
     status = status_of(kind, payload.get("isBotEvent") == "Likely")
     if kind == "Bounce":
         subtype = optional(payload, "bounceSubType") or ""
@@ -115,7 +115,7 @@ def _read(kind: str, payload: Json) -> tuple[Status, ErrorCode | None, str, str 
 
 
 def _provider_code(payload: Json) -> str | None:
-    """The enhanced status code (RFC 3463) of a bounce or delay."""
+    """Returns the enhanced status code (RFC 3463) of a bounce or delay."""
     for name in ("bouncedRecipients", "delayedRecipients"):
         for recipient in objects(payload, name, "message"):
             return optional(recipient, "status")
@@ -123,7 +123,7 @@ def _provider_code(payload: Json) -> str | None:
 
 
 def _suppressions(kind: str, payload: Json, ours: str | None, provider_id: str, at: datetime) -> Keyed:
-    """Addresses that must not be written to again. A transient or undetermined bounce says nothing of the address."""
+    """Returns the addresses to suppress. A transient or undetermined bounce does not suppress an address."""
     if kind == "Bounce" and is_hard(optional(payload, "bounceType") or ""):
         subtype = optional(payload, "bounceSubType") or ""
         reason, recipients = "provider_list" if is_suppressed(subtype) else "hard_bounce", "bouncedRecipients"
@@ -143,12 +143,12 @@ def _suppressions(kind: str, payload: Json, ours: str | None, provider_id: str, 
 
 
 def _is_no_complaint(payload: Json) -> bool:
-    """Somebody moved it out of the spam folder."""
+    """Whether the report is that a recipient moved the mail out of the spam folder."""
     return payload.get("complaintFeedbackType") == "not-spam"
 
 
 def _preferences(payload: Json, mail: Json, provider_id: str, at: datetime, extra_members: Json) -> Keyed:
-    """Somebody changed a subscription of SES's own list management: out of all of it, or of topics."""
+    """Translates a change of a subscription in SES's own list management: of the whole list, or of topics."""
     new, old = (an_object(payload, name, "subscription") for name in ("newTopicPreferences", "oldTopicPreferences"))
     left, stayed = _topics(new, "OptOut"), _topics(new, "OptIn")
     if new.get("unsubscribeAll") is True:
@@ -184,7 +184,8 @@ def _topics(preferences: Json, status: str) -> set[str]:
 
 
 def _our_id(mail: Json) -> str | None:
-    """The tag that our send gave it; values are lists. An identity's own feedback has no tags."""
+    """Returns our message id from the tag that the send set; values are lists. An identity's own feedback has no
+    tags."""
     values = an_object(mail, "tags", "mail").get("messageId")
     if isinstance(values, list) and values and isinstance(values[0], str):
         return values[0]

@@ -1,4 +1,4 @@
-"""SMS, MMS, voice and RCS: one AWS service reports on all of them, and brings what people answer by SMS and RCS."""
+"""SMS, MMS, voice and RCS: one AWS service publishes the reports on all of them, and inbound SMS and RCS messages."""
 
 from libs.common.declare.service import Feed
 from services.inbound.channels.sms_voice import reports, two_way

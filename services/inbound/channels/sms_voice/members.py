@@ -1,5 +1,5 @@
-"""The members that AWS documents of SMS, MMS, voice and RCS, and that its samples carry (2026): *Event format for SMS, MMS and
-voice*, *RCS events*, *Two-way SMS messaging: payload*. A new member becomes known by a word here."""
+"""The known members of SMS, MMS, voice and RCS: those that AWS documents and those in its samples (2026): *Event format
+for SMS, MMS and voice*, *RCS events*, *Two-way SMS messaging: payload*. Add a new member here."""
 
 from __future__ import annotations
 

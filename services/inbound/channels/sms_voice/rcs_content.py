@@ -1,5 +1,6 @@
-"""What an RCS user sent besides text. It comes as JSON in the body, and people can type JSON: only an object with a ``type``
-or ``mediaStatus`` that is documented counts. Source: AWS, *RCS inbound messages*, *RCS inbound media*, *RCS events*."""
+"""Inbound RCS content other than text. It is JSON in the body, and a user can type JSON as text: only an object with a
+documented ``type`` or ``mediaStatus`` is read as such. Source: AWS, *RCS inbound messages*, *RCS inbound media*, *RCS
+events*."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from services.inbound.parsing.fields import Json, optional, parsed
 from services.inbound.parsing.members import unknown
 
 MediaType = Literal["image", "video", "audio", "document", "sticker"]
-#: Their JSON is not documented, or is of no use to us: kept as it came.
+#: Types whose JSON is not documented, or that we do not use: kept unchanged.
 _RAW = frozenset({"LOCATION"})
 _NOTICES = {"RCS_TYPING": "typing", "CONVERSATION_STARTED": "conversation_started"}
 _MEDIA_STATUSES = frozenset({"SUCCESS", "UPLOAD_FAILED", "ROLE_ASSUME_FAILED"})
@@ -23,7 +24,7 @@ _MEDIA_STATUSES = frozenset({"SUCCESS", "UPLOAD_FAILED", "ROLE_ASSUME_FAILED"})
 
 @dataclass(frozen=True)
 class Notice:
-    """No message: the contact is typing, or a conversation began that is billed as one."""
+    """Not a message: the contact is typing, or a billed conversation began."""
 
     kind: str
     details: dict[str, Any]
@@ -31,13 +32,13 @@ class Notice:
 
 @dataclass(frozen=True)
 class Unsubscribe:
-    """The contact pressed the button of their app. (Mentioned by AWS, its JSON is not documented.)"""
+    """The contact unsubscribed in the messaging app. (AWS mentions it; its JSON is not documented.)"""
 
     details: dict[str, Any]
 
 
 def structured(body: Any) -> Content | Notice | Unsubscribe | None:
-    """What the body is if it is not text."""
+    """Returns the structured content of the body, or None if it is text."""
     value = _an_object(body)
     if value is None:
         return None
@@ -56,7 +57,7 @@ def structured(body: Any) -> Content | Notice | Unsubscribe | None:
 
 
 def extra_members_in(body: Any) -> Json:
-    """What nobody has told us of in a body that is structured; of what is kept whole, nothing."""
+    """Returns the unknown members of a structured body; none for a body that is kept whole."""
     value = _an_object(body) or {}
     known = RCS_SUGGESTION if optional(value, "type") == "SUGGESTION" else None
     known = RCS_MEDIA if optional(value, "mediaStatus") in _MEDIA_STATUSES else known
@@ -73,7 +74,7 @@ def _an_object(body: Any) -> Json | None:
 
 
 def _suggestion(value: Json) -> Content:
-    """They tapped one of ours; ``postbackData`` is what we gave it."""
+    """A tapped suggestion of ours; ``postbackData`` is the value that we sent."""
     try:
         return Choosing(id=value["postbackData"], title=value["text"])
     except (KeyError, ValidationError):
@@ -81,7 +82,7 @@ def _suggestion(value: Json) -> Content:
 
 
 def _media(value: Json) -> Content:
-    """A file that AWS put into our bucket, or could not."""
+    """A file that AWS stored in our bucket, or failed to store."""
     try:
         if value["mediaStatus"] != "SUCCESS":
             raise KeyError("s3Key")

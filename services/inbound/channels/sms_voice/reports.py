@@ -1,8 +1,8 @@
-"""SMS, MMS, voice and RCS: what AWS End User Messaging publishes about our messages, in our words. Pure.
+"""Translates what AWS End User Messaging publishes about SMS, MMS, voice and RCS messages into our events. Pure.
 
-Source: AWS, *Event format for SMS, MMS and voice*, *RCS events*. One configuration set reports on all of them. Events come in
-any order and more than once, and ``isFinal`` does not mean that nothing follows (RCS: delivered, then read). What was sent
-by RCS and went out as SMS is reported as SMS; the context says whose it is.
+Source: AWS, *Event format for SMS, MMS and voice*, *RCS events*. One configuration set reports on all of them. Events
+arrive in any order and more than once, and ``isFinal`` does not mean that nothing follows (RCS: delivered, then read).
+An RCS message that was sent by SMS as a fallback is reported as SMS; the context has our message id and channel.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from services.inbound.contract import Keyed
 from services.inbound.parsing.fields import Json, an_object, bounded, moment, needed, optional, parsed
 from services.inbound.parsing.members import unknown, with_unknown_members
 
-#: Told by a member of their own; everything else is kept as it came, prices among it (their unit is not documented).
+#: Members with a field of their own in our event. All others are kept unchanged, including prices, whose unit is not
+#: documented.
 _TOLD = frozenset({"eventType", "eventTimestamp", "messageId", "messageStatusDescription"})
 _OWN = frozenset({"messageId", "channel"})
-#: The number does not exist: nothing is to be sent to it again.
+#: The number does not exist: it is suppressed.
 _NO_NUMBER = frozenset({"TEXT_INVALID", "MEDIA_INVALID"})
 
 
 def parse(feed: str) -> Keyed:
-    """The SNS ``Message`` as AWS publishes it -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    """Translates the SNS ``Message`` of AWS to ``[(key, event)]``. Raises Malformed with the field's name."""
     event = parsed(feed, "message")
     kind, message_id = needed(event, "eventType", "message"), needed(event, "messageId", "message")
     key = f"{message_id}#{kind}"
@@ -62,20 +63,20 @@ def parse(feed: str) -> Keyed:
 
 
 def _meaning(kind: str, event: Json) -> Meaning:
-    """A type that we do not know moves nothing."""
+    """Returns the status and error code; ``unknown`` for a type that we do not know, which changes no status."""
     if kind == "RCS_TTL_EXPIRED" and event.get("messageStatusDescription") == STILL_OUT:
         return Status.SENT, None
     return EVENTS.get(kind, (Status.UNKNOWN, None))
 
 
 def _asked_for(context: Json) -> Channel | None:
-    """The channel that the message was sent on, where we wrote it down."""
+    """Returns the channel that the message was sent on, if the send recorded it in the context."""
     channel_name = optional(context, "channel")
     return Channel(channel_name) if channel_name in {channel.value for channel in CHANNELS.values()} else None
 
 
 def _rest(event: Json, context: Json) -> dict[str, Any]:
-    # Of an event that nobody knows all is kept anyway.
+    # An event of an unknown type is kept whole anyway.
     extra_members = unknown(event, EVENT) if event["eventType"] in EVENTS else {}
     kept = {
         name: value for name, value in event.items() if name not in {*_TOLD, "context", *extra_members}

@@ -1,7 +1,8 @@
-"""What people write to us by SMS and RCS, as AWS End User Messaging publishes it, in our words. Pure.
+"""Translates inbound SMS and RCS messages, as AWS End User Messaging publishes them, into our events. Pure.
 
-Source: AWS, *Two-way SMS messaging: payload*, *RCS inbound messages*. Both come in one form; an RCS agent is known by its id.
-A message does not tell its time, so the feed does. It may come more than once and is known by ``inboundMessageId``.
+Source: AWS, *Two-way SMS messaging: payload*, *RCS inbound messages*. Both have one format; an RCS agent is recognised
+by its id. A message has no time of its own, so the time of the feed is used. It may arrive more than once and is
+identified by ``inboundMessageId``.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from services.inbound.contract import Keyed
 from services.inbound.parsing.fields import Json, needed, optional, parsed
 from services.inbound.parsing.members import unknown, with_unknown_members
 
-#: Kept beside the message: the keyword that it begins with (a placeholder if none), and our last message to them, which need
-#: not be what it answers.
+#: Kept in the details: the keyword at the start (a placeholder if none), and our last message to the contact, which is
+#: not necessarily the one that is answered.
 _KEPT_MEMBERS = ("messageKeyword", "previousPublishedMessageId")
-#: Of these no international number has fewer.
+#: No international number has fewer digits.
 _MIN_NUMBER_LENGTH = 7
 
 
 def parse(feed: str, at: datetime) -> Keyed:
-    """The SNS ``Message`` and when it came -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    """Translates the SNS ``Message`` and its time of arrival to ``[(key, event)]``. Raises Malformed with the field's
+    name."""
     message = parsed(feed, "message")
     provider_id = needed(message, "inboundMessageId", "message")
     sender, ours = (
@@ -76,7 +78,7 @@ def parse(feed: str, at: datetime) -> Keyed:
 
 
 def _text(body: Any) -> Content:
-    """A customer's words are never lost to a limit of ours: what is no text for us is kept raw."""
+    """A text that exceeds our limits is kept raw, so that no customer's message is lost."""
     try:
         return Text(body=body)
     except ValidationError:
@@ -88,6 +90,6 @@ def _details(message: Json) -> dict[str, Any]:
 
 
 def _number(number: str) -> str:
-    """RCS gives numbers without the plus now and then. A short code stays as it is."""
+    """RCS sometimes gives numbers without the plus. A short code stays unchanged."""
     digits = number.removeprefix("+")
     return f"+{digits}" if digits.isdecimal() and digits.isascii() and len(digits) >= _MIN_NUMBER_LENGTH else number

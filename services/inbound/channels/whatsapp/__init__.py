@@ -1,4 +1,5 @@
-"""WhatsApp: by AWS End User Messaging Social, and by Meta's own webhook for numbers that are connected there."""
+"""WhatsApp: through AWS End User Messaging Social, and through Meta's own webhook for numbers that are connected
+there."""
 
 from libs.common.declare.service import Feed, Secret
 from services.inbound.channels.whatsapp import http

@@ -1,6 +1,6 @@
-"""What a WhatsApp user sent, in our content kinds. Source: Meta, *Messages webhook reference* (July 2026).
+"""Translates inbound WhatsApp content to our content kinds. Source: Meta, *Messages webhook reference* (July 2026).
 
-A customer's words are never lost to a limit of ours: what does not fit one of the kinds is kept raw.
+Content that fits none of the kinds is kept raw, so that no customer's message is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MediaType = Literal["image", "video", "audio", "document", "sticker"]
 
 
 def content_of(message: Json, kind: str) -> Content:
-    """The content of one element of ``messages[]``, whose ``type`` is ``kind``."""
+    """Returns the content of one element of ``messages[]``, whose ``type`` is ``kind``."""
     translate = _KINDS.get(kind)
     if translate is not None:
         try:
@@ -29,7 +29,7 @@ def content_of(message: Json, kind: str) -> Content:
 
 
 def _own(message: Json, kind: str) -> Json:
-    """The part that belongs to the kind, and what is wrong with it; not the envelope with the sender in it."""
+    """Returns the part that belongs to the kind, and its errors; without the envelope, which has the sender."""
     return {name: message[name] for name in (kind, "errors") if name in message}
 
 
@@ -38,7 +38,7 @@ def _text(message: Json, kind: str) -> Content:
 
 
 def _media(message: Json, kind: str) -> Content:
-    """``url``, where Meta gives one, needs its token and lives minutes, so the id is what is kept."""
+    """Keeps the id: Meta's ``url``, where given, needs its token and expires within minutes."""
     part = message[kind]
     file = File(provider_id=part["id"], content_type=part.get("mime_type"), filename=part.get("filename"))
     media_type = "audio" if kind == "voice" else cast(MediaType, kind)
@@ -57,7 +57,7 @@ def _contacts(message: Json, kind: str) -> Content:
 
 
 def _reaction(message: Json, kind: str) -> Content:
-    """Without an emoji the reaction was taken back."""
+    """A reaction without an emoji means that it was removed."""
     part = message["reaction"]
     return Reaction(message_id=part["message_id"], emoji=part.get("emoji") or "")
 
@@ -80,7 +80,7 @@ def _interactive(message: Json, kind: str) -> Content:
 
 
 def _form(reply: Json) -> dict[str, Any]:
-    """What was filled in into a flow: JSON in a string."""
+    """The values of a submitted flow: JSON in a string."""
     filled = json.loads(reply["response_json"])
     return filled if isinstance(filled, dict) else {"response": filled}
 

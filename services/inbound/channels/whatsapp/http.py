@@ -1,5 +1,5 @@
-"""Meta's own webhook: the app's signature is checked first. It is answered with a 2xx only once what it says is durable; Meta
-comes again for anything else."""
+"""Meta's own webhook. The app's signature is checked first. It is answered with a 2xx only after its events are
+durable; Meta retries on any other answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ log = structlog.get_logger()
 
 @router.public("GET", "/webhooks/meta")
 async def greet_meta(request: Request, ctx: Context) -> Response:
-    """Meta makes sure that this address is ours: it knows the token that we gave it, we send back what it asks."""
+    """Answers Meta's verification of the webhook address: checks the token that we configured there and returns the
+    challenge."""
     params = request.query_params
     token = await ctx.secret(META_VERIFY_TOKEN)
     challenge = params.get("hub.challenge", "")
@@ -49,7 +50,8 @@ async def greet_meta(request: Request, ctx: Context) -> Response:
 
 @router.public("POST", "/webhooks/meta", max_bytes=MAX_META_BYTES)
 async def hear_meta(request: Request, ctx: Context) -> Heard:
-    """Events of WhatsApp from Meta's Cloud API; the signature over the raw body is checked before anything reads it."""
+    """Accepts WhatsApp events of Meta's Cloud API; the signature over the raw body is checked before the body is
+    parsed."""
     body, given = await request.body(), request.headers.getlist("x-hub-signature-256")
     secret = await ctx.secret(META_APP_SECRET)
     if len(given) != 1 or not signed_by_meta(secret, body, given[0]):
@@ -59,8 +61,8 @@ async def hear_meta(request: Request, ctx: Context) -> Heard:
 
 
 def signed_by_meta(secret: str, body: bytes, header: str) -> bool:
-    """``X-Hub-Signature-256``: HMAC-SHA256 of the raw bytes with the app's secret, compared in constant time. With an empty
-    secret, which anybody could sign with, nothing is."""
+    """Checks ``X-Hub-Signature-256``: HMAC-SHA256 of the raw bytes with the app's secret, compared in constant time.
+    Returns False for an empty secret, which anyone could sign with."""
     if not secret.strip():
         return False
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
@@ -68,8 +70,9 @@ def signed_by_meta(secret: str, body: bytes, header: str) -> bool:
 
 
 def from_meta(body: bytes) -> Keyed:
-    """``[(key, event)]`` of every change of every entry. Meta sends up to 1,000 in one body; one that cannot be read is kept
-    raw as a notice and takes no other along. Raises Problem when the whole is no webhook of WhatsApp."""
+    """Returns ``[(key, event)]`` of every change of every entry. Meta sends up to 1,000 in one body; a change that
+    cannot be parsed becomes a notice with its raw value and does not affect the others. Raises Problem if the body is
+    no WhatsApp webhook."""
     check(body)
     try:
         whole = parsed(body.decode(), "body")

@@ -1,5 +1,5 @@
-"""The members that AWS and Meta document of WhatsApp's events, and that their samples carry (2026): AWS, *Message and event format*;
-Meta, *Webhooks reference*. A new member becomes known by a word here."""
+"""The known members of WhatsApp's events: those that AWS and Meta document and those in their samples (2026): AWS,
+*Message and event format*; Meta, *Webhooks reference*. Add a new member here."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ _CONTENT: dict[str, Known] = {
 
 
 def of_message(kind: str) -> Known:
-    """The members of an element of ``messages[]``; content that is kept whole holds whatever is in it."""
+    """Returns the members of an element of ``messages[]``; content that is kept whole may have any members."""
     return {**_MESSAGE, kind: _CONTENT.get(kind)}

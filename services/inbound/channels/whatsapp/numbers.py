@@ -1,4 +1,4 @@
-"""Which number of ours a WhatsApp event is about: as people write it, as Meta counts it, and as AWS calls it."""
+"""Identifies our number in a WhatsApp event: as a phone number, by Meta's phone-number id, and by AWS's id."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from services.inbound.parsing.fields import Json, an_object, optional
 
 @dataclass(frozen=True)
 class EventContext:
-    """What AWS tells around Meta's entry: its id of the message, and what it calls each of Meta's phone-number ids; whether it
-    came ``direct`` from Meta. And what nobody knows, there and in the entry around its messages and statuses."""
+    """Metadata around Meta's entry: AWS's id of the message, AWS's ARN by Meta's phone-number id, and whether the entry
+    came ``direct`` from Meta. Also the unknown members, there and in the entry around its messages and statuses."""
 
     id: str | None = None
     arns: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +30,8 @@ def arns(envelope: Json) -> dict[str, str]:
 
 
 def of_file(value: Json, aws: EventContext) -> Json:
-    """Where the file of a message is to be had: from AWS, by its name of the number that it was sent to, or from Meta itself."""
+    """Returns where the file of a message can be fetched: from AWS, by AWS's id of the number that received it, or from
+    Meta."""
     number = optional(an_object(value, "metadata", "value"), "phone_number_id") or ""
     if aws.direct:
         return {"metaPhoneNumberId": number}
@@ -39,7 +40,7 @@ def of_file(value: Json, aws: EventContext) -> Json:
 
 
 def e164(digits: str | None) -> str | None:
-    """Meta writes numbers without the plus, and the business's own with or without punctuation."""
+    """Adds the plus: Meta writes numbers without it, and the business's own with or without punctuation."""
     only = "".join(c for c in digits or "" if c.isdecimal() and c.isascii())
     return f"+{only}" if only else None
 
@@ -53,7 +54,7 @@ def ours(value: Json) -> str:
 
 
 def identity(value: Json, aws: EventContext) -> str | None:
-    """Our number as a sender names it: by Meta's id, or by AWS's, which is the last part of its ARN."""
+    """Returns our number's id as senders use it: Meta's id, or AWS's, which is the last part of its ARN."""
     number = optional(an_object(value, "metadata", "value"), "phone_number_id")
     if aws.direct or number is None:
         return number

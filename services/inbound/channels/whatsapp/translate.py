@@ -1,8 +1,8 @@
-"""WhatsApp: AWS End User Messaging Social's events, and Meta's own webhooks, in our words. Pure.
+"""Translates events of AWS End User Messaging Social, and Meta's own webhooks, into our events. Pure.
 
-AWS wraps one Meta ``entry`` as a JSON string in an SNS message; Meta sends ``entry[]`` itself; the changes inside are the
-same. Sources: AWS, *Message and event format*; Meta, *Webhooks reference* (2026). Neither orders what it sends, and both
-send things again, so that keys come from the content: the same report always becomes the same event.
+AWS wraps one Meta ``entry`` as a JSON string in an SNS message; Meta sends ``entry[]`` itself; the changes inside are
+the same. Sources: AWS, *Message and event format*; Meta, *Webhooks reference* (2026). Both deliver out of order and
+more than once. Therefore keys are derived from the content: the same report always becomes the same event.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from services.inbound.parsing.members import unknown, with_unknown_members
 
 STATUSES = {"sent": Status.SENT, "delivered": Status.DELIVERED, "read": Status.READ, "failed": Status.FAILED}
 EVENTBRIDGE = "aws.social-messaging"
-#: What has a place of its own in our events. All else that is known is kept as it is in ``details``.
+#: Members with a field of their own in our events. All other known members are kept unchanged in ``details``.
 _READ_OF_MESSAGE = frozenset({"id", "from", "from_user_id", "timestamp", "type", "context", "errors"})
 _READ_OF_STATUS = frozenset(
     {"id", "status", "timestamp", "recipient_id", "recipient_user_id", "biz_opaque_callback_data", "errors"}
 )
-#: Webhook fields about the account; every other one becomes ``unknown`` with its value kept.
+#: Webhook fields about the account; any other one becomes ``unknown`` with its value kept.
 ACCOUNT_KINDS = {
     "message_template_status_update": "template_status",
     "template_category_update": "template_category",
@@ -46,15 +46,15 @@ ACCOUNT_KINDS = {
 
 
 def parse(feed: str) -> Keyed:
-    """The SNS ``Message`` as AWS publishes it, or an EventBridge event that a rule sends to the same topic ->
-    ``[(key, event)]``. Raises Malformed, naming the field."""
+    """Translates the SNS ``Message`` of AWS, or an EventBridge event that a rule sends to the same topic, to ``[(key,
+    event)]``. Raises Malformed with the field's name."""
     envelope = parsed(feed, "message")
     if envelope.get("source") == EVENTBRIDGE:
         return [_from_eventbridge(envelope)]
     entry = envelope.get("whatsAppWebhookEntry")
     if entry is None:
         raise Malformed("message.whatsAppWebhookEntry: missing")
-    # The time has nanoseconds and is used only as text, to tell notices apart that are otherwise alike.
+    # The time has nanoseconds and is used only as text, to distinguish notices that are otherwise equal.
     entry_time = optional(envelope, "message_timestamp") or ""
     aws = EventContext(
         optional(envelope, "messageId"), arns(envelope), extra_members=unknown(envelope, members.ENVELOPE)
@@ -63,7 +63,8 @@ def parse(feed: str) -> Keyed:
 
 
 def parse_meta(body: str) -> Keyed:
-    """The body of Meta's own webhook, already verified -> ``[(key, event)]``. Raises Malformed, naming the field."""
+    """Translates the verified body of Meta's own webhook to ``[(key, event)]``. Raises Malformed with the field's
+    name."""
     whole = parsed(body, "body")
     if whole.get("object") != "whatsapp_business_account":
         raise Malformed("body.object: not whatsapp_business_account")
@@ -90,7 +91,7 @@ def _entry(entry: Json, entry_time: str, aws: EventContext) -> Keyed:
 
 def _messages(value: Json, account: str, dedup_key: str, aws: EventContext) -> Keyed:
     statuses = objects(value, "statuses", "value")
-    # AWS's id may be the one that the send was answered with (it is not documented). It names one message at most.
+    # AWS's id may be the id in the answer to the send (it is not documented). It identifies at most one message.
     also = (aws.id,) if aws.id and len(statuses) == 1 else ()
     found = [_message(message, value, aws) for message in objects(value, "messages", "value")]
     found += [_receipt(each, also, aws.extra_members | unknown(each, members.STATUS, "statuses")) for each in statuses]
@@ -104,7 +105,7 @@ def _messages(value: Json, account: str, dedup_key: str, aws: EventContext) -> K
 def _message(message: Json, value: Json, aws: EventContext) -> tuple[str, Event]:
     provider_id = needed(message, "id", "messages")
     kind = optional(message, "type") or "unknown"
-    # Users with a username come without a number (2026); their business-scoped id stands for them.
+    # Events of users with a username have no number (2026); the business-scoped id is used instead.
     digits, user_id = optional(message, "from"), optional(message, "from_user_id")
     if digits is None and user_id is None:
         raise Malformed("messages.from: missing, and from_user_id too")
@@ -131,7 +132,7 @@ def _message(message: Json, value: Json, aws: EventContext) -> tuple[str, Event]
 
 
 def _rest(source: Json, read: Collection[str], where: str, extra_members: Json) -> Json:
-    """What is known and not read, and beside it what is not known."""
+    """Returns the known members that have no field of their own, and the unknown ones."""
     kept = {
         name: value for name, value in source.items() if name not in read and f"{where}.{name}" not in extra_members
     }
@@ -160,8 +161,8 @@ def _receipt(status: Json, also: tuple[str, ...], extra_members: Json, where: st
 
 
 def _from_eventbridge(event: Json) -> tuple[str, Event]:
-    """EventBridge tells of statuses by AWS's id alone, as well as it can (best effort): AWS, *Monitoring with EventBridge*.
-    What is no status is kept whole."""
+    """Translates an EventBridge event: EventBridge delivers statuses on a best-effort basis and with AWS's id only
+    (AWS, *Monitoring with EventBridge*). An event that is no status is kept whole."""
     detail = an_object(event, "detail", "event")
     provider_id, provider_status = optional(detail, "messageId"), optional(detail, "status")
     if provider_id is None or provider_status is None:
@@ -173,13 +174,13 @@ def _from_eventbridge(event: Json) -> tuple[str, Event]:
             optional(event, "id") or "",
         )
     extra_members = unknown(event, members.EVENTBRIDGE)
-    # Here the id is AWS's own, which names our send, and nothing is echoed.
+    # Here the id is AWS's own, which identifies our send; our callback data is not returned.
     rest = {name: value for name, value in detail.items() if name not in ("messageId", "eventTimestamp")}
     return _receipt({**rest, "id": provider_id, "timestamp": detail.get("eventTimestamp")}, (), extra_members, "detail")
 
 
 def _stopped(status: Json) -> tuple[str, Event] | None:
-    """A send that failed because the person has stopped our marketing (131050): that is their wish, too."""
+    """Returns a marketing opt-out for a send that failed because the recipient has stopped our marketing (131050)."""
     codes = [str(error.get("code")) for error in objects(status, "errors", "statuses")]
     address = e164(optional(status, "recipient_id")) or optional(status, "recipient_user_id")
     if MARKETING_STOPPED not in codes or address is None:
@@ -196,7 +197,7 @@ def _stopped(status: Json) -> tuple[str, Event] | None:
 
 
 def _error(error: Json) -> tuple[ErrorCode, str | None, str | None]:
-    """Decided by the number alone; Meta changes titles."""
+    """Maps by the number alone; Meta changes titles."""
     detail = optional(an_object(error, "error_data", "errors"), "details") or optional(error, "message")
     try:
         number = int(error["code"])
@@ -240,7 +241,7 @@ def _fingerprint(value: Any) -> str:
 
 
 def _name(value: Json, digits: str | None, user_id: str | None) -> str | None:
-    """The profile name of the contact that the message is from."""
+    """Returns the profile name of the sender."""
     for contact in objects(value, "contacts", "value"):
         if (digits and contact.get("wa_id") == digits) or (user_id and contact.get("user_id") == user_id):
             return optional(an_object(contact, "profile", "contacts"), "name")

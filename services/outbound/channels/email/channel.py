@@ -1,8 +1,8 @@
-"""E-mail: our content as the arguments of sesv2 ``SendEmail``.
+"""The e-mail channel: converts our content to the arguments of sesv2 ``SendEmail``.
 
-Shapes and limits: SES API v2 reference, ``SendEmail`` (model 2019-09-27); *Service quotas in Amazon SES*: 40 MB with
-attachments encoded, 50 recipients (a message of ours has one), headers of up to 126 and 995 printable ASCII characters, 15 of
-them; RFC 5322 and RFC 8058.
+Formats and limits: SES API v2 reference, ``SendEmail`` (model 2019-09-27); *Service quotas in Amazon SES*: 40 MB with
+attachments encoded, 50 recipients (our messages have one), headers of up to 126 and 995 printable ASCII characters, 15
+of them; RFC 5322 and RFC 8058.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from services.outbound.channels.email.mime import mime
 from services.outbound.contract import Account, Invalid, Outcome, Outgoing, Request
 from services.outbound.sending.outcomes import outcome_of
 
-#: Of what SES takes in one message, encoded.
+#: Maximum size of one encoded message at SES.
 MAX_MESSAGE_BYTES = 40 * 1024 * 1024
 MAX_TEMPLATE_DATA_BYTES = 262_144
 MAX_SUBJECT_LENGTH = 998
 MAX_LOCAL_PART_LENGTH = 64
-#: Whoever writes a body can put the unsubscribe link where it reads well.
+#: A body may contain this placeholder, which is replaced by the unsubscribe link.
 PLACEHOLDER = "{{unsubscribeUrl}}"
-#: A text without a subject of its own is headed by its beginning.
+#: A text without a subject gets its beginning as the subject, up to this length.
 MAX_HEADING_LENGTH = 60
 
 Json = dict[str, Any]
 
 
 class EmailChannel:
-    """See :class:`services.outbound.contract.Channel`. Options: ``configurationSet``, ``replyTo``, ``messageIdHost`` (of the ids
-    that recipients see), and from ``prepare`` ``unsubscribeUrl``; files by their URL."""
+    """See :class:`services.outbound.contract.Channel`. Options: ``configurationSet``, ``replyTo``, ``messageIdHost``
+    (of the ids that recipients see), and ``unsubscribeUrl`` from ``prepare``; files by their URL."""
 
     name = Name.EMAIL
     provider = "sesv2"
 
     def render(self, message: Outgoing, account: Account) -> Request:
-        """The arguments of ``SendEmail``; our id travels as the tag ``messageId`` and comes back in every event."""
+        """Returns the arguments of ``SendEmail``. Our id is the tag ``messageId``, which every event of SES
+        includes."""
         request: Json = {
             "FromEmailAddress": _sender(account.sender),
             "Destination": {"ToAddresses": [_recipient(message.to)]},
@@ -68,7 +69,7 @@ class EmailChannel:
 
 
 def _tags(message: Outgoing) -> list[Json]:
-    """What every event of the message repeats; values are ASCII letters, digits, ``_`` and ``-``."""
+    """The tags that every event of the message includes; values are ASCII letters, digits, ``_`` and ``-``."""
     tags = {"messageId": message.message_id, "class": message.message_class.value}
     if message.job_id:
         tags["jobId"] = message.job_id
@@ -76,7 +77,8 @@ def _tags(message: Outgoing) -> list[Json]:
 
 
 def wants_unsubscribe(message: Outgoing) -> bool:
-    """Marketing and whatever goes to many carries a one-click link (RFC 8058; Gmail and Yahoo require it)."""
+    """Whether the message needs a one-click unsubscribe link: marketing and bulk (RFC 8058; Gmail and Yahoo require
+    it)."""
     return message.purpose is Purpose.MARKETING or message.message_class is MessageClass.BULK
 
 
@@ -121,7 +123,7 @@ def _email(email: Email, message: Outgoing, account: Account) -> Json:
 
 
 def _template(template: Template, message: Outgoing, account: Account) -> Json:
-    """A template of SES. What it misses SES tells later, as a rendering failure."""
+    """Content for a template of SES. SES reports missing variables later, as a rendering failure."""
     data = json.dumps(template.variables, ensure_ascii=False, separators=(",", ":"))
     if len(data) > MAX_TEMPLATE_DATA_BYTES:
         raise Invalid(ErrorCode.INVALID_CONTENT, f"The variables are longer than {MAX_TEMPLATE_DATA_BYTES} characters.")
@@ -137,7 +139,7 @@ def _template(template: Template, message: Outgoing, account: Account) -> Json:
 
 
 def _headers(given: dict[str, str], message: Outgoing, account: Account) -> dict[str, str]:
-    """In the order in which they are sent: the thread, the way out, then what the message brings."""
+    """Returns the headers in the order in which they are sent: thread, unsubscribe, then the message's own."""
     headers: dict[str, str] = {}
     if message.in_reply_to:
         answered = _message_id(message.in_reply_to, account)
@@ -149,14 +151,15 @@ def _headers(given: dict[str, str], message: Outgoing, account: Account) -> dict
 
 
 def _message_id(provider_id: str, account: Account) -> str:
-    """As it stands in mail: somebody else's id is whole, of ours SES tells only the part before the ``@``."""
+    """Returns the Message-ID of mail: a foreign id is complete; for ours, SES returns only the part before the
+    ``@``."""
     if "@" in provider_id:
         return provider_id if provider_id.startswith("<") else f"<{provider_id}>"
     return f"<{provider_id}@{account.options.get('messageIdHost', 'email.amazonses.com')}>"
 
 
 def _recipient(address: str) -> str:
-    """SES takes ASCII only; the address itself was checked before."""
+    """Checks the address: SES accepts ASCII only; its format was validated before."""
     local = address.rpartition("@")[0]
     if not address.isascii() or not address.isprintable() or not 1 <= len(local) <= MAX_LOCAL_PART_LENGTH:
         raise Invalid(
@@ -166,7 +169,8 @@ def _recipient(address: str) -> str:
 
 
 def _sender(identity: str) -> str:
-    """``Name <address>``; a name that is not ASCII has to be encoded (RFC 2047), SES does not."""
+    """Returns ``Name <address>``. A name that is not ASCII is encoded here (RFC 2047), because SES does not encode
+    it."""
     name, address = parseaddr(one_line(identity, "the sender"))
     return identity if identity.isascii() else formataddr((name, address))
 

@@ -1,4 +1,5 @@
-"""What a refusal of SendEmail means: SES's exceptions (model 2019-09-27) and, where they leave it open, its words."""
+"""Maps refusals of SendEmail to our error codes: by SES's exceptions (model 2019-09-27) and, where ambiguous, their
+messages."""
 
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ _AWS = {
     "ConflictException": ErrorCode.UNAVAILABLE,
     "ConcurrentModificationException": ErrorCode.UNAVAILABLE,
 }
-#: The day's quota moves with the hours: there is no use in asking again at once (SES: "wait up to 10 minutes").
+#: The 24-hour quota is rolling: an immediate retry is useless (SES: "wait up to 10 minutes").
 QUOTA_RETRY_SECONDS = 600.0
 
 
 def verdict(refused: Refused) -> Rejected | NotSent:
-    """The outcome of a 4xx that is no throttling (which is read the same for every channel)."""
+    """Returns the outcome of a 4xx other than throttling (which is handled alike for every channel)."""
     text = refused.message.lower()
     if refused.code == "LimitExceededException":
         detail = f"{refused.code}: {refused.message}"
@@ -40,7 +41,7 @@ def verdict(refused: Refused) -> Rejected | NotSent:
 
 
 def entry_outcome(entry: dict[str, str]) -> Outcome:
-    """The outcome of one entry of SendBulkEmail, whose answer is a 200 also when every entry failed."""
+    """Returns the outcome of one entry of SendBulkEmail, whose answer is a 200 even if every entry failed."""
     status, error = entry.get("Status", ""), entry.get("Error", "")
     if status == "SUCCESS":
         provider_id = entry.get("MessageId")

@@ -1,4 +1,4 @@
-"""What the sender of e-mail hears besides what every sender hears."""
+"""Event handlers of the e-mail sender in addition to those of every sender."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from libs.messaging.events.contacts import SuppressionLifted
 
 
 async def lift_suppression(event: SuppressionLifted, ctx: Context) -> None:
-    """Take the address off SES's own list too, or the next message would bounce there. SES matches the spelling that
-    bounced, which may be the one in small letters; not being on the list is as good."""
+    """Removes the address from SES's own suppression list too; otherwise the next message would bounce. SES matches the
+    spelling that bounced, which may be lower-case. An address that is not on the list is no error."""
     if not event.address:
         return
     client = await ctx.aws.client("sesv2")

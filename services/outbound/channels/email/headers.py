@@ -1,4 +1,4 @@
-"""Header lines that a message may bring along, and that none of them is more than one line."""
+"""Validates the headers that a message may set; each must be a single line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from services.outbound.contract import Invalid
 #: SES: ``MessageHeader``, up to 15.
 MAX_HEADERS, MAX_NAME_LENGTH, MAX_VALUE_LENGTH = 15, 126, 995
 _NAME = re.compile(r"[!-9;-~]+")
-#: What we, SES or the networks say of a message is not the writer's to say. ``X-SES-`` headers would move the message to
-#: another configuration set, past our receipts.
+#: Headers that are set by us, SES or the mail servers. ``X-SES-`` headers would select another configuration set, and
+#: we would get no receipts.
 _RESERVED = frozenset(
     {
         "bcc", "cc", "date", "dkim-signature", "from", "message-id", "mime-version", "received", "return-path", "sender",
@@ -23,14 +23,15 @@ _RESERVED_BEGINNINGS = ("content-", "resent-", "x-ses-", "arc-")
 
 
 def one_line(text: str, what: str) -> str:
-    """The text, which must hold no line break or other control character: what follows one could be a header of its own."""
+    """Returns the text. Raises Invalid for a line break or other control character, which could begin another
+    header."""
     if any(c < " " or c in "\x7f\x85\u2028\u2029" for c in text):
         raise Invalid(ErrorCode.INVALID_CONTENT, f"There is a line break or control character in {what}.")
     return text
 
 
 def given_headers(given: dict[str, str]) -> dict[str, str]:
-    """Those that a message brings itself, but for Reply-To, which has a place of its own. Raises Invalid."""
+    """Returns the message's own headers, except Reply-To, which has a separate argument. Raises Invalid."""
     for name in given:
         if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_BEGINNINGS):
             raise Invalid(ErrorCode.INVALID_CONTENT, f"The header {name[:MAX_NAME_LENGTH]!r} cannot be set.")
@@ -40,7 +41,7 @@ def given_headers(given: dict[str, str]) -> dict[str, str]:
 
 
 def checked(headers: dict[str, str]) -> dict[str, str]:
-    """Raises Invalid for what SES would refuse, and for what it might split into two."""
+    """Raises Invalid for headers that SES would refuse or might split into two."""
     if len(headers) > MAX_HEADERS:
         raise Invalid(ErrorCode.INVALID_CONTENT, f"There are more than {MAX_HEADERS} headers.")
     for name, value in headers.items():

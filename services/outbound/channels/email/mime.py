@@ -1,4 +1,4 @@
-"""A message with attachments as MIME, by Python's own library; the same message always gives the same bytes."""
+"""Builds a message with attachments as MIME with Python's own library; the same message always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.outbound.contract import Invalid
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _UNKNOWN = "application/octet-stream"
-#: SES refuses what mail programs run (*Unsupported attachment types*); these are the ones that do harm most often.
+#: SES refuses executable attachments (*Unsupported attachment types*); these are the most common ones.
 _REFUSED = (".bat", ".cmd", ".com", ".cpl", ".exe", ".jse", ".jar", ".lnk", ".msi", ".pif", ".ps1", ".reg", ".scr", ".vbe",
             ".vbs", ".wsf")  # fmt: skip
 
@@ -21,7 +21,7 @@ _REFUSED = (".bat", ".cmd", ".com", ".cpl", ".exe", ".jse", ".jar", ".lnk", ".ms
 def mime(
     email: Email, to: str, sender: str, headers: Mapping[str, str], files: Mapping[str, bytes], message_id: str
 ) -> bytes:
-    """The whole message. ``files`` are the attachments by URL. Raises Invalid."""
+    """Returns the whole message. ``files`` are the attachments by URL. Raises Invalid."""
     message = EmailMessage(policy=SMTP)
     try:
         message["From"] = sender
@@ -30,7 +30,7 @@ def mime(
         for name, value in headers.items():
             message[name] = value
     except ValueError as error:
-        # The library refuses line breaks too; we have looked for them, so this is another fault of the header.
+        # The library refuses line breaks too; those are checked before, so this is another error in the header.
         raise Invalid(ErrorCode.INVALID_CONTENT, f"A header cannot be written: {type(error).__name__}.") from None
     if email.text:
         message.set_content(email.text)

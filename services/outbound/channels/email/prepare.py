@@ -1,4 +1,4 @@
-"""What an e-mail needs before it can be rendered: the link out of a list, and its attachments."""
+"""Prepares an e-mail for rendering: the unsubscribe link and the attachments."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from services.outbound.channels.email.channel import MAX_MESSAGE_BYTES, wants_un
 from services.outbound.contract import Account, Invalid, Outgoing
 from services.outbound.sending.files import FETCHED, OURS
 
-#: Base64 makes three bytes four and breaks lines; what is more cannot fit.
+#: Base64 turns three bytes into four and breaks lines; larger files cannot fit.
 MAX_FILES_BYTES = MAX_MESSAGE_BYTES * 3 // 4
 
 
 async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
-    """The account with ``unsubscribeUrl`` where one belongs, and with the files. Raises Invalid; what else it raises brings
-    the message back later, since nothing is claimed yet."""
+    """Returns the account with ``unsubscribeUrl`` if the message needs one, and with the files. Raises Invalid; any
+    other error leads to a later retry, since nothing is claimed yet."""
     options = dict(account.options)
     if wants_unsubscribe(message):
         secret = await ctx.secret(unsubscribe.SECRET)
@@ -33,7 +33,7 @@ async def prepare(message: Outgoing, account: Account, ctx: Context) -> Account:
 
 
 async def fetched(files: list[File], ctx: Context) -> dict[str, bytes]:
-    """The attachments by URL, out of the buckets of media and of what we fetched, and no others, whatever an address says."""
+    """Returns the attachments by URL, only from the buckets of media and of fetched files, whatever the URL."""
     found: dict[str, bytes] = {}
     ours = {ctx.bucket(FETCHED), ctx.bucket(OURS)} if files else set()
     for file in files:

@@ -1,6 +1,6 @@
-"""How much SES lets this account send: its own word (``GetAccount``), asked for again every few minutes.
+"""The account's sending quota at SES (``GetAccount``), refreshed every few minutes.
 
-Who has never been told, or not for an hour, does not send.
+A worker without a quota, or with one older than an hour, does not send.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from libs.common.store.ops import Store
 from services.outbound.limits.rates import Limits
 
 REFRESH_INTERVAL = timedelta(minutes=5)
-#: A quota that could not be asked for again holds so long; quotas grow, and shrink only when an account is in trouble.
+#: Maximum age of a quota that could not be refreshed; quotas grow, and shrink only for an account in trouble.
 MAX_AGE = timedelta(hours=1)
-#: Between two tries to ask while SES does not answer.
+#: Delay between two attempts while SES does not answer.
 RETRY_DELAY = timedelta(seconds=5)
 #: SES gives "-1" to accounts without a daily limit.
 UNLIMITED = -1
@@ -38,14 +38,15 @@ class _Known:
 
 
 class Quota:
-    """Asked once for all that send from this process."""
+    """The quota, shared by all senders of this process."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[Store, _Known] = WeakKeyDictionary()
         self._lock = asyncio.Lock()
 
     async def limits(self, ctx: Context) -> Limits:
-        """The limits as SES told them. Raises Later while they are not known or the day's quota is used up."""
+        """Returns the limits that SES reported. Raises RetryLater while they are not known or the day's quota is used
+        up."""
         known = self._known.setdefault(ctx.store, _Known())
         if known.told is None or ctx.now >= known.told + REFRESH_INTERVAL:
             async with self._lock:
@@ -71,5 +72,5 @@ class Quota:
             known.sent = float(quota["SentLast24Hours"])
             known.told = ctx.now
         except Exception as error:
-            # What was known before holds for a while; who knows nothing does not send.
+            # The previous quota remains valid for MAX_AGE; without one, nothing is sent.
             log.warning("the sending quota could not be asked for", error=type(error).__name__)

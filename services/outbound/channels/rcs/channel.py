@@ -1,4 +1,4 @@
-"""RCS through AWS End User Messaging (``SendRcsMessage``), with what goes out by SMS or MMS where RCS cannot.
+"""The RCS channel through AWS End User Messaging (``SendRcsMessage``), with a fallback by SMS or MMS.
 
 Sources: model ``pinpoint-sms-voice-v2`` 2022-03-31 and AWS, *Sending RCS messages*. The values of its plain strings
 (orientation, width, height) are those of the documentation.
@@ -38,7 +38,7 @@ class Rcs:
 
     def render(self, message: Outgoing, account: Account) -> Request:
         request = addressed(message, account, RCS_TTL_SECONDS, maxPrice="MaxPrice")
-        # What is reported of a message that fell back is reported as SMS: without this nobody would know whose it is.
+        # A message that fell back is reported as SMS; the context identifies the channel that it was sent on.
         request["Context"]["channel"] = self.name.value
         marketing = message.purpose is Purpose.MARKETING
         request["MessageTrafficType"] = "PROMOTION" if marketing else TRAFFIC[message.message_class]
@@ -79,7 +79,7 @@ def _text(body: str) -> Json:
 
 
 def _media(media: Media) -> Json:
-    """A file goes alone; a picture or film with words under it is a card."""
+    """A file is sent alone; an image or video with a caption is a card."""
     if not media.caption:
         return {"FileMessage": {"FileUrl": file_url(media.file.url, "file.url")}}
     if media.media_type not in ("image", "video"):

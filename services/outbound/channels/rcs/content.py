@@ -22,7 +22,7 @@ MAX_URL_LENGTH = 2000
 
 
 def rich(content: Rich) -> Json:
-    """The ``Content`` of a file, a card or a carousel. Raises Invalid."""
+    """Returns the ``Content`` of a file, a card or a carousel. Raises Invalid."""
     if content.file_url:
         return {"FileMessage": {"FileUrl": file_url(content.file_url, "fileUrl")}}
     if len(content.cards) == 1:
@@ -55,7 +55,7 @@ def _card(card: Card, where: str) -> Json:
 
 
 def suggestions(given: Sequence[Suggestion], maximum: int, where: str) -> list[Json]:
-    """Each as its member of the union. Raises Invalid."""
+    """Returns each suggestion as its member of the union. Raises Invalid."""
     if len(given) > maximum:
         raise _wrong(where, f"at most {maximum}")
     return [_suggestion(each, f"{where}.{n}") for n, each in enumerate(given)]
@@ -70,7 +70,7 @@ def _suggestion(given: Suggestion, where: str) -> Json:
 
 
 class _Details:
-    """The further members of an action, read one by one; what nobody asked for is refused."""
+    """The further members of an action, read one by one; unexpected members are refused."""
 
     def __init__(self, given: Json, where: str) -> None:
         self._left = dict(given)
@@ -160,7 +160,7 @@ _ACTIONS: dict[str, tuple[str, Callable[[_Details], Json]]] = {
 
 
 def file_url(url: str | None, where: str) -> str:
-    """A file that the service fetches: public over https, or in a bucket. Raises Invalid."""
+    """Returns the URL of a file that the service fetches: public over https, or in a bucket. Raises Invalid."""
     if not url or not url.startswith(("https://", "s3://")) or len(url) > MAX_URL_LENGTH:
         raise _wrong(where, f"an https or s3 address of up to {MAX_URL_LENGTH} characters")
     return url

@@ -1,4 +1,4 @@
-"""What goes out by SMS or MMS when RCS cannot deliver (``FallbackConfiguration``)."""
+"""The fallback by SMS or MMS when RCS cannot deliver (``FallbackConfiguration``)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_TEXT_LENGTH = 1600
 
 
 def fallback(content: Rich, account: Account) -> dict[str, Any]:
-    """The member, or nothing if no fallback is wanted. It is sent by the parameter ``fallbackIdentity`` (a number or a sender
-    id), or by a number of the pool where the sender is one. Raises Invalid."""
+    """Returns the member, or an empty dict without a fallback. The sender is the parameter ``fallbackIdentity`` (a
+    number or a sender id), or a number of the pool if the sender is a pool. Raises Invalid."""
     value: dict[str, Any] = {}
     if content.fallback_text:
         value["MessageBody"] = within(content.fallback_text, MAX_TEXT_LENGTH, "The fallback text")

@@ -18,8 +18,8 @@ from services.outbound.sending.outcomes import outcome_of
 from services.outbound.sending.sms_voice import PROVIDER, TEXT_TTL_SECONDS, addressed, s3_file, verdict, within
 
 MAX_TEXT_LENGTH = 1600
-#: What an MMS takes of a sender's rate, in parts of SMS. AWS allows 40 a second where it allows 100 parts, and as many as
-#: parts elsewhere; a third is within both.
+#: The units that an MMS takes of a sender's rate, in parts of SMS. AWS allows 40 MMS per second for numbers with 100
+#: parts, and as many as parts for others; a third is within both.
 MMS_UNITS = 3
 IMAGES = frozenset({"image/gif", "image/jpeg", "image/png"})
 INDIA = "+91"
@@ -28,7 +28,7 @@ _DLT = {"inEntityId": "IN_ENTITY_ID", "inTemplateId": "IN_TEMPLATE_ID"}
 
 
 class Sms:
-    """Text, and one file with a text beside it."""
+    """Text, and one file with an optional text."""
 
     name = Channel.SMS
     provider = PROVIDER
@@ -74,7 +74,7 @@ class Sms:
 
 
 def too_long(counted: Segments) -> str:
-    """Why a text is refused, and which characters make it so."""
+    """Returns why a text is refused, and the characters that cause it."""
     reported = f"The text has {counted.units} {counted.encoding} units; {counted.longest} are possible."
     if not counted.offending:
         return reported
@@ -83,7 +83,8 @@ def too_long(counted: Segments) -> str:
 
 
 def _type(message: Outgoing, account: Account) -> str:
-    """A number is registered for one type, which the settings know; else by what the message is for."""
+    """A number is registered for one type, which the settings have; otherwise the type follows from the message's
+    purpose."""
     usual = "PROMOTIONAL" if message.purpose is Purpose.MARKETING else "TRANSACTIONAL"
     return account.options.get("messageType", usual)
 

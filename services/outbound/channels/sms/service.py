@@ -7,8 +7,9 @@ from services.outbound.channels.sms.channel import Sms
 from services.outbound.limits.rates import Limits
 from services.outbound.sending.channel_service import channel_service
 
-#: Parts a second by the kind of number (AWS, *SMS limits: messages per second*). A 10DLC number has what its campaign was
-#: given, by the setting; a pool has what its numbers have, so it is set too. One message a second to one person.
+#: Parts per second by the kind of number (AWS, *SMS limits: messages per second*). The rate of a 10DLC number is that
+#: of its campaign, and the rate of a pool that of its numbers; both are configured in the setting. One message per
+#: second to one person.
 LIMITS = Limits(
     per_second=1,
     by_kind={

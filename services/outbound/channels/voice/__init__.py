@@ -1,1 +1,1 @@
-"""The sender of voice messages, and what became of each call."""
+"""The sender of voice messages, and the records of their calls."""

@@ -19,7 +19,7 @@ from services.outbound.sending.outcomes import outcome_of
 from services.outbound.sending.sms_voice import PROVIDER, TEXT_TTL_SECONDS, addressed, verdict, within
 
 MAX_TEXT_LENGTH, MAX_SSML_LENGTH = 3000, 6000
-#: A number or a pool calls; a sender id or an RCS agent cannot.
+#: A number or a pool can call; a sender id or an RCS agent cannot.
 _CALLER = re.compile(r"\+?[1-9][0-9]{1,18}|(?:arn:[^ ]+[:/])?(?:phone|phone-number|pool)[-/].+")
 
 
@@ -62,7 +62,8 @@ class Voice:
 
 
 def _ssml(text: str) -> str:
-    """A well-formed document under ``<speak>``. Declarations are refused unread: an entity can grow without end."""
+    """Checks for a well-formed document under ``<speak>``. Declarations are refused unread: an entity can expand
+    without limit."""
     if "<!" in text or "<?" in text:
         raise Invalid(ErrorCode.INVALID_CONTENT, "SSML has no declarations, comments or processing instructions here.")
     try:

@@ -1,4 +1,4 @@
-"""Reports on calls become the record of the call."""
+"""Records reports on calls."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ log = structlog.get_logger()
 
 
 async def follow_call(event: ReceiptReceived, ctx: Context) -> None:
-    """The row remembers which reports it has seen, so that each may come as often and as late as it likes. The send ledger
-    knows whose call it is: it is written before the call is made."""
+    """Records a report on its call. The row records which reports it has, so a report may arrive late and more than
+    once. The send ledger has the call's message: it is written before the call is made."""
     sent = await ctx.get(Delivery, event.message_id) if event.message_id else None
     if sent is None:
         log.warning("a report on a call that is not ours", status=event.provider_status)

@@ -1,4 +1,4 @@
-"""``/api/voice-calls``: what became of calls."""
+"""HTTP routes of ``/api/voice-calls``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = Api()
 
 
 class CallView(View):
-    """``events``: when each thing happened, by the provider's word for it."""
+    """One call. ``events``: the time of each event, by the provider's name for it."""
 
     call_id: str
     contact_id: str
@@ -51,8 +51,8 @@ async def list_calls(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> CallList:
-    """Calls, newest first: of a contact, with a status, or all. With both, ``status`` thins out the contact's page: it may be
-    short, or empty, and still have a cursor."""
+    """Lists calls, newest first: of a contact, with a status, or all. With both, ``status`` filters within the
+    contact's page: it may be short or empty and still have a cursor."""
     if contact_id is not None:
         index, key = "by-contact", contact_id
     elif status is not None:
@@ -66,7 +66,7 @@ async def list_calls(
 
 @router.read("GET", "/api/voice-calls/{call_id}", role=Role.VIEWER)
 async def read_call(call_id: str, ctx: Context) -> CallView:
-    """One call, by the id of its message."""
+    """Returns one call, by the id of its message."""
     found = await ctx.get(VoiceCall, call_id)
     if found is None:
         raise Problem(404, "CALL_NOT_FOUND", "There is no such call", "It may be more than 90 days old.")

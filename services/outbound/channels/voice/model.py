@@ -1,4 +1,4 @@
-"""What became of a call, from the provider's reports. Pure."""
+"""The record of a call, built from the provider's reports. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETENTION = timedelta(days=90)
 
 
 class CallStatus(StrEnum):
-    """The service's own words, and ``unknown`` for one that we do not know."""
+    """The provider's statuses, and ``unknown`` for any other."""
 
     UNKNOWN = "unknown"
     INITIATED = "initiated"
@@ -32,16 +32,16 @@ class CallStatus(StrEnum):
     COMPLETED = "completed"
 
 
-#: Reports come in any order: what comes later in this list is never taken back. All ends are alike, but a call that was
-#: completed was.
+#: Reports arrive in any order: a status is never replaced by an earlier one in this list. The order of the final statuses
+#: is arbitrary, except that ``completed`` is last.
 _ORDER = list(CallStatus)
 _ENDS = frozenset(_ORDER[_ORDER.index(CallStatus.TTL_EXPIRED) :])
 
 
 class VoiceCall(Item):
-    """One call. ``call_id`` is our message id; ``duration_seconds`` and ``minutes`` (those that are paid) come with the end.
-    ``events`` holds when each thing happened, by the provider's word; a call that was completed may have been taken by an
-    answering machine. ``stream`` is one value, for the index of all calls: there are few (20 a minute at most)."""
+    """One call. ``call_id`` is our message id; ``duration_seconds`` and ``minutes`` (billed) come with the final
+    report. ``events`` holds the time of each event, by the provider's name; a completed call may have been answered by
+    an answering machine. ``stream`` is one value, the index key of all calls: there are few (20 a minute at most)."""
 
     TABLE: ClassVar[Table] = Table(
         "voice-call",
@@ -57,17 +57,17 @@ class VoiceCall(Item):
     call_id: str
     contact_id: str
     number: str | None = None
-    #: The number or pool of ours that called.
+    #: Our number or pool that called.
     caller: str | None = None
     provider: str = "aws-sms-voice"
     provider_id: str
-    #: ``message``: a text that is read out. There are no others yet.
+    #: ``message``: a text that is read out. No other type exists yet.
     type: str = "message"
     direction: Direction = Direction.OUTBOUND
     status: CallStatus = CallStatus.UNKNOWN
     duration_seconds: int | None = None
     minutes: int | None = None
-    #: As the provider tells it, in USD; its unit is not documented any further.
+    #: As the provider reports it, in USD; its unit is not documented further.
     price: float | None = None
     started_at: Timestamp
     answered_at: Timestamp | None = None
@@ -78,7 +78,7 @@ class VoiceCall(Item):
 
 
 def call_started(receipt: ReceiptReceived, contact_id: str) -> VoiceCall:
-    """The call of which this is the first report to arrive."""
+    """Returns the call for the first report that arrives about it."""
     started = receipt.at
     requested = _moment(receipt.details.get("messageRequestTimestamp"), started)
     return VoiceCall(
@@ -93,7 +93,7 @@ def call_started(receipt: ReceiptReceived, contact_id: str) -> VoiceCall:
 
 
 def reported(call: VoiceCall, receipt: ReceiptReceived) -> VoiceCall:
-    """The call with what this report adds; the same call if it adds nothing."""
+    """Returns the call updated by this report; the same call if it adds nothing."""
     word = receipt.provider_status.removeprefix("VOICE_").lower()
     if word in call.events:
         return call
@@ -116,7 +116,7 @@ def reported(call: VoiceCall, receipt: ReceiptReceived) -> VoiceCall:
 
 
 def _moment(value: object, otherwise: datetime) -> datetime:
-    """Milliseconds since 1970."""
+    """Converts milliseconds since 1970."""
     try:
         number = _number(value)
         return datetime.fromtimestamp(number / 1000, otherwise.tzinfo) if number is not None else otherwise

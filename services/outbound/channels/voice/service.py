@@ -12,7 +12,8 @@ from services.outbound.channels.voice.model import VoiceCall
 from services.outbound.limits.rates import Limits
 from services.outbound.sending.channel_service import channel_service
 
-#: AWS: 20 calls a minute in all, one a second from a number. With several numbers, or a raised limit, it is set.
+#: AWS: 20 calls per minute in total, one per second from a number. With several numbers, or a raised limit, configure
+#: it.
 LIMITS = Limits(per_second=20 / 60)
 
 service = channel_service(

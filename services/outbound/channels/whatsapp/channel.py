@@ -1,7 +1,8 @@
-"""WhatsApp: our content as Meta's message JSON, sent by ``SendWhatsAppMessage``, or by Meta's own API for numbers connected there.
+"""The WhatsApp channel: converts our content to Meta's message JSON, sent by ``SendWhatsAppMessage``, or by Meta's own
+API for numbers connected there.
 
-Shapes and limits: Meta, "WhatsApp Cloud API, Messages" and "Interactive messages" (2026); AWS End User Messaging Social
-API reference (2024-01-01). AWS wants ``to`` in E.164 with its plus.
+Formats and limits: Meta, "WhatsApp Cloud API, Messages" and "Interactive messages" (2026); AWS End User Messaging
+Social API reference (2024-01-01). AWS requires ``to`` in E.164 with its plus.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class WhatsApp:
     keeps = timedelta(days=29)
 
     def render(self, message: Outgoing, account: Account) -> Request:
-        """The arguments of ``SendWhatsAppMessage``; ``message`` is the JSON that Meta gets."""
+        """Returns the arguments of ``SendWhatsAppMessage``; ``message`` is the JSON for Meta."""
         body = json.dumps(meta_message(message), ensure_ascii=False, separators=(",", ":")).encode()
         if len(body) > MAX_MESSAGE_LENGTH:
             raise Invalid(ErrorCode.INVALID_CONTENT, f"{len(body)} bytes are more than {MAX_MESSAGE_LENGTH}.")
@@ -67,14 +68,14 @@ class WhatsApp:
         return await outcome_of(client.send_whatsapp_message(**request), "messageId", verdict)
 
     async def upload(self, bucket: str, key: str, sender: str, client: Any) -> Outcome:
-        """``PostWhatsAppMessageMedia``: Meta gets the file out of our bucket, by its Content-Type there."""
+        """``PostWhatsAppMessageMedia``: Meta fetches the file from our bucket, with the object's Content-Type."""
         call = client.post_whatsapp_message_media(
             originationPhoneNumberId=sender, sourceS3File={"bucketName": bucket, "key": key}
         )
         return await outcome_of(call, "mediaId", verdict)
 
     async def own_client(self, sender: str, ctx: Context) -> Any | None:
-        """Meta itself for the numbers in the setting ``meta_numbers``."""
+        """Returns Meta's own client for the numbers in the setting ``meta_numbers``."""
         return await client_of(sender, ctx)
 
     def units(self, request: Request) -> int:
@@ -82,7 +83,7 @@ class WhatsApp:
 
 
 def meta_message(message: Outgoing) -> Json:
-    """Meta's message JSON. Our id travels in ``biz_opaque_callback_data`` and comes back in every status."""
+    """Returns Meta's message JSON. Our id is ``biz_opaque_callback_data``, which every status includes."""
     kind, value = _content(message.content, message)
     scoped = BUSINESS_SCOPED_ID.valid(message.to)
     if scoped and message.message_class is MessageClass.OTP and kind == "template":
@@ -131,7 +132,7 @@ def _media(media: Media) -> Json:
 
 
 def _file(file: File) -> Json:
-    """By Meta's id or by a link that Meta fetches; files of ours have to be given one of these before."""
+    """A file by Meta's id or by a link that Meta fetches; our own files must have one of these before."""
     if file.provider_id:
         return {"id": file.provider_id}
     if file.url and file.url.startswith("https://"):
@@ -154,7 +155,7 @@ def _template(template: Template, message: Outgoing) -> Json:
 
 
 def _variables(variables: dict[str, str]) -> list[Json]:
-    """Positional ones (``"1"``, ``"2"`` …, none missing) in their order, others by name."""
+    """Positional variables (``"1"``, ``"2"`` …, none missing) in their order, others by name."""
     if all(name.isdecimal() for name in variables):
         wanted = [str(n) for n in range(1, len(variables) + 1)]
         if sorted(variables, key=int) != wanted:
@@ -168,7 +169,7 @@ def _variables(variables: dict[str, str]) -> list[Json]:
 
 
 def _code_button(variables: dict[str, str]) -> list[Json]:
-    """An authentication template carries its code twice: in the body and in the button that copies it."""
+    """An authentication template has its code twice: in the body and in the button that copies it."""
     if not variables:
         raise Invalid(ErrorCode.VARIABLES_INCOMPLETE, "The code is missing.")
     code = variables.get("1") or variables.get("code") or next(iter(variables.values()))

@@ -1,6 +1,6 @@
-"""What a refusal of a WhatsApp message means. Meta's codes are in :mod:`libs.messaging.providers.whatsapp`; here are
-AWS's own exceptions (model 2024-01-01). Where Meta's number is the code (Meta's own API) or in the
-message, as ``(#131056)``, it decides."""
+"""Maps refusals of a WhatsApp message to our error codes. Meta's codes are in :mod:`libs.messaging.providers.whatsapp`;
+AWS's own exceptions (model 2024-01-01) are here. If Meta's number is the code (Meta's own API) or in the message, as
+``(#131056)``, it takes precedence."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _AWS = {
     "ConflictException": ErrorCode.UNAVAILABLE,
 }
 _META = re.compile(r"\(#(\d+)\)")
-#: AWS says of a recipient that it cannot read: "Invalid destination phone number or message Id".
+#: AWS's message for an invalid recipient: "Invalid destination phone number or message Id".
 _RECIPIENT = re.compile(r"destination phone number|recipient phone number|\bto\b.{0,20}\bE\.164\b", re.IGNORECASE)
 #: Meta's rule for the pair rate: 4^X seconds.
 _PAIR_GROWTH = 4.0
 
 
 def verdict(refused: Refused) -> Rejected | NotSent:
-    """The outcome of a 4xx."""
+    """Returns the outcome of a 4xx."""
     number = _number(refused)
     if number is not None:
         growth = _PAIR_GROWTH if int(number) == PAIR_RATE else 2.0
@@ -39,7 +39,7 @@ def verdict(refused: Refused) -> Rejected | NotSent:
 
 
 def _number(refused: Refused) -> str | None:
-    """Meta's, if it is told. botocore makes the HTTP status the code where it finds none."""
+    """Returns Meta's number, if given. botocore uses the HTTP status as the code if it finds none."""
     if refused.code.isdecimal() and refused.code != str(refused.status):
         return refused.code
     found = _META.search(refused.message)

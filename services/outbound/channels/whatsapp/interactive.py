@@ -17,7 +17,7 @@ MAX_ROWS = 10
 
 
 def interactive(content: Interactive) -> Json:
-    """The ``interactive`` object. Raises Invalid."""
+    """Returns the ``interactive`` object. Raises Invalid."""
     kind, action = _ACTIONS[content.style](content)
     value: Json = {"type": kind}
     if content.header and content.style != "location_request":

@@ -1,5 +1,6 @@
-"""A number that is connected at Meta itself, asked as AWS's client is: the same operations, arguments and answers, so that
-one channel serves both ways and one reader (:mod:`services.outbound.sending.outcomes`) says what became of a send."""
+"""A client for numbers that are connected at Meta itself, with the same operations, arguments and answers as AWS's
+client, so that one channel serves both, and one module (:mod:`services.outbound.sending.outcomes`) determines the
+outcome of a send."""
 
 from __future__ import annotations
 
@@ -27,12 +28,13 @@ class MetaClient:
         return {"messageId": await self._graph.message(originationPhoneNumberId, message, metaApiVersion)}
 
     async def list_linked_whatsapp_business_accounts(self, maxResults: int) -> Json:
-        """Meta has no such list; the number itself is what is asked for."""
+        """Meta has no such list; the number itself is queried."""
         await self._graph.number(self._sender)
         return {}
 
     async def post_whatsapp_message_media(self, originationPhoneNumberId: str, sourceS3File: dict[str, str]) -> Json:
-        """Unlike AWS, Meta cannot read our bucket: the bytes pass through us, by their Content-Type there."""
+        """Unlike AWS, Meta cannot read our bucket: the bytes are read here and uploaded, with the object's
+        Content-Type."""
         bucket, key = sourceS3File["bucketName"], sourceS3File["key"]
         async with self._graph.files:
             about = await self._files.stat(bucket, key)
@@ -47,7 +49,7 @@ class MetaClient:
 
 
 async def client_of(sender: str, ctx: Context) -> Any | None:
-    """The client for a number that is connected at Meta; None for a number of AWS."""
+    """Returns the client for a number that is connected at Meta; None for a number of AWS."""
     if not ctx.settings.of(MessagingSettings).is_at_meta(sender):
         return None
     return MetaClient(sender, await graph_of(ctx), ctx.files)

@@ -102,7 +102,7 @@ async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Seque
     number = int(event.chunk[1:])
     count = followers(number, event.why, event.lag, len(event.unsent), until)
     if count and number % CHECK_SECONDS == 0 and await pause_reason_of(job, await totals(job, ctx), ctx):
-        count = 0  # the tick pauses the job and says why; until then nothing more is released
+        count = 0  # the tick pauses the job with the reason; until then no further chunks are released
     return [*found, *await next_chunks(job, count, ctx)]
 
 

@@ -212,7 +212,7 @@ async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -
     if row is None:
         return None
     if row.attempt == attempt + 1:
-        return row.attempt  # opened before we died
+        return row.attempt  # opened before a crash
     retryable = row.reason is not None and EXPLANATIONS[row.reason].retryable
     if row.status != "failed" or row.accepted or not retryable or row.attempt != attempt:
         return None

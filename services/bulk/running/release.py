@@ -47,9 +47,9 @@ def followers(number: int, why: str, lag: float, unsent: int, until: float) -> i
     if why not in ("done", "wait"):
         return 0
     if why == "wait" and until < SOON_SECONDS:
-        return 0  # the provider does not answer; the tick tries again
+        return 0  # the provider does not respond; the tick retries
     if unsent:
-        return 1  # some have to wait long; others may be able to go
+        return 1  # some are deferred for long; others may be sent now
     if lag < MIN_CHUNK_SECONDS:
         return 2
     # Chunks released together wait equally long: if none of them were replaced, the sender's queue would run empty.

@@ -1,6 +1,8 @@
-"""The words and rules of messaging that several services must agree on; all of it pure, none of it knows a service.
+"""Types and rules of messaging that several services share. Every module is pure or depends on ``libs.common`` only;
+none imports a service.
 
-``words`` names channels, classes and statuses; ``errors`` is the closed table of what can go wrong; ``content`` is what a
-message can say; ``permission`` is what we may do with a contact on a channel; ``checks`` decides before any send;
-``policy`` is what each class promises; ``optout`` knows the words of opting out; ``events`` holds every event by topic.
+``vocabulary`` holds the enums of classes, purposes and statuses; ``channels`` the channels with their traits;
+``errors`` the closed table of error codes; ``content`` the content types of a message; ``permission`` the facts that
+permit or forbid a send to a contact on a channel; ``checks`` the checks before a send; ``policy`` the resends and
+deadlines of each class; ``optout`` the opt-out keywords; ``events`` every event, by topic.
 """

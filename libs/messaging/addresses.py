@@ -1,4 +1,4 @@
-"""Kinds of address: which a channel writes to, how one is validated, and the one form in which it is kept."""
+"""Kinds of address: how each is validated and normalised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+")
 MAX_EMAIL_LENGTH = 320
 _WRITTEN_PHONE = re.compile(r"\+?[\d\s()./-]{3,40}")
-#: What a spreadsheet makes of a long number.
+#: A long number as a spreadsheet displays it, in exponential notation.
 _ROUNDED = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
 
 
@@ -21,27 +21,28 @@ _ROUNDED = re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
 class AddressKind:
     """One kind of address.
 
-    ``name`` is the member of a contact that holds it. With ``shared`` a contact has one such address for all channels of the
-    kind; otherwise it has one for each channel, which is the provider's own id of the user.
+    ``name`` is the field of a contact that holds it. With ``shared``, a contact has one such address for all channels
+    of the kind; otherwise it has one for each channel, which is the provider's own id of the user.
     """
 
     name: str
     valid: Callable[[str], bool]
-    #: ``(text, region)`` -> the form in which it is kept. Raises ValueError with a sentence for people.
+    #: ``(text, region)`` -> the normalised form, which is stored. Raises ValueError with a sentence for users.
     normalise: Callable[[str, str | None], str]
     shared: bool = True
-    #: Two spellings that differ in case only are one address.
+    #: Addresses that differ only in case are the same address.
     ignores_case: bool = False
-    #: Parts of the names of columns that hold such addresses, the most likely first.
+    #: Substrings of column names that indicate such addresses, the most likely first.
     column_words: tuple[str, ...] = ()
-    #: Whether a cell of a sheet looks like one.
+    #: Whether a cell of a spreadsheet looks like such an address.
     looks_like: Callable[[str], bool] = lambda cell: False
 
 
 def to_e164(text: str, region: str | None = None) -> str:
-    """A phone number in E.164. ``region`` (ISO 3166) is where a number without ``+`` is dialled.
+    """Converts a phone number to E.164. ``region`` (ISO 3166) applies to a number without ``+``.
 
-    Raises ValueError with a sentence for people."""
+    Raises ValueError with a sentence for users.
+    """
     text = text.strip()
     if _ROUNDED.fullmatch(text):
         raise ValueError("A spreadsheet has rounded the number. Format the column as text and export it again.")
@@ -54,14 +55,14 @@ def to_e164(text: str, region: str | None = None) -> str:
     except phonenumbers.NumberParseException as error:
         raise ValueError(f"{str(error).partition(') ')[2] or 'This is no phone number'}") from None
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    # Possible, not valid: carriers open ranges faster than tables of them are published.
+    # Checks "possible", not "valid": carriers open number ranges before the tables are published.
     if not phonenumbers.is_possible_number(number) or not is_phone(written):
         raise ValueError("The number is too short or too long for its country.")
     return written
 
 
 def is_phone(text: str) -> bool:
-    """Whether it is a phone number in E.164."""
+    """Whether ``text`` is a phone number in E.164."""
     return E164.fullmatch(text) is not None
 
 
@@ -104,7 +105,8 @@ EMAIL_ADDRESS = AddressKind(
 
 
 def provider_id(pattern: str, example: str) -> AddressKind:
-    """The id under which a provider knows a user, of the form ``pattern``; a contact has one for each such channel."""
+    """Returns the address kind of a provider's user ids that match ``pattern``; a contact has one for each such
+    channel."""
     form = re.compile(pattern)
 
     def normalise(text: str, region: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Which files a content has, each at its place, whatever its kind. Pure; the one walk for accepting, fetching and sending."""
+"""Lists and replaces the files of a content, whatever its kind. Pure; used to accept, fetch and send."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from libs.messaging.content import Content, Email, File, Media, Rich, Template
 
 @dataclass(frozen=True)
 class Slot:
-    """One file of a content. ``path`` names it as the API does; ``kind`` is what it is to be shown as (None: as it is);
-    ``fallback`` is set if it is sent on the channel that the message's own falls back to."""
+    """One file of a content. ``path`` is its path in the API; ``kind`` is the media type it is sent as (None: not
+    specified); ``fallback`` is set if it is sent on the fallback channel of the message's channel."""
 
     path: str
     file: File
@@ -21,13 +21,13 @@ class Slot:
     fallback: bool = False
 
     def channel(self, of_message: Channel) -> Channel:
-        """The channel that carries it."""
+        """Returns the channel on which the file is sent."""
         other = of_message.traits.fallback
         return Channel(other) if self.fallback and other else of_message
 
 
 def slots(content: Content) -> list[Slot]:
-    """Every file, in order."""
+    """Returns every file, in order."""
     match content:
         case Media():
             return [Slot("file", content.file, content.media_type)]
@@ -41,8 +41,8 @@ def slots(content: Content) -> list[Slot]:
 
 
 def private_addresses(content: Content) -> list[str]:
-    """Paths of files that name a bucket. Inside the platform they may; who writes to the API names a file of ours by its id, so
-    that it has been looked at, or a public address."""
+    """Returns the paths of files with an ``s3://`` URL. Such URLs are for internal use only; a client of the API names
+    a stored file by its id, so that the file was checked, or gives a public URL."""
     return [slot.path for slot in slots(content) if not slot.file.file_id and (slot.file.url or "").startswith("s3://")]
 
 
@@ -56,12 +56,12 @@ def _of_rich(content: Rich) -> list[Slot]:
 def _slot(path: str, file_id: str | None, url: str | None, *, fallback: bool = False) -> Slot | None:
     if not file_id and not url:
         return None
-    # These URLs are checked by the channel, in its own words.
+    # The channel validates these URLs, with its own error texts.
     return Slot(path, File.model_construct(file_id=file_id, url=url), fallback=fallback)
 
 
 def with_files(content: Content, files: Mapping[str, File]) -> Content:
-    """The content with other files at these paths."""
+    """Returns the content with the files at these paths replaced."""
     if not files:
         return content
     match content:

@@ -1,5 +1,6 @@
-"""What we answer to STOP, START and HELP: short, once, in the contact's language, with who we are and how to come back or get
-away (CTIA, "Messaging Principles and Best Practices"; 47 CFR 64.1200(a)(12) for the one confirmation of an opt-out)."""
+"""Texts of the automatic replies to STOP, START and HELP, in the contact's language. Each names the business and how to
+opt in or out (CTIA, "Messaging Principles and Best Practices"; 47 CFR 64.1200(a)(12) for the one confirmation of an
+opt-out)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ class Answer(StrEnum):
     HELP = "help"
 
 
-#: By language, English first; ``{us}`` is the name of the business with a colon, ``{contact}`` how to reach it.
+#: By language, English first; ``{us}`` is the name of the business with a colon, ``{contact}`` the help contact.
 TEXTS: dict[str, dict[Answer, str]] = {
     "en": {
         Answer.OPTED_OUT: "{us}You are unsubscribed and will receive no more messages here. Reply START to subscribe again.",
@@ -51,7 +52,7 @@ TEXTS: dict[str, dict[Answer, str]] = {
 
 
 def answers_on(channel: Channel, settings: MessagingSettings) -> bool:
-    """Whether we answer there ourselves, and not the provider."""
+    """Whether the platform sends the replies on the channel, instead of the provider."""
     return channel in [part.strip() for part in settings.answers_on.split(",")]
 
 

@@ -1,4 +1,5 @@
-"""The channels. Everything that varies by channel stands in the channel's row here; nothing else asks which channel it is.
+"""The channels. Everything that varies by channel is in the channel's :class:`ChannelTraits`; no other code branches on
+the channel.
 
 A new channel is one member of :class:`Channel` with its :class:`ChannelTraits`; see docs/ADDING_A_CHANNEL.md.
 """
@@ -33,93 +34,93 @@ BUSINESS_SCOPED_ID = provider_id(r"[A-Z]{2}\.([A-Z]+\.)?[A-Za-z0-9]{1,128}", "US
 
 
 def _as_meta_writes(text: str, region: str | None = None) -> str:
-    """What is E.164 stays as it is: Meta's form of some numbers is none that the tables of phonenumbers call possible."""
+    """Keeps E.164 numbers unchanged: Meta's form of some numbers is not "possible" by the tables of phonenumbers."""
     written = text.strip()
     return written if PHONE.valid(written) else PHONE.normalise(written, region)
 
 
 _META_PHONE = replace(PHONE, normalise=_as_meta_writes)
-#: The content that a text of ours becomes.
+#: The content type that a plain text is converted to.
 TextContent = Literal["text", "email", "speech", "rich"]
 
 
 @dataclass(frozen=True)
 class TemplateTraits:
-    """Templates of a channel. ``at_provider``: the provider keeps and approves them; the rest is then the provider's. Lengths
-    are in characters: of a template's body, and of the text that it is rendered to."""
+    """Templates of a channel. ``at_provider``: the provider stores and approves them, and its own limits apply. Lengths
+    are in characters: of a template's body, and of the rendered text."""
 
     at_provider: bool = False
     max_body_length: int = 6000
     max_text_length: int = 6000
-    #: The members, besides the body, that a template of the channel may have.
+    #: The fields, besides the body, that a template of the channel may have.
     parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelTraits:
-    """What varies by channel."""
+    """The properties of a channel."""
 
-    #: The kinds of address that it writes to, the usual one first.
+    #: The kinds of address that the channel accepts, the usual one first.
     addresses: tuple[AddressKind, ...]
     text_content: TextContent
     templates: TemplateTraits
     #: The kinds of content that a bulk job may send.
     bulk_contents: frozenset[str]
     policies: Mapping[MessageClass, ClassPolicy]
-    #: Messages per second of one sender, where the settings name no rate.
+    #: Messages per second of one sender, unless the settings give a rate.
     messages_per_second: float
-    #: The channel's entry in ``services/bulk/planning/prices.json``; None: estimates cost nothing.
+    #: The channel's entry in ``services/bulk/planning/prices.json``; None: estimated at no cost.
     price_key: str | None = None
     files: tuple[FileLimit, ...] = ()
-    #: The provider does not fetch links: a file that is given by its URL is fetched by us.
+    #: The provider does not fetch URLs: the platform downloads a file that is given by its URL.
     fetches_links: bool = False
-    #: The channel that the provider falls back to, if it has one.
+    #: The provider's fallback channel, if any.
     fallback: str | None = None
-    #: Where the bytes of a received file are: at a link in our bucket, at WhatsApp, or in the mail that is stored whole.
+    #: Where a received file is stored: in the platform's bucket, at WhatsApp, or within the raw mail.
     received_files: Literal["bucket", "whatsapp", "mail"] = "bucket"
-    #: Anything but a template needs that the contact wrote within the last 24 hours.
+    #: Content other than a template requires a message from the contact within the last 24 hours.
     needs_open_window: bool = False
-    #: Marketing waits while it is night at the recipient's.
+    #: Marketing is deferred during the recipient's quiet hours.
     quiet_hours: bool = True
     #: Billed by segments of the text (GSM 03.38).
     counts_segments: bool = False
-    #: The provider limits how many different people a portfolio of numbers writes to in a day.
+    #: The provider limits how many distinct recipients a portfolio of numbers may reach in a day.
     has_portfolios: bool = False
     #: HELP is answered automatically.
     answers_help: bool = True
-    #: An automatic answer must come from the number that the contact wrote to.
+    #: An automatic reply must be sent from the number that the contact wrote to.
     answers_from_same_number: bool = False
-    #: What the provider's own opt-out covers.
+    #: The scope of the provider's own opt-out.
     provider_opt_out: Literal["all", "marketing"] = "all"
     pause_rules: tuple[PauseRule, ...] = STANDARD_RULES
 
     def valid(self, address: str | None) -> bool:
-        """Whether the address can be written to."""
+        """Whether the address is valid on the channel."""
         return bool(address) and any(kind.valid(address or "") for kind in self.addresses)
 
     def normalise(self, written: str, region: str | None = None) -> str:
-        """The address in the form in which it is kept. Raises ValueError with a sentence for people."""
+        """Returns the normalised address. Raises ValueError with a sentence for users."""
         kind = next((each for each in self.addresses if each.valid(written.strip())), self.addresses[0])
         return kind.normalise(written, region)
 
     def same(self, one: str, other: str) -> bool:
-        """Whether two spellings are one address."""
+        """Whether both spellings denote the same address."""
         if one.lower() != other.lower():
             return False
         return one == other or any(kind.ignores_case and kind.valid(one) for kind in self.addresses)
 
     @property
     def provider_id(self) -> AddressKind | None:
-        """The kind of the provider's ids, if the channel writes to such."""
+        """The address kind of the provider's user ids, if the channel uses them."""
         return next((kind for kind in self.addresses if not kind.shared), None)
 
 
-# Without a docstring, which would become part of every schema.
+# No docstring: it would become part of every schema.
 class Channel(StrEnum):
     traits: ChannelTraits
 
     def __new__(cls, value: str, traits: ChannelTraits | None = None) -> Self:
-        # Called once for each member below, with its row; ``Channel("sms")`` looks a member up and does not call it.
+        # Called once for each member below, with its traits; ``Channel("sms")`` looks up a member and does not call it.
         assert traits is not None
         member = str.__new__(cls, value)
         member._value_ = value
@@ -136,7 +137,8 @@ class Channel(StrEnum):
             policies=resending(timedelta(seconds=60)),
             messages_per_second=80.0,
             price_key="whatsapp",
-            # Meta, "Supported media types" (December 2025). A sticker may be animated; Meta holds still ones to 100 KB.
+            # Meta, "Supported media types" (December 2025). The limit is that of animated stickers; Meta limits static
+            # ones to 100 KB.
             files=(
                 file_limit("image", 5 * MB, "image/jpeg", "image/png"),
                 file_limit("sticker", 500 * KB, "image/webp"),
@@ -147,7 +149,7 @@ class Channel(StrEnum):
             received_files="whatsapp",
             needs_open_window=True,
             has_portfolios=True,
-            # Meta's list (131050) is about marketing alone.
+            # Meta's opt-out list (131050) covers marketing only.
             provider_opt_out="marketing",
         ),
     )
@@ -183,12 +185,12 @@ class Channel(StrEnum):
             policies=resending(timedelta(seconds=60)),
             messages_per_second=14.0,
             price_key="email",
-            # SES's quota of 40 MB a message after base64 (2026), less the rest of the message.
+            # SES limits a message to 40 MB after base64 (2026); this leaves space for the rest of the message.
             files=(file_limit("attachment", 28 * MB, *EVERY_TYPE),),
             fetches_links=True,
             received_files="mail",
             quiet_hours=False,
-            # A mail about help is a question to people, not a keyword.
+            # A mail that asks for help is for a person, not a keyword.
             answers_help=False,
             pause_rules=MAIL_RULES,
         ),

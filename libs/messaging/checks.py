@@ -1,7 +1,8 @@
-"""Before any send: the checks in their order, each with a reason on refusal. Nothing is "best effort".
+"""Checks before a send, in order; each refusal has an error code.
 
-They run when a message is accepted and again at the claim, on the service's own copy of the permission; a STOP that arrives
-in between wins. (What needs the provider's limits, the rate lease and the budget, is the pipeline's.)
+They run when a message is accepted and again at the claim, on the service's own copy of the permission, so a STOP
+received in between applies. (Checks that need the provider's limits, the rate lease and the budget are in the send
+pipeline.)
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from libs.messaging.errors import EXPLANATIONS, ErrorCode
 from libs.messaging.permission import Permission
 from libs.messaging.vocabulary import Purpose
 
-#: The answer to STOP or HELP needs no consent, but a message that it answers.
+#: The reply to STOP or HELP needs no consent, but an inbound message within this time.
 AUTO_REPLY_WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why not. ``detail`` adds the facts of this case (a time, a name), never personal data."""
+    """The reason for a refusal. ``detail`` adds the facts of the case (a time, a name), never personal data."""
 
     code: ErrorCode
     detail: str = ""
@@ -33,7 +34,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class SendFacts:
-    """What a send asks for."""
+    """The properties of a send that the checks need."""
 
     channel: Channel
     purpose: Purpose
@@ -42,7 +43,7 @@ class SendFacts:
 
 
 def refusal(permission: Permission | None, facts: SendFacts, now: datetime) -> Refusal | None:
-    """The first reason not to send, or None."""
+    """Returns the first reason not to send, or None."""
     if permission is None or permission.deleted:
         return Refusal(ErrorCode.CONTACT_ERASED)
     if not facts.channel.traits.valid(permission.address):

@@ -1,5 +1,6 @@
-"""What can be configured while the platform runs: a closed catalogue. Each setting is one of the environment's
-(:class:`~libs.messaging.settings.MessagingSettings`): it has its type and description, and the environment's value is its default."""
+"""The closed catalogue of settings that can be changed at run time. Each is a field of
+:class:`~libs.messaging.settings.MessagingSettings`, which gives its type and description; the value in the environment
+is the default."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Unfit(ValueError):
-    """A value that cannot be used: ``[{"field": "value", "detail": "…"}]``."""
+    """An invalid value. ``errors``: ``[{"field": "value", "detail": "…"}]``."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__("; ".join(f"{error['field']}: {error['detail']}" for error in errors))
@@ -32,8 +33,8 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """``check`` is given a value of the right type, ``beside`` also the other settings as they are in force when it is set; both
-    raise ValueError with a sentence for people."""
+    """A setting. ``check`` receives a value of the right type; ``beside`` also receives the other settings currently in
+    force. Both raise ValueError with a sentence for users."""
 
     field: str
     unit: str = ""
@@ -53,17 +54,17 @@ class Setting:
         declared = MessagingSettings.model_fields[self.field]
         kind: Any = declared.annotation
         for each in declared.metadata:
-            # Reading the environment's way of writing it is no part of the type.
+            # A BeforeValidator parses the environment's notation and is not part of the type.
             if not isinstance(each, BeforeValidator):
                 kind = Annotated[kind, each]
         return TypeAdapter(kind)
 
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of its values."""
+        """Returns the JSON Schema of the values."""
         return self._type.json_schema()
 
     def parsed(self, value: Any) -> Any:
-        """From JSON. Raises Unfit."""
+        """Validates a JSON value. Raises Unfit."""
         try:
             found = self._type.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -74,7 +75,7 @@ class Setting:
         return found
 
     def accepted(self, value: Any, others: MessagingSettings) -> Any:
-        """The same, and such that it goes with the others. Raises Unfit."""
+        """Validates a JSON value, also against the other settings. Raises Unfit."""
         found = self.parsed(value)
         self._passes(self.beside, found, others)
         return found
@@ -87,7 +88,7 @@ class Setting:
             raise Unfit([{"field": "value", "detail": str(error)}]) from None
 
     def of(self, settings: MessagingSettings) -> Any:
-        """Its value there, as JSON."""
+        """Returns the setting's value in ``settings``, as JSON."""
         return self._type.dump_python(getattr(settings, self.field), mode="json")
 
 
@@ -97,7 +98,7 @@ def _words(words: tuple[str, ...]) -> None:
 
 
 def _apart(intent: Intent) -> Callable[[tuple[str, ...], MessagingSettings], None]:
-    """One word cannot ask for two things."""
+    """Returns a check that no keyword has two intents."""
 
     def check(words: tuple[str, ...], others: MessagingSettings) -> None:
         if conflict := clash(intent, words, others):
@@ -137,7 +138,7 @@ CATALOGUE: Mapping[str, Setting] = {
 
 
 def applied(settings: MessagingSettings, values: Mapping[str, Any]) -> MessagingSettings:
-    """The settings with these values, by key. What this build does not know or cannot use is left as it was."""
+    """Returns the settings with these values, by key. Ignores unknown keys and invalid values."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         setting = CATALOGUE.get(key)

@@ -1,6 +1,7 @@
-"""What a message can say: one union for all channels, by ``kind``. Which kinds a channel can carry is the channel's to know.
+"""Content types of messages: one union for all channels, discriminated by ``kind``. The channel defines which kinds it
+supports.
 
-Limits here are those that hold everywhere; a channel refuses what its provider would.
+The limits here apply to all channels; a channel also rejects what its provider would.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-#: Of an e-mail's text and HTML together, in UTF-8; an event on SNS has 256 KiB with everything.
+#: Maximum size of an e-mail's text and HTML together, in UTF-8; an event on SNS may have 256 KiB in total.
 MAX_EMAIL_BYTES = 120_000
 
 
 class Part(BaseModel):
-    """Base of everything inside a message: frozen, camelCase on the wire, no unknown fields."""
+    """Base class of all parts of a message: frozen, camelCase in JSON, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class Text(Part):
-    """``registered_id``: under which its wording is registered, where operators ask for that (SMS to India: the DLT content
-    template id)."""
+    """A text. ``registered_id``: the id under which its wording is registered, where operators require that (SMS to
+    India: the DLT content template id)."""
 
     kind: Literal["text"] = "text"
     body: str = Field(min_length=1, max_length=6000)
@@ -31,7 +32,7 @@ class Text(Part):
 
 
 class File(Part):
-    """A file: one of ours by ``file_id``, or a public ``https`` link, or the provider's own media id."""
+    """A file: a stored file by ``file_id``, a public ``https`` URL, or the provider's own media id."""
 
     file_id: str | None = None
     url: str | None = Field(default=None, max_length=2000, pattern=r"^(https|s3)://")
@@ -48,8 +49,8 @@ class Media(Part):
 
 
 class Template(Part):
-    """A template by name. ``variables`` are keyed ``"1"``, ``"2"`` … for positional ones, by name otherwise; ``components``
-    passes header and button parameters through in the provider's form."""
+    """A template by name. ``variables`` are keyed ``"1"``, ``"2"`` … for positional ones, by name otherwise;
+    ``components`` passes header and button parameters to the provider unchanged, in the provider's format."""
 
     kind: Literal["template"] = "template"
     name: str = Field(min_length=1, max_length=512)
@@ -68,14 +69,15 @@ class Location(Part):
 
 
 class Contacts(Part):
-    """Contact cards, in the shape of WhatsApp's ``contacts``."""
+    """Contact cards, in the format of WhatsApp's ``contacts``."""
 
     kind: Literal["contacts"] = "contacts"
     contacts: list[dict[str, Any]] = Field(min_length=1)
 
 
 class Reaction(Part):
-    """``message_id`` is our id of the message reacted to (inbound: the provider's, when ours is not known)."""
+    """A reaction. ``message_id`` is the platform's id of the message reacted to (inbound: the provider's id if the
+    platform's is not known)."""
 
     kind: Literal["reaction"] = "reaction"
     message_id: str
@@ -117,7 +119,7 @@ class Email(Part):
 
     @model_validator(mode="after")
     def _fits_an_event(self) -> Self:
-        """A message travels in an event, and no event takes more."""
+        """Limits the size: a message is part of an event, and SNS limits the size of an event."""
         size = sum(len(part.encode("utf-8", "replace")) for part in (self.text or "", self.html or ""))
         if size > MAX_EMAIL_BYTES:
             raise ValueError(f"text and html are {size} bytes together; {MAX_EMAIL_BYTES} are possible")
@@ -142,19 +144,20 @@ class Card(Part):
     title: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2000)
     media_url: str | None = None
-    #: A file of ours instead of ``media_url``.
+    #: A stored file instead of ``media_url``.
     media_file_id: str | None = None
     height: Literal["SHORT", "MEDIUM", "TALL"] = "MEDIUM"
     suggestions: list[Suggestion] = Field(default_factory=list, max_length=4)
 
 
 class Rich(Part):
-    """RCS: text, a file, one card or a carousel of 2–10, with suggestions, and what goes out by SMS when RCS cannot."""
+    """RCS content: text, a file, one card or a carousel of 2–10 cards, with suggestions, and the fallback that is sent
+    by SMS when RCS delivery is not possible."""
 
     kind: Literal["rich"] = "rich"
     text: str | None = Field(default=None, max_length=3072)
     file_url: str | None = None
-    #: Files of ours instead of the URL of the same name.
+    #: Stored files instead of the URL of the same name.
     file_id: str | None = None
     cards: list[Card] = Field(default_factory=list, max_length=10)
     orientation: Literal["VERTICAL", "HORIZONTAL"] = "VERTICAL"
@@ -175,7 +178,7 @@ class Choosing(Part):
 
 
 class Raw(Part):
-    """Inbound only: a kind that we do not know, kept as it came."""
+    """Inbound only: content of an unknown kind, kept unchanged."""
 
     kind: Literal["raw"] = "raw"
     type: str

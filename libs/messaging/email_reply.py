@@ -1,10 +1,10 @@
-"""What somebody wrote in an answer to a mail, without what they quote. Pure."""
+"""Extracts the new text of a reply by e-mail, without the quoted text. Pure."""
 
 from __future__ import annotations
 
 import re
 
-#: How mail programs introduce what is quoted: "On … wrote:" in a few languages, Outlook's rule and heading.
+#: Lines with which mail programs introduce quoted text: "On … wrote:" in several languages, Outlook's rule and heading.
 _INTRODUCES = re.compile(
     r"^\s*(?:>"
     r"|-{2,}\s*(?:original message|forwarded message|ursprüngliche nachricht|message d'origine|mensaje original)"
@@ -19,11 +19,11 @@ _MAX_LINE_LENGTH = 500
 
 
 def reply_text(text: str) -> str:
-    """The lines before what is quoted and before the signature."""
+    """Returns the lines before the quoted text and before the signature."""
     lines = text.splitlines()
     for n, line in enumerate(lines):
         short = line[:_MAX_LINE_LENGTH]
-        # The line that introduces may be broken in two.
+        # The introducing line may be wrapped into two.
         both = f"{short} {lines[n + 1][:_MAX_LINE_LENGTH]}" if n + 1 < len(lines) and short.strip() else short
         if _INTRODUCES.match(short) or _SIGNATURE.match(short.strip()) or _INTRODUCES.match(both):
             return "\n".join(lines[:n]).strip()

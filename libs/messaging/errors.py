@@ -1,6 +1,6 @@
-"""The closed table of error codes: what each means, whether trying again can help, what a person can do.
+"""The closed table of error codes: the meaning of each, whether a retry can succeed, and what a user can do.
 
-Channels map their providers' codes onto these; the provider's own code and words are kept beside them.
+Channels map their providers' codes to these; the provider's code and text are stored with them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True)
 class Explanation:
-    """``retryable``: a new attempt, later, can succeed without anybody changing anything."""
+    """The explanation of a code. ``retryable``: a later attempt can succeed without any change by a person."""
 
     means: str
     do: str
@@ -124,11 +124,12 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.UNKNOWN: Explanation("The provider gave a reason that we do not know.", "See the provider's own words."),
 }
 
-#: The code of an API problem is the upper-case word, but for this one, which the field knows by another name.
+#: The code of an API problem is the error code in upper case, except for this one, for which the API has an established
+#: name.
 PROBLEM_CODES = {ErrorCode.WINDOW_CLOSED: "TEMPLATE_REQUIRED"}
 
 
-#: Somebody may have changed the facts behind these a moment ago, so a copy that is behind can explain them.
+#: Codes whose facts can have changed within the copy lag, so that a stale copy can be the cause.
 MAY_LAG = frozenset(
     {
         ErrorCode.NO_CONSENT,
@@ -144,10 +145,10 @@ MAY_LAG = frozenset(
 
 
 def problem_type(code: ErrorCode) -> type[Problem]:
-    """What a request raises that a service refuses by its own copies."""
+    """Returns the exception type for a request that is refused on the basis of a service's copies."""
     return CopyRefusal if code in MAY_LAG else Problem
 
 
 def problem_code(code: ErrorCode) -> str:
-    """The stable ``code`` of the problem document for a refusal."""
+    """Returns the stable ``code`` of the problem document for a refusal."""
     return PROBLEM_CODES.get(code, code.value.upper())

@@ -1,4 +1,5 @@
-"""CSV for spreadsheets, in which no cell is run as a formula; and exports: a CSV in the service's bucket, fetched by a link."""
+"""CSV that is safe in spreadsheets (no cell is evaluated as a formula), and exports: CSV files in the service's bucket,
+downloaded by a presigned URL."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from libs.common.handle.context import Context
 from libs.common.store.item import Item, Table
 
 CSV_TYPE = "text/csv; charset=utf-8"
-#: What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection").
+#: Characters that begin a formula in spreadsheets (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?\d+")
 
@@ -26,7 +27,7 @@ EXPORTS = Bucket("exports", days=1)
 
 
 class CsvExport(Item):
-    """A CSV in the bucket."""
+    """The row of a CSV in the bucket."""
 
     TABLE: ClassVar[Table] = Table("export", key="exportId", ttl="expiresAt")
 
@@ -43,27 +44,29 @@ E = TypeVar("E", bound=CsvExport)
 
 
 def safe(cell: object) -> str:
-    """The cell as text. A plain number (also one with ``+``: a phone number) harms nobody and stays as it is."""
+    """Returns the cell as text, with ``'`` before a formula. A plain number (also with ``+``: a phone number) is
+    harmless and stays unchanged."""
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
-    """RFC 4180, every cell made safe."""
+    """Returns the rows as CSV (RFC 4180), with every cell made safe."""
     text = io.StringIO()
     csv.writer(text).writerows([safe(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A whole file, with a byte order mark, so that spreadsheets see UTF-8."""
+    """Returns a complete file, with a byte order mark, so that spreadsheets detect UTF-8."""
     return b"\xef\xbb\xbf" + csv_lines([columns, *rows])
 
 
 async def create(
     model: type[E], columns: Sequence[str], rows: Sequence[Sequence[object]], ctx: Context, **facts: Any
 ) -> E:
-    """Write the file, and stage the row that makes it known: the name is the request's, so a repeat writes the same object."""
+    """Writes the file and stages its row. The id is derived from the request, so a repeated request writes the same
+    object."""
     made = model(
         export_id=derived_id(ctx.required_cause.id, f"{ctx.service.name}-export"),
         rows=len(rows),
@@ -77,7 +80,7 @@ async def create(
 
 
 async def read(model: type[E], export_id: str, label: str, ctx: Context) -> tuple[E, str]:
-    """With a link to download it as ``<label>-<day>.csv``. Raises Problem 404."""
+    """Returns the export and the URL to download it as ``<label>-<day>.csv``. Raises Problem 404."""
     made = await ctx.get(model, export_id)
     if made is None:
         raise Problem(404, "EXPORT_NOT_FOUND", "There is no such export", "Exports are kept for a day.")

@@ -1,4 +1,5 @@
-"""What is known of a stored file outside ``media``: each service that accepts or sends files keeps its own copy."""
+"""Copies of the metadata of stored files: each service that accepts or sends files keeps its own, published by
+``media``."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from libs.messaging.events.media import MediaDeleted, MediaStored
 
 
 class FileCopy(Item):
-    """Where a file is and what it is. It never changes; it goes with the file."""
+    """The location and type of a file. Immutable; deleted together with the file."""
 
     TABLE: ClassVar[Table] = Table("file-copy", key="fileId", ttl="expiresAt")
 
@@ -39,7 +40,7 @@ class FileCopy(Item):
         )
 
 
-#: Where a file is forgotten before it was kept, the file itself is gone all the same.
+#: A MediaDeleted that arrives before the MediaStored has no effect here; the file itself is deleted anyway.
 stored_files = Copy(
     FileCopy, {MediaStored: lambda event, now: FileCopy.of(event)}, gone={MediaDeleted: lambda event: event.file_id}
 )

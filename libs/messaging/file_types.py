@@ -1,6 +1,6 @@
-"""The types of files that messages carry, detected from their first bytes, never from a name or a header. Pure.
+"""The file types that messages may have, detected from the first bytes, never from a name or a header. Pure.
 
-A type that is not listed here is not accepted.
+A type that is not listed here is rejected.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ KB = 1024
 MB = 1024 * KB
 #: The largest file of any channel.
 MAX_FILE_BYTES = 100 * MB
-#: So many first bytes tell the type: a document's parts are named somewhat inside its container.
+#: Number of first bytes that identify the type: a document's parts are named near the start of its container.
 SNIFFED_BYTES = 8 * KB
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _OLD_OFFICE = ("application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint")
-#: Types that the first bytes cannot tell apart: within these the declared one is taken, else the first (``""``: none).
+#: Types with identical first bytes: within a family the declared type applies if it is a member, else the first
+#: (``""``: none).
 FAMILIES: dict[str, tuple[str, ...]] = {
     "mp4": ("video/mp4", "audio/mp4"),
     "text": ("text/plain", "text/csv", "text/vcard", "text/calendar"),
     "office": ("", _WORD, _SHEET, _SLIDES),
     "old-office": ("", *_OLD_OFFICE),
 }
-#: Other names in use, and what they mean.
+#: Other names in use -> the name used here.
 ALIASES = {
     "image/jpg": "image/jpeg",
     "audio/mp3": "audio/mpeg",
@@ -50,19 +51,20 @@ _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old-office"),
 )
 _OFFICE_PARTS = ((b"word/", _WORD), (b"xl/", _SHEET), (b"ppt/", _SLIDES))
-#: What a browser would run or a mail client would render, though its bytes are text.
+#: Text that a browser would execute or a mail client would render.
 _ACTIVE = re.compile(r"\s*<(!doctype|\?xml|!--|html|head|body|script|svg|iframe|style|meta|a\b)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def bare(content_type: str | None) -> str:
-    """``audio/ogg; codecs=opus`` -> ``audio/ogg``; other names of a type -> the one used here."""
+    """Returns the type without parameters (``audio/ogg; codecs=opus`` -> ``audio/ogg``) and with aliases replaced."""
     plain = (content_type or "").partition(";")[0].strip().lower()
     return ALIASES.get(plain, plain)
 
 
 def settle(declared: str | None, head: bytes) -> str | None:
-    """The type of a file that begins with ``head``. ``declared`` only decides within a family; None: nothing we know."""
+    """Returns the type of a file that begins with ``head``. ``declared`` only decides within a family; None: unknown
+    type."""
     found = _detect_type(head)
     if found not in FAMILIES:
         return found
@@ -85,7 +87,7 @@ def _detect_type(head: bytes) -> str | None:
 
 
 def _zipped(head: bytes) -> str | None:
-    """An office document names its parts; another archive is nothing that messages carry."""
+    """Returns the type of an office document, by the names of its parts; None for any other archive."""
     if b"[Content_Types].xml" not in head and b"_rels/" not in head:
         return None
     return next((found for part, found in _OFFICE_PARTS if part in head), "office")
@@ -101,7 +103,7 @@ def _is_text(head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class FileLimit:
-    """What a channel carries as one kind: these types, each up to ``maximum`` bytes."""
+    """A channel's limit for one kind: these types, each up to ``maximum`` bytes."""
 
     kind: str
     types: frozenset[str]
@@ -120,7 +122,7 @@ TEXTS = FAMILIES["text"]
 EVERY_TYPE = (*PICTURES, "image/webp", *AUDIO, *VIDEO, *DOCUMENTS, *TEXTS)
 TYPES = frozenset(EVERY_TYPE)
 
-#: Carriers and people go by the ending of a name.
+#: File name extensions: carriers and users rely on them.
 ENDINGS = {
     "image/jpeg": ".jpg",
     "image/png": ".png",

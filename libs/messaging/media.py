@@ -1,4 +1,4 @@
-"""Which files each channel carries. Pure."""
+"""Which files each channel supports. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from libs.messaging.channels import Channel
 
 
 def unsupported_reason(channel: Channel, kind: str | None, content_type: str, size: int) -> str | None:
-    """Why the channel does not carry such a file (as ``kind``: image, video, audio, document, sticker; None: as whatever it
-    is), in words for people; None if it does."""
+    """Returns why the channel does not support such a file, as text for users; None if it does. ``kind``: image, video,
+    audio, document or sticker; None: any kind."""
     limits = channel.traits.files
     named = [limit for limit in limits if limit.kind == kind] or list(limits)
     fitting = [limit for limit in named if content_type in limit.types]
@@ -24,5 +24,5 @@ def unsupported_reason(channel: Channel, kind: str | None, content_type: str, si
 
 
 def fits(content_type: str, size: int) -> tuple[Channel, ...]:
-    """The channels that carry such a file in some form."""
+    """Returns the channels that support such a file as any kind."""
     return tuple(channel for channel in Channel if unsupported_reason(channel, None, content_type, size) is None)

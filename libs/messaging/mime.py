@@ -1,5 +1,5 @@
-"""Mail taken apart, the same way for everybody who counts its parts: headers are cut before they are parsed, and the bytes go to
-the library piece by piece (half the memory of ``message_from_bytes``)."""
+"""Parses mail, with the same part numbers for every caller. Headers are truncated before they are parsed, and the bytes
+are fed to the library in chunks (half the memory of ``message_from_bytes``)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from functools import lru_cache
 from typing import Any
 
 MAX_PARTS = 500
-#: The library takes time that grows with the square of some headers; no honest one is nearly as long.
+#: Parsing some headers takes quadratic time; no legitimate header is nearly as long.
 MAX_HEADER_CHARACTERS = 4_000
-#: Of those that cost most: parameters (RFC 2231; a file name of 200 Chinese characters has 1,800) and addresses.
+#: Lower limits for the slowest headers: parameters (RFC 2231; a file name of 200 Chinese characters has 1,800) and
+#: addresses.
 _MAX_CHARACTERS = {"content-type": 2_000, "content-disposition": 2_000, "from": 1_000}
 _PIECE = 1 << 16
 
 
 class _Bounded(EmailPolicy):
-    """Headers are cut before they are taken apart."""
+    """Truncates headers before they are parsed."""
 
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
         name, value = super().header_source_parse(sourcelines)
@@ -30,7 +31,7 @@ class _Bounded(EmailPolicy):
 
 @lru_cache(maxsize=8)
 def _header(name: str, value: str) -> Any:
-    """The library parses a header again for each question about it; most questions are about the last few."""
+    """Caches parsed headers: the library parses a header at each access, and most accesses repeat the last few."""
     return EmailPolicy.header_fetch_parse(POLICY, name, value)
 
 
@@ -38,7 +39,7 @@ POLICY = _Bounded()
 
 
 def parsed(raw: bytes) -> EmailMessage:
-    """The message. Whatever a stranger wrote may make the library raise anything."""
+    """Parses a message. The input is untrusted, so the library may raise any exception."""
     parser = BytesFeedParser(policy=POLICY)
     for at in range(0, len(raw), _PIECE):
         parser.feed(raw[at : at + _PIECE])
@@ -48,7 +49,7 @@ def parsed(raw: bytes) -> EmailMessage:
 
 
 def parts_of(message: EmailMessage) -> list[EmailMessage]:
-    """The parts that hold no others; ``part-<n>`` names the n-th."""
+    """Returns the parts without subparts; the n-th is named ``part-<n>``."""
     found: list[EmailMessage] = []
     for part in message.walk():
         if len(found) == MAX_PARTS:

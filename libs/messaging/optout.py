@@ -1,7 +1,7 @@
-"""The words of opting out, in and of asking for help: whole messages only, never inside a sentence.
+"""Keywords of opt-out, opt-in and help; a keyword must be the whole message.
 
 Sources: the carriers' and AWS's required keywords (ARRET … UNSUBSCRIBE), the revocations of 47 CFR 64.1200(a)(10)
-(REVOKE, OPT OUT), and common words per locale. Settings can add words (``WECARE_OPT_OUT_WORDS``) and take none away.
+(REVOKE, OPT OUT), and common words per locale. Settings can add words (``WECARE_OPT_OUT_WORDS``) but not remove any.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from libs.messaging.settings import MessagingSettings
 
 
 class Intent(StrEnum):
-    """``WECARE_<WISH>_STOP_REASONS`` holds more words for it."""
+    """The intent of a keyword. The settings ``WECARE_OPT_OUT_WORDS``, ``WECARE_OPT_IN_WORDS`` and ``WECARE_HELP_WORDS``
+    add keywords."""
 
     OPT_OUT = "opt_out"
     OPT_IN = "opt_in"
@@ -28,7 +29,7 @@ OPT_OUT = {
 }  # fmt: skip
 OPT_IN = {"start", "unstop", "yes"}
 HELP = {"help", "info"}
-#: By language; matched whatever the contact's locale is, since people write in their own language.
+#: By language; matched independently of the contact's locale, since users may write in any language.
 LOCAL_OPT_OUT = {
     "ar": {"توقف", "إلغاء الاشتراك"},
     "de": {"stopp", "abmelden", "abbestellen"},
@@ -49,8 +50,8 @@ LOCAL_OPT_OUT = {
 
 
 def normalise(text: str) -> str:
-    """Case, width, accents, invisible characters, inner runs of space, and whatever is no letter, digit or mark around the
-    words (punctuation, emoji) do not matter."""
+    """Returns the text for comparison: without case, width, accents, invisible characters, repeated spaces, and without
+    leading or trailing characters that are no letter, digit or mark (punctuation, emoji)."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     spaced = (" " if c.isspace() else c for c in folded)
     bare = "".join(c for c in spaced if not _accent(c) and c.isprintable())
@@ -58,7 +59,7 @@ def normalise(text: str) -> str:
 
 
 def _accent(c: str) -> bool:
-    """An accent on a Latin letter, or what only chooses how the sign before it looks (emoji, keycaps)."""
+    """Whether ``c`` is an accent on a Latin letter or a variation selector or keycap mark (emoji)."""
     return (unicodedata.combining(c) > 0 and ord(c) < 0x0370) or c == "\u20e3" or "\ufe00" <= c <= "\ufe0f"
 
 
@@ -66,7 +67,7 @@ def _trimmed(text: str) -> str:
     written = [place for place, c in enumerate(text) if unicodedata.category(c)[0] in "LN"]
     if not written:
         return ""
-    # The marks that some scripts write after a letter belong to it.
+    # Combining marks that follow a letter, in some scripts, belong to it.
     end = written[-1] + 1
     while end < len(text) and unicodedata.category(text[end])[0] == "M":
         end += 1
@@ -81,10 +82,10 @@ _SHIPPED: tuple[tuple[Intent, Iterable[str]], ...] = (
 
 
 def keywords_of(settings: MessagingSettings) -> Mapping[str, Intent]:
-    """What each word asks for, normalised: the words above, which stay, and those of the settings. Raises ValueError, naming
-    the setting, for one that asks for two things or has no letter in it."""
+    """Returns normalised keyword -> intent: the keywords above, which cannot be removed, and those of the settings.
+    Raises ValueError with the setting's name for a keyword that has two intents or no letter or digit."""
     given = _given(settings)
-    # Of two that say the same the later is named.
+    # Reports the later of two settings that conflict.
     for intent, keywords in reversed(given.items()):
         if conflict := clash(intent, keywords, settings):
             raise ValueError(f"WECARE_{intent.upper()}_WORDS: {conflict}")
@@ -92,13 +93,14 @@ def keywords_of(settings: MessagingSettings) -> Mapping[str, Intent]:
 
 
 def keywords_in_force(settings: MessagingSettings) -> Mapping[str, Intent]:
-    """The same while the settings may change one after the other: of two meanings of a word the first counts, and opting out is
-    before the others."""
+    """Returns the keywords without validation, since settings may change one after the other: the first intent of a
+    keyword applies, and opt-out has precedence."""
     return _words(*_given(settings).values())
 
 
 def clash(intent: Intent, keywords: Iterable[str], settings: MessagingSettings) -> str | None:
-    """What is wrong with more ``keywords`` for a wish, beside those of the settings for the others."""
+    """Returns why ``keywords`` cannot be added for ``intent``, given the settings of the other intents; None if they
+    can."""
     others = {each: () if each is intent else given for each, given in _given(settings).items()}
     known = _words(*others.values())
     for keyword in keywords:
@@ -129,5 +131,5 @@ def _words(*more: tuple[str, ...]) -> Mapping[str, Intent]:
 
 
 def intent_of(text: str, keywords: Mapping[str, Intent]) -> Intent | None:
-    """What the whole message asks for, if it is one of the ``keywords`` (:func:`keywords_of`)."""
+    """Returns the intent of the message if the whole text is one of ``keywords`` (:func:`keywords_of`)."""
     return keywords.get(normalise(text))

@@ -1,4 +1,4 @@
-"""The rules by which a bulk job pauses itself: shares of recipients whose messages ended in certain error codes."""
+"""Auto-pause rules of bulk jobs: shares of recipients whose messages ended in certain error codes."""
 
 from __future__ import annotations
 

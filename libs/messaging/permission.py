@@ -1,5 +1,5 @@
-"""What we may do with one contact on one channel. ``contacts`` owns the truth and says it whole whenever it changes;
-every service that sends or accepts keeps its own copy of the newest revision."""
+"""The facts that permit or forbid a send to one contact on one channel. ``contacts`` owns them and publishes all of
+them with every change; every service that sends or accepts messages keeps its own copy of the newest revision."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pydantic.alias_generators import to_camel
 from libs.common.clock import Timestamp
 from libs.messaging.channels import Channel
 
-#: WhatsApp's customer service window (Meta, messaging policy): free-form messages until then.
+#: WhatsApp's customer service window (Meta, messaging policy): free-form messages are allowed this long after an
+#: inbound one.
 SERVICE_WINDOW = timedelta(hours=24)
-#: What a killed worker had taken comes again after its visibility time (30 s); twice that, and time to be handled. So long may a
-#: service's copy of something be behind what a message was accepted on.
+#: Maximum lag of a service's copy behind the permission that a message was accepted on: the events of a killed worker
+#: are redelivered after the visibility timeout (30 s); this is twice that, plus time to handle them.
 MAX_COPY_LAG = timedelta(seconds=75)
-#: The same where nothing says that there is news on the way.
+#: The same where no newer revision is known to be on its way.
 SHORT_COPY_LAG = timedelta(seconds=10)
-#: How often what waits for such news is looked at again.
+#: How often a send that waits for a newer copy checks again.
 RECHECK_INTERVAL = timedelta(seconds=2)
 
 
 class Permission(BaseModel):
-    """The facts. ``revision`` only grows; the newer one wins."""
+    """The facts. ``revision`` only increases; the highest applies."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
@@ -39,7 +40,7 @@ class Permission(BaseModel):
     #: Purposes the opt-in covers; empty: every purpose.
     purposes: tuple[str, ...] = ()
     consent_id: str | None = None
-    #: Why nothing may be sent to the address (hard bounce, complaint, provider's list), while that is so.
+    #: Why the address is suppressed (hard bounce, complaint, provider's list); None if it is not.
     suppressed: str | None = None
     last_inbound_at: Timestamp | None = None
     zone: str | None = None
@@ -47,5 +48,5 @@ class Permission(BaseModel):
     deleted: bool = False
 
     def window_open(self, now: datetime) -> bool:
-        """Whether WhatsApp takes free-form messages now."""
+        """Whether WhatsApp accepts free-form messages now."""
         return self.last_inbound_at is not None and now < self.last_inbound_at + SERVICE_WINDOW

@@ -1,4 +1,4 @@
-"""A service's own copy of what it may do with contacts: it owns :class:`PermissionCopy` and hears ``permissions``."""
+"""A service's own copy of permissions: the service owns :class:`PermissionCopy` and hears ``permissions``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libs.messaging.permission import Permission
 
 
 class PermissionCopy(Item):
-    """``contactId#channel`` -> the newest :class:`Permission` heard."""
+    """``contactId#channel`` -> the newest :class:`Permission` received."""
 
     TABLE: ClassVar[Table] = Table("permission", key="id")
 
@@ -38,6 +38,6 @@ permissions = Copy(
 
 
 async def permission_of(contact_id: str, channel: str, ctx: Context) -> Permission | None:
-    """What is known, read anew each time: a STOP must count at once."""
+    """Returns the copy, read without a cache: a STOP must apply at once."""
     copy = await permissions.get(ctx, PermissionCopy.id_of(contact_id, channel))
     return copy.standing if copy else None

@@ -1,4 +1,4 @@
-"""One content for many people: ``{{name}}`` in it, or a template's variables, filled in for each."""
+"""Personalises one content for many recipients: fills in ``{{name}}`` in it, or a template's variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ C = TypeVar("C")
 
 
 def wanted(content: Content) -> tuple[str, ...]:
-    """The variables that stand in the content itself; a template's are known from its definition instead."""
+    """Returns the variables in the content itself; those of a template are known from its definition instead."""
     match content:
         case Text():
             return variables(content.body)
@@ -30,8 +30,8 @@ def wanted(content: Content) -> tuple[str, ...]:
 
 
 def personal(content: Content, values: Mapping[str, str]) -> Content:
-    """The content for one recipient. Raises :class:`libs.messaging.rendering.Unfit` for a value that is no safe address where
-    one stands."""
+    """Returns the content for one recipient. Raises :class:`libs.messaging.rendering.Unfit` for a value that is not a
+    safe URL where a URL is expected."""
 
     def fill(text: str) -> str:
         return VARIABLE.sub(lambda found: values.get(found.group(1), ""), text)

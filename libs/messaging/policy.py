@@ -1,6 +1,6 @@
-"""What each message class promises: how long a message lives, and what happens to a send whose outcome is uncertain.
+"""Policies of the message classes: time to live, deadlines, and resends of sends whose outcome is uncertain.
 
-These are the defaults of the promises; a setting can tighten them, never loosen them. Which channel has which is in its row
+These are the defaults; a setting can make them stricter, never looser. Each channel's traits contain its policies
 (:mod:`libs.messaging.channels`).
 """
 
@@ -15,8 +15,8 @@ from libs.messaging.vocabulary import MessageClass
 
 @dataclass(frozen=True)
 class ClassPolicy:
-    """``resends``: how often an uncertain send may be resent after ``window``; each resend is recorded and audited. A send that
-    no report has settled by ``deadline`` becomes ``unknown``."""
+    """A policy. ``resends``: how often an uncertain send may be resent after ``window``; each resend is recorded and
+    audited. A send without a final report by ``deadline`` becomes ``unknown``."""
 
     resends: int
     window: timedelta
@@ -29,8 +29,8 @@ _MINUTE = timedelta(seconds=60)
 
 
 def resending(window: timedelta) -> Mapping[MessageClass, ClassPolicy]:
-    """The policies of a channel whose provider settles most sends within ``window``: OTPs and transactional messages are
-    resent once."""
+    """Returns the policies of a channel whose provider reports the outcome of most sends within ``window``: OTPs and
+    transactional messages are resent once."""
     return {
         MessageClass.OTP: ClassPolicy(1, timedelta(seconds=5), timedelta(seconds=300), timedelta(seconds=300)),
         MessageClass.TRANSACTIONAL: ClassPolicy(1, window, window * 2, _DAY),
@@ -40,5 +40,5 @@ def resending(window: timedelta) -> Mapping[MessageClass, ClassPolicy]:
 
 
 def never_resending(time_to_live: timedelta) -> Mapping[MessageClass, ClassPolicy]:
-    """The policies of a channel on which nothing is ever resent."""
+    """Returns the policies of a channel on which no message is resent."""
     return dict.fromkeys(MessageClass, ClassPolicy(0, _THREE_DAYS, _THREE_DAYS, time_to_live))

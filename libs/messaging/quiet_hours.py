@@ -1,7 +1,7 @@
-"""Quiet hours: when marketing may reach somebody, by the clock on their wall.
+"""Quiet hours: the local hours in which marketing may be sent to a recipient.
 
-Default 8:00 to 21:00 in the recipient's zone, as 47 CFR 64.1200(c)(1) has it for solicitations. A number that may be in
-several zones is written to only at hours that suit all of them.
+Default 8:00 to 21:00 in the recipient's time zone, as 47 CFR 64.1200(c)(1) requires for solicitations. To a number that
+may be in several zones, marketing is sent only at hours that are allowed in all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-#: By then every hour of the day has come by in every zone, clock changes included.
+#: Within this time every hour of the day occurs in every zone, clock changes included.
 SEARCH_HORIZON = timedelta(hours=50)
 _SEARCH_STEP = timedelta(minutes=15)
 _UNKNOWN = "Etc/Unknown"
@@ -19,14 +19,14 @@ _UNKNOWN = "Etc/Unknown"
 
 @dataclass(frozen=True)
 class Hours:
-    """From ``opens`` until before ``closes``, on the same day."""
+    """Allowed hours, from ``opens`` until before ``closes``, on the same day."""
 
     opens: time = time(8)
     closes: time = time(21)
 
     @staticmethod
     def of(text: str) -> Hours:
-        """From ``08:00-21:00``. Raises ValueError."""
+        """Parses ``08:00-21:00``. Raises ValueError."""
         opens, closes = (time.fromisoformat(part.strip()) for part in text.split("-"))
         if opens >= closes:
             raise ValueError("the hours must begin before they end, on one day")
@@ -36,19 +36,19 @@ class Hours:
         return self.opens <= moment.astimezone(zone).time() < self.closes
 
     def next_opening(self, moment: datetime, zone: ZoneInfo) -> datetime:
-        """The next time that the clock there shows ``opens``."""
+        """Returns the next time at which it is ``opens`` in the zone."""
         there = moment.astimezone(zone)
         day = there.date() if there.time() < self.opens else there.date() + timedelta(days=1)
         return datetime.combine(day, self.opens, zone).astimezone(UTC)
 
 
 def zones_of(zone: str | None, address: str | None, otherwise: str = "UTC") -> tuple[str, ...]:
-    """Where the recipient may be: what is known of the contact, else where the number may be (libphonenumber's tables), else
-    ``otherwise``."""
+    """Returns the zones the recipient may be in: the contact's zone if known, else those of the number
+    (libphonenumber's tables), else ``otherwise``."""
     if zone:
         return (zone,)
     if address and address.startswith("+"):
-        # Not at import: only marketing needs these tables.
+        # Imported here because only marketing needs these tables.
         import phonenumbers
         from phonenumbers import timezone
 
@@ -63,15 +63,16 @@ def zones_of(zone: str | None, address: str | None, otherwise: str = "UTC") -> t
 
 
 def next_allowed(now: datetime, zones: Sequence[str], hours: Hours) -> datetime | None:
-    """``now`` if it is allowed in every zone, else the first moment that is; None if no hour suits all of them."""
+    """Returns ``now`` if it is allowed in every zone, else the first moment that is; None if no hour is allowed in all
+    of them."""
     places = [ZoneInfo(name) for name in zones]
     moment = now
     while moment <= now + SEARCH_HORIZON:
         closed = [place for place in places if not hours.allow(moment, place)]
         if not closed:
             return moment
-        # Never past an hour that suits all: until the last of them opens it is closed there.
+        # This skips no allowed hour: until the last of the closed zones opens, that zone is closed.
         later = max(hours.next_opening(moment, place) for place in closed)
-        # A clock that is put forward over the opening shows it late.
+        # When a clock change skips the opening time, ``next_opening`` is not later than ``moment``.
         moment = later if later > moment else moment + _SEARCH_STEP
     return None

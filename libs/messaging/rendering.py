@@ -1,7 +1,6 @@
-"""Templates of the channels on which we write the message ourselves: ``{{name}}`` in a text, a subject, an HTML part or
-speech. One pass and nothing but a name between the braces: a value that looks like a template, like markup or like a header
-is text.
-"""
+"""Renders templates of the channels whose messages the platform writes itself: ``{{name}}`` in a text, a subject, an
+HTML part or speech. One pass, with only a name between the braces: a value that looks like a template, markup or a
+header is inserted as text."""
 
 from __future__ import annotations
 
@@ -17,20 +16,20 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.templates import TemplateState
 
 VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]{1,64})\s*\}\}")
-#: Anything that looks as if a variable was meant.
+#: Anything that looks like an intended variable.
 BRACES = re.compile(r"\{\{|\}\}")
-#: A variable at the beginning of an address decides where it leads.
+#: A variable at the beginning of a URL determines its target.
 _ADDRESS = re.compile(r"""(?i)\b(?:href|src)\s*=\s*["']\s*$""")
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
-#: AWS takes at most so many characters of a fallback SMS.
+#: AWS limits a fallback SMS to this many characters.
 MAX_FALLBACK_LENGTH = 1600
 Rendered = Text | Email | Speech | Rich
 
 
 class Unfit(Exception):
-    """The values do not fit; ``refusal`` names them."""
+    """Invalid values; ``refusal`` names them."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.detail)
@@ -38,12 +37,13 @@ class Unfit(Exception):
 
 
 def variables(*texts: str | None) -> tuple[str, ...]:
-    """The distinct variables of these texts in order of appearance."""
+    """Returns the distinct variables of these texts in order of appearance."""
     return tuple(dict.fromkeys(name for text in texts if text for name in VARIABLE.findall(text)))
 
 
 def rendered(state: TemplateState, values: Mapping[str, str]) -> Rendered:
-    """What is sent. The values are complete (see :func:`libs.messaging.templates.template_refusal`). Raises Unfit."""
+    """Renders a template. The values are complete (see :func:`libs.messaging.templates.template_refusal`). Raises
+    Unfit."""
     text = _filled(state.body or "", values, html.escape if state.ssml else str)
     traits = state.channel.traits
     longest = traits.templates.max_text_length
@@ -54,7 +54,7 @@ def rendered(state: TemplateState, values: Mapping[str, str]) -> Rendered:
 
 
 def as_content(state: TemplateState, text: str, subject: str | None, html_part: str | None) -> Rendered:
-    """These texts as the content of the template's channel."""
+    """Returns these texts as the content type of the template's channel."""
     match state.channel.traits.text_content:
         case "email":
             return Email(subject=subject or "-", text=text or None, html=html_part)
@@ -67,7 +67,8 @@ def as_content(state: TemplateState, text: str, subject: str | None, html_part: 
 
 
 def html_filled(text: str, values: Mapping[str, str]) -> str:
-    """Values are text in HTML: no markup of theirs survives, and none of them leads to a script."""
+    """Fills variables into HTML: escapes the values, and allows only safe schemes for a value that begins a URL. Raises
+    Unfit."""
 
     def value(found: re.Match[str]) -> str:
         given = values.get(found.group(1), "")
@@ -87,7 +88,7 @@ def _safe_address(value: str) -> bool:
 
 
 def one_line(value: str) -> str:
-    """For a header: what would begin another one becomes a space."""
+    """Returns the value for a header: replaces control characters and line breaks by spaces."""
     return _CONTROL.sub(" ", value)
 
 
@@ -96,14 +97,14 @@ def _filled(text: str, values: Mapping[str, str], made: Callable[[str], str]) ->
 
 
 def html_problem(text: str) -> str | None:
-    """Where in an HTML part a variable stands in a place in which no escaping could make it safe; None if nowhere."""
+    """Returns where an HTML part has a variable at a position that no escaping makes safe; None if nowhere."""
     found = _Places()
     found.feed(VARIABLE.sub(_TOKEN, text))
     found.close()
     return found.problem
 
 
-_TOKEN = "wecarevariable"  # noqa: S105 - stands for a variable while the HTML is looked through
+_TOKEN = "wecarevariable"  # noqa: S105 - placeholder for a variable while the HTML is parsed
 
 
 class _Places(HTMLParser):

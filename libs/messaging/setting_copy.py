@@ -1,5 +1,5 @@
-"""A service's own copy of what was configured while it runs (it owns :class:`SettingsCopy` and hears ``configured``). What nobody
-set is as the environment has it."""
+"""A service's own copy of the settings changed at run time (it owns :class:`SettingsCopy` and hears ``configured``). A
+setting without a value has the environment's."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from libs.messaging.configuration import applied
 from libs.messaging.events.settings import SettingChanged, SettingTold
 from libs.messaging.settings import MessagingSettings
 
-#: Every message reads them; other processes hear of a change this much later.
+#: Cached because every message reads them; other processes see a change up to this much later.
 CACHE_SECONDS = 2.0
 _ALL = "all"
 
 
 class SettingsCopy(Item):
-    """One row: key -> value of what is set, and key -> revision of what was heard."""
+    """One row: key -> value set, and key -> revision received."""
 
     TABLE: ClassVar[Table] = Table("settings-copy", key="id")
 
@@ -37,7 +37,7 @@ def _row(event: SettingChanged | SettingTold, now: datetime) -> SettingsCopy:
 
 
 def _merged(before: SettingsCopy | None, row: SettingsCopy) -> SettingsCopy | None:
-    """Each setting by its own revision."""
+    """Merges each setting by its own revision."""
     known = before or SettingsCopy()
     newer = {key for key, revision in row.revisions.items() if revision > known.revisions.get(key, 0)}
     if not newer:
@@ -47,12 +47,12 @@ def _merged(before: SettingsCopy | None, row: SettingsCopy) -> SettingsCopy | No
 
 
 configured = Copy(SettingsCopy, {SettingChanged: _row, SettingTold: _row}, merge=_merged, cache_seconds=CACHE_SECONDS)
-#: The row that was read last, and what it made of the environment's settings; by table.
+#: The last row read and the settings it resulted in; by table.
 _applied: PerStore[dict[str, tuple[SettingsCopy, MessagingSettings]]] = PerStore(dict)
 
 
 async def in_force(ctx: Context) -> MessagingSettings:
-    """The settings as they count now: the environment's, and over them what was configured."""
+    """Returns the settings in force: the environment's, overridden by those changed at run time."""
     copy, environment = await configured.get(ctx, _ALL), ctx.settings.of(MessagingSettings)
     if copy is None:
         return environment

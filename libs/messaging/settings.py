@@ -1,4 +1,4 @@
-"""The settings that several services of messaging share. A channel's senders are one setting for all channels."""
+"""Settings that several messaging services share. The senders of all channels are one setting."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from libs.common.settings import SettingsGroup, by_commas, from_json
 
-#: The portfolio of the numbers that none names.
+#: The portfolio of numbers that are listed in no other.
 DEFAULT_PORTFOLIO = "default"
-#: The ``kind`` of a WhatsApp number that is connected at Meta itself (Cloud API) and not through AWS.
+#: The ``kind`` of a WhatsApp number that is connected at Meta directly (Cloud API) and not through AWS.
 AT_META = "META"
 
 ByCommas = Annotated[tuple[str, ...], BeforeValidator(by_commas)]
@@ -23,8 +23,9 @@ class _Given(BaseModel):
 
 
 class Identity(_Given):
-    """One of our addresses at a provider, by the id that its send operation takes. ``kind`` is the provider's word for what
-    it is, ``per_second`` its rate where that is not the usual one, ``parameters`` what its requests carry besides."""
+    """A sender at a provider, by the id that the provider's send operation takes. ``kind`` is the provider's type of
+    it, ``per_second`` its rate if it differs from the channel's, ``parameters`` additional parameters of its
+    requests."""
 
     id: str = Field(min_length=1)
     kind: str = ""
@@ -33,7 +34,7 @@ class Identity(_Given):
 
 
 class Senders(_Given):
-    """What may send on one channel, the first by default, and what every request of the channel carries besides."""
+    """The senders of one channel, the first by default, and the parameters of every request of the channel."""
 
     identities: tuple[Identity, ...] = ()
     parameters: dict[str, str] = Field(default_factory=dict)
@@ -64,56 +65,56 @@ def _apart(portfolios: dict[str, Portfolio]) -> dict[str, Portfolio]:
 
 
 class MessagingSettings(SettingsGroup):
-    """Messaging: who sends, what people are told, and when marketing may reach them."""
+    """Messaging: senders, automatic replies, and limits of marketing."""
 
     senders: Annotated[dict[str, Senders], BeforeValidator(from_json)] = Field(default_factory=dict)
-    """Who may send, as JSON: channel -> `{"identities": [{"id", "kind", "perSecond", "parameters"}], "parameters": {}}`, the
-    first identity by default."""
+    """The senders, as JSON: channel -> `{"identities": [{"id", "kind", "perSecond", "parameters"}], "parameters": {}}`,
+    the first identity by default."""
     whatsapp_phone_number_ids: ByCommas = ()
-    """Short for identities of `senders` on WhatsApp: phone-number ids, by commas, before those named there."""
+    """Short form of `senders` for WhatsApp: phone-number ids, separated by commas, before those in `senders`."""
     meta_numbers: ByCommas = ()
-    """Short for identities of `senders` on WhatsApp with the kind `META`, after those named there: phone-number ids, by commas, that
-    are connected at Meta itself (Cloud API) and not through AWS."""
+    """Short form for identities of `senders` on WhatsApp with the kind `META`, after those named there: phone-number ids, separated
+    by commas, that are connected at Meta directly (Cloud API) and not through AWS."""
     meta_graph_url: str = Field(default="https://graph.facebook.com", pattern=r"^https?://[^\s/?#@]+$")
-    """Where Meta's Graph API is."""
+    """The base URL of Meta's Graph API."""
     public_url: str = "http://localhost:8080"
-    """The address of the API as people and providers see it; unsubscribe links begin with it."""
+    """The public base URL of the API; unsubscribe links begin with it."""
     window_scale: float = Field(default=1.0, gt=0, le=1)
-    """Scales the waiting times of the class policies, for demonstrations and tests; 1 in earnest."""
+    """Scales the waiting times of the class policies, for demonstrations and tests; 1 in production."""
 
     business_name: str = Field(default="", max_length=60)
-    """Who we are, in the answers to STOP, START and HELP."""
+    """The name of the business in the replies to STOP, START and HELP."""
     help_contact: str = Field(default="", max_length=100)
-    """How to reach us, in the answer to HELP."""
+    """The contact details in the reply to HELP."""
     opt_out_words: ByCommas = ()
-    """Opting out. More words that ask for it, beside the platform's own, on every channel; each counts as a whole message."""
+    """Additional opt-out keywords, on every channel; a keyword must be the whole message."""
     opt_in_words: ByCommas = ()
-    """Coming back. More words that ask for it, beside the platform's own, on every channel; each counts as a whole message."""
+    """Additional opt-in keywords, on every channel; a keyword must be the whole message."""
     help_words: ByCommas = ()
-    """Asking for help. More words that ask for it, beside the platform's own, on every channel; each counts as a whole message."""
-    # Not SMS: AWS answers there itself, unless the numbers have ``SelfManagedOptOutsEnabled``; nor RCS agents without it.
+    """Additional help keywords, on every channel; a keyword must be the whole message."""
+    # Not SMS: AWS replies itself, unless the numbers have ``SelfManagedOptOutsEnabled``; nor RCS agents without it.
     answers_on: str = "whatsapp,rcs"
-    """Channels, by commas, on which we answer STOP, START and HELP, and not the provider."""
+    """Channels, separated by commas, on which the platform replies to STOP, START and HELP, instead of the provider."""
     marketing_hours: str = Field(default="08:00-21:00", pattern=r"^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")
-    """When marketing may reach people, by their own clocks."""
+    """The hours in which marketing may be sent, in the recipient's local time."""
     marketing_daily_cap: int = Field(default=4, ge=0, le=100)
-    """How often marketing may reach one person on one channel; 0: no limit."""
+    """Maximum marketing messages to one contact on one channel in 24 hours; 0: no limit."""
     default_zone: str = "UTC"
-    """Where somebody is taken to be of whom neither contact nor number tells it."""
+    """The time zone of a recipient if neither the contact nor the number determines it."""
     whatsapp_daily_recipients: int = Field(default=250, ge=0)
-    """The messaging limit of the WhatsApp portfolio, as Meta tells it; 0: no limit, and nobody is counted. Portfolios that the
-    environment names keep theirs."""
+    """The messaging limit of the default WhatsApp portfolio, as reported by Meta; 0: no limit, and recipients are not
+    counted. Does not apply to the portfolios that the environment defines."""
     whatsapp_portfolios: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")], Portfolio],
         BeforeValidator(from_json),
         AfterValidator(_apart),
     ] = Field(default_factory=dict)
-    """Where there are several: name -> `{"limit", "numbers"}`, as JSON. The limit above is then that of all other numbers
+    """Several portfolios: name -> `{"limit", "numbers"}`, as JSON. The limit above then applies to all other numbers
     together."""
 
     @cached_property
     def all_senders(self) -> dict[str, Senders]:
-        """``senders`` and what is named the short ways."""
+        """``senders`` merged with the short forms."""
         known = self.senders.get("whatsapp", Senders())
         # The default is the first: a number at Meta only if there is no other.
         ids = [*self.whatsapp_phone_number_ids, *(each.id for each in known.identities), *self.meta_numbers]
@@ -126,7 +127,7 @@ class MessagingSettings(SettingsGroup):
         return self.all_senders.get(channel, Senders())
 
     def may_send(self, channel: str) -> list[str]:
-        """Our identities that may send on a channel, the default one first; none: any."""
+        """Returns the ids of the senders of a channel, the default one first; empty: any sender."""
         return [identity.id for identity in self.senders_of(channel).identities]
 
     def is_at_meta(self, number: str) -> bool:
@@ -139,6 +140,6 @@ class MessagingSettings(SettingsGroup):
         return {DEFAULT_PORTFOLIO: self.whatsapp_daily_recipients, **named}
 
     def whatsapp_portfolio_of(self, number: str | None) -> str:
-        """The portfolio that a number (by its phone-number id) belongs to."""
+        """Returns the portfolio of a number (by its phone-number id)."""
         named = (name for name, portfolio in self.whatsapp_portfolios.items() if number in portfolio.numbers)
         return next(named, DEFAULT_PORTFOLIO)

@@ -1,5 +1,5 @@
-"""A service's own copy of the templates (it owns :class:`TemplateCopy` and hears ``templates``), and what a message by template
-becomes."""
+"""A service's own copy of the templates (it owns :class:`TemplateCopy` and hears ``templates``); checks and renders
+template messages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from libs.messaging.events.templates import TemplateChanged, TemplatesListed
 from libs.messaging.rendering import Unfit, rendered
 from libs.messaging.templates import TemplateState, template_id_of, template_refusal
 
-#: A job of a hundred thousand reads the same template as often; other processes hear of a change this much later.
+#: Cached because a job of 100,000 recipients reads the same template as often; other processes see a change up to this
+#: much later.
 CACHE_SECONDS = 2.0
 
 
 class TemplateCopy(Item):
-    """The newest :class:`TemplateState` heard. The row of a channel alone (``whatsapp:``) has no state: it means that every
-    template of the provider was published before ``synced_at``, so that what is not known does not exist."""
+    """The newest :class:`TemplateState` received. The row of a channel itself (``whatsapp:``) has no state: it means
+    that every template of the provider was published before ``synced_at``, so a template without a copy does not
+    exist."""
 
     TABLE: ClassVar[Table] = Table("template-copy", key="id")
 
@@ -47,7 +49,7 @@ templates = Copy(
 
 
 async def known(content: Content, channel: Channel, ctx: Context) -> TemplateState | None:
-    """What is known of the template that the content names."""
+    """Returns the copy of the template that the content names; None if there is none."""
     if not isinstance(content, Template):
         return None
     copy = await templates.get(ctx, template_id_of(channel, content.name, content.language))
@@ -55,10 +57,10 @@ async def known(content: Content, channel: Channel, ctx: Context) -> TemplateSta
 
 
 async def why_not(content: Content, state: TemplateState | None, channel: Channel, ctx: Context) -> Refusal | None:
-    """Why it cannot be sent by this template, or None."""
+    """Returns why the content cannot be sent with this template, or None."""
     if not isinstance(content, Template):
         return None
-    # Templates that no provider keeps exist only with us.
+    # The list of templates that are not stored at a provider is always complete.
     listed = not channel.traits.templates.at_provider or bool(
         await templates.get(ctx, TemplateCopy.id_of_list(channel))
     )
@@ -66,7 +68,8 @@ async def why_not(content: Content, state: TemplateState | None, channel: Channe
 
 
 def written_out(content: Content, state: TemplateState | None, channel: Channel) -> Content | Refusal:
-    """On channels whose provider does not know templates, the message itself."""
+    """Returns the rendered message on channels whose provider does not store templates; otherwise the content
+    unchanged."""
     if not isinstance(content, Template) or channel.traits.templates.at_provider or state is None:
         return content
     try:

@@ -1,5 +1,5 @@
-"""A template as every service that accepts or sends must know it. ``templates`` owns the truth and says it whole whenever it
-changes; the others keep a copy of the newest revision and refuse what would not go through."""
+"""The state of a template for the services that accept or send messages. ``templates`` owns it and publishes all of it
+with every change; the others keep a copy of the newest revision and refuse invalid messages by it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from libs.messaging.vocabulary import Purpose
 
 
 class TemplateStatus(StrEnum):
-    """``approved`` may be sent: it was published, or on WhatsApp, Meta approved it. ``draft`` has no version that was
-    published or submitted; ``deleted`` is gone at the provider; ``archived`` was put away by us."""
+    """The status of a template. ``approved`` may be sent: it was published, or, on WhatsApp, Meta approved it.
+    ``draft`` has no version that was published or submitted; ``deleted`` no longer exists at the provider; ``archived``
+    was archived by a user."""
 
     DRAFT = "draft"
     PENDING = "pending"
@@ -34,7 +35,7 @@ MARKETING = "MARKETING"
 
 
 class TemplateState(BaseModel):
-    """The facts. ``revision`` only grows; the newer one wins. ``variables`` are those of what is written, in order of
+    """The state. ``revision`` only increases; the highest applies. ``variables`` are those of the texts, in order of
     appearance; None while the provider's definition is not known. ``header`` is Meta's format (TEXT, IMAGE …)."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=to_camel, populate_by_name=True)
@@ -45,18 +46,18 @@ class TemplateState(BaseModel):
     language: str
     revision: int
     status: TemplateStatus
-    #: Why it may not be sent, in the provider's words.
+    #: Why it may not be sent, in the provider's text.
     reason: str | None = None
     #: Meta's MARKETING, UTILITY or AUTHENTICATION; on other channels MARKETING or SERVICE.
     category: str | None = None
-    #: The number of the version that is said here.
+    #: The number of the version described here.
     number: int | None = None
     variables: tuple[str, ...] | None = None
     header: str | None = None
     header_variables: tuple[str, ...] = ()
     #: Positions of the buttons that take a parameter.
     buttons: tuple[int, ...] = ()
-    #: Not on WhatsApp, where the provider puts the message together.
+    #: Not on WhatsApp, where the provider renders the message.
     subject: str | None = None
     body: str | None = None
     html: str | None = None
@@ -69,7 +70,8 @@ def template_id_of(channel: str, name: str, language: str) -> str:
 
 
 def purpose_of(state: TemplateState | None, asked: Purpose) -> Purpose:
-    """A marketing template is marketing, whatever the sender calls it (Meta moves templates to that category by itself)."""
+    """Returns MARKETING for a marketing template, whatever purpose the sender gives, unless it is COMPLIANCE (Meta may
+    change a template's category to marketing)."""
     marketing = state is not None and state.category == MARKETING and asked is Purpose.SERVICE
     return Purpose.MARKETING if marketing else asked
 
@@ -81,8 +83,8 @@ _MISSING: dict[TemplateStatus, str] = {
 
 
 def template_refusal(state: TemplateState | None, content: Template, *, listed: bool) -> Refusal | None:
-    """Why this template cannot be sent so, or None. ``listed``: the list of the channel is known to be complete, so what is
-    not on it does not exist; without that the provider is left to judge."""
+    """Returns why this content cannot be sent with the template, or None. ``listed``: the copy of the channel's list is
+    complete, so a template without a state does not exist; otherwise the provider decides."""
     named = f"{content.name} in {content.language}"
     if state is None:
         return Refusal(ErrorCode.TEMPLATE_MISSING, f"({named})") if listed else None
@@ -110,14 +112,14 @@ def _text_problems(state: TemplateState, content: Template) -> list[str]:
 
 
 def _part_problems(state: TemplateState, content: Template) -> list[str]:
-    """WhatsApp's header and buttons, which take parameters of their own."""
+    """Checks WhatsApp's header and buttons, which have their own parameters."""
     if not state.channel.traits.templates.at_provider:
         return []
     found = []
     has_header = content.header is not None or _component(content, "header") is not None
     if (state.header not in (None, "TEXT", "LOCATION") or state.header_variables) and not has_header:
         found.append(f"Missing: header ({(state.header or 'TEXT').lower()}).")
-    # The code of an authentication template is put into its button by the sender.
+    # The sender puts the OTP of an authentication template into its button.
     if state.category != "AUTHENTICATION":
         given = {str(each.get("index")) for each in content.components if str(each.get("type")).lower() == "button"}
         found += [f"Missing: button {index}." for index in state.buttons if str(index) not in given]

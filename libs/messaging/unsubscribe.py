@@ -1,8 +1,9 @@
-"""The signed token in a one-click unsubscribe link (RFC 8058): it names the contact, the channel and the message, and only
-we can make one. Pure.
+"""The signed token in a one-click unsubscribe link (RFC 8058): it contains the contact, the channel and the message.
+Pure.
 
-``base64url(fields) "." base64url(HMAC-SHA256)``. A token never expires, because the mail it is in does not. The secret holds
-one key or several, by spaces: the first signs, each verifies, so that a new key can be put in front of an old one.
+``base64url(fields) "." base64url(HMAC-SHA256)``. A token never expires, because the mail it is in does not. The secret
+holds one or more keys, separated by spaces: the first signs, each verifies, so keys can be rotated by putting a new one
+first.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 
 from libs.messaging.channels import Channel
 
-#: The secret of this name belongs to the service ``inbound``, which has the entry point; the sender of e-mail shares it.
+#: The service ``inbound``, which has the endpoint, owns this secret; the e-mail sender shares it.
 SECRET = "unsubscribe-keys"  # noqa: S105 - its name
 OWNER = "inbound"
-#: What a link is made of: no longer path is looked at.
+#: Longer tokens are rejected unread.
 MAX_TOKEN_LENGTH = 600
 _PURPOSE = b"unsubscribe.v1\n"
 _BETWEEN = "\x1f"
@@ -26,7 +27,7 @@ _BETWEEN = "\x1f"
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a token stands for."""
+    """The fields of a token."""
 
     contact_id: str
     channel: Channel
@@ -34,13 +35,13 @@ class Subscription:
 
 
 def token(secret: str, of: Subscription) -> str:
-    """The token. Raises ValueError without a key."""
+    """Returns the signed token. Raises ValueError without a key."""
     fields = _BETWEEN.join((of.contact_id, of.channel, of.message_id)).encode()
     return f"{_text(fields)}.{_text(_mac(_keys(secret)[0], fields))}"
 
 
 def read(secret: str, text: str) -> Subscription | None:
-    """What the token stands for, or None if it is not one of ours."""
+    """Returns the fields of the token, or None if its signature or format is not valid."""
     head, _, tail = text.partition(".")
     if len(text) > MAX_TOKEN_LENGTH or not text.isascii():
         return None
@@ -48,7 +49,7 @@ def read(secret: str, text: str) -> Subscription | None:
         fields, mac = _bytes(head), _bytes(tail)
     except (Error, ValueError):
         return None
-    # Every key is tried, so that the time taken does not tell which one it was.
+    # Tries every key, so that the time taken does not reveal which key matched.
     if not any([hmac.compare_digest(_mac(key, fields), mac) for key in _keys(secret)]):
         return None
     contact_id, channel, message_id = fields.decode().split(_BETWEEN)
@@ -56,7 +57,7 @@ def read(secret: str, text: str) -> Subscription | None:
 
 
 def link(public_url: str, secret: str, of: Subscription) -> str:
-    """The address of our entry point for it; opening it shows a page, posting to it unsubscribes."""
+    """Returns the unsubscribe URL; GET shows a page, POST unsubscribes."""
     return f"{public_url.rstrip('/')}/u/{token(secret, of)}"
 
 

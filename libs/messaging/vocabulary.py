@@ -1,4 +1,4 @@
-"""Closed vocabularies: directions, classes, purposes, statuses and their ranks."""
+"""Enums: directions, classes, purposes, statuses and their ranks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Direction(StrEnum):
 
 
 class MessageClass(StrEnum):
-    """How a message is treated (lane, policy for uncertain sends, time to live)."""
+    """The class of a message: determines its lane, the policy for uncertain sends, and the time to live."""
 
     OTP = "otp"
     TRANSACTIONAL = "transactional"
@@ -20,8 +20,8 @@ class MessageClass(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What it is for. ``marketing`` obeys quiet hours and caps; ``compliance`` is the one answer to STOP or HELP, which
-    may go to somebody who has opted out."""
+    """The purpose of a message. ``marketing`` is subject to quiet hours and caps; ``compliance`` is the one reply to
+    STOP or HELP, which may be sent to a contact who has opted out."""
 
     SERVICE = "service"
     MARKETING = "marketing"
@@ -29,7 +29,7 @@ class Purpose(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a message stands. ``received`` is for inbound ones."""
+    """The status of a message. ``received`` is for inbound ones."""
 
     QUEUED = "queued"
     DEFERRED = "deferred"
@@ -46,8 +46,8 @@ class Status(StrEnum):
     RECEIVED = "received"
 
 
-#: A status only ever moves to a higher rank, whatever the order and number of reports. ``uncertain`` and ``unknown`` give
-#: way to any definite report; ``failed`` gives way to a proof of delivery, never the other way round.
+#: A status only changes to a higher rank, whatever the order and number of reports. Any definite report replaces
+#: ``uncertain`` and ``unknown``; a proof of delivery replaces ``failed``, never the reverse.
 RANK: dict[Status, int] = {
     Status.QUEUED: 0,
     Status.DEFERRED: 10,
@@ -66,5 +66,5 @@ RANK: dict[Status, int] = {
 
 
 def rises(old: Status, new: Status) -> bool:
-    """Whether a report of ``new`` changes a message that stands at ``old``."""
+    """Whether a report of ``new`` changes a message whose status is ``old``."""
     return RANK[new] > RANK[old]

@@ -1,4 +1,4 @@
-"""Along a chain, link by link."""
+"""Verifies a chain, link by link."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.audit.model import Anchor, AuditBlock, AuditHead, AuditLog, Linked
 
 
 class Broken(View):
-    """The first thing that is not as it was written. ``position`` counts the entries of the section from 1."""
+    """The first mismatch. ``position`` counts the entries of the section from 1."""
 
     chain: str
     what: str
@@ -25,7 +25,7 @@ class Broken(View):
 
 
 class Break(Exception):
-    """Something is not as it was written."""
+    """A stored entry or link does not match the chain."""
 
     def __init__(self, chain: str, what: str, detail: str, **where: object) -> None:
         super().__init__(what)
@@ -34,14 +34,14 @@ class Break(Exception):
 
 @dataclass
 class Walk:
-    """Along one section, from a block on. Raises Break at the first thing that is not as it was written."""
+    """Verifies one section, from a given block on. Raises Break at the first mismatch."""
 
     ctx: Context
     day: str
     shard: str
-    #: How far it had come when it was last anchored.
+    #: The state of the section at its last anchor.
     anchored: Anchor.Head | None
-    #: Entries of the section up to here, and those that were looked at.
+    #: Entries of the section up to here, and the number of entries verified.
     position: int = 0
     entries: int = 0
 
@@ -53,7 +53,7 @@ class Walk:
         return Break(self.chain, what, detail, **where)
 
     async def part(self, done: int, maximum: int) -> int:
-        """Up to ``maximum`` blocks after ``done``; returns how many are done now, 0 when all are."""
+        """Verifies up to ``maximum`` blocks after ``done``; returns how many are done now, 0 when all are."""
         head = await self.ctx.get(AuditHead, self.shard, self.day)
         page = await self.ctx.query(
             AuditBlock,
@@ -78,7 +78,7 @@ class Walk:
         return 0
 
     async def _begin(self, head: AuditHead, done: int) -> str:
-        """The link before the first block of this part."""
+        """Returns the link before the first block of this part."""
         if done:
             block = await self.ctx.get(AuditBlock, self.chain, AuditBlock.place_of(done))
             if block is None:
@@ -94,7 +94,8 @@ class Walk:
         return head.previous
 
     async def _grown(self, block: AuditBlock) -> None:
-        """A block beyond the head is new, or nobody of ours wrote it."""
+        """Checks a block beyond the head that was read, against the current head. Raises Break if it is beyond that
+        too: the platform did not write it."""
         head = await self.ctx.get(AuditHead, self.shard, self.day)
         if head is None or head.blocks < block.number:
             raise self.fail("block_inserted", "A block is beyond the end of the chain.", block=block.number)

@@ -1,4 +1,4 @@
-"""Entries that wait are put into their chains; now and then the heads are written outside the tables."""
+"""Links waiting entries into their chains, and periodically writes the heads to S3 as anchors."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from libs.common.handle.context import Context
 from services.audit.links import MAX_IN_BLOCK, linked, section
 from services.audit.model import SHARDS, Anchor, AuditHead, AuditLog
 
-#: How often waiting entries are linked, and how often somebody looks whether the hour has its anchor. Much less than an hour:
-#: a process may not live that long.
+#: How often waiting entries are linked, and how often it is checked whether the hour has its anchor. Much shorter than
+#: an hour, because a process may not live that long.
 LINK_SECONDS, ANCHOR_SECONDS = 2, 300
-#: Blocks of each shard that one turn makes; there is another turn soon.
+#: Maximum blocks per shard of one tick; the next tick follows soon.
 MAX_BLOCKS = 20
 ANCHORS = Bucket("anchors", days=200)
 MAX_ANCHOR_BYTES = 10_000
 
 
 async def link_entries(ctx: Context) -> AsyncIterator[TickAction]:
-    """A block of up to ninety entries is one transaction, on the condition that the head stands where it was read: of two
-    processes one makes the block, and the other finds the next one to make."""
+    """Links waiting entries. A block of up to 90 entries is one transaction, conditional on the head that was read: of
+    two processes one writes the block, and the other continues with the next."""
     turns = [shard for shard in SHARDS for _ in range(MAX_BLOCKS)]
     done: set[str] = set()
     for shard in turns:
         if shard in done:
             continue
         page = await ctx.query(AuditLog, shard, index="by-waiting", limit=MAX_IN_BLOCK)
-        # The index is a little behind; the rows are not.
+        # The index lags slightly; the rows do not.
         waiting = [entry for entry in page.items if entry.waiting is not None]
         if page.cursor is None:
             done.add(shard)
@@ -47,14 +47,14 @@ async def _block(ctx: Context, shard: str, waiting: list[AuditLog]) -> TickActio
     writes = [ctx.replace(entry) for entry in entries]
     sections = [ctx.replace(after) if before.blocks else ctx.insert(after)]
     if latest is not None and latest.day != before.day:
-        # Its version moves on: whoever read it before, by a clock that is behind, cannot add to it any more.
+        # Increases the version, so that a process with an outdated head, due to a slow clock, cannot add to it.
         sections.append(ctx.replace(latest))
     return TickAction(f"{block.chain}#{block.number}", (*sections, ctx.insert(block), *writes))
 
 
 async def anchor_heads(ctx: Context) -> AsyncIterator[TickAction]:
-    """Where today's sections stand and where yesterday's ended, as objects in S3: another store, under rights of its own. Each
-    hour has its object, which goes beyond that of the hour before."""
+    """Writes the state of today's sections and the end of yesterday's as objects in S3: a separate store, with separate
+    permissions. Each hour has its own object, with a later state than the hour before."""
     for moment in (ctx.now - timedelta(days=1), ctx.now):
         day, hour = iso(moment)[:10], iso(ctx.now)[:13]
         bucket, key = ctx.bucket(ANCHORS.name), f"{day}/{hour}.json"
@@ -75,7 +75,7 @@ async def heads(ctx: Context, day: str) -> list[AuditHead]:
 
 
 async def last_anchor(ctx: Context, day: str) -> Anchor | None:
-    """The newest of a day. Raises ValidationError or TooBig for one that is no longer an anchor."""
+    """Returns the newest anchor of a day. Raises ValidationError or TooBig for an object that is not a valid anchor."""
     bucket = ctx.bucket(ANCHORS.name)
     keys = await ctx.files.keys(bucket, f"{day}/", maximum=100)
     data = await ctx.files.read(bucket, max(keys), MAX_ANCHOR_BYTES) if keys else None

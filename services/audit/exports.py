@@ -1,4 +1,4 @@
-"""The record as CSV in the bucket, fetched by a link."""
+"""Exports of audit entries as CSV in the bucket, downloaded by a presigned URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libs.messaging import exports
 from services.audit.model import AuditExport, AuditLog, Kind
 from services.audit.search import Filter, list_entries
 
-#: More than these want a narrower time.
+#: Maximum rows of an export; more need a narrower time range.
 MAX_ROWS = 5000
 PAGE_ROWS = 100
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 class AskExport(Body):
-    """As in the list; ``since`` and ``until`` are inclusive."""
+    """The filter, as in the list; ``since`` and ``until`` are inclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -33,7 +33,8 @@ class AskExport(Body):
 
 
 class ExportView(View):
-    """``complete``: all entries that fit are in it; else narrow the time. ``url`` is good for five minutes."""
+    """An export. ``complete``: it contains all matching entries; otherwise a narrower time range is needed. ``url`` is
+    valid for five minutes."""
 
     export_id: str
     rows: int
@@ -43,7 +44,7 @@ class ExportView(View):
 
 
 async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
-    """Write the newest entries that fit, newest first. Raises Problem."""
+    """Writes the newest matching entries, newest first. Raises Problem."""
     if body.since and body.until and body.since > body.until:
         raise invalid("until", "It is before since.")
     entries: list[AuditLog] = []
@@ -60,7 +61,7 @@ async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
 
 
 async def read_export(export_id: str, ctx: Context) -> ExportView:
-    """With a link to fetch it. Raises Problem 404."""
+    """Returns the export with a download URL. Raises Problem 404."""
     made, url = await exports.read(AuditExport, export_id, "audit", ctx)
     return ExportView.model_validate(made).model_copy(update={"url": url})
 

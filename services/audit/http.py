@@ -1,4 +1,4 @@
-"""``/api/audit``: translates and delegates."""
+"""HTTP routes of ``/api/audit``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ Word = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 class EntryView(View):
-    """One entry. ``hash`` is its link in the chain; none yet: it was written a moment ago."""
+    """One entry. ``hash`` is its link in the chain; missing until the entry is linked, shortly after it was written."""
 
     log_id: str
     kind: Kind
     at: Timestamp
     actor: str
     role: str | None = None
-    #: Of a refusal: the role that was needed, and refusals of the same caller that were only counted.
+    #: For a refusal: the role that was required, and the number of further refusals of the same caller that were only
+    #: counted.
     needs: str | None = None
     unsaid: int | None = None
     service: str
@@ -43,7 +44,7 @@ class EntryView(View):
     parameters: dict[str, str] | None = None
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
-    #: What followed at once, and how much more than is shown.
+    #: The facts that followed immediately, and how many more there are.
     facts: list[Fact] | None = None
     more_facts: int | None = None
     #: A digest of the Idempotency-Key.
@@ -70,7 +71,7 @@ async def list_entries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> EntryPage:
-    """Who did what, newest first; a page thinned out by filters may be short and still have a cursor."""
+    """Returns the entries, newest first; a filtered page may be short and still have a cursor."""
     if since and until and since > until:
         raise invalid("until", "It is before since.")
     wanted = Filter(actor, action, resource, kind, since, until)
@@ -80,7 +81,7 @@ async def list_entries(
 
 @router.read("GET", "/api/audit/verify", role=Role.ADMIN)
 async def verify_chain(ctx: Context, day: date | None = None, cursor: Cursor = None) -> Verified:
-    """Walk a part of a day's chains (UTC; today, if none is named); ask with its cursor until there is none."""
+    """Verifies a part of a day's chains (UTC; default today); repeat with the cursor until there is none."""
     today = iso(ctx.now)[:10]
     wanted = day.isoformat() if day else today
     if wanted > today:
@@ -92,17 +93,17 @@ async def verify_chain(ctx: Context, day: date | None = None, cursor: Cursor = N
 
 @router.write("POST", "/api/audit/exports", role=Role.ADMIN, status=201, about="export_id")
 async def create_export(body: AskExport, ctx: Context) -> Done[ExportView]:
-    """Write entries into a CSV file; fetch it by the link that GET tells."""
+    """Writes entries to a CSV file; GET returns its download URL."""
     return await exports.create_export(body, ctx)
 
 
 @router.read("GET", "/api/audit/exports/{export_id}", role=Role.ADMIN)
 async def read_export(export_id: str, ctx: Context) -> ExportView:
-    """A file that was written, and a link to it."""
+    """Returns an export with its download URL."""
     return await exports.read_export(export_id, ctx)
 
 
 @router.read("GET", "/api/audit/{log_id}", role=Role.ADMIN)
 async def read_entry(log_id: str, ctx: Context) -> EntryView:
-    """One entry."""
+    """Returns one entry."""
     return EntryView.model_validate(await search.entry_by_id(ctx, log_id))

@@ -1,4 +1,4 @@
-"""How entries become links of a chain. Pure."""
+"""Computes the links of a chain. Pure."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from libs.common.clock import iso
 from libs.common.store.item import Row
 from services.audit.model import AuditBlock, AuditHead, AuditLog, Linked, kept_until
 
-#: A transaction takes a hundred operations; up to four are the block, the heads and the step's own row.
+#: A transaction is limited to 100 operations; up to four are the block, the heads and the step's own row.
 MAX_IN_BLOCK = 90
-#: What the first section of a chain follows.
+#: The link before the first section of a chain.
 NOTHING = "0" * 64
-#: Not part of a link: the link itself, and the count of the store.
+#: Not part of a link: the link itself, and the store's version.
 _OUTSIDE = ("hash", "version")
 
 
 def link(previous: str, row: Row) -> str:
-    """SHA-256 over the link before and the canonical JSON of the entry: names sorted, no spaces, UTF-8."""
+    """Returns SHA-256 over the previous link and the canonical JSON of the entry: names sorted, no spaces, UTF-8."""
     inside = {name: value for name, value in row.items() if name not in _OUTSIDE}
     text = json.dumps(inside, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 
 def section(latest: AuditHead | None, shard: str, now: datetime) -> AuditHead:
-    """The head to go on from: today's, or a new one that follows the latest. Never an earlier day's again, whatever this
-    machine's clock says."""
+    """Returns the head to append to: today's, or a new one that follows the latest. Never that of an earlier day,
+    whatever the local clock shows."""
     today = iso(now)[:10]
     if latest is not None and latest.day >= today:
         return latest
@@ -44,7 +44,7 @@ def section(latest: AuditHead | None, shard: str, now: datetime) -> AuditHead:
 
 
 def linked(head: AuditHead, waiting: Sequence[AuditLog], now: datetime) -> tuple[AuditHead, AuditBlock, list[AuditLog]]:
-    """The next block: the head after it, the block, and its entries with their links."""
+    """Returns the next block: the head after it, the block, and its entries with their links."""
     number, last = head.blocks + 1, head.hash
     entries: list[AuditLog] = []
     for entry in waiting:

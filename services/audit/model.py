@@ -1,9 +1,9 @@
-"""What is kept on record, and in which chains. Pure.
+"""Audit entries and their chains. Pure.
 
-Each shard has a chain that goes on for ever, in sections of a day. A link is the digest of an entry with the link before it, so
-that nothing can be changed, left out or put in between without every later link being another one. Entries are linked in
-*blocks*: a block lists its entries with their links, and can be read with strong consistency, which an index cannot. The *head*
-of a section tells how far it goes, so that something missing at its end is missed too.
+Each shard has one continuous chain, in sections of a day. A link is the digest of an entry with the previous link, so
+that any change, removal or insertion changes every later link. Entries are linked in *blocks*: a block lists its
+entries with their links, and can be read with strong consistency, which an index cannot. The *head* of a section
+records its length, so that entries missing at its end are also detected.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from libs.common.store.item import Index, Item, Table
 from libs.messaging.exports import CsvExport
 
 RETENTION = timedelta(days=180)
-#: A table's key may take 200 writes a second; so may each chain. More shards later are fine: a chain ends, others begin.
+#: A table's key allows 200 writes per second, and so does each chain. The number of shards can be increased later: new
+#: chains then begin.
 SHARDS = ("0", "1", "2", "3")
 
 Kind = Literal["request", "refusal", "fact"]
 
 
 class AuditLog(Item):
-    """One entry: a request that was accepted, one that was refused for a role, or a fact of the platform's own.
-
-    Every field but ``hash`` is under the link. A field that is added must be optional: an entry of before has none, and
-    its link stays what it was. Until it is linked, an entry is ``waiting``."""
+    """One entry: an accepted request, a request refused for a role, or a fact from the platform itself. Every field but
+    ``hash`` is part of the link. A field added later must be optional: older entries do not have it, and their links
+    must not change. Until it is linked, an entry is ``waiting``."""
 
     TABLE: ClassVar[Table] = Table(
         "log",
@@ -67,7 +67,7 @@ class AuditLog(Item):
     key_digest: str | None = None
     correlation_id: str
     shard: str
-    #: ``at`` and the id: entries in order of time.
+    #: ``at`` and the id: sorts entries by time.
     place: str
     waiting: str | None = None
     chain: str | None = None
@@ -77,7 +77,7 @@ class AuditLog(Item):
 
     @staticmethod
     def of(log_id: str, at: datetime, **facts: Any) -> AuditLog:
-        """An entry that waits to be linked."""
+        """Returns an entry that waits to be linked."""
         shard = SHARDS[shard_for(log_id, len(SHARDS))]
         place = f"{iso(at)}#{log_id}"
         expires_at = int((at + RETENTION).timestamp())
@@ -87,15 +87,15 @@ class AuditLog(Item):
 
 
 class Linked(Part):
-    """An entry of a block by its id, and its link."""
+    """An entry of a block, by its id, with its link."""
 
     log_id: str
     hash: str
 
 
 class AuditBlock(Item):
-    """Entries that were linked together. ``place`` is the block's number in its section, from 1; ``first`` the position of its
-    first entry there, also from 1."""
+    """A block of entries linked together. ``place`` is the block's number in its section, from 1; ``first`` the
+    position of its first entry there, also from 1."""
 
     TABLE: ClassVar[Table] = Table("block", key="chain", sort="place", ttl="expiresAt")
 
@@ -124,8 +124,8 @@ class AuditBlock(Item):
 
 
 class AuditHead(Item):
-    """How far the section of a day goes: so many blocks and entries, the last link. ``follows`` is the section before (its day)
-    and ``previous`` the link that it ended with."""
+    """The head of a day's section: the number of blocks and entries, and the last link. ``follows`` is the previous
+    section (its day) and ``previous`` its last link."""
 
     TABLE: ClassVar[Table] = Table("head", key="shard", sort="day", ttl="expiresAt")
 
@@ -149,7 +149,7 @@ class AuditExport(CsvExport):
 
 
 class Anchor(Part):
-    """Where the sections of a day stood at some time, as it is kept outside the tables."""
+    """The state of a day's sections at some time, stored outside the tables."""
 
     class Head(Part):
         blocks: int
@@ -170,7 +170,7 @@ def end_of(day: str) -> datetime:
 
 
 def kept_until(day: str) -> int:
-    """A section goes as a whole, or what is still there of it would look broken."""
+    """Returns the expiry of a section, which expires as a whole, because a partial section would fail verification."""
     return int((end_of(day) + RETENTION).timestamp())
 
 

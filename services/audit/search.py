@@ -1,4 +1,4 @@
-"""Entries, newest first. Each page costs the same few calls, however many entries there are."""
+"""Lists entries, newest first. Each page needs the same few calls, for any number of entries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from libs.common.store.ops import BadCursor
 from services.audit.model import SHARDS, AuditLog, Kind
 
 _PLACE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[0-9a-f-]{36}")
-#: After every id.
+#: Sorts after every id.
 _END = "~"
 
 
 @dataclass(frozen=True)
 class Filter:
-    """All that is given must hold. ``since`` and ``until`` are inclusive."""
+    """A filter; all given conditions must hold. ``since`` and ``until`` are inclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -34,7 +34,7 @@ class Filter:
         return all(want in (None, has) for want, has in wanted) and self.kind in (None, entry.kind)
 
     def index(self) -> tuple[str, str] | None:
-        """The index that narrows most; the rest thins out its pages."""
+        """Returns the most selective index; the other conditions filter its pages."""
         for name in ("resource", "actor", "action"):
             value: str | None = getattr(self, name)
             if value is not None:
@@ -42,14 +42,14 @@ class Filter:
         return None
 
     def between(self) -> tuple[str, str]:
-        """The places that the times allow."""
+        """Returns the key range of the time range."""
         since = self.since or datetime(2000, 1, 1, tzinfo=UTC)
         until = self.until or datetime(9999, 1, 1, tzinfo=UTC)
         return iso(since), iso(until) + _END
 
 
 async def list_entries(ctx: Context, wanted: Filter, limit: int, cursor: str | None) -> Page[AuditLog]:
-    """A page thinned out by filters may be short and still have a cursor. Raises BadCursor."""
+    """Returns one page; a filtered page may be short and still have a cursor. Raises BadCursor."""
     by = wanted.index()
     if by is None:
         page = await _merged(ctx, wanted, limit, cursor)
@@ -62,7 +62,7 @@ async def list_entries(ctx: Context, wanted: Filter, limit: int, cursor: str | N
 
 
 async def _merged(ctx: Context, wanted: Filter, limit: int, cursor: str | None) -> Page[AuditLog]:
-    """Of all shards. The cursor is the place of the last entry that was shown."""
+    """Merges all shards. The cursor is the place of the last entry returned."""
     low, high = wanted.between()
     if cursor is not None:
         if not _PLACE.fullmatch(cursor) or not low <= cursor <= high:
@@ -70,7 +70,7 @@ async def _merged(ctx: Context, wanted: Filter, limit: int, cursor: str | None) 
         high = cursor
     pages = await asyncio.gather(
         *(
-            # One more than the page, and one that is the cursor's own.
+            # One more than the page, and one for the cursor's own entry.
             ctx.query(AuditLog, shard, index="by-shard", between=(low, high), limit=limit + 2, newest_first=True)
             for shard in SHARDS
         )
@@ -80,7 +80,7 @@ async def _merged(ctx: Context, wanted: Filter, limit: int, cursor: str | None) 
 
 
 async def entry_by_id(ctx: Context, log_id: str) -> AuditLog:
-    """Raises Problem 404."""
+    """Returns the entry. Raises Problem 404."""
     entry = await ctx.get(AuditLog, log_id)
     if entry is None:
         raise Problem(404, "ENTRY_NOT_FOUND", "There is no such audit entry", "Entries are kept for 180 days.")

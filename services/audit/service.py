@@ -1,4 +1,4 @@
-"""Who or what changed what, kept for 180 days in a way that shows whether it is still what was written."""
+"""The audit log: who or what changed what, kept for 180 days, with a hash chain that detects later changes."""
 
 from __future__ import annotations
 

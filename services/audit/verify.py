@@ -1,4 +1,4 @@
-"""Whether the record is still what was written: the chains of a day are walked, and its list is compared with them."""
+"""Verifies the audit log: walks the chains of a day, and compares the list of its entries with them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from services.audit.chain_walk import Break, Broken, Walk
 from services.audit.chains import last_anchor
 from services.audit.model import SHARDS, Anchor, AuditBlock, AuditLog, chain_of, end_of
 
-#: What one call looks through; its answer says where the next goes on.
+#: Limits of one call; its response has the cursor of the next.
 MAX_BLOCKS, MAX_LISTED = 20, 500
-#: An entry that waits for longer shows that nobody links.
+#: An entry that waits longer than this shows that linking has stopped.
 MAX_LINK_DELAY = timedelta(minutes=10)
 
 
 class Verified(View):
-    """What one call found. ``waiting``: entries not linked yet; ``late``: of those, too old to be on their way. ``anchored`` is
-    when the newest anchor of the day was written."""
+    """The result of one call. ``waiting``: entries not linked yet; ``late``: those of them that wait too long.
+    ``anchored`` is when the newest anchor of the day was written."""
 
     day: str
     ok: bool = True
@@ -39,8 +39,8 @@ class Verified(View):
 
 
 async def verify(ctx: Context, day: str, cursor: str | None) -> Verified:
-    """One part of the work for a day: chains first, shard by shard, then the list. The last part has no cursor, nor has one that
-    found something. Raises BadCursor."""
+    """Verifies one part of a day: chains first, shard by shard, then the list. The last part, and one with a mismatch,
+    has no cursor. Raises BadCursor."""
     phase, shard, at = _read(cursor)
     result = Verified(day=day)
     try:
@@ -89,7 +89,7 @@ async def _walk(ctx: Context, day: str, shard: str, anchor: Anchor | None, done:
 
 
 async def _list(ctx: Context, day: str, shard: str, cursor: str | None, result: Verified) -> str | None:
-    """Whatever the list shows of the day is in a block, or waits to be."""
+    """Checks that every listed entry of the day is in a block, or waits to be linked."""
     between = (f"{day}T", iso(end_of(day)))
     try:
         page = await ctx.query(AuditLog, shard, index="by-shard", between=between, limit=MAX_LISTED, cursor=cursor)
@@ -109,7 +109,7 @@ async def _list(ctx: Context, day: str, shard: str, cursor: str | None, result: 
 
 
 async def _linked(ctx: Context, named: set[tuple[str | None, int | None]]) -> set[tuple[str, str, int]]:
-    """Every entry of these blocks: its id, its section, its block."""
+    """Returns every entry of these blocks: its id, its section, its block."""
     keys = [(chain or "", AuditBlock.place_of(number or 0)) for chain, number in named]
     found = await asyncio.gather(*(ctx.get(AuditBlock, *key) for key in keys))
     return {(each.log_id, block.chain, block.number) for block in found if block for each in block.entries}

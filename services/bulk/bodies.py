@@ -1,4 +1,4 @@
-"""What requests about bulk jobs say."""
+"""Request bodies of bulk jobs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class CreateUpload(Body):
-    """``size`` in bytes, if known: then exactly that many are taken."""
+    """A new upload. ``size`` in bytes, if known: the upload must then have exactly that size."""
 
     filename: str = Field(min_length=1, max_length=255)
     size: int | None = Field(default=None, ge=1, le=500_000_000)
 
 
 class ContactFilter(Body):
-    """Contacts of the channel that have an address. Whoever did not consent is shown as skipped."""
+    """Contacts of the channel that have an address. Contacts without consent are listed as skipped."""
 
     zones: list[str] = Field(default_factory=list, max_length=100)
     locales: list[str] = Field(default_factory=list, max_length=100)
@@ -33,7 +33,7 @@ class ContactFilter(Body):
 
 
 class Audience(Body):
-    """Exactly one of them."""
+    """The audience: exactly one of the fields."""
 
     upload_id: str | None = Field(default=None, max_length=100)
     contact_ids: list[Id] | None = Field(default=None, min_length=1, max_length=MAX_CONTACTS)
@@ -48,7 +48,7 @@ class Audience(Body):
 
 
 class Mapping(Body):
-    """See :class:`services.bulk.model.Columns`."""
+    """The column mapping; see :class:`services.bulk.model.Columns`."""
 
     address: str | None = Field(default=None, max_length=100)
     variables: dict[str, str] = Field(default_factory=dict, max_length=100)
@@ -66,7 +66,7 @@ Sendable = Annotated[Template | Text | Media | Email | Speech | Rich, Field(disc
 
 
 class CreateJob(Body):
-    """``hold`` asks for an approval even where a handful of recipients would need none. Times name their zone."""
+    """A new job. ``hold`` requires an approval even for 20 recipients or fewer. Times include their zone."""
 
     name: str = Field(min_length=1, max_length=200)
     channel: Channel
@@ -82,21 +82,21 @@ class CreateJob(Body):
 
 
 class TestSend(Body):
-    """One message of the job to one contact, with these values."""
+    """A test send: one message of the job to one contact, with these values."""
 
     contact_id: Id
     variables: dict[str, str] = Field(default_factory=dict, max_length=100)
 
 
 class Approve(Body):
-    """The hash of the plan that was read."""
+    """The hash of the plan to approve."""
 
     hash: str = Field(min_length=1, max_length=100)
 
 
 class UpdateJob(Body):
-    """``state`` runs, pauses or cancels it; the rest changes the plan while the job has not started: its hash is another one
-    then. Only what is given changes; null clears."""
+    """Changes of a job. ``state`` runs, pauses or cancels it; the other fields change the plan while the job has not
+    started, which changes its hash. Fields not given stay unchanged; null clears."""
 
     state: Literal["running", "paused", "cancelled"] | None = None
     name: str | None = Field(default=None, min_length=1, max_length=200)
@@ -106,6 +106,6 @@ class UpdateJob(Body):
 
 
 class Why(Body):
-    """A word for those who will ask."""
+    """The reason, for the record."""
 
     why: str | None = Field(default=None, max_length=200)

@@ -1,4 +1,4 @@
-"""Changing a job that exists: its state, its name, its pace and its times."""
+"""Changes an existing job: its state, name, rate and times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.bulk.planning.estimate import plan
 from services.bulk.planning.templates import category
 from services.bulk.views import JobView, job_view
 
-#: Clocks differ a little: a time so recently past is "now".
+#: Tolerance for clock differences: a time this recently past counts as "now".
 CLOCK_TOLERANCE = timedelta(seconds=60)
 
 
@@ -32,7 +32,7 @@ def check_window(start_at: Any, end_at: Any, ctx: Context) -> None:
 
 
 def check_order(start_at: Any, end_at: Any) -> None:
-    """Raises Problem."""
+    """Checks that ``start_at`` is before ``end_at``. Raises Problem."""
     if start_at is not None and end_at is not None and end_at <= start_at:
         raise invalid("endAt", "The job would end before it starts: give a time after startAt.")
 
@@ -59,7 +59,7 @@ async def changed(job: BulkJob, changes: dict[str, Any], ctx: Context) -> Done[J
         )
     changed_plan = job.plan is not None and updated.plan is not None and job.plan.hash != updated.plan.hash
     if changed_plan and job.started_at is None:
-        # What was approved was another plan.
+        # The approval was for the previous plan.
         return done(job, jobs.moved(updated, ctx, "planned", approved_by=None, approved_at=None), ctx)
     return done(job, jobs.moved(updated, ctx, why=job.why), ctx)
 

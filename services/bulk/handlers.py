@@ -1,4 +1,4 @@
-"""What ``bulk`` does with what it hears."""
+"""Event handlers of ``bulk``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
-    """Our copy; and whether a job's recipient has just opted out."""
+    """Updates the copy; records the opt-out of a job's recipient."""
     before = await contact_copy.keep(event, ctx)
     new = event.standing
     if new.opted_out_at is None or new.address is None or (before and before.opted_out_at == new.opted_out_at):
@@ -57,7 +57,7 @@ async def keep_permission(event: PermissionChanged, ctx: Context) -> None:
 
 
 async def job_changed(event: JobChanged, ctx: Context) -> Sequence[Event]:
-    """Begin at once rather than at the next tick; order the report of a job that is over."""
+    """Starts a job at once instead of at the next tick; requests the report of a completed job."""
     job = await ctx.get(BulkJob, event.job_id)
     if job is None or job.version != event.revision:
         return ()
@@ -69,8 +69,8 @@ async def job_changed(event: JobChanged, ctx: Context) -> Sequence[Event]:
 
 
 async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
-    """A sender is through with a chunk: what it did not begin with waits again (or is stopped with its job), and others
-    follow."""
+    """A sender has finished with a chunk: the recipients it did not start become pending again (or are stopped with
+    their job), and further chunks are released."""
     job = await ctx.get(BulkJob, event.job_id)
     if job is None:
         return ()
@@ -95,25 +95,27 @@ async def chunk_ended(event: ChunkEnded, ctx: Context) -> Sequence[Event]:
 
 
 async def _others_follow(job: BulkJob, event: ChunkEnded, ctx: Context) -> Sequence[Event]:
-    """The rest of this chunk, if its turn was over, and as many new ones as there is room for."""
+    """Returns the rest of this chunk, if the sender yielded, and as many new chunks as there are free slots."""
     rereleased = await release(job, event.chunk, ctx, only=event.unsent) if event.why == "turn" else None
     found = [rereleased] if rereleased else []
     until = (event.not_before - ctx.now).total_seconds() if event.not_before else 0.0
     number = int(event.chunk[1:])
     count = followers(number, event.why, event.lag, len(event.unsent), until)
     if count and number % CHECK_SECONDS == 0 and await pause_reason_of(job, await totals(job, ctx), ctx):
-        count = 0  # the tick pauses the job and says why; until then nothing more is released
+        count = 0  # the tick pauses the job with the reason; until then no further chunks are released
     return [*found, *await next_chunks(job, count, ctx)]
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:
-    """A message of a job moved: its recipient's row and its chunk's mark move up, each by its own rank."""
+    """Handles a new status of a job's message: raises the status in the recipient's row and the character in its
+    chunk's status string, each by its own rank."""
     char = char_of(event.status)
     parts = (event.job_ref or "").split(".")
     if event.job_id is None or char is None or len(parts) != 4 or parts[0][:1] != "p":
         return
     name, position, recipient_id, attempt = parts[0], int(parts[1]), parts[2], int(parts[3])
-    # Why it waits or was cancelled is shown with the recipient; a job's reasons are of those who will not get it.
+    # The reason of a deferred or cancelled message is shown with the recipient; a job's reasons count only failed and
+    # skipped recipients.
     code = str(event.error_code or ErrorCode.UNKNOWN) if char in "fku" else None
     why = code or (str(event.error_code) if event.error_code else None)
 
@@ -149,7 +151,7 @@ async def _recipient_moved(
     written = await ctx.write(ctx.update(BulkRecipient, *key, set=change, remove=remove, when=when))
     late = {**times, **accepted}
     if not written and late and written.row and any(name not in written.row for name in late):
-        # It comes late and moves nothing; that the provider has taken it must be known all the same.
+        # A late report changes no status; that the provider accepted the message is stored all the same.
         await ctx.write(ctx.update(BulkRecipient, *key, set=late, when=(When("jobId", "present"),)))
 
 
@@ -166,7 +168,7 @@ _BAD_EVENTS = frozenset({"FLAGGED", "DOWNGRADE"})
 
 
 async def account_noticed(event: AccountNoticed, ctx: Context) -> Sequence[Event]:
-    """A template that was paused, or bad quality, pauses the jobs that it concerns. By ledger."""
+    """Pauses the affected jobs after a template was paused or a quality rating dropped. By ledger."""
     outgoing: list[Event] = []
     page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
     for job in page.items:

@@ -1,4 +1,4 @@
-"""``/api/bulk``: translates and delegates."""
+"""HTTP routes of ``/api/bulk``."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ router = Api()
     "POST", "/api/bulk/uploads", role=Role.OPERATOR, status=201, about="upload_id", max_bytes=SMALL_MAX_BODY_BYTES
 )
 async def create_upload(body: bodies.CreateUpload, ctx: Context) -> Done[UploadView]:
-    """Where to PUT a file of recipients (CSV or XLSX)."""
+    """Returns a URL to PUT a file of recipients (CSV or XLSX)."""
     return await requests.create_upload(body, ctx)
 
 
 @router.read("GET", "/api/bulk/uploads/{upload_id}", role=Role.OPERATOR)
 async def read_upload(upload_id: str, ctx: Context) -> UploadView:
-    """The columns of an uploaded file, its first rows, and which columns look like addresses."""
+    """Returns the columns of an uploaded file, its first rows, and the likely address columns."""
     upload = await requests.existing_upload(upload_id, ctx)
     shape = await requests.shape_of(upload, ctx)
     return upload_view(upload, columns=shape.columns, samples=shape.samples, guess=guess(shape.columns, shape.samples))
@@ -59,14 +59,14 @@ async def read_upload(upload_id: str, ctx: Context) -> UploadView:
 
 @router.write("POST", "/api/bulk/lists", role=Role.OPERATOR, status=201, about="list_id")
 async def create_list(body: bodies.CreateList, ctx: Context) -> Done[ListView]:
-    """Keep an audience under a name."""
+    """Saves an audience with a name."""
     done = await requests.create_list(body, ctx)
     return Done(list_view(done.value), done.events)
 
 
 @router.read("GET", "/api/bulk/lists", role=Role.VIEWER)
 async def list_lists(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> ListList:
-    """Saved audiences, by name."""
+    """Returns the saved audiences, by name."""
     page = await ctx.query(SavedList, LISTED, index="by-name", limit=limit, cursor=cursor)
     return ListList(items=[list_view(each) for each in page.items], cursor=page.cursor)
 
@@ -76,29 +76,29 @@ async def list_lists(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> 
 
 @router.write("POST", "/api/bulk/jobs", role=Role.OPERATOR, status=202, about="job_id")
 async def create_job(body: bodies.CreateJob, ctx: Context) -> Done[JobView]:
-    """Plan a job. Nothing is sent before its plan is made and, with more than 20 recipients, approved."""
+    """Creates and plans a job. Nothing is sent before the plan is made and, with more than 20 recipients, approved."""
     done = await requests.create_job(body, ctx)
     return Done(job_view(done.value, None, ctx.now), done.events)
 
 
 @router.read("GET", "/api/bulk/jobs", role=Role.VIEWER)
 async def list_jobs(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> JobList:
-    """Jobs, newest first; their counts are told by each."""
+    """Returns the jobs, newest first, without counts; a single job includes them."""
     page = await ctx.query(BulkJob, LISTED, index="by-creation", limit=limit, cursor=cursor, newest_first=True)
     return JobList(items=[job_view(job, None, ctx.now) for job in page.items], cursor=page.cursor)
 
 
 @router.read("GET", "/api/bulk/jobs/{job_id}", role=Role.VIEWER)
 async def read_job(job_id: str, ctx: Context) -> JobView:
-    """One job with its counts: the same two calls whether it has ten recipients or a million."""
+    """Returns one job with its counts, in two store calls for any number of recipients."""
     job = await jobs.existing(ctx, job_id)
     return job_view(job, await totals(job, ctx), ctx.now)
 
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/plan", role=Role.VIEWER)
 async def read_plan(job_id: str, ctx: Context) -> PlanView:
-    """What the job comes to: who is dropped and why, who would have to wait now, parts, cost, finishing time, three samples,
-    and the hash to approve."""
+    """Returns the plan: rejected recipients with reasons, recipients that would be deferred now, parts, cost, finishing
+    time, three samples, and the hash to approve."""
     job = await jobs.existing(ctx, job_id)
     if job.plan is None:
         raise Problem(409, "NOT_PLANNED", "There is no plan yet", "Wait until it is planned.", state=job.state)
@@ -108,7 +108,7 @@ async def read_plan(job_id: str, ctx: Context) -> PlanView:
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}/approve", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[JobView]:
-    """Let a planned job run, now or at its time."""
+    """Approves a planned job; it starts now or at its start time."""
     job = await jobs.existing(ctx, job_id)
     if job.approved_at is not None and job.plan is not None and body.hash == job.plan.hash:
         return Done(job_view(job, None, ctx.now))
@@ -117,7 +117,7 @@ async def approve_job(job_id: str, body: bodies.Approve, ctx: Context) -> Done[J
 
 @router.write("PUT", "/api/bulk/jobs/{job_id}", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[JobView]:
-    """Pause, run on, cancel; or change name, pace and times before the start."""
+    """Pauses, resumes or cancels a job; or changes name, rate and times before the start."""
     job = await jobs.existing(ctx, job_id)
     given = body.model_dump(exclude_unset=True, exclude={"state"})
     if body.state is not None and given:
@@ -129,32 +129,32 @@ async def update_job(job_id: str, body: bodies.UpdateJob, ctx: Context) -> Done[
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/pause", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def pause_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
-    """Nothing more goes out within seconds; what was not begun waits."""
+    """Pauses a job: sending stops within seconds; recipients not started stay pending."""
     return await changes.to_state(await jobs.existing(ctx, job_id), "paused", body.why, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/resume", role=Role.OPERATOR)
 async def resume_job(job_id: str, ctx: Context) -> Done[JobView]:
-    """Go on with those who are still pending."""
+    """Resumes a job with its pending recipients."""
     return await changes.to_state(await jobs.existing(ctx, job_id), "running", None, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/cancel", role=Role.OPERATOR, max_bytes=SMALL_MAX_BODY_BYTES)
 async def cancel_job(job_id: str, body: bodies.Why, ctx: Context) -> Done[JobView]:
-    """End it; what was not begun is never sent."""
+    """Cancels a job; recipients not started are never sent to."""
     return await changes.to_state(await jobs.existing(ctx, job_id), "cancelled", body.why, ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/retry-failed", role=Role.OPERATOR)
 async def retry_failed(job_id: str, ctx: Context) -> Done[JobView]:
-    """New attempts for failed recipients that may succeed now and were never accepted."""
+    """Retries failed recipients that may succeed now and were never accepted by the provider."""
     job = await jobs.existing(ctx, job_id)
     return changes.done(job, jobs.retried(job, ctx), ctx)
 
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/test", role=Role.OPERATOR, status=202)
 async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[TestSendView]:
-    """Send it to one contact of yours first."""
+    """Sends one message of the job to a test contact first."""
     return await trial_sends.send_test(await jobs.existing(ctx, job_id), body, ctx)
 
 
@@ -165,14 +165,14 @@ async def test_send(job_id: str, body: bodies.TestSend, ctx: Context) -> Done[Te
 async def list_recipients(
     job_id: str, ctx: Context, status: str | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> RecipientList:
-    """Every recipient with what became of it, in the order of the audience; those the plan skipped come last."""
+    """Returns the recipients with their status, in the order of the audience; those skipped by the plan come last."""
     job = await jobs.existing(ctx, job_id)
     return await queries.list_recipients(job, status, limit, cursor, ctx)
 
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/rejects", role=Role.OPERATOR)
 async def read_rejects(job_id: str, ctx: Context) -> LinksView:
-    """The rows that get nothing and why, as CSV (row, reason, detail, as written): a link for each part that has any."""
+    """Returns the rejected rows as CSV (row, reason, detail, as written): a URL for each part that has any."""
     job = await jobs.existing(ctx, job_id)
     links = [
         await _link(rejects_key(job_id, part), f"rejects-{part}.csv", ctx) for part in range(job.progress.reject_parts)
@@ -182,7 +182,7 @@ async def read_rejects(job_id: str, ctx: Context) -> LinksView:
 
 @router.read("GET", "/api/bulk/jobs/{job_id}/report", role=Role.OPERATOR)
 async def read_report(job_id: str, ctx: Context) -> ReportView:
-    """The newest report: every recipient as CSV, the figures as JSON."""
+    """Returns the newest report: every recipient as CSV, the figures as JSON."""
     job = await jobs.existing(ctx, job_id)
     if job.report is None:
         raise Problem(
@@ -196,7 +196,7 @@ async def read_report(job_id: str, ctx: Context) -> ReportView:
 
 @router.write("POST", "/api/bulk/jobs/{job_id}/report", role=Role.OPERATOR, status=202)
 async def order_report(job_id: str, ctx: Context) -> Done[JobView]:
-    """Write the report anew, with what is known now."""
+    """Requests a new report with the current figures."""
     job = await jobs.existing(ctx, job_id)
     updated = job.model_copy(update={"reports": job.reports + 1})
     ctx.stage(ctx.replace(updated))

@@ -1,4 +1,4 @@
-"""The states of a job and what leads from one to the other. Whoever moves a job says so, with its new revision."""
+"""The states of a job and their transitions. Every transition publishes an event with the new revision."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from services.bulk.model import ACTIVE, MAX_WITHOUT_APPROVAL, BulkJob
 from services.bulk.running.auto_pause import baseline_of
 from services.bulk.running.counts import Totals, totals
 
-#: Receipts come for as long as this after a job has finished; then its report is final.
+#: Receipts may arrive this long after a job has finished; its report is then final.
 SETTLING_TIME = timedelta(hours=72)
 
 
 async def existing(ctx: Context, job_id: str) -> BulkJob:
-    """Raises Problem JOB_NOT_FOUND."""
+    """Returns the job. Raises Problem JOB_NOT_FOUND."""
     job = await ctx.get(BulkJob, job_id)
     if job is None:
         raise Problem(404, "JOB_NOT_FOUND", "There is no such bulk job")
@@ -25,7 +25,7 @@ async def existing(ctx: Context, job_id: str) -> BulkJob:
 
 
 def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: Any) -> tuple[BulkJob, JobChanged]:
-    """The job as it is to be written over the version that was read, and what is said of it."""
+    """Returns the changed job, to be written over the version that was read, and the event to publish."""
     stands = state or job.state
     looked_at = {"active": None if stands in ("planned", "rejected") else ACTIVE}
     updated = job.model_copy(update={"updated_at": ctx.now, "why": None, "state": stands, **looked_at, **change})
@@ -43,24 +43,25 @@ def moved(job: BulkJob, ctx: Context, state: JobState | None = None, **change: A
 
 
 def rejected(job: BulkJob, problem: dict[str, Any], ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """No plan can be made. What was planned so far is stopped by the tick, so that no recipient is left pending."""
+    """Rejects a job that cannot be planned. The tick stops the recipients planned so far, so that none stays
+    pending."""
     return moved(job, ctx, "rejected", problem=problem, why=problem["detail"], active=ACTIVE, look_at=ctx.now)
 
 
 def started(job: BulkJob, ctx: Context, **change: Any) -> tuple[BulkJob, JobChanged]:
-    """Let it run, now or at its time."""
+    """Starts the job, now or at its start time."""
     if job.start_at is not None and job.start_at > ctx.now:
         return moved(job, ctx, "scheduled", **change)
     return moved(job, ctx, "running", started_at=job.started_at or ctx.now, paused_at=None, **change)
 
 
 def may_start_alone(job: BulkJob) -> bool:
-    """A handful of recipients needs nobody's approval."""
+    """Whether the job is small enough to start without approval."""
     return not job.hold and 0 < job.progress.to_send <= MAX_WITHOUT_APPROVAL
 
 
 def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Raises Problem if there is nothing to approve, or it is not what was approved."""
+    """Approves a plan. Raises Problem if there is nothing to approve, or the hash is that of another plan."""
     if job.plan is None or job.state != "planned":
         raise _wrong(job, "NOT_PLANNED", "Only a job that is planned can be approved")
     if given != job.plan.hash:
@@ -76,14 +77,14 @@ def approved(job: BulkJob, given: str, ctx: Context) -> tuple[BulkJob, JobChange
 
 
 def paused(job: BulkJob, why: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Raises Problem."""
+    """Pauses the job. Raises Problem."""
     if job.state not in ("running", "scheduled"):
         raise _wrong(job, "NOT_RUNNING", "Only a job that runs or is scheduled can be paused")
     return moved(job, ctx, "paused", why=why, paused_at=ctx.now)
 
 
 async def resumed(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """What stopped it does not count again. Raises Problem."""
+    """Resumes the job; errors before the pause no longer count for the auto-pause rules. Raises Problem."""
     if job.state != "paused":
         raise _wrong(job, "NOT_PAUSED", "Only a paused job can be resumed")
     _in_time(job, "Set a later endAt, or cancel it.", ctx)
@@ -92,17 +93,17 @@ async def resumed(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
 
 
 def cancelled(job: BulkJob, why: str, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Nothing more goes out; the tick sees it through. Raises Problem."""
+    """Cancels the job: no further chunks are released; the tick completes the cancellation. Raises Problem."""
     if job.state in ("cancelling", "cancelled", "finished", "rejected"):
         raise _wrong(job, "ALREADY_OVER", "The job is over")
     if job.state in ("planning", "planned"):
-        # Nothing was ever handed to a sender.
+        # No chunk was ever released to a sender.
         return moved(job, ctx, "cancelling", why=why, paused_at=None)
     return moved(job, ctx, "cancelling", why=why)
 
 
 def ended(job: BulkJob, seen: Totals, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Every recipient is settled, or with the provider."""
+    """Finishes the job: every recipient is settled, or accepted by the provider."""
     state: JobState = "cancelled" if job.state == "cancelling" else "finished"
     return moved(
         job, ctx, state, why=job.why, finished_at=ctx.now, look_at=ctx.now + timedelta(seconds=60),
@@ -111,12 +112,12 @@ def ended(job: BulkJob, seen: Totals, ctx: Context) -> tuple[BulkJob, JobChanged
 
 
 def retried(job: BulkJob, ctx: Context) -> tuple[BulkJob, JobChanged]:
-    """Failed recipients are to be tried again. Raises Problem."""
+    """Retries the failed recipients. Raises Problem."""
     if job.state not in ("finished", "running", "paused"):
         raise _wrong(job, "NOT_STARTED", "Only a job that has run can retry what failed")
     _in_time(job, "Set a later endAt first.", ctx)
     state: JobState = "paused" if job.state == "paused" else "running"
-    # The run begins anew: what is retried lives as long as what was sent first.
+    # The run time starts again: retried messages get the same time to live as the first ones.
     return moved(
         job, ctx, state, retrying=0, started_at=ctx.now, finished_at=None, settled_at=None, look_at=ctx.now,
     )  # fmt: skip

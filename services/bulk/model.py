@@ -1,4 +1,4 @@
-"""Jobs, where their recipients come from, and their plans. Pure."""
+"""Jobs, their audience sources, and their plans. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from libs.messaging.content import Content
 from libs.messaging.events.bulk import JobState
 from libs.messaging.vocabulary import Purpose
 
-#: Recipients and chunks are kept as long as the messages themselves, and somewhat longer for late reports and questions.
+#: Recipients and chunks are kept as long as the messages themselves, plus a margin for late reports and queries.
 RETENTION = timedelta(days=90)
-#: A job's messages may wait no longer than this for their turn (policy of the class ``bulk``).
+#: Maximum time that a job's messages wait to be sent (policy of the class ``bulk``).
 MAX_RUN_TIME = timedelta(hours=72)
 CHUNK_RECIPIENTS = 100
-#: More recipients than these need somebody who approves the plan by its hash.
+#: Above this number of recipients a user must approve the plan by its hash.
 MAX_WITHOUT_APPROVAL = 20
 LISTED = "all"
 ACTIVE = "active"
 
 
 class Columns(Part):
-    """Which columns say what. ``address`` is a column; ``variables`` name a column each (or ``contact:name``); ``fallbacks``
-    stand in where a cell is empty; ``region`` is where numbers without ``+`` are dialled."""
+    """The column mapping. ``address`` is a column; ``variables`` map each to a column (or ``contact:name``);
+    ``fallbacks`` replace empty cells; ``region`` applies to numbers without ``+``."""
 
     address: str | None = None
     variables: dict[str, str] = Field(default_factory=dict)
@@ -37,7 +37,7 @@ class Columns(Part):
 
 
 class Source(Part):
-    """Where recipients come from: ``rows`` lie in so many parts under a prefix, or are found by a ``filter`` over contacts."""
+    """The source of recipients: ``rows`` in a number of parts under a prefix, or a ``filter`` over contacts."""
 
     kind: Literal["upload", "contacts", "filter"]
     upload_id: str | None = None
@@ -47,7 +47,7 @@ class Source(Part):
 
 
 class Progress(Part):
-    """How far planning came, and what it came to so far."""
+    """The progress of planning, and its totals so far."""
 
     part: int = -1
     cursor: str | None = None
@@ -60,15 +60,16 @@ class Progress(Part):
     segments: int = 0
     countries: dict[str, int] = Field(default_factory=dict)
     zones: dict[str, int] = Field(default_factory=dict)
-    #: Over the recipients and their variables, in order.
+    #: Hash over the recipients and their variables, in order.
     digest: str = ""
-    #: The recipients that the plan shows; their messages are made when somebody looks, for a row holds 400 KB.
+    #: The recipients shown as samples; their messages are rendered on request, because a row is limited to 400 KB.
     sample_ids: tuple[str, ...] = ()
     reject_parts: int = 0
-    #: Of ``to_send``: above the cap on marketing; of the others, who has not written to us within the last 24 hours.
+    #: Of ``to_send``: recipients above the marketing cap; of the rest, those who have not written within the last 24
+    #: hours.
     capped: int = 0
     outside: int = 0
-    #: Changes of contacts that were still on their way when planning could wait no longer.
+    #: Contact events still in the queue when planning stopped waiting for them.
     behind: int = 0
 
     @property
@@ -77,7 +78,7 @@ class Progress(Part):
 
 
 class Plan(Part):
-    """What a job comes to, before anything is sent."""
+    """The plan of a job, made before anything is sent."""
 
     hash: str
     rows: int
@@ -91,13 +92,13 @@ class Plan(Part):
     starts_at: Timestamp
     finishes_at: Timestamp
     made_at: Timestamp
-    #: Changes of contacts that were still on their way; who they are about may be missing here, or shown as they were before.
+    #: Contact events still in the queue; the contacts concerned may be missing or outdated in the plan.
     changes_under_way: int = 0
 
 
 class BulkJob(Item):
-    """One job. ``version`` grows with every change of its state and is the revision in what is said. ``active`` while the tick
-    has to look at it, from ``look_at`` on."""
+    """One job. ``version`` increases with every change of its state and is the revision in its events. ``active`` while
+    the tick manages it, from ``look_at`` on."""
 
     TABLE: ClassVar[Table] = Table(
         "job",
@@ -128,7 +129,7 @@ class BulkJob(Item):
     hold: bool = False
     progress: Progress = Field(default_factory=Progress)
     plan: Plan | None = None
-    #: Failures of the present step of planning, and requests to take it again; and what went wrong last.
+    #: Failures of the current planning step, repeated requests of it, and the last error.
     plan_tries: int = 0
     plan_error: str | None = None
     problem: dict[str, Any] | None = None
@@ -138,12 +139,12 @@ class BulkJob(Item):
     paused_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     settled_at: Timestamp | None = None
-    #: How often a report was ordered.
+    #: Number of reports requested.
     reports: int = 0
-    #: The group of chunks at which retrying stands, while it is under way.
+    #: The group of chunks that the retry has reached, while it is in progress.
     retrying: int | None = None
     report: dict[str, Any] | None = None
-    #: What the auto-pause rules had seen when somebody resumed: only what came after counts again.
+    #: The counts at the last resume: the auto-pause rules ignore them.
     brake_base: dict[str, int] = Field(default_factory=dict)
     active: str | None = None
     look_at: Timestamp
@@ -154,6 +155,6 @@ class BulkJob(Item):
         return self.progress.planned
 
     def expires(self, now: datetime) -> datetime:
-        """When its messages are not wanted any more."""
+        """Returns the time at which its messages expire."""
         longest = (self.started_at or now) + MAX_RUN_TIME
         return min(longest, self.end_at) if self.end_at else longest

@@ -1,4 +1,4 @@
-"""The recipients of a job, page by page."""
+"""Lists the recipients of a job, in pages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from services.bulk.running.report import members, names
 from services.bulk.running.status_string import STATUS_NAMES
 from services.bulk.views import RecipientList, RecipientView, recipient_view
 
-#: Chunks that one page of recipients looks through.
+#: Maximum chunks read for one page of recipients.
 MAX_CHUNKS = 20
 
 
 async def list_recipients(
     job: BulkJob, status: str | None, limit: int, cursor: str | None, ctx: Context
 ) -> RecipientList:
-    """Recipients in the order of the audience, only those of one status if one is named. Raises Problem, BadCursor."""
+    """Returns recipients in the order of the audience, optionally of one status only. Raises Problem, BadCursor."""
     if status is not None and status not in STATUS_NAMES:
         raise invalid("status", f"Use one of: {', '.join(STATUS_NAMES)}.")
     place, offset = _read_cursor(cursor)

@@ -1,4 +1,4 @@
-"""What one can ask for: uploads, lists, jobs. Everything is checked before anything is created."""
+"""Handles requests for uploads, lists and jobs. Everything is checked before anything is created."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from services.bulk.planning.event_size import MAX_JOB_BYTES, MIN_RECIPIENTS_BYTE
 from services.bulk.planning.templates import frozen, variables_of
 from services.bulk.views import UploadView, upload_view
 
-#: A throttled chunk shall not take longer than this (s).
+#: Target duration of a throttled chunk (s).
 TARGET_CHUNK_SECONDS = 5
 UPLOAD_RETENTION = timedelta(days=30)
 
@@ -68,7 +68,7 @@ async def create_list(body: CreateList, ctx: Context) -> Done[SavedList]:
 
 
 async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
-    """Raises Problem; then nothing was created."""
+    """Creates a job. Raises Problem if a check fails; nothing is then created."""
     job_id = derived_id(ctx.required_cause.id, "job")
     check_window(body.start_at, body.end_at, ctx)
     audience, columns = await _audience(body, ctx)
@@ -97,7 +97,7 @@ async def create_job(body: CreateJob, ctx: Context) -> Done[BulkJob]:
         look_at=ctx.now,
     )
     new, event = moved(job, ctx)
-    # The row bears the revision that is said of it, as after every later change.
+    # The row has the revision of the published event, as after every later change.
     new = new.model_copy(update={"version": event.revision})
     if encoded_bytes(new.to_row()) > MAX_JOB_BYTES:
         raise invalid("mapping", "Content and mapping are too large together. Shorten the fallbacks or the content.")
@@ -147,7 +147,7 @@ def _refuse(wrong: list[dict[str, str]]) -> None:
 
 
 async def _contacts(job_id: str, contact_ids: Sequence[str], ctx: Context) -> Source:
-    """The ids go into parts like the rows of a file."""
+    """Writes the ids into parts like the rows of a file."""
     prefix, files = f"rows/{job_id}/", Files(ctx)
     parts = [contact_ids[at : at + MAX_PART_ROWS] for at in range(0, len(contact_ids), MAX_PART_ROWS)]
     for n, part in enumerate(parts):
@@ -166,7 +166,7 @@ async def existing_upload(upload_id: str, ctx: Context) -> Upload:
 
 
 async def shape_of(upload: Upload, ctx: Context) -> Shape:
-    """Raises Problem for a file that cannot be read."""
+    """Returns the columns of an upload. Raises Problem for a file that cannot be read."""
     try:
         return await inspected(upload, ctx)
     except BadFile as bad:
@@ -176,7 +176,7 @@ async def shape_of(upload: Upload, ctx: Context) -> Shape:
 
 
 async def _content(body: CreateJob, ctx: Context) -> Content:
-    """What is frozen into the job. Raises Problem."""
+    """Returns the content to freeze into the job. Raises Problem."""
     if body.content.kind not in body.channel.traits.bulk_contents:
         kinds = ", ".join(sorted(body.channel.traits.bulk_contents))
         raise invalid("content.kind", f"{body.channel} carries in bulk: {kinds}.", "UNSUPPORTED")
@@ -192,7 +192,7 @@ async def _content(body: CreateJob, ctx: Context) -> Content:
 
 def _check_variables(needed: Sequence[str], content: Content, columns: Columns) -> None:
     fixed = content.variables if isinstance(content, Template) else {}
-    # Which variables a template has, our copy says.
+    # The variables of a template are known from the service's copy, which may lag.
     problem = CopyRefusal if isinstance(content, Template) else Problem
     known = {*columns.variables, *columns.fallbacks}
     literal = {name for name, value in fixed.items() if value and not wanted(Text(body=value))}

@@ -1,4 +1,5 @@
-"""One job, many messages: planned before anything is sent, run without losing or doubling anybody, counted at every instant."""
+"""Bulk jobs: planned before anything is sent, run without losing or duplicating a recipient, with exact counts at any
+time."""
 
 from __future__ import annotations
 
@@ -41,13 +42,13 @@ service = Service(
         on(AccountNoticed, handlers.account_noticed, ledger=True),
         *templates.hears(),
         *configured.hears(),
-        # What comes in crowds, and what takes long, each has a queue of its own: a pause waits for neither.
+        # High-volume and slow events have a lane of their own, so that a pause is not delayed by them.
         on(MessageChanged, handlers.message_changed, message_class=MessageClass.BULK, lane="counts"),
         on(PermissionChanged, handlers.keep_permission, lane=planning.PEOPLE),
         *send_limits.caps.hears(lane=planning.PEOPLE),
         on(PlanAsked, planning.plan_next, lane="plan", ledger=True),
         on(ReportAsked, handlers.report_asked, lane="plan"),
-        # A job begins where it was planned, not behind the chunks of those that run.
+        # A job starts in the lane where it was planned, not behind the chunks of running jobs.
         on(JobChanged, handlers.job_changed, lane="plan"),
     ],
     says=[JobChanged, ChunkReleased, ChunkCalledBack, PlanAsked, ReportAsked, ReportWritten, DriftFound],

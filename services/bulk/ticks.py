@@ -1,4 +1,4 @@
-"""What is managed every few seconds: jobs whose time has come, that need a push, a stop or an end; and the auditor."""
+"""Tick actions, every few seconds: start, continue, stop and finish jobs; and the auditor."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from services.bulk.running.status_string import CLAIMED, FAILED, PENDING, with_c
 
 TICK_SECONDS = 2
 AUDIT_SECONDS = 60
-#: Chunks that one look stops, or tries again.
+#: Maximum chunks that one tick stops or retries.
 MAX_CHUNKS = 100
-#: Chunks of each job that the auditor looks at, each time others.
+#: Chunks of each job that one audit reads, in rotation.
 MAX_AUDITED_CHUNKS = 10
-#: Planning of which nothing was heard for so long is asked for again.
+#: A planning step without progress for this long is requested again.
 PLANNING_OVERDUE = timedelta(seconds=120)
-#: After so many tries, about as many minutes, the job is rejected.
+#: After this many tries (one a minute or so) the job is rejected.
 MAX_PLAN_TRIES = 10
 
 
 async def look_after(ctx: Context) -> AsyncIterator[TickAction]:
-    """Every job that is not over yet."""
+    """Manages every active job."""
     async for job in ctx.query_all(BulkJob, "active", index="by-active", between=("0", iso(ctx.now)), limit=100):
         async for action in _manage(job, ctx):
             yield action
@@ -60,8 +60,8 @@ async def _manage(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
-    """A step of which nothing comes is asked for again, a few times. Tries are counted rather than time: a platform that was down
-    for an hour has not tried."""
+    """Requests a stalled planning step again, a limited number of times. Counts tries rather than time: no try was made
+    during an outage of the platform."""
     if job.updated_at + PLANNING_OVERDUE >= ctx.now:
         return
     if job.plan_tries >= MAX_PLAN_TRIES:
@@ -74,7 +74,7 @@ async def _planning(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def _rejected(job: BulkJob, ctx: Context) -> AsyncIterator[TickAction]:
-    """What was planned before it turned out that the rest cannot be."""
+    """Stops the recipients planned before the job was rejected."""
     seen = await totals(job, ctx)
     await _stop_waiting(job, seen, ctx)
     if not seen.open():
@@ -118,7 +118,7 @@ def _step(job: BulkJob, both: tuple[BulkJob, object], ctx: Context) -> TickActio
 
 
 async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
-    """Receipts still come after the last send; when none can any more the report is final."""
+    """Waits for late receipts after the last send; the report is final once none can arrive."""
     waits = seen.counts["sent"] + seen.counts["uncertain"] + seen.counts["delivered"]
     settling = jobs.SETTLING_TIME * ctx.settings.of(MessagingSettings).window_scale
     over = (job.finished_at or ctx.now) + settling <= ctx.now
@@ -131,7 +131,7 @@ async def _settling(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[T
 
 
 async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
-    """Nothing that waits goes out any more; what is with a sender comes back, or is taken for lost after a while."""
+    """Stops waiting chunks; chunks with a sender are returned by it, or are considered lost after a while."""
     waiting = [name for name in seen.in_state("waiting") if seen.lines[name][2].get("pending")][:MAX_CHUNKS]
     in_hand = [name for name in seen.in_state("released")][:MAX_CHUNKS]
     lost_by = ctx.now - OVERDUE * ctx.settings.of(MessagingSettings).window_scale
@@ -151,7 +151,8 @@ async def _stop_waiting(job: BulkJob, seen: Totals, ctx: Context) -> None:
 
 
 async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[TickAction]:
-    """What a sender has put off until the morning is not left there until then. Asked for again each minute, in case it is lost."""
+    """Recalls recipients that a sender has deferred, without waiting for the end of the deferral. Repeated each minute,
+    in case the event is lost."""
     here = set(seen.in_state("waiting"))
     waits = [name for name, line in seen.lines.items() if line[2].get("pending") and name not in here][:MAX_CHUNKS]
     chunks = await asyncio.gather(*(ctx.get(BulkChunk, job.job_id, name) for name in waits))
@@ -172,7 +173,7 @@ async def _call_back(job: BulkJob, seen: Totals, ctx: Context) -> AsyncIterator[
 
 
 async def retry_group(job: BulkJob, group: int, ctx: Context) -> int:
-    """Failed recipients of a hundred chunks that may succeed now and were never accepted get another attempt."""
+    """Gives failed recipients of 100 chunks another attempt, if they may succeed now and were never accepted."""
     last = min((group + 1) * GROUP_CHUNKS, job.progress.chunks)
     done = await asyncio.gather(*(_retry(job, chunk_name(n), ctx) for n in range(group * GROUP_CHUNKS, last)))
     return sum(done)
@@ -205,13 +206,13 @@ async def _retry(job: BulkJob, name: str, ctx: Context) -> int:
 
 
 async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -> int | None:
-    """The number of the new attempt, if there is to be one."""
+    """Returns the number of the new attempt; None if there is to be none."""
     row = await ctx.get(BulkRecipient, job.job_id, chunk.ids[position])
     attempt = chunk.attempt(position)
     if row is None:
         return None
     if row.attempt == attempt + 1:
-        return row.attempt  # opened before we died
+        return row.attempt  # opened before a crash
     retryable = row.reason is not None and EXPLANATIONS[row.reason].retryable
     if row.status != "failed" or row.accepted or not retryable or row.attempt != attempt:
         return None
@@ -224,7 +225,7 @@ async def _opened(job: BulkJob, chunk: BulkChunk, position: int, ctx: Context) -
 
 
 async def audit(ctx: Context) -> AsyncIterator[TickAction]:
-    """Count some chunks of each running job anew from their recipients, each time others; a drift is an alarm."""
+    """Recounts some chunks of each running job from their recipients, in rotation; a drift raises an alarm."""
     page = await ctx.query(BulkJob, "active", index="by-active", limit=100)
     minute = int(ctx.now.timestamp() // AUDIT_SECONDS)
     for job in page.items:

@@ -1,4 +1,4 @@
-"""One message of a job to somebody of ours, before anybody else gets it."""
+"""Test sends: one message of a job to a test contact, before the job runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.bulk.views import TestSendView
 
 
 async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSendView]:
-    """Outside of the job's counts. It is checked like every other. Raises Problem."""
+    """Sends a test message, which is not part of the job's counts. All checks apply. Raises Problem."""
     (standing,) = await contact_copy.by_contacts([body.contact_id], job.channel, ctx)
     if standing is None or standing.deleted:
         errors = [{"field": "contactId", "detail": f"There is no such contact on {job.channel}."}]
@@ -31,7 +31,7 @@ async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSend
         job_id=job.job_id,
         chunk=f"t{ctx.required_cause.id[:8]}",
         release=1,
-        # Whatever state the job is in.
+        # Independent of the job's state.
         revision=2**53,
         channel=job.channel,
         purpose=job.purpose,
@@ -53,7 +53,7 @@ async def send_test(job: BulkJob, body: TestSend, ctx: Context) -> Done[TestSend
 
 
 def _check_values(job: BulkJob, body: TestSend) -> None:
-    """Raises Problem."""
+    """Checks the given variables. Raises Problem."""
     try:
         personal(job.content, body.variables)
     except Unfit as unsafe:

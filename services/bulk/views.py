@@ -1,4 +1,4 @@
-"""What the API shows. Pure."""
+"""Response models of the API. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from services.bulk.running.status_string import status_of
 
 
 class JobView(View):
-    """``counts`` always come to ``planned``. ``reasons``: how many failed or were skipped, by code. ``version`` grows with every
-    change of the job itself."""
+    """A job. The sum of ``counts`` is always ``planned``. ``reasons``: failed or skipped recipients, by code.
+    ``version`` increases with every change of the job itself."""
 
     job_id: str
     name: str
@@ -62,8 +62,8 @@ class JobList(PageView[JobView]):
 
 
 class PlanView(Plan):
-    """``putOff``: how many of ``toSend`` would have to wait if the job began now, by reason (the cap as of when it was
-    planned)."""
+    """A plan. ``putOff``: how many of ``toSend`` would be deferred if the job began now, by reason (the cap as of the
+    time of planning)."""
 
     job_id: str
     state: JobState
@@ -73,7 +73,7 @@ class PlanView(Plan):
 
 
 class RecipientView(View):
-    """``means`` and ``do`` explain a reason."""
+    """A recipient. ``means`` and ``do`` explain its reason."""
 
     recipient_id: str
     contact_id: str
@@ -98,7 +98,8 @@ class RecipientList(PageView[RecipientView]):
 
 
 class UploadView(View):
-    """``url`` takes one PUT of the file, until ``url_expires_at``. ``guess`` names the columns that look like addresses."""
+    """An upload. ``url`` accepts one PUT of the file, until ``url_expires_at``. ``guess`` names the likely address
+    columns."""
 
     upload_id: str
     filename: str
@@ -126,7 +127,7 @@ class ListList(PageView[ListView]):
 
 
 class LinkView(View):
-    """Where a file can be fetched for some minutes."""
+    """A download URL that is valid for some minutes."""
 
     url: str
     expires_at: Timestamp
@@ -146,7 +147,7 @@ class ReportView(View):
 
 
 class TestSendView(View):
-    """Follow it at ``/api/messages/{messageId}``."""
+    """A test message; its status is at ``/api/messages/{messageId}``."""
 
     message_id: str
 
@@ -155,7 +156,7 @@ def job_view(job: BulkJob, seen: Totals | None, now: datetime) -> JobView:
     shown = {name: getattr(job, name) for name in JobView.model_fields if name in BulkJob.model_fields}
     return JobView(
         **shown,
-        # Without a plan, what is written so far is what there is.
+        # Without a plan, the recipients written so far.
         planned=sum(seen.counts.values()) if seen and job.plan is None else job.planned,
         counts=seen.counts if seen else None,
         reasons=(seen.reasons or None) if seen else None,
@@ -168,7 +169,7 @@ def job_view(job: BulkJob, seen: Totals | None, now: datetime) -> JobView:
 
 
 def _finishes(job: BulkJob, seen: Totals | None, now: datetime) -> datetime | None:
-    """From what it has done so far; before that from the plan."""
+    """Returns the estimated finishing time: from the progress so far, before the start from the plan."""
     if job.finished_at is not None or job.plan is None:
         return None
     if job.state != "running" or seen is None or job.started_at is None:

@@ -1,5 +1,5 @@
-"""How many dead letters of each queue are open, and the alarm when they are too many: said once when it is raised and once when it
-is over, and counted at every look in between."""
+"""Counts the open dead letters of each queue, and raises an alarm if there are too many. Publishes an event when the
+alarm is raised and when it is cleared; the counts are updated with every check in between."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from services.dlq_replay.search import Filter, Group
 
 METRIC = "dead_letter_alarm"
 ALARM = AlarmKind(METRIC, "too many dead letters", "dead-letter alarm cleared")
-#: How often somebody looks.
+#: Interval of the check.
 WATCH_SECONDS = 60
-#: Queues that have ever had an alarm; there are some twenty in all.
+#: Maximum queues that have ever had an alarm; there are about 20 in total.
 MAX_QUEUES = 1000
 
 
 @dataclass
 class Depth:
-    """The dead letters of a queue that nobody has decided about."""
+    """The open dead letters of a queue, on which no decision has been made."""
 
     queue: str
     waiting: int = 0
@@ -46,7 +46,7 @@ class OpenDeadLetters:
     whole: bool
 
     def depths(self) -> list[Depth]:
-        """Of every queue that has open dead letters, by name."""
+        """Returns the depth of every queue that has open dead letters, by name."""
         found: dict[str, Depth] = {}
         for name, groups in (("waiting", self.waiting), ("quarantined", self.quarantined)):
             for group in groups:
@@ -64,7 +64,7 @@ async def open_dead_letters(ctx: Context) -> OpenDeadLetters:
 
 
 async def watch_queues(ctx: Context) -> AsyncIterator[TickAction]:
-    """Raise and end alarms."""
+    """Raises and clears alarms."""
     now = await open_dead_letters(ctx)
     page = await ctx.query(QueueAlarm, "all", limit=MAX_QUEUES)
     before = {alarm.queue: alarm for alarm in page.items}

@@ -1,4 +1,5 @@
-"""What an admin decides about a dead letter besides replaying it: edit what is sent, or discard it. Nothing is ever deleted."""
+"""Decisions of an administrator on a dead letter besides a replay: edit its data, or discard it. Nothing is ever
+deleted."""
 
 from __future__ import annotations
 
@@ -20,21 +21,22 @@ from services.dlq_replay import transitions
 from services.dlq_replay.model import DLQMessage, State, moved
 from services.dlq_replay.search import dead_letter_by_id, rows
 
-#: Who and what an event is about. Wherever one of these stands, an edit leaves it as it is and brings none in.
+#: Fields that identify the subject of an event. An edit can neither change nor add one, at any depth.
 FIXED = frozenset([
     "address", "channel", "contactId", "email", "messageClass", "messageId", "phone", "providerId", "providerMessageId",
     "recipient", "sender", "senderUserId", "to",
 ])  # fmt: skip
-#: A row takes 400 KB, and the original (256 KB at most, as SQS took it) stays beside it.
+#: A row is limited to 400 KB, and the original (up to 256 KB, the limit of SQS) stays in it.
 MAX_EDIT_BYTES = 100_000
-#: A transaction takes a hundred writes.
+#: A transaction is limited to 100 writes.
 MAX_DISCARDED = 90
 
 Reason = Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class EditLetter(TrimmedBody):
-    """``data`` replaces the event's data whole; its id, type and everything else stay. ``why`` goes on record."""
+    """An edit. ``data`` replaces the event's data completely; its id, type and other fields stay unchanged. ``why`` is
+    recorded."""
 
     data: dict[str, Any]
     why: Reason
@@ -46,7 +48,7 @@ class Discard(TrimmedBody):
 
 
 async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Done[DLQMessage]:
-    """What is sent when it is replayed; the original is kept. Raises Problem, naming each field that is wrong."""
+    """Edits the event to send in a replay; the original is kept. Raises Problem, with each invalid field."""
     dead_letter = await dead_letter_by_id(ctx, dlq_message_id)
     _still_open(dead_letter, "edited")
     wire = transitions.read(dead_letter.body)
@@ -72,7 +74,7 @@ async def edit_letter(dlq_message_id: str, body: EditLetter, ctx: Context) -> Do
 
 def _check_fixed(wire: dict[str, Any], data: dict[str, Any]) -> None:
     before, after = wire.get("data"), data
-    # What the envelope says that it is about may be put right inside.
+    # The field that the envelope identifies as its subject may be corrected in the data.
     event = known_events().get(wire["type"])
     about = to_camel(event.ABOUT) if event else ""
     was = dict(_fixed(before, about))
@@ -102,7 +104,7 @@ def _fixed(value: Any, about: str, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 async def discard_letters(body: Discard, ctx: Context) -> Done[list[DLQMessage]]:
-    """They are not replayed any more; the records stay for seven days. Raises Problem."""
+    """Discards dead letters: they are not replayed; the records are kept for seven days. Raises Problem."""
     ids = list(dict.fromkeys(body.ids))
     found = await rows(ctx, ids)
     if missing := set(ids) - {row.dlq_message_id for row in found}:
@@ -131,7 +133,7 @@ def _still_open(dead_letter: DLQMessage, what: str) -> None:
 def decided(
     dead_letter: DLQMessage, decision: str, by: str, why: str, at: datetime, job_id: str | None = None
 ) -> LetterDecided:
-    """What is said of a decision."""
+    """Returns the event of a decision."""
     about = dead_letter.model_dump(include={"dlq_message_id", "queue", "event_type", "message_id"})
     return LetterDecided.model_validate(
         {**about, "decision": decision, "by": by, "why": why, "at": at, "job_id": job_id}
@@ -139,6 +141,6 @@ def decided(
 
 
 def change(ctx: Context, old: DLQMessage, new: DLQMessage) -> Update:
-    """Only what differs, over the version that was read."""
+    """Returns an update of the changed fields only, conditional on the version that was read."""
     changed, gone, when = moved(old, new)
     return ctx.update(DLQMessage, old.dlq_message_id, set=changed, remove=gone, when=when)

@@ -1,4 +1,4 @@
-"""What ``dlq-replay`` hears: dead letters to keep, and the facts that a simulation asks for."""
+"""Event handlers of ``dlq-replay``: stores dead letters, and keeps the facts that a simulation needs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from services.dlq_replay import transitions
 from services.dlq_replay.decisions import change, decided
 from services.dlq_replay.model import RETENTION, DLQMessage, Failure, Watched, dead_letter_id, expiry
 
-#: Types, without their version, of which a dead letter is no news: whoever dies of the news that something died, or of the answer to
-#: it, would be notified of that death too, and so on without end.
+#: Event types, without version, whose dead letters cause no event: an event about the dead letter of such an event
+#: could itself be dead-lettered, in an endless loop.
 NO_NEWS = frozenset(each.TYPE.rpartition(".")[0] for each in (LetterKept, StandingTold))
 
 
 async def keep_letter(dead_letter: DeadLetter, ctx: Context) -> Sequence[Event]:
-    """Keep it whole; further deaths of the same event on the same queue are added to the dead letter that is there."""
+    """Stores the dead letter completely; further failures of the same event on the same queue are added to the existing
+    one."""
     failure = transitions.failure_of(dead_letter, ctx.cause.id if ctx.cause else "", ctx.now)
     known = await _known(dead_letter, ctx)
     if known is None:
@@ -45,7 +46,8 @@ async def keep_letter(dead_letter: DeadLetter, ctx: Context) -> Sequence[Event]:
 
 
 async def _known(dead_letter: DeadLetter, ctx: Context) -> DLQMessage | None:
-    """The dead letter that this one is a further death of: named by the replay's mark, or by event and queue."""
+    """Returns the stored dead letter that this is a further failure of: identified by the replay's attribute, or by
+    event and queue."""
     returned_id = dead_letter.record.attributes.get("letter", "")
     known = await ctx.get(DLQMessage, returned_id) if 0 < len(returned_id) <= MAX_NAME_CHARACTERS else None
     if known is not None and (known.queue, known.event_id) == (dead_letter.queue, dead_letter.event_id):
@@ -77,7 +79,7 @@ def _said(kept: DLQMessage, failure: Failure) -> list[Event]:
 
 
 async def watch_delivery(event: DeliveryChanged | StandingTold, ctx: Context) -> None:
-    """Only messages that a dead letter is about are followed; of all others nothing is written."""
+    """Records the status of messages that a dead letter is about; ignores all others without a write."""
     known = await ctx.get(Watched, event.message_id)
     rank = RANK[event.status]
     if known is None or known.rank >= rank:

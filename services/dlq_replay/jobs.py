@@ -1,4 +1,4 @@
-"""Asking for a replay, and pausing, resuming or cancelling one. The list of dead letters is fixed when the job is made."""
+"""Creates, pauses, resumes and cancels replay jobs. The list of dead letters is fixed when the job is created."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from services.dlq_replay.model import Action, State, expiry
 from services.dlq_replay.replay_job import CHUNK_DEAD_LETTERS, JOB_RETENTION, ReplayChunk, ReplayJob
 from services.dlq_replay.search import Filter, rows, select
 
-#: Dead letters that one job takes unless more are asked for, and the most that may be.
+#: Default and maximum number of dead letters of one job.
 DEFAULT_LIMIT, MAX_LIMIT = 100, 10_000
-#: Dead letters a second. The slowest still comes to look at its job several times within a lease.
+#: Dead letters per second. At the minimum rate the job is still checked several times within a lease.
 DEFAULT_RATE, MIN_RATE, MAX_RATE = 10.0, 0.5, 500.0
 
 Why = Annotated[str, Field(max_length=500)]
@@ -27,7 +27,7 @@ Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Selection(TrimmedBody):
-    """Either ``ids`` or a ``filter``; of a filter, the dead letters that died first, up to ``limit``."""
+    """A selection: either ``ids`` or a ``filter``; with a filter, the earliest failures first, up to ``limit``."""
 
     ids: list[Id] | None = Field(default=None, min_length=1, max_length=MAX_LIMIT)
     filter: Filter | None = None
@@ -35,7 +35,8 @@ class Selection(TrimmedBody):
 
 
 class AskReplay(Selection):
-    """``rate`` is in dead letters a second. ``force`` takes quarantined dead letters along, by id and with a reason."""
+    """A replay request. ``rate`` is in dead letters per second. ``force`` includes quarantined dead letters, given by
+    id and with a reason."""
 
     rate: float = Field(default=DEFAULT_RATE, ge=MIN_RATE, le=MAX_RATE)
     why: Why = ""
@@ -47,7 +48,7 @@ class Ask(TrimmedBody):
 
 
 async def chosen(selection: Selection, ctx: Context) -> list[str]:
-    """The ids that a selection comes to, each once. Raises Problem."""
+    """Returns the distinct ids of a selection. Raises Problem."""
     if (selection.ids is None) == (selection.filter is None):
         raise invalid("ids", "Give either ids or a filter.")
     if selection.filter is not None:
@@ -59,7 +60,7 @@ async def chosen(selection: Selection, ctx: Context) -> list[str]:
 
 
 async def ask_replay(body: AskReplay, ctx: Context) -> Done[ReplayJob]:
-    """Make the job. What is not waiting is left out; nothing left is a Problem. Raises Problem."""
+    """Creates the job. Leaves out dead letters that are not waiting. Raises Problem, also if none is left."""
     if body.filter is not None and body.filter.state is not State.WAITING:
         raise invalid("filter.state", "A filter replays letters that wait; name quarantined ones by id, with force.")
     if body.force and not (body.ids and body.why):
@@ -91,7 +92,8 @@ async def ask_replay(body: AskReplay, ctx: Context) -> Done[ReplayJob]:
 
 
 async def _waiting(ids: list[str], force: bool, ctx: Context) -> list[str]:
-    """Those that may be replayed. Raises Problem: LETTER_NOT_FOUND names the unknown ones, NOT_WAITING says where they are."""
+    """Returns the ids that may be replayed. Raises Problem: LETTER_NOT_FOUND lists the unknown ones, NOT_WAITING gives
+    their states."""
     found = {row.dlq_message_id: row for row in await rows(ctx, ids)}
     missing = [each for each in ids if each not in found]
     if missing:
@@ -107,7 +109,7 @@ async def _waiting(ids: list[str], force: bool, ctx: Context) -> list[str]:
 
 
 async def job_by_id(ctx: Context, job_id: str) -> ReplayJob:
-    """Raises Problem 404."""
+    """Returns the job. Raises Problem 404."""
     job = await ctx.get(ReplayJob, job_id)
     if job is None:
         raise Problem(404, "JOB_NOT_FOUND", "There is no such replay job", "Jobs are kept for thirty days.")
@@ -115,11 +117,11 @@ async def job_by_id(ctx: Context, job_id: str) -> ReplayJob:
 
 
 async def list_jobs(ctx: Context, limit: int, cursor: str | None) -> Page[ReplayJob]:
-    """Newest first."""
+    """Returns the jobs, newest first."""
     return await ctx.query(ReplayJob, "all", index="by-creation", limit=limit, cursor=cursor, newest_first=True)
 
 
-#: What may be asked of a job in which state, and where it leads. A running job comes to rest by itself, within a batch.
+#: Allowed actions by state of the job, and the resulting state. A running job stops by itself, within a batch.
 MOVES: dict[str, dict[str, str]] = {
     "pause": {"running": "pausing", "pausing": "pausing", "paused": "paused"},
     "resume": {"paused": "running", "pausing": "running", "running": "running"},
@@ -128,7 +130,7 @@ MOVES: dict[str, dict[str, str]] = {
 
 
 async def move_job(job_id: str, move: str, why: str, ctx: Context) -> Done[ReplayJob]:
-    """Raises Problem JOB_NOT_FOUND, JOB_OVER."""
+    """Applies an action to a job. Raises Problem JOB_NOT_FOUND, JOB_OVER."""
     job = await job_by_id(ctx, job_id)
     wanted = MOVES[move].get(job.state)
     if wanted is None:

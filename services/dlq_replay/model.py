@@ -1,4 +1,4 @@
-"""Dead letters, and the few facts that a simulation needs. Pure."""
+"""Dead letters, and the facts that a simulation needs. Pure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from libs.messaging.vocabulary import Status
 
 T = TypeVar("T")
 
-#: How long a dead letter is kept after it died, or after the last decision about it.
+#: How long a dead letter is kept after its last failure, or after the last decision on it.
 RETENTION = timedelta(days=7)
-#: The dead letters of one state are spread over so many index keys, that none sees too many writes.
+#: The dead letters of one state are spread over this many index keys, to limit the write rate of each.
 SHARDS = 8
-#: A dead letter that has died of so many replays is quarantined: it is left alone until somebody insists.
+#: A dead letter whose replay has failed this many times is quarantined: it is replayed only with ``force``.
 MAX_REPLAYS = 5
-#: What is remembered of a dead letter: its first deaths and actions are as telling as the last.
+#: Maximum history of a dead letter; both the first and the last failures and actions are kept.
 MAX_HISTORY = 40
-#: More open dead letters of one queue than these raise its alarm.
+#: Above this number of open dead letters of one queue the alarm is raised.
 QUIET_THRESHOLD = 10
 
 
 class State(StrEnum):
-    """``replaying``: a job has taken it and is about to send it. ``replayed``: it is back on its queue, and has not died
-    again since."""
+    """The state of a dead letter. ``replaying``: a job has taken it and is about to send it. ``replayed``: it was sent
+    to its queue, and has not failed again since."""
 
     WAITING = "waiting"
     REPLAYING = "replaying"
@@ -43,8 +43,8 @@ class State(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an event died; ``unhandled``: SQS gave up on it, and nobody was there to say why; ``unpublishable``: it was accepted,
-    and no topic takes it."""
+    """Why an event was dead-lettered. ``unhandled``: SQS moved it after the maximum receives, without an error from a
+    handler; ``unpublishable``: it was accepted, but no topic accepts it."""
 
     MALFORMED = "malformed"
     VERSION = "version"
@@ -55,8 +55,8 @@ class Cause(StrEnum):
 
 
 class Failure(Part):
-    """One time that it died. ``id`` is that of the message on the dead-letter queue; ``decision`` the replay it died of
-    (0: of none); ``receives`` how often it had been received by then."""
+    """One failure. ``id`` is that of the message on the dead-letter queue; ``decision`` the number of the replay that
+    failed (0: none); ``receives`` how often it had been received by then."""
 
     id: str
     at: Timestamp
@@ -68,12 +68,12 @@ class Failure(Part):
     receives: int = 1
     first_received_at: Timestamp | None = None
     decision: int = 0
-    #: It was one too many.
+    #: Whether this failure exceeded the maximum of replays.
     quarantined: bool = False
 
 
 class Action(Part):
-    """Who did what to a dead letter, when and why."""
+    """An action on a dead letter, with its author, time and reason."""
 
     what: str
     at: Timestamp
@@ -83,9 +83,9 @@ class Action(Part):
 
 
 class DLQMessage(Item):
-    """One event that died on one queue (or one message that is no event), however often. ``body`` is as it first died;
-    ``edited_body`` is sent instead, if there is one. ``decision`` counts the replays. ``place`` and ``slot`` are where the
-    index has it: its state, and its time with what it can be grouped and filtered by."""
+    """One dead letter: one event (or one message that is not an event) on one queue, with all its failures. ``body`` is
+    that of the first failure; ``edited_body`` is sent instead, if set. ``decision`` counts the replays. ``place`` and
+    ``slot`` are the index keys: its state, and its time with the fields to group and filter by."""
 
     TABLE: ClassVar[Table] = Table(
         "dlq-message", key="dlqMessageId", indexes=(Index("by-place", hash="place", sort="slot"),), ttl="expiresAt"
@@ -105,7 +105,7 @@ class DLQMessage(Item):
     correlation_id: str | None = None
     traceparent: str | None = None
     channel: str | None = None
-    #: The message (ours) and the contact that it is about, where it is about one.
+    #: The message (the platform's id) and the contact concerned, if any.
     message_id: str | None = None
     contact_id: str | None = None
     body: str
@@ -121,7 +121,7 @@ class DLQMessage(Item):
     replayed_at: Timestamp | None = None
     place: str
     slot: str
-    #: None while it is quarantined: what nobody could fix is not thrown away by a clock.
+    #: None while it is quarantined: a quarantined dead letter does not expire.
     expires_at: int | None = None
 
     def with_state(self, state: State, now: datetime) -> DLQMessage:
@@ -137,13 +137,14 @@ class DLQMessage(Item):
         return self.model_copy(update={"history": trimmed_history(self.history, action)})
 
     def to_send(self) -> tuple[str, dict[str, str]]:
-        """Body and attributes for its queue. The attributes bring a further death back to this dead letter."""
+        """Returns body and attributes to send to its queue. The attributes link a further failure to this dead
+        letter."""
         replay_attributes = {"letter": self.dlq_message_id, "replay": str(self.decision)}
         return self.edited_body or self.body, {**self.attributes, **replay_attributes}
 
 
 class Slot(Part):
-    """What the index knows of a dead letter without reading it."""
+    """The fields of a dead letter in the index, available without reading its row."""
 
     died_at: str
     cause: str
@@ -165,7 +166,7 @@ class Slot(Part):
 
     @staticmethod
     def parse(text: str) -> Slot:
-        """Raises ValueError."""
+        """Parses a slot. Raises ValueError."""
         died_at, cause, queue, event_type, channel, dlq_message_id = text.split("#")
         return Slot(
             died_at=died_at,
@@ -178,7 +179,8 @@ class Slot(Part):
 
 
 def plain(part: str | None) -> str:
-    """As it can stand in a slot, whose bytes an index limits (1,024): what could not be read may be called anything."""
+    """Returns the text limited for a slot, since an index limits the size of its keys (1,024 bytes) and an unreadable
+    event may have any name."""
     return (part or "").replace("#", "_").encode("utf-8", "replace")[:120].decode("utf-8", "ignore")
 
 
@@ -191,14 +193,14 @@ def shard_of(dlq_message_id: str) -> int:
 
 
 def dead_letter_id(queue: str, event_id: str | None, body: str) -> str:
-    """One event on one queue is one dead letter; what is no event is known by what it says."""
+    """Returns the id of a dead letter, derived from event and queue; without an event id, from the body."""
     if event_id:
         return derived_id("letter", queue, event_id)
     return derived_id("letter", queue, "body", hashlib.sha256(body.encode()).hexdigest())
 
 
 def expiry(now: datetime, kept: timedelta = RETENTION) -> int:
-    """Unix seconds."""
+    """Returns the expiry as Unix time (s)."""
     return int((now + kept).timestamp())
 
 
@@ -207,15 +209,16 @@ def trimmed_history(known: tuple[T, ...], new: T) -> tuple[T, ...]:
 
 
 def moved(old: Item, new: Item) -> tuple[Row, tuple[str, ...], tuple[When, ...]]:
-    """What to set, what to remove and on which condition, to write ``new`` over exactly the ``old`` that was read."""
+    """Returns the fields to set, the fields to remove, and the conditions, to replace exactly the ``old`` that was read
+    by ``new``."""
     before, after = old.to_row(), new.to_row()
     changed = {name: value for name, value in after.items() if before.get(name) != value} | {"version": old.version + 1}
     return changed, tuple(sorted(before.keys() - after.keys())), (When("version", "=", old.version),)
 
 
 class Watched(Item):
-    """Where a message stands that a dead letter is about: as it was told when the dead letter came, and by what its sender has said
-    since; ``rank`` is that of ``status`` and -1 while nothing was said."""
+    """The status of a message that a dead letter is about: as published when the dead letter was stored, and by its
+    sender's later events. ``rank`` is that of ``status``; -1 if none was published."""
 
     TABLE: ClassVar[Table] = Table("watched", key="messageId", ttl="expiresAt")
 
@@ -227,7 +230,7 @@ class Watched(Item):
 
 
 class QueueAlarm(Alarm):
-    """That too many dead letters of a queue were open when somebody last looked, or no longer."""
+    """The alarm of a queue, as of the last check: whether too many dead letters are open."""
 
     TABLE: ClassVar[Table] = Table("queue-alarm", key="listed", sort="queue")
 

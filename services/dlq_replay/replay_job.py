@@ -1,4 +1,4 @@
-"""A replay job and the dead letters that it takes. Pure."""
+"""Replay jobs and their lists of dead letters. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ CHUNK_DEAD_LETTERS = 250
 
 
 class ReplayJob(Item):
-    """A decision to replay an exact list of dead letters (in :class:`ReplayChunk` rows) at ``rate`` dead letters a second. ``position``
-    is how far it has come; ``owner`` works on it until ``lease_until``. ``open`` is there while somebody has to."""
+    """A replay job of a fixed list of dead letters (in :class:`ReplayChunk` rows) at ``rate`` dead letters per second.
+    ``position`` is its progress; ``owner`` works on it until ``lease_until``. ``open`` is set while the job needs an
+    owner."""
 
     TABLE: ClassVar[Table] = Table(
         "replay-job",
@@ -33,7 +34,7 @@ class ReplayJob(Item):
     state: str = "running"
     by: str
     why: str = ""
-    #: Take quarantined dead letters along.
+    #: Includes quarantined dead letters.
     force: bool = False
     rate: float
     total: int
@@ -41,7 +42,7 @@ class ReplayJob(Item):
     sent: int = 0
     skipped: int = 0
     created_at: Timestamp
-    #: When the first and the last dead letter went out.
+    #: When the first and the last dead letter were sent.
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None
     next_at: Timestamp | None = None
@@ -54,7 +55,8 @@ class ReplayJob(Item):
 
 
 class ReplayChunk(Item):
-    """The dead letters of a job, in their order: row ``n`` (of fixed width) holds :data:`CHUNK_DEAD_LETTERS` ids, the last one what is left."""
+    """The dead letters of a job, in order: row ``n`` (of fixed width) has :data:`CHUNK_DEAD_LETTERS` ids, the last one
+    the rest."""
 
     TABLE: ClassVar[Table] = Table("replay-chunk", key="jobId", sort="n", ttl="expiresAt")
 

@@ -1,10 +1,12 @@
-"""The replayer: takes each dead letter of a job, sends it back to its queue at the job's rate, and notes how far it has come.
+"""The replayer: takes each dead letter of a job, sends it back to its queue at the job's rate, and records its
+progress.
 
-    take (only if it still waits, or this job took it before) -> send -> note on the dead letter -> note on the job
+    take (only if it is waiting, or already taken by this job) -> send -> record in the dead letter -> record in the job
 
-A dead letter is taken by a condition, so that two jobs, two operators or two clicks send it once. The job's position moves only
-after the sends: a replayer that dies leaves dead letters that its job has taken, and whoever goes on sends exactly those
-again, with the same event id, which their handlers recognise. Nothing is lost and nothing takes effect twice.
+A dead letter is taken with a conditional write, so that two jobs, two operators or two clicks send it once. The job's
+position is advanced only after the sends: after a crash of the replayer some dead letters are taken but not recorded as
+sent, and the next owner sends exactly those again, with the same event id, which handlers deduplicate. Nothing is lost
+and nothing takes effect twice.
 """
 
 from __future__ import annotations
@@ -28,15 +30,15 @@ from services.dlq_replay.replay_job import CHUNK_DEAD_LETTERS, ReplayChunk, Repl
 
 #: How often a process looks for jobs.
 TICK_SECONDS = 2
-#: A job whose replayer has not been heard of for so long is taken over.
+#: A job whose replayer has not renewed its lease for this long is taken over.
 LEASE_TIME = timedelta(seconds=10)
-#: One turn; the next begins about :data:`TICK_SECONDS` later and keeps the pace.
+#: Maximum duration of one turn; the next begins about :data:`TICK_SECONDS` later and keeps the rate.
 MAX_TURN = timedelta(minutes=4)
-#: Dead letters in one batch: a second's worth, within these bounds.
+#: Dead letters in one batch: those of one second, within these limits.
 MIN_BATCH, MAX_BATCH = 1, 100
-#: They go out in groups, a fifth of a second's worth and no more than one call to SQS takes.
+#: Dead letters are sent in groups: those of 0.2 s, at most one SQS batch.
 GROUP_DEAD_LETTERS = 10
-#: How far a replay may run after its schedule before it gives up catching up: 5 % of ten seconds.
+#: How far a replay may fall behind its schedule before it stops catching up: 5 % of ten seconds.
 MAX_CATCH_UP = timedelta(seconds=0.5)
 _UNDERWAY = ("running", "pausing", "cancelling")
 
@@ -53,14 +55,14 @@ class _Run:
 
 @dataclass
 class _Ready:
-    """A step that a job has come to, and the sign that it has been taken."""
+    """A prepared step of a job, and the signal that it has been executed."""
 
     step: TickAction
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def replay_letters(ctx: Context) -> AsyncIterator[TickAction]:
-    """Work on every job that is not in other hands, for one turn; jobs do not wait for each other."""
+    """Works on every job without another owner, for one turn; jobs run concurrently."""
     owner, runs, ready = random_id(), dict[str, _Run](), asyncio.Queue[_Ready]()
     until = ctx.now + MAX_TURN
     looked_at: datetime | None = None
@@ -93,7 +95,8 @@ async def replay_letters(ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def _work(run: _Run, owner: str, until: datetime, ready: asyncio.Queue[_Ready], ctx: Context) -> None:
-    """One job, batch by batch, until it is over, in other hands, or the turn ends; then others may have it at once."""
+    """Works on one job, batch by batch, until it is over, has another owner, or the turn ends; its lease is then
+    released at once."""
     while True:
         job = await ctx.get(ReplayJob, run.job_id)
         if job is None or job.owner != owner or job.state not in _UNDERWAY:
@@ -109,7 +112,7 @@ async def _work(run: _Run, owner: str, until: datetime, ready: asyncio.Queue[_Re
 
 
 async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> list[_Run]:
-    """Jobs that nobody works on, and now this process does."""
+    """Takes the leases of jobs without an owner and returns them."""
     found = []
     page = await ctx.query(ReplayJob, "open", index="by-open", limit=20)
     for job in page.items:
@@ -123,7 +126,8 @@ async def _find(owner: str, runs: dict[str, _Run], ctx: Context) -> list[_Run]:
 
 
 async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickAction:
-    """The next dead letters: taken together, sent at their pace. The step that is returned moves the job past them."""
+    """Takes the next dead letters concurrently and sends them at the job's rate. The returned step advances the job
+    past them."""
     ids = await _ids(job, run, max(MIN_BATCH, min(MAX_BATCH, int(job.rate))), ctx)
     dead_letters = [each for each in await asyncio.gather(*(_take(each, job, ctx) for each in ids)) if each is not None]
     begun = ctx.now
@@ -147,7 +151,7 @@ async def _batch(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickAct
 
 
 async def _paced(dead_letters: list[DLQMessage], rate: float, run: _Run, ctx: Context) -> None:
-    """Send them; a group does not wait until the one before it is through."""
+    """Sends the dead letters; a group does not wait for the completion of the previous one."""
     size = max(1, min(GROUP_DEAD_LETTERS, int(rate / 5)))
     sends: list[asyncio.Task[None]] = []
     try:
@@ -165,7 +169,7 @@ async def _paced(dead_letters: list[DLQMessage], rate: float, run: _Run, ctx: Co
 
 
 async def _rest(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickAction:
-    """Somebody asked it to stop: what it has taken is still sent, so that no dead letter is left in between."""
+    """Stops a job on request: sends the dead letters it has already taken, so that none stays in between."""
     ids = await _ids(job, run, MAX_BATCH, ctx)
     dead_letters = await asyncio.gather(*(_take(each, job, ctx, new=False) for each in ids))
     await asyncio.gather(*(_send(each, ctx) for each in dead_letters if each and each.state is State.REPLAYING))
@@ -178,7 +182,8 @@ async def _rest(job: ReplayJob, run: _Run, owner: str, ctx: Context) -> TickActi
 def _replay_action(
     job: ReplayJob, after: ReplayJob, run: _Run, owner: str, ctx: Context, events: list[Event]
 ) -> TickAction:
-    """The job's row, moved from exactly where it stood; whoever lost the lease meanwhile moves nothing."""
+    """Returns the step that advances the job's row from the position read; it has no effect if the lease was lost
+    meanwhile."""
     changes: dict[str, Any] = {
         "position": after.position,
         "sent": after.sent,
@@ -190,9 +195,9 @@ def _replay_action(
     changes |= {"finishedAt": iso(after.finished_at)} if after.finished_at else {}
     over = after.state not in _UNDERWAY
     if over:
-        # Free at once, should it be resumed.
+        # Releases the lease at once, in case the job is resumed.
         changes["leaseUntil"] = iso(ctx.now)
-    # What was sent is counted even if somebody has just asked the job to stop: that is looked at next.
+    # Counts the sent dead letters even if a stop was requested meanwhile; the request is handled next.
     when = [When("owner", "=", owner), When("position", "=", job.position)]
     if after.state != job.state:
         changes["state"] = after.state
@@ -204,7 +209,7 @@ def _replay_action(
 
 
 async def _ids(job: ReplayJob, run: _Run, size: int, ctx: Context) -> list[str]:
-    """The next ids of the job, from its rows; a row is read once in a turn."""
+    """Returns the next ids of the job, from its rows; a row is read once per turn."""
     ids: list[str] = []
     for position in range(job.position, min(job.position + size, job.total)):
         n, at = divmod(position, CHUNK_DEAD_LETTERS)
@@ -217,7 +222,8 @@ async def _ids(job: ReplayJob, run: _Run, size: int, ctx: Context) -> list[str]:
 
 
 async def _take(dlq_message_id: str, job: ReplayJob, ctx: Context, new: bool = True) -> DLQMessage | None:
-    """The dead letter as this job has it: ``replaying`` if it is to be sent, else sent before. None: it is not this job's."""
+    """Returns the dead letter as taken by this job: ``replaying`` if it is to be sent, else already sent. None: it is
+    not taken by this job."""
     dead_letter = await ctx.get(DLQMessage, dlq_message_id)
     if dead_letter is None:
         return None
@@ -229,7 +235,7 @@ async def _take(dlq_message_id: str, job: ReplayJob, ctx: Context, new: bool = T
     after = transitions.taken(dead_letter, job.job_id, job.by, job.why, ctx.now)
     if await ctx.write(change(ctx, dead_letter, after)):
         return after
-    # Somebody was faster, or it died once more just now; what it is then is looked at anew.
+    # A concurrent write or a further failure changed it; it is read again.
     return await _take(dlq_message_id, job, ctx, new)
 
 
@@ -238,6 +244,6 @@ async def _send(dead_letter: DLQMessage, ctx: Context) -> None:
     await ctx.requeue(dead_letter.queue, body, attributes)
     place = slot_of(State.REPLAYED, shard_of(dead_letter.dlq_message_id))
     sent = {"state": State.REPLAYED.value, "place": place, "replayedAt": iso(ctx.now)}
-    # Not if it has already died again.
+    # Not if it has already failed again.
     still = (When("state", "=", State.REPLAYING.value), When("decision", "=", dead_letter.decision))
     await ctx.write(ctx.update(DLQMessage, dead_letter.dlq_message_id, set=sent, when=still))

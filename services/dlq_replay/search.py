@@ -1,5 +1,5 @@
-"""Finding dead letters. The index tells time, cause, queue, type and channel of each dead letter by itself, so that lists, counts and
-selections read rows only where the text matters; every question is bounded."""
+"""Searches dead letters. The index itself contains time, cause, queue, type and channel of each dead letter, so lists,
+counts and selections read rows only for a text search; every query is bounded."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from libs.common.store.ops import BadCursor, Query
 from libs.messaging.channels import Channel
 from services.dlq_replay.model import SHARDS, Cause, DLQMessage, Slot, State, plain, slot_of
 
-#: After every time that we write.
+#: Sorts after every stored time.
 LAST = "9"
-#: Index entries that one question may pass over; beyond it, a list goes on with its cursor and a count says "at least".
+#: Maximum index entries read by one query; beyond it, a list continues with its cursor and a count is a lower bound.
 MAX_ROWS_SCANNED = 20_000
-#: Rows that one question may read for their text.
+#: Maximum rows read by one query for a text search.
 MAX_ROWS_READ = 2_000
 
 
 class Filter(Body):
-    """Which dead letters; every part narrows. ``queue`` with or without the prefix of the stage; ``text`` is looked for in what
-    died, the exception's text and the ids, whatever the case."""
+    """A filter; all given conditions must hold. ``queue`` with or without the prefix of the stage; ``text`` is searched
+    in the event, the exception's text and the ids, case-insensitively."""
 
     state: State = State.WAITING
     queue: str | None = Field(default=None, min_length=1, max_length=120)
     event_type: str | None = Field(default=None, min_length=1, max_length=120)
     channel: Channel | None = None
     cause: Cause | None = None
-    #: Died (for the last time) not before, not after.
+    #: Time of the last failure: not before, not after.
     since: Timestamp | None = None
     until: Timestamp | None = None
     text: str | None = Field(default=None, min_length=2, max_length=200)
 
     def fits(self, slot: Slot, prefix: str) -> bool:
-        """By what the index tells."""
+        """Whether the index fields match."""
         wanted = ((self.cause, slot.cause), (self.event_type, slot.event_type), (self.channel, slot.channel))
         if any(value is not None and plain(value) != has for value, has in wanted):
             return False
         return self.queue is None or slot.queue in (self.queue, f"{prefix}-{self.queue}")
 
     def fits_row(self, dead_letter: DLQMessage) -> bool:
-        """By the row itself: the index lags behind it, and knows no text."""
+        """Whether the row matches: the index lags behind it, and does not contain the text."""
         if dead_letter.state is not self.state:
             return False
         if self.text is None:
@@ -66,7 +66,7 @@ class Filter(Body):
 
 @dataclass
 class _Shard:
-    """The index entries of one key, read page by page."""
+    """Reads the index entries of one key, page by page."""
 
     place: str
     wanted: Filter
@@ -80,7 +80,7 @@ class _Shard:
     async def fill(self, ctx: Context) -> None:
         low, high = self._between()
         if low > high:
-            return  # DynamoDB refuses the question
+            return  # DynamoDB rejects such a query
         while not self.slots and (self.cursor or not self.begun):
             self.begun = True
             rows = await ctx.store.query(
@@ -100,7 +100,7 @@ class _Shard:
 
     def _between(self) -> tuple[str, str]:
         low = iso(self.wanted.since) if self.wanted.since else "0"
-        # A slot begins with its time; ``~`` comes after whatever follows that.
+        # A slot begins with its time; ``~`` sorts after anything that follows.
         high = iso(self.wanted.until) + "~" if self.wanted.until else LAST
         if self.after is None:
             return low, high
@@ -110,7 +110,7 @@ class _Shard:
 async def walk(
     ctx: Context, wanted: Filter, *, newest_first: bool = True, after: str | None = None, page: int = 100
 ) -> AsyncIterator[tuple[str, Slot]]:
-    """Every index entry of the filter's state and time, in the order of time."""
+    """Yields every index entry of the filter's state and time, in the order of time."""
     places = [slot_of(wanted.state, shard) for shard in range(SHARDS)]
     shards = [_Shard(place, wanted, newest_first, after, page) for place in places]
     await asyncio.gather(*(shard.fill(ctx) for shard in shards))
@@ -124,7 +124,7 @@ async def walk(
 
 
 async def list_letters(ctx: Context, wanted: Filter, limit: int, cursor: str | None) -> Page[DLQMessage]:
-    """One page, newest first; it may be short and still have a cursor. Raises BadCursor."""
+    """Returns one page, newest first; it may be short and still have a cursor. Raises BadCursor."""
     if cursor is not None:
         try:
             Slot.parse(cursor)
@@ -150,13 +150,13 @@ async def list_letters(ctx: Context, wanted: Filter, limit: int, cursor: str | N
 
 
 async def rows(ctx: Context, ids: Sequence[str]) -> list[DLQMessage]:
-    """Those that are there, in this order."""
+    """Returns the existing dead letters, in this order."""
     found = await asyncio.gather(*(ctx.get(DLQMessage, each) for each in ids))
     return [row for row in found if row is not None]
 
 
 async def dead_letter_by_id(ctx: Context, dlq_message_id: str) -> DLQMessage:
-    """Raises Problem 404."""
+    """Returns the dead letter. Raises Problem 404."""
     found = await ctx.get(DLQMessage, dlq_message_id)
     if found is None:
         raise Problem(404, "LETTER_NOT_FOUND", "There is no such letter", "Letters are kept for seven days.")
@@ -164,8 +164,8 @@ async def dead_letter_by_id(ctx: Context, dlq_message_id: str) -> DLQMessage:
 
 
 async def select(ctx: Context, wanted: Filter, limit: int) -> list[str]:
-    """The ids of the first ``limit`` dead letters that fit, those that died first before the others. Raises Problem TOO_BROAD
-    when a text would have to be looked for in too many rows."""
+    """Returns the ids of the first ``limit`` matching dead letters, earliest failure first. Raises Problem TOO_BROAD if
+    a text search would read too many rows."""
     ids: list[str] = []
     looked = 0
     async for _, slot in walk(ctx, wanted, newest_first=False, page=min(limit, 1000)):
@@ -186,7 +186,7 @@ async def select(ctx: Context, wanted: Filter, limit: int) -> list[str]:
 
 @dataclass
 class Group:
-    """Dead letters that died of the same cause and are of the same type; times of the last death."""
+    """Dead letters of the same cause and type; times are those of the last failure."""
 
     cause: str
     event_type: str
@@ -197,7 +197,8 @@ class Group:
 
 
 async def groups(ctx: Context, wanted: Filter) -> tuple[list[Group], bool]:
-    """The groups, the largest first, counted from the index itself; False: there are more dead letters than were counted."""
+    """Returns the groups, the largest first, counted from the index itself; False: there are more dead letters than
+    were counted."""
     found: dict[tuple[str, str], Group] = {}
     looked = 0
     async for _, slot in walk(ctx, wanted, page=1000):

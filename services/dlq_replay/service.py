@@ -1,4 +1,4 @@
-"""What died, why, and once more."""
+"""Dead letters: storage, analysis, decisions and replay."""
 
 from __future__ import annotations
 

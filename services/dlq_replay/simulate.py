@@ -1,7 +1,5 @@
-"""What would happen if a dead letter were replayed now, as far as this service can know. It changes nothing.
-
-The consumer's own state is not read (it belongs to another service): where the answer depends on it, that is said.
-"""
+"""Simulates a replay of a dead letter, from the facts this service has. It changes nothing. The consumer's own state is
+not read (it belongs to another service); where the result depends on it, the result indicates that."""
 
 from __future__ import annotations
 
@@ -32,13 +30,14 @@ from libs.messaging.vocabulary import RANK, Status
 from services.dlq_replay import transitions
 from services.dlq_replay.model import DLQMessage, State, Watched
 
-# Every event that this build knows, whichever services share the process.
+# Imports every event module, whichever services share the process.
 for _module in pkgutil.iter_modules(events.__path__):
     importlib.import_module(f"{events.__name__}.{_module.name}")
 
 
 class Outcome(StrEnum):
-    """``refused``: it would be handled, and the message would end unsent for the reason ``code``."""
+    """The predicted outcome. ``refused``: it would be handled, and the message would end unsent for the reason
+    ``code``."""
 
     READY = "ready"
     ALREADY_APPLIED = "already_applied"
@@ -51,7 +50,8 @@ class Outcome(StrEnum):
 
 
 class Foreseen(View):
-    """One dead letter's prospects. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer could tell."""
+    """The prediction for one dead letter. ``already_applied`` is ``yes``, or ``unknown`` where only the consumer
+    knows."""
 
     dlq_message_id: str
     outcome: Outcome
@@ -66,7 +66,7 @@ class _Say(Protocol):
 
 
 async def predict(dead_letter: DLQMessage, ctx: Context) -> Foreseen:
-    """The first thing that stands against a replay, or ``ready``."""
+    """Returns the first obstacle to a replay, or ``ready``."""
 
     def say(outcome: Outcome, detail: str, code: ErrorCode | None = None) -> Foreseen:
         return Foreseen(
@@ -101,7 +101,8 @@ async def predict(dead_letter: DLQMessage, ctx: Context) -> Foreseen:
 
 
 async def _of_its_kind(event: Event, dead_letter: DLQMessage, ctx: Context, say: _Say) -> Foreseen | None:
-    # What SQS moved by itself names no service, but its queue does. An event of an outbox goes to its topic, and on to senders.
+    # A message that SQS moved itself names no service, but its queue does. An event of an outbox is sent to its topic,
+    # and from there to senders.
     senders = dead_letter.queue.startswith(f"{ctx.settings.prefix}-outbound-") or OUTBOX_MARK in dead_letter.attributes
     match event:
         case PermissionChanged():
@@ -138,7 +139,7 @@ async def _send(event: MessageQueued, ctx: Context, say: _Say) -> Foreseen:
 
 
 async def _begun(message_id: str, resend: bool, ctx: Context, say: _Say) -> Foreseen | None:
-    """Whether the message was dealt with already, by all that is known of it. ``resend``: somebody decided to send it once more."""
+    """Whether the message has already been handled, as far as known. ``resend``: an operator decided to resend it."""
     watched = await ctx.get(Watched, message_id)
     status = watched.status if watched else None
     if status is None:
@@ -153,7 +154,7 @@ async def _begun(message_id: str, resend: bool, ctx: Context, say: _Say) -> Fore
 
 
 async def _refused(event: MessageQueued, ctx: Context) -> tuple[bool, Refusal | None]:
-    """Whether the contact is known here, and why its message would not be sent."""
+    """Returns whether the contact is known here, and why its message would not be sent."""
     template = await template_copy.known(event.content, event.channel, ctx)
     no = await template_copy.why_not(event.content, template, event.channel, ctx)
     standing = await permission_of(event.contact_id, event.channel, ctx)
@@ -167,7 +168,7 @@ async def _refused(event: MessageQueued, ctx: Context) -> tuple[bool, Refusal | 
 
 
 async def _chunk(event: ChunkReleased, ctx: Context, say: _Say) -> Foreseen:
-    """A chunk of a job is as many messages; it is refused if each of them is."""
+    """Predicts a chunk of a job, which is many messages; it is refused if each of them is."""
     found = await asyncio.gather(*(_refused(_one(event, who), ctx) for who in event.addressees))
     codes = Counter(no.code for _, no in found if no is not None)
     why = ", ".join(f"{code} {count}" for code, count in codes.most_common())
@@ -185,7 +186,7 @@ async def _chunk(event: ChunkReleased, ctx: Context, say: _Say) -> Foreseen:
 
 
 def _one(event: ChunkReleased, who: Addressee) -> MessageQueued:
-    """A message of the chunk, as far as its prospects go."""
+    """Returns a message of the chunk, with the fields the prediction needs."""
     try:
         content = personal(event.content, who.variables)
     except Unfit:

@@ -1,7 +1,7 @@
-"""Every transition of a dead letter. Pure; each returns the dead letter after it.
+"""Transitions of a dead letter. Pure; each returns the dead letter after it.
 
-waiting -> replaying -> replayed -> waiting again (it died of the replay) or, after the fifth, quarantined;
-waiting or quarantined -> discarded. Editing changes what is sent and not where the dead letter stands.
+waiting -> replaying -> replayed -> waiting again (the replay failed) or, after the fifth, quarantined; waiting or
+quarantined -> discarded. Editing changes the event to send and not the state.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.dlq_replay.model import (
     trimmed_history,
 )
 
-#: Attributes of ours that tell of a replay; they are not part of what died.
+#: The platform's attributes of a replay; they are not part of the original message.
 REPLAY_ATTRIBUTES = frozenset({"letter", "replay"})
 
 
@@ -48,7 +48,7 @@ def failure_of(dead_letter: DeadLetter, failure_id: str, now: datetime) -> Failu
 
 
 def first_failure(dead_letter: DeadLetter, failure: Failure, now: datetime) -> DLQMessage:
-    """A dead letter that was not known yet."""
+    """Returns a new dead letter."""
     wire = read(dead_letter.record.body)
     data = _object(wire, "data")
     channel = dead_letter.record.attributes.get("channel") or name_in(data, "channel") or _channel_in(dead_letter.queue)
@@ -85,7 +85,7 @@ def first_failure(dead_letter: DeadLetter, failure: Failure, now: datetime) -> D
 
 
 def failed_again(known: DLQMessage, dead_letter: DeadLetter, failure: Failure, now: datetime) -> DLQMessage:
-    """One more death of the same. A copy that died before the replay, or of another one, does not undo the replay."""
+    """Adds a further failure. A copy that failed before the replay, or of another replay, does not undo the replay."""
     state, actions = known.state, known.history
     if _of_the_replay(known, failure):
         state = State.QUARANTINED if known.decision >= MAX_REPLAYS else State.WAITING
@@ -106,7 +106,7 @@ def failed_again(known: DLQMessage, dead_letter: DeadLetter, failure: Failure, n
 
 
 def _of_the_replay(known: DLQMessage, failure: Failure) -> bool:
-    """Whether this death is what the last replay came to."""
+    """Whether this failure is that of the last replay."""
     if known.state is State.REPLAYING:
         return failure.decision == known.decision
     if known.state is State.REPLAYED:
@@ -116,7 +116,7 @@ def _of_the_replay(known: DLQMessage, failure: Failure) -> bool:
 
 
 def taken(dead_letter: DLQMessage, job_id: str, by: str, why: str, now: datetime) -> DLQMessage:
-    """A job is about to send it."""
+    """Returns the dead letter taken by a job, which is about to send it."""
     action = Action(what="replayed", at=now, by=by, why=why, job_id=job_id)
     update = {"decision": dead_letter.decision + 1, "job_id": job_id}
     return dead_letter.model_copy(update=update).with_state(State.REPLAYING, now).with_action(action)
@@ -134,7 +134,7 @@ def discarded(dead_letter: DLQMessage, by: str, why: str, now: datetime) -> DLQM
 
 
 def read(body: str) -> dict[str, Any]:
-    """The event's wire object, or nothing."""
+    """Returns the event's JSON object, or an empty one."""
     try:
         found = read_json(body)
     except Malformed:
@@ -148,5 +148,5 @@ def _object(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _channel_in(queue: str) -> str | None:
-    """A feed's messages carry no attributes; its queue is named after the channel."""
+    """Returns the channel from the queue's name: a feed's messages have no attributes."""
     return next((channel.value for channel in Channel if channel.value in queue.split("-")), None)

@@ -1,4 +1,4 @@
-"""What the API shows of dead letters, groups and jobs. Pure."""
+"""Response models of dead letters, groups and jobs. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from services.dlq_replay.simulate import Foreseen
 
 
 class LetterView(View):
-    """One line of a list: what died, where and why. ``deaths`` counts how often it died, ``replays`` how often it was
-    replayed."""
+    """One dead letter in a list: event, queue and cause. ``deaths`` counts its failures, ``replays`` its replays."""
 
     dlq_message_id: str
     state: State
@@ -40,7 +39,7 @@ class LetterView(View):
     first_died_at: Timestamp
     died_at: Timestamp
     replayed_at: Timestamp | None = None
-    #: When it is removed; missing while it is quarantined.
+    #: When it expires; missing while it is quarantined.
     expires_at: int | None = None
 
 
@@ -55,10 +54,10 @@ class DeathView(View):
     text: str
     handler: str
     build: str
-    #: How often it had been received when it was given up.
+    #: How often it had been received before it was dead-lettered.
     receives: int
     first_received_at: Timestamp | None = None
-    #: The replay that it died of; missing for the first death.
+    #: The replay that failed; missing for the first failure.
     replay: int | None = None
 
 
@@ -71,8 +70,9 @@ class ActionView(View):
 
 
 class MessageStanding(View):
-    """Where the message stands that a dead letter is about, as was told when the dead letter came, and by what its sender has said since;
-    ``status`` is missing if nobody knew it. Read ``href`` for what is true now, ``timeline`` for the whole story."""
+    """The status of the message that a dead letter is about, as published when the dead letter was stored and by its
+    sender's later events; ``status`` is missing if none was published. ``href`` returns the current status,
+    ``timeline`` the delivery timeline."""
 
     message_id: str
     status: Status | None = None
@@ -82,8 +82,8 @@ class MessageStanding(View):
 
 
 class LetterDetail(LetterView):
-    """One dead letter in full. ``event`` is what died, ``body`` the same as it was written where it is no JSON object;
-    ``edited_event`` is sent instead of it, if there is one."""
+    """One dead letter in full. ``event`` is the original event, ``body`` its text if it is not a JSON object;
+    ``edited_event`` is sent instead, if set."""
 
     correlation_id: str | None = None
     traceparent: str | None = None
@@ -106,8 +106,8 @@ class GroupView(View):
 
 
 class QueueDepth(View):
-    """Dead letters that nobody has decided about; ``alarm``: they are too many. (SQS itself shows none of them: they are taken off
-    as soon as they are kept.)"""
+    """Open dead letters of a queue; ``alarm``: there are too many. (SQS itself shows none of them: they are deleted
+    there as soon as they are stored here.)"""
 
     queue: str
     waiting: int
@@ -116,8 +116,8 @@ class QueueDepth(View):
 
 
 class GroupList(View):
-    """``groups`` and ``total`` are of the dead letters that fit, ``queues`` of all dead letters. ``complete`` is false if there are more
-    than one question counts; there are then at least as many."""
+    """Groups. ``groups`` and ``total`` count the matching dead letters, ``queues`` all dead letters. ``complete`` is
+    false if there are more than one query counts; the counts are then lower bounds."""
 
     groups: list[GroupView]
     queues: list[QueueDepth]
@@ -126,7 +126,7 @@ class GroupList(View):
 
 
 class Simulation(View):
-    """``outcomes`` sums over all ``total`` dead letters; ``refusals`` splits those that would be refused by their code."""
+    """A simulation. ``outcomes`` counts all ``total`` dead letters; ``refusals`` counts the refused ones by code."""
 
     total: int
     outcomes: dict[str, int]
@@ -135,8 +135,8 @@ class Simulation(View):
 
 
 class JobView(View):
-    """``skipped``: somebody else had decided about the dead letter by then. ``rate`` is what was asked for, ``actual_rate`` what
-    came of it; ``seconds_left`` at that rate."""
+    """A replay job. ``skipped``: dead letters with another decision meanwhile. ``rate`` is the requested rate,
+    ``actual_rate`` the measured one; ``seconds_left`` is estimated with it."""
 
     job_id: str
     state: str
@@ -208,7 +208,7 @@ def group_view(group: Group) -> GroupView:
 def job_view(job: ReplayJob, now: datetime) -> JobView:
     shown = {name: getattr(job, name) for name in JobView.model_fields if name in ReplayJob.model_fields}
     shown["history"] = [ActionView(**each.model_dump()) for each in job.history]
-    # Of a job that was paused, the pause is part of it.
+    # The duration includes pauses of the job.
     seconds = ((job.finished_at or now) - job.started_at).total_seconds() if job.started_at else 0.0
     rate = job.sent / seconds if seconds >= 1 and job.sent > 1 and job.state != "paused" else None
     left = (job.total - job.position) / (rate or job.rate) if job.state == "running" else None

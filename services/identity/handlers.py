@@ -1,5 +1,5 @@
-"""What ``identity`` does with what was accepted: it makes the change in the user pool and tells what came of it. All by ledger;
-each step can be made again, so a redelivery ends what was begun."""
+"""Event handlers of ``identity``: apply accepted changes to the user pool and publish the result. All by ledger; each
+step is idempotent, so a redelivery completes it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ _LAST = "Nobody else in the user pool is an administrator who can sign in."
 
 
 async def invite(event: InvitationAsked, ctx: Context) -> list[Event]:
-    """Make the person, who is written to, and give them their role. Whoever is there already is left alone."""
+    """Creates the user in the pool, which sends the invitation, and assigns the role. Leaves an existing user
+    unchanged."""
     row = await ctx.get(Invitation, event.invitation_id)
     if row is None or row.asking != event.asking or row.state in (InvitationState.REFUSED, InvitationState.DONE):
         return []
     if row.state is InvitationState.ASKED:
         if await pool.find(ctx, row.email) is not None:
             return _turned_down(ctx, row, _TAKEN)
-        # Written before they are made: should the answer be lost, whoever is found next time is ours.
+        # Written before the user is created: if the response is lost, the user found at the next attempt was created by
+        # this invitation.
         creating = row.model_copy(update={"state": InvitationState.CREATING})
         await ctx.save(creating, over=row)
         row = creating.model_copy(update={"version": row.version + 1})
@@ -55,12 +57,13 @@ def _turned_down(ctx: Context, row: Invitation, reason: str) -> list[Event]:
 
 
 async def change(event: UserChangeAsked, ctx: Context) -> list[Event]:
-    """Change, disable, enable or remove a person in the user pool. What takes something away ends their sessions."""
+    """Changes, disables, enables or removes a user in the pool. A change that reduces rights ends the user's
+    sessions."""
     user = await ctx.get(User, event.user_id)
     if user is None or user.pending is None or user.pending.number != event.change:
         return []
     wanted = user.pending
-    # We counted by our own rows; somebody may have changed the pool itself since they were read.
+    # The check at the request used the service's own rows; the pool may have been changed directly since then.
     if takes_administration(user, wanted.role, wanted.status) and not await pool.has_other_admin(ctx, user.user_id):
         return await _left_alone(ctx, user, _LAST)
     try:
@@ -78,7 +81,7 @@ async def change(event: UserChangeAsked, ctx: Context) -> list[Event]:
 
 
 async def _made(ctx: Context, user: User, wanted: Pending) -> Person | None:
-    """The person after the change; None: removed. Raises NoSuchPerson, Refused."""
+    """Returns the user after the change; None: removed. Raises NoSuchPerson, Refused."""
     if wanted.status == "removed":
         await pool.remove(ctx, user.username)
         return None

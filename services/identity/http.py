@@ -1,4 +1,4 @@
-"""``/api/users``: translates and delegates."""
+"""HTTP routes of ``/api/users``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Prefix = Annotated[str | None, Query(min_length=1, max_length=128)]
 
 
 class PendingView(View):
-    """A change on its way to the user pool."""
+    """A pending change of the user pool."""
 
     role: RoleName | None = None
     status: Literal["active", "disabled", "removed"] | None = None
@@ -30,7 +30,8 @@ class PendingView(View):
 
 
 class UserView(View):
-    """Without ``role`` the person is in none of our groups and can do nothing. ``refused``: why the last change was not made."""
+    """A user. Without ``role`` the user is in none of the platform's groups and has no rights. ``refused``: why the
+    last change was not made."""
 
     user_id: str
     email: str
@@ -47,7 +48,7 @@ class UserPage(PageView[UserView]):
 
 
 class MeView(View):
-    """``role`` is the token's, which is what counts here until it is renewed."""
+    """The caller. ``role`` is that of the token, which applies until the token is renewed."""
 
     user_id: str
     role: RoleName
@@ -57,7 +58,7 @@ class MeView(View):
 
 
 class InvitationView(View):
-    """``reason``: why it was refused."""
+    """An invitation. ``reason``: why it was refused."""
 
     invitation_id: str
     email: str
@@ -74,7 +75,7 @@ class InvitationPage(PageView[InvitationView]):
 
 @router.read("GET", "/api/users", role=Role.ADMIN)
 async def list_users(ctx: Context, email: Prefix = None, limit: Limit = 50, cursor: Cursor = None) -> UserPage:
-    """People by address; ``email`` is how it begins."""
+    """Returns the users by e-mail address; ``email`` is a prefix."""
     prefix = email.lower() if email else None
     page = await ctx.query(User, LISTED, index="by-email", prefix=prefix, limit=limit, cursor=cursor)
     return UserPage(items=[UserView.model_validate(each) for each in page.items], cursor=page.cursor)
@@ -82,14 +83,14 @@ async def list_users(ctx: Context, email: Prefix = None, limit: Limit = 50, curs
 
 @router.write("POST", "/api/users", role=Role.ADMIN, status=202, about="invitation_id", max_bytes=SMALL_MAX_BODY_BYTES)
 async def invite_user(body: Invite, ctx: Context) -> Done[InvitationView]:
-    """Invite somebody by e-mail. They are among the users once the user pool has them and has written to them."""
+    """Invites a user by e-mail. The user is listed once the user pool has created them and sent the e-mail."""
     done = await requests.invite(body, ctx)
     return done.shown(InvitationView.model_validate(done.value))
 
 
 @router.read("GET", "/api/users/me", role=Role.VIEWER)
 async def read_me(ctx: Context) -> MeView:
-    """Who you are here."""
+    """Returns the caller."""
     user = await requests.note_login(ctx)
     assert ctx.caller is not None
     assert ctx.caller.role is not None
@@ -102,27 +103,27 @@ async def read_me(ctx: Context) -> MeView:
 
 @router.read("GET", "/api/users/invitations", role=Role.ADMIN)
 async def list_invitations(ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> InvitationPage:
-    """Invitations that are on their way or were refused."""
+    """Returns pending and refused invitations."""
     page = await ctx.query(Invitation, LISTED, index="by-listing", limit=limit, cursor=cursor)
     return InvitationPage(items=[InvitationView.model_validate(each) for each in page.items], cursor=page.cursor)
 
 
 @router.read("GET", "/api/users/{user_id}", role=Role.ADMIN)
 async def read_user(user_id: str, ctx: Context) -> UserView:
-    """One person."""
+    """Returns one user."""
     return UserView.model_validate(await requests.existing(ctx, user_id))
 
 
 @router.write("PUT", "/api/users/{user_id}", role=Role.ADMIN, status=202, max_bytes=SMALL_MAX_BODY_BYTES)
 async def change_user(user_id: str, body: ChangeUser, ctx: Context) -> Done[UserView]:
-    """Another role, or in and out. What takes something away ends their sessions; an access token that is out is good until
-    it expires."""
+    """Changes a user's role, or disables or enables the user. A change that reduces rights ends the user's sessions; an
+    issued access token is valid until it expires."""
     return _seen(await requests.change_user(user_id, body, ctx))
 
 
 @router.write("DELETE", "/api/users/{user_id}", role=Role.ADMIN, status=202)
 async def remove_user(user_id: str, ctx: Context) -> Done[UserView]:
-    """Remove somebody from the user pool."""
+    """Removes a user from the user pool."""
     return _seen(await requests.remove_user(user_id, ctx))
 
 

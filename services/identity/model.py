@@ -1,4 +1,4 @@
-"""People, invitations, and who can administer; pure. The user pool has the last word on all of it."""
+"""Users, invitations and administrators; pure. The user pool is the source of truth."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from libs.common.declare.wire import Part
 from libs.common.store.item import Index, Item, Table
 from libs.messaging.events.identity import RoleName, UserStatus
 
-#: The one key under which all people are listed; they are few.
+#: The single key under which all users are listed; there are few.
 LISTED = "all"
-#: What was accepted so long ago and is not done lies among the dead letters: it may be asked for anew.
+#: A change accepted this long ago and not applied was dead-lettered: it may be requested again.
 SYNC_DEADLINE = timedelta(minutes=15)
 
 
 class Pending(Part):
-    """A change that was accepted and is on its way to the user pool; None where something stays."""
+    """A change that was accepted and not yet applied to the user pool; None for a field that stays unchanged."""
 
     number: int
     role: RoleName | None = None
@@ -31,8 +31,8 @@ class Pending(Part):
 
 
 class User(Item):
-    """One person. ``user_id`` is Cognito's ``sub``; ``username`` what Cognito's operations call them; ``email`` is lower case, and
-    the username of somebody who has none. ``role`` None: in none of our groups, and so without any right."""
+    """One user. ``user_id`` is Cognito's ``sub``; ``username`` is the name in Cognito's operations; ``email`` is lower
+    case, and the username of a user without one. ``role`` None: in none of the platform's groups, without any right."""
 
     TABLE: ClassVar[Table] = Table("user", key="userId", indexes=(Index("by-email", hash="listed", sort="email"),))
 
@@ -42,18 +42,18 @@ class User(Item):
     role: RoleName | None = None
     status: UserStatus
     pending: Pending | None = None
-    #: Counts the changes that were asked for.
+    #: Number of changes requested.
     changes: int = 0
-    #: Why the last of them was not made.
+    #: Why the last change was not made.
     refused: str | None = None
     created_at: Timestamp
     last_login_at: Timestamp | None = None
-    #: When we last changed something in the user pool ourselves; its lists may lag behind that.
+    #: When the platform last changed the user in the pool; the pool's lists may lag behind that.
     settled_at: Timestamp | None = None
     listed: str = LISTED
 
     def administers(self) -> bool:
-        """Whether they can. Who never signed in may never do so."""
+        """Whether the user is an administrator who has signed in at least once."""
         return self.role == "ADMIN" and self.status is UserStatus.ACTIVE
 
     def is_waiting(self, now: datetime) -> bool:
@@ -61,7 +61,8 @@ class User(Item):
 
 
 class InvitationState(StrEnum):
-    """``creating``: nobody of that address was in the pool before, so whoever is there now is who we made."""
+    """The state of an invitation. ``creating``: no user with that address was in the pool before, so one found now was
+    created by this invitation."""
 
     ASKED = "asked"
     CREATING = "creating"
@@ -70,7 +71,7 @@ class InvitationState(StrEnum):
 
 
 class Invitation(Item):
-    """One address, invited once however often it is clicked. Listed until it is done."""
+    """The invitation of one address, with one e-mail for any number of requests. Listed until it is completed."""
 
     TABLE: ClassVar[Table] = Table(
         "invitation", key="invitationId", indexes=(Index("by-listing", hash="listed", sort="invitationId"),)
@@ -97,8 +98,8 @@ class Invitation(Item):
 
 
 class Administrators(Item):
-    """The ids of all who can administer and whom nobody has asked to take that from. One row, changed over the version that was
-    read: two who take it from each other at the same moment meet here."""
+    """The ids of all administrators without a pending change that removes their rights. One row with a conditional
+    write on the version, so that two administrators who remove each other's rights concurrently conflict here."""
 
     TABLE: ClassVar[Table] = Table("administrators", key="id")
 
@@ -117,12 +118,12 @@ class Reading(Item):
 
 
 def takes_away(user: User, role: RoleName | None, status: str | None) -> bool:
-    """Whether the change takes something from the person: then their sessions end."""
+    """Whether the change reduces the user's rights: their sessions are then ended."""
     lower = role is not None and user.role is not None and Role[role] < Role[user.role]
     return lower or status in ("disabled", "removed")
 
 
 def takes_administration(user: User, role: RoleName | None, status: str | None) -> bool:
-    """Whether the change takes an administrator away."""
+    """Whether the change removes an administrator."""
     is_one = user.role == "ADMIN" and user.status is not UserStatus.DISABLED
     return is_one and (role not in (None, "ADMIN") or status in ("disabled", "removed"))

@@ -1,4 +1,4 @@
-"""The rows of people and of administrators, as they change, and what is published of that."""
+"""Stages changes of the rows of users and administrators, and returns the events to publish."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.identity.pool import Person
 
 
 async def removed(ctx: Context, user: User) -> list[Event]:
-    """Stage that they are gone."""
+    """Stages the removal of a user."""
     ctx.stage(ctx.delete(User, user.user_id))
     await count_administrator(ctx, user, gone=True)
     return [UserRemoved(user_id=user.user_id, email=user.email, role_before=user.role)]
 
 
 async def count_administrator(ctx: Context, user: User, gone: bool = False) -> None:
-    """Stage whether they are one of the administrators."""
+    """Stages whether the user is one of the administrators."""
     row = await ctx.get(Administrators, LISTED) or Administrators()
     users = [each for each in row.users if each != user.user_id]
     if user.administers() and not gone:
@@ -32,7 +32,7 @@ def stage_administrators(ctx: Context, row: Administrators, users: list[str]) ->
 
 
 def renewed(user: User | None, person: Person) -> User:
-    """The row with what the pool says."""
+    """Returns the row updated from the pool."""
     profile = {"username": person.username, "email": person.email, "role": person.role, "status": person.status}
     if user is not None:
         return user.model_copy(update=profile)
@@ -40,7 +40,7 @@ def renewed(user: User | None, person: Person) -> User:
 
 
 def changed(before: User | None, after: User) -> UserChanged:
-    """What is said of a row that replaces ``before``."""
+    """Returns the event of a row that replaces ``before``."""
     role_before: RoleName | None = before.role if before else None
     return UserChanged(
         user_id=after.user_id,

@@ -1,4 +1,4 @@
-"""The provider's side: the people and groups of the stage's Cognito user pool (``cognito-idp``). Every change can be made again."""
+"""Client of the stage's Cognito user pool (``cognito-idp``): its users and groups. Every change is idempotent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from libs.common.handle.context import Context
 from libs.messaging.events.identity import RoleName, UserStatus
 
 _SERVICE = "cognito-idp"
-#: Of the pool's refusals those that no repetition fixes; what it says with them is for people.
+#: Errors of the pool that no retry fixes; their text is shown to users.
 _FINAL = frozenset(
     {
         "InvalidParameterException",
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody as the pool has them."""
+    """A user in the pool."""
 
     user_id: str
     username: str
@@ -38,20 +38,20 @@ class Person:
 
 
 class NoSuchPerson(Exception):
-    """The pool does not have them, or no longer."""
+    """The user is not in the pool, or no longer."""
 
 
 class Refused(Exception):
-    """The pool looked at it and said no, in these words."""
+    """The pool rejected the request, with this text."""
 
 
 async def list_people(ctx: Context) -> list[Person]:
-    """All people with their roles. The lists of Cognito may lag behind its changes by a moment."""
+    """Returns all users with their roles. Cognito's lists may lag behind its changes by a moment."""
     client = await ctx.aws.client(_SERVICE)
     pool = _id(ctx)
     roles: dict[str, RoleName] = {}
     for group in _GROUPS:
-        # From the lowest to the highest, which counts.
+        # From the lowest to the highest role; the highest applies.
         for user in await _pages(client.list_users_in_group, "Users", "NextToken", UserPoolId=pool, GroupName=group):
             roles[user["Username"]] = group
     users = await _pages(client.list_users, "Users", "PaginationToken", UserPoolId=pool)
@@ -59,7 +59,7 @@ async def list_people(ctx: Context) -> list[Person]:
 
 
 async def has_other_admin(ctx: Context, user_id: str) -> bool:
-    """Whether anybody else is an administrator who can sign in."""
+    """Whether another administrator can sign in."""
     client = await ctx.aws.client(_SERVICE)
     users = await _pages(client.list_users_in_group, "Users", "NextToken", UserPoolId=_id(ctx), GroupName="ADMIN")
     people = [_person(each, each["Attributes"]) for each in users]
@@ -67,7 +67,7 @@ async def has_other_admin(ctx: Context, user_id: str) -> bool:
 
 
 async def find(ctx: Context, name: str) -> Person | None:
-    """One person as they are now, by username, ``sub`` or (where people sign in by it) address."""
+    """Returns one user's current state, by username, ``sub`` or (if users sign in with it) e-mail address."""
     client = await ctx.aws.client(_SERVICE)
     try:
         user = await _checked_call(client.admin_get_user(UserPoolId=_id(ctx), Username=name))
@@ -82,7 +82,7 @@ async def find(ctx: Context, name: str) -> Person | None:
 
 
 async def create(ctx: Context, email: str) -> None:
-    """Make them, and have Cognito write to them with a password for the first sign-in. Whoever is there stays as they are.
+    """Creates a user; Cognito sends an e-mail with a password for the first sign-in. Leaves an existing user unchanged.
     Raises Refused."""
     client = await ctx.client(_SERVICE)
     attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
@@ -98,7 +98,8 @@ async def create(ctx: Context, email: str) -> None:
 
 
 async def set_role(ctx: Context, username: str, role: RoleName) -> None:
-    """Into the role's group, then out of the others, so that they are never in none. Raises NoSuchPerson."""
+    """Adds the user to the role's group, then removes them from the others, so that they are never in none. Raises
+    NoSuchPerson."""
     client = await ctx.client(_SERVICE)
     who = {"UserPoolId": _id(ctx), "Username": username}
     await _checked_call(client.admin_add_user_to_group(**who, GroupName=role))
@@ -112,12 +113,12 @@ async def enable(ctx: Context, username: str) -> None:
 
 
 async def disable(ctx: Context, username: str) -> None:
-    """They cannot sign in."""
+    """Disables the user's sign-in."""
     await _call_for_person(ctx, "admin_disable_user", username)
 
 
 async def end_sessions(ctx: Context, username: str) -> None:
-    """No session is renewed any more; access tokens that are out are good until they expire."""
+    """Revokes the user's sessions; issued access tokens are valid until they expire."""
     await _call_for_person(ctx, "admin_user_global_sign_out", username)
 
 

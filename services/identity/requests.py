@@ -1,4 +1,5 @@
-"""What administrators ask for, and when somebody was last here. What is accepted is said, and done by the handler."""
+"""Requests of administrators, and the time of a user's last sign-in. An accepted request is published, and applied by
+the handler."""
 
 from __future__ import annotations
 
@@ -23,26 +24,26 @@ from services.identity.model import (
 )
 from services.identity.people import stage_administrators
 
-#: So long may a username be in Cognito, and people sign in by their address.
+#: Cognito's limit of a username; users sign in with their address.
 MAX_EMAIL_LENGTH = 128
 
 
 class Invite(TrimmedBody):
-    """Case does not matter in the address."""
+    """An invitation. The address is case-insensitive."""
 
     email: str = Field(min_length=3, max_length=MAX_EMAIL_LENGTH)
     role: RoleName
 
 
 class ChangeUser(Body):
-    """At least one of them; what is not given stays."""
+    """A change. At least one field; fields not given stay unchanged."""
 
     role: RoleName | None = None
     status: Literal["active", "disabled"] | None = None
 
 
 async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
-    """Raises Problem: VALIDATION_FAILED, USER_EXISTS, INVITATION_PENDING."""
+    """Accepts an invitation. Raises Problem: VALIDATION_FAILED, USER_EXISTS, INVITATION_PENDING."""
     email = body.email.lower()
     if not EMAIL.fullmatch(email):
         raise invalid("email", "Write an address such as ann@example.com.")
@@ -56,7 +57,7 @@ async def invite(body: Invite, ctx: Context) -> Done[Invitation]:
         invitation_id=Invitation.id_of(email),
         email=email,
         role=body.role,
-        # Whoever we may have made already is still ours.
+        # A user that an earlier attempt may have created still belongs to this invitation.
         state=before.state if before and before.state is InvitationState.CREATING else InvitationState.ASKED,
         asking=before.asking + 1 if before else 1,
         asked_by=ctx.actor,
@@ -80,7 +81,8 @@ async def _refuse_known(ctx: Context, email: str, invitation: Invitation | None)
 
 
 async def change_user(user_id: str, body: ChangeUser, ctx: Context) -> Done[User]:
-    """Raises Problem: VALIDATION_FAILED, USER_NOT_FOUND, OWN_USER, CHANGE_PENDING, LAST_ADMIN."""
+    """Accepts a change of a user. Raises Problem: VALIDATION_FAILED, USER_NOT_FOUND, OWN_USER, CHANGE_PENDING,
+    LAST_ADMIN."""
     if body.role is None and body.status is None:
         raise invalid("role", "Give role or status, or both.")
     user = await _changeable(ctx, user_id)
@@ -93,7 +95,7 @@ async def change_user(user_id: str, body: ChangeUser, ctx: Context) -> Done[User
 
 
 async def remove_user(user_id: str, ctx: Context) -> Done[User]:
-    """Raises Problem: as above."""
+    """Accepts the removal of a user. Raises Problem: as above."""
     return await _accepted(ctx, await _changeable(ctx, user_id), None, "removed")
 
 
@@ -115,7 +117,7 @@ async def _accepted(
         if not others:
             do = "Make somebody else ADMIN first; they count once they have signed in."
             raise Problem(409, "LAST_ADMIN", "Nobody else could administer then", do)
-        # Also when they were not in it: whoever takes away another administrator meanwhile must meet this write.
+        # Also if the user was not in it: a concurrent removal of another administrator must conflict with this write.
         stage_administrators(ctx, row, others)
     number = user.changes + 1
     pending = Pending(number=number, role=role, status=status, asked_by=ctx.actor, asked_at=ctx.now)
@@ -127,7 +129,7 @@ async def _accepted(
 
 
 async def existing(ctx: Context, user_id: str) -> User:
-    """Raises Problem USER_NOT_FOUND."""
+    """Returns the user. Raises Problem USER_NOT_FOUND."""
     user = await ctx.get(User, user_id)
     if user is None:
         raise Problem(404, "USER_NOT_FOUND", "There is no such user")
@@ -135,8 +137,8 @@ async def existing(ctx: Context, user_id: str) -> User:
 
 
 async def note_login(ctx: Context) -> User | None:
-    """Who asks, with when they signed in: written once for each sign-in. None: not read from the user pool yet, which is then
-    done soon."""
+    """Returns the caller's row with the time of the sign-in, which is written once for each sign-in. None: not yet read
+    from the user pool; a read is then scheduled soon."""
     assert ctx.caller is not None
     user = await ctx.get(User, ctx.caller.subject)
     if user is None or user.status is UserStatus.INVITED:
@@ -145,7 +147,7 @@ async def note_login(ctx: Context) -> User | None:
     if user is None or at is None or (user.last_login_at is not None and at <= user.last_login_at):
         return user
     after = user.model_copy(update={"last_login_at": at})
-    # Should somebody change the row at this moment, the next look writes it.
+    # If the row is changed concurrently, the next request writes it.
     await ctx.write(ctx.replace(after))
     return after
 

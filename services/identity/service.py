@@ -1,4 +1,4 @@
-"""People and roles: who may sign in, and as what."""
+"""Users and roles: who may sign in, and in which role."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from libs.common.settings import SettingsGroup
 
 
 class IdentitySettings(SettingsGroup):
-    """People who sign in."""
+    """Users who sign in."""
 
     user_sync_seconds: int = Field(default=300, ge=10)
-    """How often the people of the user pool are read, to find those who came or went by other ways than ours."""
+    """Interval (s) of reading the users of the user pool, to find those added, changed or removed outside the
+    platform."""

@@ -1,5 +1,5 @@
-"""Reading the user pool: soon after the start, then every few minutes. So people appear who were made by other hands (the
-stack, an administrator in the console), and what was changed there is known here."""
+"""Synchronises users from the user pool: soon after the start, then every few minutes. This finds users created
+elsewhere (by the stack, or by an administrator in the console), and changes made there."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from services.identity.people import changed, renewed
 from services.identity.pool import Person
 from services.identity.settings import IdentitySettings
 
-#: How often it is looked whether a reading is due.
+#: How often it is checked whether a synchronisation is due.
 CHECK_SECONDS = 5
-#: After a reading that failed.
+#: Delay after a failed synchronisation.
 RESYNC_DELAY = timedelta(seconds=20)
-#: Cognito's lists may lag behind its changes, ours among them.
+#: Cognito's lists may lag behind its changes, including those of the platform.
 MAX_POOL_LAG = timedelta(minutes=2)
 
 log = structlog.get_logger()
 
 
 async def sync(ctx: Context) -> AsyncIterator[TickAction]:
-    """A step for each person who is news, one for who can administer, and one for the reading."""
+    """Yields a step for each new or changed user, one for the administrators, and one for the synchronisation
+    itself."""
     reading = await _turn(ctx)
     if reading is None:
         return
@@ -57,7 +58,8 @@ async def sync(ctx: Context) -> AsyncIterator[TickAction]:
 
 
 async def _turn(ctx: Context) -> Reading | None:
-    """The reading, if it is due and nobody else is at it: whoever moves the time on reads."""
+    """Returns the row if a synchronisation is due and no other process runs one: the process that advances the time
+    runs it."""
     if not ctx.settings.user_pool_id:
         return None
     reading = await ctx.get(Reading, LISTED)
@@ -70,7 +72,7 @@ async def _turn(ctx: Context) -> Reading | None:
 
 
 def _is_settled(ctx: Context, user: User) -> bool:
-    """Whether what the list says of them is newer than what we did."""
+    """Whether the list is newer than the platform's last change of the user."""
     return not user.is_waiting(ctx.now) and (user.settled_at is None or ctx.now >= user.settled_at + MAX_POOL_LAG)
 
 
@@ -84,7 +86,8 @@ def _renewed(ctx: Context, reading: Reading, user: User | None, person: Person) 
 
 
 async def _counted(ctx: Context, admins: set[str]) -> TickAction | None:
-    """Who of them can administer, as the rows stand now: not whom somebody has just asked to take that from."""
+    """Returns the step that stores the current administrators, without those with a pending change that removes their
+    rights."""
     row = await ctx.get(Administrators, LISTED)
     rows = [await ctx.get(User, user_id) for user_id in sorted(admins)]
     users = [user.user_id for user in rows if user is not None and user.administers() and not _leaves(ctx, user)]

@@ -1,5 +1,5 @@
-"""The error rate of each channel over the last quarter of an hour, and its alarm: said once when it is raised and once when it is
-over, and counted at every look in between."""
+"""The error rate of each channel over the last 15 minutes, and its alarm. Publishes an event when the alarm is raised
+and when it is cleared; the figures are updated with every check in between."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from services.insights.periods import By, slots
 
 METRIC = "error_rate_alarm"
 ALARM = AlarmKind(METRIC, "too many messages fail", "few messages fail again")
-#: How often somebody looks.
+#: Interval of the check.
 WATCH_SECONDS = 60
-#: The last so many minutes, made up to whole five minutes: so it is up to five minutes more.
+#: Length of the window, rounded up to whole 5 minutes: it is up to 5 minutes longer.
 WINDOW_MINUTES = 15
-#: Raised above one percent of at least a hundred messages; over at half a percent, so that it does not come and go.
+#: Raised above 1 % of at least 100 messages; cleared below 0.5 %, so that it does not flap.
 RAISE_ABOVE, CLEAR_BELOW, MIN_MESSAGES = 0.01, 0.005, 100
 
 
 @dataclass(frozen=True)
 class Lately:
-    """Messages of a channel that were sent or failed (``tried``) and that failed, in the window."""
+    """Messages of a channel within the window: sent or failed (``tried``), and failed."""
 
     tried: int
     failed: int
@@ -40,14 +40,15 @@ class Lately:
         return round(self.failed / self.tried, 4) if self.tried else 0.0
 
     def alarm(self, raised: bool) -> bool:
-        """Whether there is one, if it was ``raised`` or not. What is raised stays until little fails, or nothing is sent."""
+        """Whether the alarm is on, given whether it was ``raised``. A raised alarm stays until few messages fail, or
+        none are sent."""
         if raised:
             return self.failed > CLEAR_BELOW * self.tried
         return self.tried >= MIN_MESSAGES and self.failed > RAISE_ABOVE * self.tried
 
 
 def lately(hours: dict[str, Counter[str]], ctx: Context) -> Lately:
-    """Out of a channel's hours."""
+    """Computes the window from a channel's hours."""
     window = slots(ctx.now - timedelta(minutes=WINDOW_MINUTES), ctx.now)
     tried, failed = (
         sum(hours[hour][f"@{slot}.{status}"] for hour, slot in window if hour in hours)
@@ -57,13 +58,13 @@ def lately(hours: dict[str, Counter[str]], ctx: Context) -> Lately:
 
 
 async def standing(ctx: Context) -> dict[Channel, DeliveryAlarm]:
-    """The alarms that there ever were."""
+    """Returns all stored alarms."""
     page = await ctx.query(DeliveryAlarm, "all", limit=100)
     return {alarm.channel: alarm for alarm in page.items}
 
 
 async def watch_delivery(ctx: Context) -> AsyncIterator[TickAction]:
-    """Raise and end alarms."""
+    """Raises and clears alarms."""
     since = ctx.now - timedelta(minutes=WINDOW_MINUTES)
     before, found = await asyncio.gather(standing(ctx), series.read_each(ctx, Channel, By.HOUR, since, ctx.now))
     for channel, hours in found.items():

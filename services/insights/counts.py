@@ -1,8 +1,8 @@
-"""Counting: events that come within a moment of each other are folded into their groups, and these groups and the figures that
-they change are written in one transaction. An event that was counted changes nothing, so nothing is written for it.
+"""Counts: events that arrive within a moment of each other are folded into their groups; the groups and the figures
+they change are written in one transaction. An event already counted changes nothing and causes no write.
 
-Nobody adds to a counter: every row is replaced at the version at which it was read, so a transaction that is tried again, or
-that another process was ahead of, is seen to be one.
+No counter is incremented in place: every row is replaced at the version at which it was read, so a repeated or
+concurrent transaction is detected.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from services.insights.periods import By
 
 T = TypeVar("T", bound=Item)
 
-#: How long the first event waits for company (s), and how many go together. A job's come in crowds, and wait longer.
+#: How long the first event of a batch waits for others (s), and the maximum batch size. Events of a job come in large
+#: numbers, and wait longer.
 LINGER_SECONDS = 0.02
 JOB_LINGER_SECONDS = 0.25
 MAX_BATCH_EVENTS = 2000
-#: Rows of a transaction, and stories in them (some 60 bytes each); DynamoDB takes a hundred rows and 4 MB.
+#: Maximum rows of a transaction, and message histories in them (some 60 bytes each); DynamoDB allows 100 rows and 4 MB.
 MAX_ROWS, MAX_HISTORIES = 90, 30_000
 MAX_TRIES = 12
-#: Rows that a process remembers.
+#: Maximum rows in a process's cache.
 MAX_CACHED_GROUPS, MAX_CACHED_FIGURES = 300, 100
-#: Counted in CloudWatch as well, by channel.
+#: Also counted in CloudWatch, by channel.
 COUNTED_STATUSES = ("sent", "delivered", "read", "failed", "uncertain", "received")
 
 _Received = tuple[MessageChanged, Context]
@@ -47,7 +48,7 @@ _Received = tuple[MessageChanged, Context]
 
 @dataclass
 class _StoreBatchers:
-    """Where the events of one process's store come together. One transaction at a time: the next would change the same rows."""
+    """Batches the events of one process's store. One transaction at a time: the next would change the same rows."""
 
     now: Batcher[_Received, None] = field(
         default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_EVENTS, linger=LINGER_SECONDS, concurrency=1)
@@ -62,7 +63,7 @@ class _StoreBatchers:
 
 
 def _random_shard() -> int:
-    """Drawn: processes know nothing of each other. Figures are read over all shards, so it shows nowhere."""
+    """Returns a random shard, without coordination between processes. Figures are summed over all shards."""
     return shard_for(random_id(), SHARDS)
 
 
@@ -70,14 +71,14 @@ _batchers_of = PerStore(_StoreBatchers)
 
 
 async def count(event: MessageChanged, ctx: Context) -> None:
-    """Returns once the event is counted, by this or by an earlier delivery."""
+    """Counts an event; returns once it is counted, by this or by an earlier delivery."""
     batchers = _batchers_of.of(ctx.store)
     await (batchers.soon if event.job_id else batchers.now).do((event, ctx))
 
 
 async def _send(received: Sequence[_Received]) -> list[None]:
     ctx = received[0][1]
-    # By group, so that a transaction has as few of them as can be.
+    # Sorted by group, so that a transaction has as few of them as possible.
     events = sorted((event for event, _ in received), key=MessageGroup.id_of)
     batchers = _batchers_of.of(ctx.store)
     async with batchers.lock:
@@ -96,7 +97,7 @@ class _Fold:
     stories: int = 0
 
     def take(self, event: MessageChanged, known: MessageGroup) -> bool:
-        """False, and nothing is changed, if it does not fit."""
+        """Adds an event. Returns False, without a change, if it does not fit."""
         group = self.groups.get(known.group_id, known)
         changed = group.changed(event)
         if changed is not None:
@@ -117,7 +118,7 @@ class _Fold:
 
 
 async def _counted(events: Sequence[MessageChanged], batchers: _StoreBatchers, ctx: Context) -> int:
-    """Count as many of the first ones as fit; returns how many. Raises Conflict."""
+    """Counts as many of the first events as fit; returns how many. Raises Conflict."""
     for attempt in range(MAX_TRIES):
         if attempt:
             await asyncio.sleep(0.005 * attempt)
@@ -127,18 +128,19 @@ async def _counted(events: Sequence[MessageChanged], batchers: _StoreBatchers, c
             group = known.get(MessageGroup.id_of(event))
             if group is None or not fold.take(event, group):
                 break
-        # What is remembered was written; a story never unlearns, so what it knows is known.
+        # Cached rows were written, and a history only grows, so an event in a cached history is counted.
         if not fold.groups or await _write(fold, batchers, ctx):
             return fold.taken
     raise Conflict("the figures kept being changed by others")
 
 
 async def _groups(events: Sequence[MessageChanged], batchers: _StoreBatchers, ctx: Context) -> dict[str, MessageGroup]:
-    """The groups of the first ``MAX_ROWS`` that are not remembered and of all that come before, as last known."""
+    """Returns the groups of the first events, as last known: up to ``MAX_ROWS`` that are not cached, and the cached
+    ones before them."""
     wanted = {MessageGroup.id_of(event): event for event in reversed(events)}
     names = sorted(wanted)[:MAX_ROWS]
     unknown = [name for name in names if name not in batchers.groups]
-    # One that has expired and is still there is read too: it stands where a new one would be written.
+    # Also reads an expired row that still exists, because a new one would have the same key.
     table = ctx.table(MessageGroup)
     rows = await asyncio.gather(*(ctx.store.get(table, MessageGroup.key(name)) for name in unknown))
     read = {name: MessageGroup.from_row(row) for name, row in zip(unknown, rows, strict=True) if row is not None}
@@ -146,12 +148,12 @@ async def _groups(events: Sequence[MessageChanged], batchers: _StoreBatchers, ct
 
 
 def _new(item: T) -> T:
-    """What is not there yet has the version before the first."""
+    """Returns a new row, with the version before the first."""
     return item.model_copy(update={"version": -1})
 
 
 async def _write(fold: _Fold, batchers: _StoreBatchers, ctx: Context) -> bool:
-    """Groups and figures, all or nothing. False: somebody was quicker, and what was remembered is forgotten."""
+    """Writes groups and figures, atomically. False: another process wrote first, and the cache is cleared."""
     moves = {
         row: moved for row, counts in fold.moves.items() if (moved := Counter({k: n for k, n in counts.items() if n}))
     }
@@ -192,13 +194,13 @@ def _keep(groups: Iterable[MessageGroup], figures: dict[tuple[str, str], Figures
 
 
 def metric_of(status: str) -> str:
-    """The name in CloudWatch of one of ``COUNTED_STATUSES``."""
+    """Returns the name in CloudWatch of one of ``COUNTED_STATUSES``."""
     return f"messages_{status}"
 
 
 def _count_metrics(moves: dict[tuple[str, str], Counter[str]]) -> None:
-    """CloudWatch sees the same: by how many messages each status of a channel has grown. One that only moved to another hour
-    is not told again; one that is taken back cannot be untold."""
+    """Publishes to CloudWatch by how many messages each status of a channel has grown. A move to another hour is not
+    published again; a decrease cannot be published."""
     grown: Counter[tuple[str, str]] = Counter()
     for (series, _), counts in moves.items():
         channel, _, by = series.partition("#")

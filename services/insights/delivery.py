@@ -1,4 +1,4 @@
-"""Delivery by channel, class and period: what was asked for, and a page of it."""
+"""Delivery figures by channel, class and period: the query, and a page of its result."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from services.insights.durations import span
 from services.insights.model import NO_CLASS
 from services.insights.periods import By
 
-#: The longest time that may be asked for, the time that is meant if none is named, and how much of it is on a page.
+#: The maximum time range, the default range, and the range of one page.
 MAX_PERIOD = {By.HOUR: timedelta(days=31), By.DAY: timedelta(days=400)}
 DEFAULT_PERIOD = {By.HOUR: timedelta(hours=24), By.DAY: timedelta(days=30)}
 PAGE_PERIOD = {By.HOUR: timedelta(hours=48), By.DAY: timedelta(days=31)}
-#: Beyond them times cannot always be reckoned with, and there are no figures.
+#: Outside these years date arithmetic may overflow, and there are no figures.
 CENTURY = (2001, 2100)
 
 
@@ -33,7 +33,7 @@ class ErrorCount(View):
 
 
 class SpanView(View):
-    """How long it took, in seconds, of ``count`` messages of which both moments are known."""
+    """Durations in seconds, of the ``count`` messages for which both moments are known."""
 
     count: int
     median: float
@@ -41,8 +41,8 @@ class SpanView(View):
 
 
 class Figures(View):
-    """Messages by the statuses that they reached in a period; each counts once for each status. ``tried``: sent, or failed
-    without. A failure that the provider took back by a proof of delivery is none."""
+    """Messages by the statuses that they reached in a period; each message counts once for each status. ``tried``:
+    sent, or failed without being sent. A failure that a later proof of delivery replaced is not counted."""
 
     queued: int = 0
     sent: int = 0
@@ -51,13 +51,13 @@ class Figures(View):
     failed: int = 0
     tried: int = 0
     uncertain: int = 0
-    #: Of those that became uncertain then: still so.
+    #: Messages that became uncertain in the period and still are.
     unsettled: int = 0
     unknown: int = 0
     suppressed: int = 0
     expired: int = 0
     cancelled: int = 0
-    #: Messages that came in.
+    #: Inbound messages.
     received: int = 0
     errors: list[ErrorCount] = Field(default_factory=list)
     queued_to_sent: SpanView | None = None
@@ -65,7 +65,7 @@ class Figures(View):
 
     @staticmethod
     def fields_of(counts: Counter[str]) -> dict[str, object]:
-        """The counts of a period as fields of this."""
+        """Returns the counts of a period as fields of this model."""
         found: dict[str, object] = {name: counts[name] for name in STATUSES}
         errors = [(name.partition(".")[2], n) for name, n in counts.items() if name.startswith("error.") and n > 0]
         found["errors"] = [ErrorCount(code=code, count=n) for code, n in sorted(errors, key=lambda e: (-e[1], e[0]))]
@@ -82,7 +82,7 @@ STATUSES = (
 
 
 class DeliveryView(Figures):
-    """``start`` is the beginning of the hour or day (UTC). What came in has no class."""
+    """Figures of one period. ``start`` is the beginning of the hour or day (UTC). Inbound messages have no class."""
 
     start: Timestamp
     channel: Channel
@@ -90,7 +90,8 @@ class DeliveryView(Figures):
 
 
 class DeliveryPage(View):
-    """By time, then channel, then class; without what has no figures. ``from`` and ``to`` are made up to whole periods. Ask with ``cursor`` for the time that follows."""
+    """A page, sorted by time, channel and class, without empty entries. ``from`` and ``to`` are extended to whole
+    periods. Request the following time with ``cursor``."""
 
     since: Timestamp = Field(alias="from")
     until: Timestamp = Field(alias="to")
@@ -101,7 +102,7 @@ class DeliveryPage(View):
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whole periods: from ``since``, to ``until``, which is no longer of them."""
+    """Whole periods from ``since`` (inclusive) to ``until`` (exclusive)."""
 
     since: datetime
     until: datetime
@@ -110,7 +111,7 @@ class Wanted:
 
     @staticmethod
     def of(since: datetime | None, until: datetime | None, channel: Channel | None, by: By, now: datetime) -> Wanted:
-        """The periods that any part of the time is in. Raises Problem."""
+        """Returns the periods that overlap with the time range. Raises Problem."""
         for field, at in (("from", since), ("to", until)):
             if at is not None and not CENTURY[0] <= at.year <= CENTURY[1]:
                 raise invalid(field, "Give a time of this century.")
@@ -125,7 +126,7 @@ class Wanted:
 
 
 async def page_of(ctx: Context, wanted: Wanted, cursor: str | None = None) -> DeliveryPage:
-    """One query for each channel, whatever is on it. Raises Problem."""
+    """Returns a page, with one query for each channel. Raises Problem."""
     begin = _begin(wanted, cursor) if cursor else wanted.since
     end = min(begin + PAGE_PERIOD[wanted.by], wanted.until)
     last = end - wanted.by.length

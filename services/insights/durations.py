@@ -1,4 +1,4 @@
-"""How long something took, in buckets that are the same everywhere, so that hours and workers can be added up. Pure."""
+"""Durations in fixed buckets, so that hours and workers can be added up. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Upper ends in seconds, inclusive; what took longer is in one more bucket.
+#: Upper bounds in seconds, inclusive; longer durations are in one more bucket.
 EDGES = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)
 
 
 def bucket(milliseconds: int) -> int:
-    """The number of the bucket. Two clocks may disagree: less than nothing counts as nothing."""
+    """Returns the number of the bucket. A negative duration, due to clock differences, counts as 0."""
     return bisect_left(EDGES, max(0, milliseconds) / 1000)
 
 
 @dataclass(frozen=True)
 class Span:
-    """``median`` and ``p95`` in seconds, estimated within their bucket; beyond the last end, that end."""
+    """A distribution. ``median`` and ``p95`` in seconds, interpolated within their bucket; beyond the last bound, that
+    bound."""
 
     count: int
     median: float
@@ -25,7 +26,7 @@ class Span:
 
 
 def span(buckets: Mapping[int, int]) -> Span | None:
-    """From ``{bucket: how many}``; None if nothing was measured."""
+    """Computes it from ``{bucket: count}``; None if nothing was measured."""
     count = sum(buckets.values())
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""Delivery figures as CSV in the bucket, fetched by a link."""
+"""Exports of delivery figures as CSV in the bucket, downloaded by a presigned URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 class AskFiguresExport(Body):
-    """As in the list."""
+    """The parameters, as in the list."""
 
     since: AwareDatetime | None = Field(default=None, alias="from")
     until: AwareDatetime | None = Field(default=None, alias="to")
@@ -32,7 +32,7 @@ class AskFiguresExport(Body):
 
 
 class FiguresExportView(View):
-    """``url`` is good for five minutes."""
+    """An export. ``url`` is valid for five minutes."""
 
     export_id: str
     rows: int
@@ -41,7 +41,7 @@ class FiguresExportView(View):
 
 
 async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
-    """Write all that the list has, oldest first. Raises Problem."""
+    """Writes all figures of the list, oldest first. Raises Problem."""
     wanted = Wanted.of(body.since, body.until, body.channel, body.by, ctx.now)
     items: list[DeliveryView] = []
     cursor: str | None = None
@@ -56,7 +56,7 @@ async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExp
 
 
 async def read_export(export_id: str, ctx: Context) -> FiguresExportView:
-    """With a link to fetch it. Raises Problem 404."""
+    """Returns the export with a download URL. Raises Problem 404."""
     made, url = await exports.read(CsvExport, export_id, "delivery", ctx)
     return FiguresExportView.model_validate(made).model_copy(update={"url": url})
 

@@ -1,4 +1,5 @@
-"""What is heard. Everything by condition: a message's story knows what it was told, a queue's alarm how new it is."""
+"""Event handlers. All are idempotent: a message's history contains the events counted, a queue's alarm the time of the
+last one."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ log = structlog.get_logger()
 
 
 async def message_changed(event: MessageChanged, ctx: Context) -> None:
-    """A message came to be or moved: it counts for the hour and the day in which that was."""
+    """Counts a new message or status in the hour and the day in which it occurred."""
     if event.status not in STATUS_CHARS:
         return
     if not is_countable(event.at, ctx.now):
@@ -26,7 +27,7 @@ async def message_changed(event: MessageChanged, ctx: Context) -> None:
 
 
 async def letters_alarm(event: AlarmChanged, ctx: Context) -> None:
-    """The newest news of a queue stands."""
+    """Stores the newest alarm event of a queue."""
     known = await ctx.get(DeadLetterAlarm, "all", event.queue)
     if known is None or known.at < event.at:
         facts = event.model_dump(include={"queue", "raised", "waiting", "quarantined", "at"})

@@ -1,4 +1,4 @@
-"""``/api/insights``: translates and delegates."""
+"""HTTP routes of ``/api/insights``."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ To = Annotated[AwareDatetime | None, Query(alias="to")]
 async def read_delivery(
     ctx: Context, since: From = None, until: To = None, channel: Channel | None = None, by: By = By.HOUR, cursor: Cursor = None
 ) -> DeliveryPage:  # fmt: skip
-    """Delivery by channel, class and hour or day (UTC), oldest first; without ``from`` and ``to`` the last 24 hours or 30 days."""
+    """Returns delivery by channel, class and hour or day (UTC), oldest first; without ``from`` and ``to`` the last 24
+    hours or 30 days."""
     return await delivery.page_of(ctx, Wanted.of(since, until, channel, by, ctx.now), cursor)
 
 
 @router.read("GET", "/api/insights/overview", role=Role.VIEWER)
 async def read_overview(ctx: Context) -> Overview:
-    """Today beside yesterday at the same time, errors and what they mean, error rates, open dead letters, uncertain sends."""
+    """Returns today's figures and yesterday's up to the same time, errors with explanations, error rates, open dead
+    letters, uncertain sends."""
     return await overviews.overview(ctx)
 
 
@@ -41,11 +43,11 @@ async def read_overview(ctx: Context) -> Overview:
     "POST", "/api/insights/exports", role=Role.VIEWER, status=201, about="export_id", max_bytes=SMALL_MAX_BODY_BYTES
 )
 async def create_export(body: AskFiguresExport, ctx: Context) -> Done[FiguresExportView]:
-    """Write delivery figures into a CSV file; fetch it by the link that GET tells."""
+    """Writes delivery figures to a CSV file; GET returns its download URL."""
     return await exports.create_export(body, ctx)
 
 
 @router.read("GET", "/api/insights/exports/{export_id}", role=Role.VIEWER)
 async def read_export(export_id: str, ctx: Context) -> FiguresExportView:
-    """A file that was written, and a link to it."""
+    """Returns an export with its download URL."""
     return await exports.read_export(export_id, ctx)

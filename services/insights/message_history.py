@@ -1,7 +1,7 @@
-"""What is known of one message, and what it counts for. Pure.
+"""The history of one message, and the counts that follow from it. Pure.
 
-A story is a set of moments that only grows, or whose moments move to an earlier time: whatever the order in which, and however
-often, its events come, it ends the same. What a message counts for follows from its story alone.
+A history is a set of moments to which moments are only added, or replaced by earlier ones: the result is the same for
+any order and number of its events. The counts of a message depend on its history only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from libs.messaging.vocabulary import Direction, Status
 from services.insights.durations import bucket
 from services.insights.periods import slot_of
 
-#: One letter each in a row. Deferred and claimed are not counted: they end as something else.
+#: One status character each in a row. Deferred and claimed are not counted: they are not final.
 STATUS_CHARS: dict[Status, str] = {
     Status.QUEUED: "q",
     Status.SENT: "s",
@@ -31,25 +31,26 @@ STATUS_CHARS: dict[Status, str] = {
     Status.CANCELLED: "c",
     Status.RECEIVED: "i",
 }
-#: A provider told of it, so it had been accepted. Kept only while nothing tells better when.
+#: A provider reported the message, so it was accepted. Kept only until a report gives the exact time.
 ACCEPTED = "a"
-#: Counted by five minutes too.
+#: Also counted by 5 minutes.
 BY_SLOT = ("sent", "delivered", "failed", "tried", "received")
 
-#: ``{(moment in Unix milliseconds, what): how many}``; what is ``sent``, ``error.<code>``, ``toSent.<bucket>``, ``@<slot>.sent`` …
+#: ``{(moment in Unix milliseconds, name): count}``; the name is ``sent``, ``error.<code>``, ``toSent.<bucket>``,
+#: ``@<slot>.sent`` …
 Counted = Counter[tuple[int, str]]
 
 
 @dataclass(frozen=True)
 class MessageHistory:
-    """``moments`` by letter, in Unix milliseconds; ``code`` belongs to the failure."""
+    """A history. ``moments`` by status character, in Unix milliseconds; ``code`` is that of the failure."""
 
     moments: dict[str, int] = field(default_factory=dict)
     code: str | None = None
 
     @staticmethod
     def of(event: MessageChanged) -> MessageHistory:
-        """What one event tells; nothing, of a status that is not counted."""
+        """Returns the history from one event; empty for a status that is not counted."""
         char = STATUS_CHARS.get(event.status)
         if char is None:
             return MessageHistory()
@@ -60,7 +61,7 @@ class MessageHistory:
         return MessageHistory(moments, (event.error_code or ErrorCode.UNKNOWN).value if failed else None)
 
     def with_(self, other: MessageHistory) -> MessageHistory:
-        """Both together; the earliest moment of each stands."""
+        """Merges two histories, with the earliest moment of each status."""
         both = {
             char: min(moments)
             for char in sorted(self.moments.keys() | other.moments.keys())
@@ -83,8 +84,9 @@ class MessageHistory:
         return MessageHistory({part[0]: int(part[1:], 36) for part in parts if part[0] != "!"}, code)
 
     def reached(self) -> dict[str, int]:
-        """The statuses that the message reached, and when: each once. One that nobody told of, because a later one was told
-        first, was reached by then. A proof of delivery takes back whatever else was said of the message's end."""
+        """Returns the statuses that the message reached, each once, with the time. A status without a report, because a
+        later one was reported first, was reached by the time of that. A proof of delivery replaces any other final
+        status."""
         times = self.moments
         if "i" in times:
             return {"received": times["i"]}
@@ -108,7 +110,7 @@ class MessageHistory:
         return found
 
     def counts(self) -> Counted:
-        """All that the message counts for."""
+        """Returns all counts of the message."""
         return Counter(dict.fromkeys(self._counts(), 1))
 
     def _counts(self) -> Iterator[tuple[int, str]]:
@@ -119,7 +121,7 @@ class MessageHistory:
                 yield at, f"@{slot_of(at)}.{status}"
         if "failed" in reached:
             yield reached["failed"], f"error.{self.code or ErrorCode.UNKNOWN.value}"
-        # A time is measured only between two moments that were told.
+        # A duration is measured only between two reported moments.
         if "q" in times and "s" in times:
             yield times["s"], f"toSent.{bucket(times['s'] - times['q'])}"
         if "s" in times and "d" in times:
@@ -130,7 +132,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def _in_36(number: int) -> str:
-    """Eight characters for a moment: of a hundred stories in a row each counts."""
+    """Encodes a moment in eight characters, because a row has up to hundreds of histories."""
     text = ""
     while number:
         number, digit = divmod(number, 36)

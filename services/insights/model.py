@@ -1,7 +1,8 @@
-"""Messages by group, and the figures that follow from them. Pure.
+"""Message groups, and the figures that follow from them. Pure.
 
-The figures are the sum of what the stories in all groups count for. A group and the figures that it changes are written in one
-transaction, each over the version that was read: so they can be neither behind nor ahead of it, however often that is tried.
+The figures are the sum of the counts of all histories in all groups. A group and the figures that it changes are
+written in one transaction, each conditional on the version that was read, so they are always consistent, whatever the
+number of attempts.
 """
 
 from __future__ import annotations
@@ -23,40 +24,42 @@ from libs.messaging.vocabulary import MessageClass
 from services.insights.message_history import Counted, MessageHistory
 from services.insights.periods import By, hour_and_day
 
-#: No event of so long ago is counted. It could still come: fourteen days in a queue, fourteen in the dead-letter queue behind
-#: it, seven on record there.
+#: Events older than this are not counted. Older ones can still arrive: 14 days in a queue, 14 in its dead-letter queue,
+#: 7 as a stored dead letter.
 REPORT_HORIZON = timedelta(days=40)
-#: So much longer than the horizon that an event which is still counted finds its group.
+#: Longer than the horizon, so that an event which is still counted finds its group.
 GROUP_RETENTION = timedelta(days=50)
 FIGURES_RETENTION = timedelta(days=400)
-#: The rows of one period: so many processes rarely write the same one.
+#: The rows of one period: with this many, processes rarely write the same one.
 SHARDS = 4
-#: Of messages without a class: inbound ones.
+#: The class of messages without one: inbound ones.
 NO_CLASS = "-"
 
 
 class MessageGroup(Item):
-    """The stories of up to a few hundred messages that move together: those of a chunk of a job, else one message alone."""
+    """The histories of up to a few hundred messages that change together: those of a chunk of a job, else one message
+    alone."""
 
     TABLE: ClassVar[Table] = Table("group", key="groupId", ttl="expiresAt")
 
     group_id: str
     channel: Channel
     message_class: MessageClass | None = None
-    #: By a digest of the message's id: a story as a line.
+    #: Digest of the message's id -> encoded history.
     stories: dict[str, str] = Field(default_factory=dict)
     expires_at: int
 
     @staticmethod
     def id_of(event: MessageChanged) -> str:
-        """A job's reference names first the part of the job that the message travels with, then a dot."""
+        """Returns the group's id: a job's reference begins with the part of the job that the message is sent with, then
+        a dot."""
         part, dot, _ = (event.job_ref or "").partition(".")
         about = f"{event.job_id}#{part}" if event.job_id and dot else event.message_id
         return f"{about}#{event.channel}#{event.message_class or NO_CLASS}"
 
     @staticmethod
     def of(event: MessageChanged) -> MessageGroup:
-        """The group before anything is known of its messages."""
+        """Returns an empty group."""
         return MessageGroup(
             group_id=MessageGroup.id_of(event),
             channel=event.channel,
@@ -65,7 +68,7 @@ class MessageGroup(Item):
         )
 
     def changed(self, event: MessageChanged) -> tuple[MessageGroup, Change] | None:
-        """The group with the event in it and what that changes; None if it knew."""
+        """Returns the group with the event in it and the resulting change; None if it already contained the event."""
         key = _key(event.message_id)
         before = MessageHistory.from_line(self.stories.get(key, ""))
         after = before.with_(MessageHistory.of(event))
@@ -80,7 +83,7 @@ class MessageGroup(Item):
 
 
 class Change:
-    """What one event does to the figures: rows by ``(series, period)`` and by how much each count moves."""
+    """The changes of one event: rows by ``(series, period)``, and the difference of each count."""
 
     def __init__(self, channel: Channel, message_class: str, counts: Counted) -> None:
         self.rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -89,7 +92,7 @@ class Change:
             if not n:
                 continue
             hour, day = hour_and_day(at)
-            # Five minutes are those of a channel, whatever the class; a day has none.
+            # The 5-minute counts are for a channel, over all classes; a day has none.
             if what[0] == "@":
                 self.rows[by_hour, hour][what] += n
             else:
@@ -99,8 +102,9 @@ class Change:
 
 
 class Figures(Item):
-    """Counts of one period of a channel; several rows (shards) make up a period. ``counts`` by ``<class>.<what>`` and, in an
-    hour, ``@<five minutes>.<status>``. One shard alone may be less than nothing: what one counted another takes back."""
+    """Counts of one period of a channel; several rows (shards) make up a period. ``counts`` by ``<class>.<name>`` and,
+    in an hour, ``@<five minutes>.<status>``. The count of a single shard may be negative, because another shard has the
+    corresponding increase."""
 
     TABLE: ClassVar[Table] = Table("figures", key="series", sort="place", ttl="expiresAt")
 
@@ -132,7 +136,7 @@ class Figures(Item):
 
 
 def added_up(rows: Iterable[Figures]) -> dict[str, Counter[str]]:
-    """The counts of each period, over its shards."""
+    """Returns the counts of each period, summed over its shards."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         found[row.period].update(row.counts)
@@ -140,7 +144,7 @@ def added_up(rows: Iterable[Figures]) -> dict[str, Counter[str]]:
 
 
 class DeliveryAlarm(Alarm):
-    """Whether too much of a channel failed when somebody last looked. The figures are of ``at``."""
+    """The alarm of a channel, as of the last check. The figures are those at ``at``."""
 
     TABLE: ClassVar[Table] = Table("alarm", key="listed", sort="channel")
 
@@ -151,7 +155,7 @@ class DeliveryAlarm(Alarm):
 
 
 class DeadLetterAlarm(Alarm):
-    """The open dead letters of a queue when its alarm was last raised or ended."""
+    """The open dead letters of a queue when its alarm was last raised or cleared."""
 
     TABLE: ClassVar[Table] = Table("letter-alarm", key="listed", sort="queue")
 
@@ -162,10 +166,11 @@ class DeadLetterAlarm(Alarm):
 
 
 def is_countable(at: datetime, now: datetime) -> bool:
-    """Whether an event of that time is counted: not one that is too old to know whether it was, nor one of another day to come."""
+    """Whether an event of that time is counted: not if it is older than the horizon, nor if it is more than a day in
+    the future."""
     return now - REPORT_HORIZON <= at <= now + timedelta(days=1)
 
 
 def _key(message_id: str) -> str:
-    """Short, and for the hundreds of a group as good as the id: 72 bits."""
+    """Returns a short digest of the id (72 bits), sufficiently unique within the hundreds of a group."""
     return urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=9).digest()).decode()

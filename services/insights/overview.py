@@ -1,4 +1,4 @@
-"""Today beside yesterday at the same time, and what wants somebody's attention."""
+"""The overview: today's figures and yesterday's up to the same time, and problems that need attention."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from services.insights.delivery import Figures
 from services.insights.model import DeadLetterAlarm, DeliveryAlarm
 from services.insights.periods import SLOT_MINUTES, By
 
-#: Who is uncertain longer than that has become unknown.
+#: A message that is uncertain for longer becomes unknown.
 MAX_UNCERTAIN_TIME = timedelta(days=4)
 MAX_ERRORS = 5
-#: Queues that have ever had an alarm; there are some twenty in all.
+#: Maximum queues that have ever had an alarm; there are about 20 in total.
 MAX_QUEUES = 1000
 
 
 class TopError(View):
-    """``means`` and ``action`` are those of the closed table: what it says, and what a person can do."""
+    """A frequent error. ``means`` and ``action`` are those of the closed table of error codes: the meaning, and what a
+    user can do."""
 
     code: str
     count: int
@@ -33,8 +34,9 @@ class TopError(View):
 
 
 class DayFigures(View):
-    """``deliveredShare`` is delivered by sent, ``failedShare`` failed by tried; none where there is nothing to divide by. Both go by
-    what happened in the time: receipts of the evening before can make the first more than 1 in the morning."""
+    """Figures of a day. ``deliveredShare`` is delivered / sent, ``failedShare`` failed / tried; missing if the divisor
+    is 0. Both count events within the day: receipts for messages of the evening before can make the first greater than
+    1 in the morning."""
 
     sent: int = 0
     delivered: int = 0
@@ -53,7 +55,7 @@ class DayFigures(View):
 
 
 class ErrorRate(View):
-    """Of the last ``minutes``. ``raised``: there is an alarm, since ``since``."""
+    """The error rate of the last ``minutes``. ``raised``: the alarm is on, since ``since``."""
 
     tried: int
     failed: int
@@ -67,17 +69,17 @@ class ErrorRate(View):
 class ChannelOverview(View):
     channel: Channel
     today: DayFigures
-    #: Until the same five minutes, a day ago.
+    #: Until the same 5 minutes, a day ago.
     yesterday: DayFigures
-    #: Today's most frequent.
+    #: Today's most frequent errors.
     errors: list[TopError]
-    #: Sends of the last days of which nobody knows whether they went out.
+    #: Sends of the last days whose outcome is uncertain.
     uncertain: int
     error_rate: ErrorRate
 
 
 class OpenLetters(View):
-    """Of a queue with an alarm: how many dead letters were open when it was raised."""
+    """A queue with an alarm: how many dead letters were open when it was raised."""
 
     queue: str
     waiting: int
@@ -86,7 +88,7 @@ class OpenLetters(View):
 
 
 class Overview(View):
-    """``day`` began at midnight UTC."""
+    """The overview. ``day`` began at midnight UTC."""
 
     at: Timestamp
     day: str
@@ -95,7 +97,7 @@ class Overview(View):
 
 
 async def overview(ctx: Context) -> Overview:
-    """One query for each channel and two for the alarms."""
+    """Returns the overview, with one query for each channel and two for the alarms."""
     since = By.HOUR.floor(ctx.now - MAX_UNCERTAIN_TIME)
     raised, letters, found = await asyncio.gather(
         alarms.standing(ctx),
@@ -139,7 +141,7 @@ def _channel(
 
 
 def _sum(hours: dict[str, Counter[str]], since: datetime, until: datetime) -> Counter[str]:
-    """Over the hours from that of ``since`` to that of ``until``, and over all classes."""
+    """Sums the hours from that of ``since`` to that of ``until``, over all classes."""
     first, last = By.HOUR.label(since), By.HOUR.label(until)
     sums: Counter[str] = Counter()
     for hour, counts in hours.items():
@@ -150,7 +152,7 @@ def _sum(hours: dict[str, Counter[str]], since: datetime, until: datetime) -> Co
 
 
 def _until_same_time(hours: dict[str, Counter[str]], at: datetime) -> Counter[str]:
-    """From midnight: the whole hours before, and of its own hour the five minutes up to its own."""
+    """Sums from midnight: the whole hours before that of ``at``, and of that hour the 5-minute counts up to ``at``."""
     begin, own = By.DAY.floor(at), By.HOUR.floor(at)
     sums = _sum(hours, begin, own - By.HOUR.length) if own > begin else Counter[str]()
     counts = hours.get(By.HOUR.label(at), Counter())
@@ -164,7 +166,7 @@ def _top(counts: Counter[str]) -> list[TopError]:
     errors = Figures.model_validate(Figures.fields_of(counts)).errors[:MAX_ERRORS]
     found = []
     for error in errors:
-        # A newer build may have counted a code that this one does not know.
+        # A newer build may have counted a code that is unknown here.
         known = ErrorCode(error.code) if error.code in ErrorCode.__members__.values() else ErrorCode.UNKNOWN
         why = EXPLANATIONS[known]
         found.append(TopError(code=error.code, count=error.count, means=why.means, action=why.do))

@@ -1,4 +1,4 @@
-"""Hours, days and five minutes, by UTC. Pure."""
+"""Periods: hours, days and 5 minutes, in UTC. Pure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class By(StrEnum):
         return timedelta(hours=1) if self is By.HOUR else timedelta(days=1)
 
     def floor(self, at: datetime) -> datetime:
-        """The beginning of the period that ``at`` is in."""
+        """Returns the beginning of the period that contains ``at``."""
         at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return at if self is By.HOUR else at.replace(hour=0)
 
     def label(self, at: datetime) -> str:
-        """``2026-01-15T12`` or ``2026-01-15``: text order is time order."""
+        """Returns the label: ``2026-01-15T12`` or ``2026-01-15``; text order is time order."""
         return self.floor(at).strftime("%Y-%m-%dT%H" if self is By.HOUR else "%Y-%m-%d")
 
     def begin(self, name: str) -> datetime:
-        """The beginning of the period of that name."""
+        """Returns the beginning of the period with that label."""
         return datetime.strptime(name, "%Y-%m-%dT%H" if self is By.HOUR else "%Y-%m-%d").replace(tzinfo=UTC)
 
 
 def hour_and_day(milliseconds: int) -> tuple[str, str]:
-    """The labels of the hour and of the day of a moment."""
+    """Returns the labels of the hour and of the day of a moment."""
     return _labels(milliseconds // 3_600_000)
 
 
@@ -43,12 +43,12 @@ def _labels(hours: int) -> tuple[str, str]:
 
 
 def slot_of(milliseconds: int) -> int:
-    """Which five minutes of its hour, from 0."""
+    """Returns the number of the 5 minutes within the hour, from 0."""
     return milliseconds // 60_000 % 60 // SLOT_MINUTES
 
 
 def slots(since: datetime, until: datetime) -> list[tuple[str, int]]:
-    """``[(hour, slot)]`` of the five minutes from that of ``since`` to that of ``until``, both included."""
+    """Returns ``[(hour, slot)]`` of the 5 minutes from that of ``since`` to that of ``until``, inclusive."""
     at = since.replace(minute=since.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
     found = []
     while at <= until:

@@ -1,4 +1,4 @@
-"""Reading the figures: one query for a channel and a time, however many messages there were."""
+"""Reads the figures: one query for a channel and a time range, for any number of messages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from libs.messaging.channels import Channel
 from services.insights.model import Figures, added_up
 from services.insights.periods import By
 
-#: More than a page of DynamoDB holds of them.
+#: More rows than a page of DynamoDB contains.
 MAX_ROWS = 1000
-#: After every shard.
+#: Sorts after every shard.
 _END = "~"
 
 
 async def read(ctx: Context, channel: Channel, by: By, since: datetime, until: datetime) -> dict[str, Counter[str]]:
-    """The counts of the periods from that of ``since`` to that of ``until``, both included, in order; those in which nothing was
-    counted are left out."""
+    """Returns the counts of the periods from that of ``since`` to that of ``until``, inclusive, in order, without empty
+    ones."""
     rows: list[Figures] = []
     between = (by.label(since), by.label(until) + _END)
     cursor: str | None = None
@@ -35,14 +35,14 @@ async def read(ctx: Context, channel: Channel, by: By, since: datetime, until: d
 async def read_each(
     ctx: Context, channels: Iterable[Channel], by: By, since: datetime, until: datetime
 ) -> dict[Channel, dict[str, Counter[str]]]:
-    """The same of several channels."""
+    """Reads several channels."""
     channels = list(channels)
     found = await asyncio.gather(*(read(ctx, channel, by, since, until) for channel in channels))
     return dict(zip(channels, found, strict=True))
 
 
 def by_class(counts: Counter[str]) -> dict[str, Counter[str]]:
-    """``{class: {what: how many}}`` of a period, without its five minutes."""
+    """Returns ``{class: {name: count}}`` of a period, without the 5-minute counts."""
     found: dict[str, Counter[str]] = {}
     for name, n in counts.items():
         message_class, _, what = name.partition(".")

@@ -1,4 +1,4 @@
-"""Delivery by channel and hour, and the error rate, for the dashboard and alarms."""
+"""Delivery figures by channel and hour, and error rates, for the dashboard and alarms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ service = Service(
     "insights",
     owns=[MessageGroup, Figures, DeliveryAlarm, DeadLetterAlarm, CsvExport],
     hears=[
-        # Of its own, because nobody waits for it, and jobs bring it by the thousand.
+        # A lane of its own: jobs cause thousands of these events, and no event waits for them.
         on(MessageChanged, handlers.message_changed, lane="counts"),
         on(AlarmChanged, handlers.letters_alarm),
     ],

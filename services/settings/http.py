@@ -1,4 +1,4 @@
-"""``/api/settings``: translates and delegates."""
+"""HTTP routes of ``/api/settings``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ router = Api()
 
 
 class SettingView(View):
-    """``value`` is in force; ``default`` is the environment's; ``valueSchema`` a JSON Schema of what it may be. ``version`` goes
-    with a change."""
+    """A setting. ``value`` is in force; ``default`` is the environment's; ``valueSchema`` is the JSON Schema of its
+    values. ``version`` is required for a change."""
 
     key: str
     value: Any
@@ -39,7 +39,7 @@ class SettingList(View):
 
 
 class VersionView(View):
-    """Without ``value`` it was set back to the default of then."""
+    """One version. Without ``value`` it was a reset to the default at that time."""
 
     number: int
     value: Any = None
@@ -53,7 +53,7 @@ class VersionPage(PageView[VersionView]):
 
 @router.read("GET", "/api/settings", role=Role.VIEWER)
 async def list_settings(ctx: Context) -> SettingList:
-    """All that can be configured while the platform runs."""
+    """Returns all settings that can be changed at run time."""
     rows = await stored(ctx)
     found = [requests.state_of(setting, rows.get(key), ctx) for key, setting in sorted(CATALOGUE.items())]
     return SettingList(items=[_view(each) for each in found])
@@ -61,28 +61,28 @@ async def list_settings(ctx: Context) -> SettingList:
 
 @router.read("GET", "/api/settings/{key}", role=Role.VIEWER)
 async def read_setting(key: str, ctx: Context) -> SettingView:
-    """One setting."""
+    """Returns one setting."""
     setting = requests.known(key)
     return _view(requests.state_of(setting, await ctx.get(SystemConfig, key), ctx))
 
 
 @router.write("PUT", "/api/settings/{key}", role=Role.ADMIN)
 async def change_setting(key: str, body: Change, ctx: Context) -> Done[SettingView]:
-    """Set it, over the version that you saw. It is in force within seconds, without a restart."""
+    """Changes a setting, conditional on the version that was read. In force within seconds, without a restart."""
     done = await requests.change(key, body, ctx)
     return done.shown(_view(done.value))
 
 
 @router.write("POST", "/api/settings/{key}/reset", role=Role.ADMIN, max_bytes=SMALL_MAX_BODY_BYTES)
 async def reset_setting(key: str, body: SetBack, ctx: Context) -> Done[SettingView]:
-    """Set it back to its default, over the version that you saw."""
+    """Resets a setting to its default, conditional on the version that was read."""
     done = await requests.set_back(key, body, ctx)
     return done.shown(_view(done.value))
 
 
 @router.read("GET", "/api/settings/{key}/history", role=Role.VIEWER)
 async def read_history(key: str, ctx: Context, limit: Limit = 50, cursor: Cursor = None) -> VersionPage:
-    """What it was set to, by whom and when, newest first."""
+    """Returns the values, with author and time, newest first."""
     requests.known(key)
     page = await ctx.query(SettingVersion, key, limit=limit, cursor=cursor, newest_first=True)
     return VersionPage(items=[VersionView.model_validate(each) for each in page.items], cursor=page.cursor)

@@ -1,4 +1,4 @@
-"""What somebody configured, and what it was before; pure."""
+"""Settings changed at run time, and their history; pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from libs.common.store.item import Item, Table
 
 
 class SystemConfig(Item):
-    """One setting that was set at least once; ``version`` is the revision in all that is said. Without ``value`` it was set back to
-    its default."""
+    """One setting that was changed at least once; ``version`` is the revision in its events. Without ``value`` it was
+    reset to its default."""
 
     TABLE: ClassVar[Table] = Table("config", key="key")
 
-    #: On the wire ``key``, which is a method of items here.
+    #: ``key`` in JSON; the name ``key`` is a method of items.
     name: str = Field(alias="key")
     value: Any = None
     updated_by: str
@@ -24,12 +24,12 @@ class SystemConfig(Item):
 
 
 class SettingVersion(Item):
-    """One entry of its history, written once."""
+    """One entry of a setting's history, written once."""
 
     TABLE: ClassVar[Table] = Table("history", key="key", sort="place")
 
     name: str = Field(alias="key")
-    #: The number, so wide that text order is their order.
+    #: The version number, padded so that text order is numeric order.
     place: str
     number: int
     value: Any = None

@@ -1,5 +1,5 @@
-"""Setting something, and setting it back. Whoever changes it says which version they saw, so that nobody overwrites what they did
-not see."""
+"""Changes and resets settings. A request includes the version that was read, so that concurrent changes are not
+overwritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.settings.stored import stored
 
 
 class SetBack(Body):
-    #: The version that was seen; 0 for a setting that was never set.
+    #: The version that was read; 0 for a setting that was never changed.
     version: int = Field(ge=0)
 
 
@@ -30,7 +30,7 @@ class Change(SetBack):
 
 @dataclass(frozen=True)
 class SettingState:
-    """A setting as it stands: ``value`` is in force, ``row`` None while nobody ever set it."""
+    """The current state of a setting: ``value`` is in force, ``row`` is None if it was never changed."""
 
     setting: Setting
     value: Any
@@ -39,7 +39,8 @@ class SettingState:
 
 
 async def change(key: str, body: Change, ctx: Context) -> Done[SettingState]:
-    """Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT with what is newer, VALIDATION_FAILED."""
+    """Changes a setting. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT with the newer version,
+    VALIDATION_FAILED."""
     setting = known(key)
     if body.value is None:
         raise invalid("value", "Give a value; to set it back to its default, POST to …/reset.")
@@ -54,8 +55,8 @@ async def change(key: str, body: Change, ctx: Context) -> Done[SettingState]:
 
 
 async def set_back(key: str, body: SetBack, ctx: Context) -> Done[SettingState]:
-    """To the environment's value. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED where the default does
-    not go with the others."""
+    """Resets a setting to the environment's value. Raises Problem: SETTING_NOT_FOUND, VERSION_CONFLICT,
+    VALIDATION_FAILED if the default conflicts with the other settings."""
     setting = known(key)
     rows, environment = await stored(ctx), ctx.settings.of(MessagingSettings)
     _seen(setting, rows.get(key), body.version, ctx)
@@ -96,12 +97,12 @@ def _written(setting: Setting, row: SystemConfig | None, value: Any, ctx: Contex
         by=ctx.actor,
         at=ctx.now,
     )
-    # What they say is in the settings' own history: a value may be a name.
+    # The values are in the settings' own history only: a value may be a name.
     return Done(state_of(setting, after, ctx), (events,), {"version": row.version if row else 0}, {"version": number})
 
 
 def known(key: str) -> Setting:
-    """Raises Problem SETTING_NOT_FOUND."""
+    """Returns the setting. Raises Problem SETTING_NOT_FOUND."""
     setting = CATALOGUE.get(key)
     if setting is None:
         raise Problem(

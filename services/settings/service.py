@@ -1,4 +1,4 @@
-"""What can be configured while the platform runs, with its history."""
+"""Settings that can be changed at run time, with their history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was ever set."""
+"""Reads the settings changed at run time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from services.settings.model import SystemConfig
 
 
 async def stored(ctx: Context) -> dict[str, SystemConfig]:
-    """What was ever set, by key."""
+    """Returns the settings changed at run time, by key."""
     rows = await asyncio.gather(*(ctx.get(SystemConfig, key) for key in CATALOGUE))
     return {row.name: row for row in rows if row is not None}

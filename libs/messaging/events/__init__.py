@@ -1,1 +1,1 @@
-"""Every event, one module per topic. A class here is a promise: add optional fields, or make a new version."""
+"""Every event, one module per topic. A class here is a contract: add optional fields, or define a new version."""

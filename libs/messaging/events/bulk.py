@@ -1,4 +1,4 @@
-"""What ``bulk`` says."""
+"""Events that ``bulk`` publishes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.vocabulary import MessageClass, Purpose
 
-#: ``planning``: recipients are read and checked; ``planned``: waits for approval; ``scheduled``: approved, waits for its time;
-#: ``cancelling``: nothing more goes out, what was under way is seen through; ``rejected``: no plan could be made.
+#: ``planning``: recipients are read and checked; ``planned``: waits for approval; ``scheduled``: approved, waits for
+#: its start time; ``cancelling``: no further messages are released, those in progress are completed; ``rejected``: no
+#: plan could be made.
 JobState = Literal[
     "planning", "planned", "scheduled", "running", "paused", "cancelling", "cancelled", "finished", "rejected"
 ]
 
 
 class JobChanged(Event):
-    """A job came to be or changed its state. ``revision`` only grows; the newer one wins."""
+    """A job was created or changed its state. ``revision`` only increases; the highest applies."""
 
     TYPE = "bulk.job-changed.v1"
     ABOUT = "job_id"
@@ -32,7 +33,7 @@ class JobChanged(Event):
     state: JobState
     name: str
     at: Timestamp
-    #: Why it stands there: who paused it, or which brake and what it saw.
+    #: The reason for the state: who paused it, or which auto-pause rule and its figures.
     why: str | None = None
     planned: int = 0
 
@@ -42,7 +43,7 @@ class JobChanged(Event):
 
 
 class Addressee(Part):
-    """One recipient of a chunk. ``ref`` is the job's own way to find the recipient again; senders hand it on."""
+    """One recipient of a chunk. ``ref`` identifies the recipient within the job; senders return it in their reports."""
 
     position: int
     message_id: str
@@ -52,15 +53,16 @@ class Addressee(Part):
 
 
 class ChunkReleased(Event):
-    """Up to a hundred messages of a job want to be sent: ``content`` with each one's ``variables``. Ids are derived, so that a
-    chunk that is released again meets the messages of before. ``revision`` is the job's when it was released."""
+    """Requests the sending of up to 100 messages of a job: ``content`` with each recipient's ``variables``. Message ids
+    are derived, so a repeated release of a chunk refers to the same messages. ``revision`` is the job's at the
+    release."""
 
     TYPE = "bulk.chunk-released.v1"
     ABOUT = "job_id"
 
     job_id: str
     chunk: str
-    #: Counts the releases of this chunk.
+    #: The number of this release of the chunk.
     release: int
     revision: int
     channel: Channel
@@ -68,7 +70,7 @@ class ChunkReleased(Event):
     purpose: Purpose
     sender: str | None = None
     content: Content
-    #: Messages a second for the whole job, if it is to go slower than its sender could.
+    #: Messages per second for the whole job, if it is throttled below the sender's rate.
     throttle_per_second: float | None = None
     released_at: Timestamp
     expires_at: Timestamp
@@ -84,8 +86,8 @@ class ChunkReleased(Event):
 
 
 class ChunkCalledBack(Event):
-    """The job of a chunk was cancelled while its sender had put some of it off (night, a cap, a budget): these are not wanted
-    any more. Only the sender can say what became of each."""
+    """The job of a chunk was cancelled after its sender had deferred some messages (quiet hours, a cap, a budget):
+    these are to be cancelled. Only the sender knows the outcome of each."""
 
     TYPE = "bulk.chunk-called-back.v1"
     ABOUT = "job_id"
@@ -102,7 +104,7 @@ class ChunkCalledBack(Event):
 
 
 class PlanAsked(Event):
-    """The next part of a job's audience is to be read (part -1: the file itself)."""
+    """Requests that the next part of a job's audience is read (part -1: the file itself)."""
 
     TYPE = "bulk.plan-asked.v1"
     ABOUT = "job_id"
@@ -116,7 +118,7 @@ class PlanAsked(Event):
 
 
 class ReportAsked(Event):
-    """The report of a job is to be written. ``order`` counts how often."""
+    """Requests that the report of a job is written. ``order`` numbers the requests."""
 
     TYPE = "bulk.report-asked.v1"
     ABOUT = "job_id"
@@ -130,7 +132,7 @@ class ReportAsked(Event):
 
 
 class DriftFound(Event):
-    """The auditor counted a chunk's recipients and came to something else than the chunk says."""
+    """The auditor's count of a chunk's recipients differs from the counts stored in the chunk."""
 
     TYPE = "bulk.drift-found.v1"
     ABOUT = "job_id"
@@ -147,7 +149,7 @@ class DriftFound(Event):
 
 
 class ReportWritten(Event):
-    """The report of a job lies in the bucket."""
+    """The report of a job was written to the bucket."""
 
     TYPE = "bulk.report-written.v1"
     ABOUT = "job_id"

@@ -1,4 +1,4 @@
-"""What ``contacts`` says."""
+"""Events that ``contacts`` publishes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ContactDeleted(Event):
 
 
 class ConsentChanged(Event):
-    """A consent was given or withdrawn; the evidence is kept by ``contacts`` under ``evidence_id``."""
+    """A consent was given or withdrawn; ``contacts`` keeps the evidence under ``evidence_id``."""
 
     TYPE = "contacts.consent-changed.v1"
     ABOUT = "contact_id"
@@ -55,9 +55,10 @@ class ConsentChanged(Event):
 
 
 class PermissionChanged(Event):
-    """All that a sender must know of the contact on this channel, as it stands; replaces what was said before.
+    """The complete permission of a contact on a channel, for senders; replaces the previous one.
 
-    ``acknowledge`` asks the channel's sender to say :class:`PermissionApplied` once it has applied it."""
+    With ``acknowledge`` the channel's sender publishes :class:`PermissionApplied` once it has applied it.
+    """
 
     TYPE = "contacts.permission-changed.v1"
     ABOUT = "contact_id"
@@ -69,7 +70,7 @@ class PermissionChanged(Event):
 
 
 class ContactWroteIn(Event):
-    """An inbound message, with the contact it is from."""
+    """An inbound message and the contact who sent it."""
 
     TYPE = "contacts.wrote-in.v1"
     ABOUT = "contact_id"
@@ -78,7 +79,7 @@ class ContactWroteIn(Event):
     message_id: str
     channel: Channel
     provider_message_id: str
-    #: The address of ours that it was written to, and what a sender would call it, where that is something else.
+    #: The platform's address that it was sent to, and the sender identity of that address if it differs.
     to: str
     received_by: str | None = None
     content: Content
@@ -87,7 +88,8 @@ class ContactWroteIn(Event):
 
 
 class OptOutEffective(Event):
-    """From now on no send to the contact is accepted on this channel, but what was already claimed."""
+    """An opt-out is in effect: no further send to the contact is accepted on this channel. Sends already claimed are
+    not affected."""
 
     TYPE = "contacts.opt-out-effective.v1"
     ABOUT = "contact_id"
@@ -96,14 +98,14 @@ class OptOutEffective(Event):
     channel: Channel
     evidence_id: str
     at: Timestamp
-    #: How they opted out, as in :class:`ConsentChanged`: only a ``keyword`` is a message that wants an answer.
+    #: How the contact opted out, as in :class:`ConsentChanged`: only a ``keyword`` is a message that gets a reply.
     how: str | None = None
-    #: The message in which they said so, if they did in one.
+    #: The message with the opt-out, if there was one.
     message_id: str | None = None
 
 
 class OptedBackIn(Event):
-    """Somebody who had opted out wrote START (or the like) in ``message_id``, and that lifted it."""
+    """A contact who had opted out sent an opt-in keyword (START) in ``message_id``, which cancelled the opt-out."""
 
     TYPE = "contacts.opted-back-in.v1"
     ABOUT = "contact_id"
@@ -119,7 +121,7 @@ class OptedBackIn(Event):
 
 
 class HelpAsked(Event):
-    """Somebody wrote HELP or INFO and nothing else."""
+    """A contact sent a message that is only a help keyword (HELP, INFO)."""
 
     TYPE = "contacts.help-asked.v1"
     ABOUT = "contact_id"
@@ -135,7 +137,7 @@ class HelpAsked(Event):
 
 
 class SuppressionLifted(Event):
-    """An administrator says, with a reason, that the contact may be written to again at ``address``."""
+    """An administrator lifted the suppression of ``address``, with a reason."""
 
     TYPE = "contacts.suppression-lifted.v1"
     ABOUT = "contact_id"

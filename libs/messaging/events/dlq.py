@@ -1,4 +1,4 @@
-"""What ``dlq-replay`` says: what died, and what people decided about it."""
+"""Events that ``dlq-replay`` publishes: dead letters and the decisions on them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from libs.common.declare.event import Event
 
 
 class LetterKept(Event):
-    """An event (or a provider's message) died and is kept. Ids and causes only: what it says stays with its owner."""
+    """A dead letter (an event or a provider's message) was stored. Contains ids and causes only; the payload is not
+    included."""
 
     TYPE = "dlq.letter-kept.v1"
     ABOUT = "dlq_message_id"
 
     dlq_message_id: str
-    #: The queue that it died on, as it is called in AWS.
+    #: The dead letter's source queue, by its name in AWS.
     queue: str
     service: str
     #: ``malformed``, ``version``, ``rejected``, ``exhausted``, ``unhandled`` or ``unpublishable``.
@@ -24,13 +25,13 @@ class LetterKept(Event):
     event_type: str | None = None
     channel: str | None = None
     message_id: str | None = None
-    #: How often it has died by now.
+    #: How many times it has been dead-lettered so far.
     deaths: int
     died_at: Timestamp
 
 
 class LetterDecided(Event):
-    """What became of a dead letter, by whose decision and why."""
+    """The decision on a dead letter, with its author and reason."""
 
     TYPE = "dlq.letter-decided.v1"
     ABOUT = "dlq_message_id"
@@ -47,7 +48,7 @@ class LetterDecided(Event):
 
 
 class ReplayJobChanged(Event):
-    """A replay was asked for, paused, resumed, cancelled or is done."""
+    """A replay job was requested, paused, resumed, cancelled or completed."""
 
     TYPE = "dlq.replay-job-changed.v1"
     ABOUT = "job_id"
@@ -64,7 +65,8 @@ class ReplayJobChanged(Event):
 
 
 class AlarmChanged(Event):
-    """Too many dead letters of a queue are open (``raised``), or no longer. Open are those that wait and those in quarantine."""
+    """The alarm of a queue was raised (too many open dead letters) or cleared. Open are those that wait and those in
+    quarantine."""
 
     TYPE = "dlq.alarm-changed.v1"
     ABOUT = "queue"
@@ -73,6 +75,6 @@ class AlarmChanged(Event):
     raised: bool
     waiting: int
     quarantined: int
-    #: More than these are too many.
+    #: The threshold: the alarm is raised above this number.
     few: int
     at: Timestamp

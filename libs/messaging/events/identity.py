@@ -1,4 +1,4 @@
-"""What ``identity`` says: who may sign in, in which role, and who wanted it so (the envelope's ``actor``)."""
+"""Events that ``identity`` publishes: users, their roles, and who requested the change (the envelope's ``actor``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RoleName = Literal["VIEWER", "OPERATOR", "ADMIN"]
 
 
 class UserStatus(StrEnum):
-    """``invited``: may sign in, and has not yet set a password of their own."""
+    """The status of a user. ``invited``: may sign in, but has not yet set a password."""
 
     INVITED = "invited"
     ACTIVE = "active"
@@ -19,7 +19,7 @@ class UserStatus(StrEnum):
 
 
 class InvitationAsked(Event):
-    """An administrator wants somebody to be invited. ``asking`` tells one asking from the next."""
+    """An administrator requested an invitation. ``asking`` numbers the requests."""
 
     TYPE = "identity.invitation-asked.v1"
     ABOUT = "invitation_id"
@@ -29,7 +29,7 @@ class InvitationAsked(Event):
 
 
 class UserInvited(Event):
-    """Somebody is in the user pool, in this role, and has been written to."""
+    """A user was created in the user pool with this role, and the invitation was sent."""
 
     TYPE = "identity.user-invited.v1"
     ABOUT = "user_id"
@@ -40,7 +40,7 @@ class UserInvited(Event):
 
 
 class InvitationRefused(Event):
-    """The user pool did not take the invitation."""
+    """The user pool rejected the invitation."""
 
     TYPE = "identity.invitation-refused.v1"
     ABOUT = "invitation_id"
@@ -52,8 +52,8 @@ class InvitationRefused(Event):
 
 
 class UserChangeAsked(Event):
-    """An administrator wants a person's role or access to be changed, or the person to be removed. ``change`` is the number of
-    the change; ``role`` and ``status`` are None where they stay."""
+    """An administrator requested a change of a user's role or access, or the user's removal. ``change`` is the number
+    of the change; ``role`` and ``status`` are None where unchanged."""
 
     TYPE = "identity.user-change-asked.v1"
     ABOUT = "user_id"
@@ -65,8 +65,8 @@ class UserChangeAsked(Event):
 
 
 class UserChanged(Event):
-    """A person as the user pool has them now, and how they were before; whoever was not known before has no status there.
-    ``role`` None: in none of our groups."""
+    """A user's current state in the user pool, and the previous one; the previous status of a new user is None.
+    ``role`` None: in none of the platform's groups."""
 
     TYPE = "identity.user-changed.v1"
     ABOUT = "user_id"
@@ -81,7 +81,7 @@ class UserChanged(Event):
 
 
 class UserChangeRefused(Event):
-    """A change that was accepted and could not be made. Nothing has changed."""
+    """An accepted change could not be applied. Nothing has changed."""
 
     TYPE = "identity.user-change-refused.v1"
     ABOUT = "user_id"
@@ -92,7 +92,7 @@ class UserChangeRefused(Event):
 
 
 class UserRemoved(Event):
-    """Somebody is no longer in the user pool."""
+    """A user was removed from the user pool."""
 
     TYPE = "identity.user-removed.v1"
     ABOUT = "user_id"

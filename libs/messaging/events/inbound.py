@@ -1,4 +1,4 @@
-"""What ``inbound`` says: providers' feeds and webhooks in our words."""
+"""Events that ``inbound`` publishes: providers' feeds and webhooks, normalised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libs.messaging.vocabulary import Status
 
 
 class MessageReceived(Event):
-    """Somebody wrote to us. ``message_id`` is ours, derived from the channel and the provider's id."""
+    """An inbound message. ``message_id`` is the platform's, derived from the channel and the provider's id."""
 
     TYPE = "inbound.message-received.v1"
     ABOUT = "message_id"
@@ -29,29 +29,30 @@ class MessageReceived(Event):
     sender_user_id: str | None = None
     sender_name: str | None = None
     to: str
-    #: What a sender would call the identity of ours that it came to, where that is not ``to``: a WhatsApp phone-number id.
+    #: The sender identity that it was addressed to, if it differs from ``to``: a WhatsApp phone-number id.
     received_by: str | None = None
     content: Content
     received_at: Timestamp
-    #: The provider's id of the message it answers.
+    #: The provider's id of the message it replies to.
     in_reply_to: str | None = None
-    #: What else the provider told: ``referral`` (the ad or post that it came from), ``group_id``.
+    #: Other data from the provider: ``referral`` (the ad or post that it came from), ``group_id``.
     details: dict[str, Any] = Field(default_factory=dict)
 
 
 class ReceiptReceived(Event):
-    """A provider reports on a message of ours: by our own id where the provider echoes it, else by its ids."""
+    """A provider's report on an outbound message: by the platform's id if the provider echoes it, else by its own
+    ids."""
 
     TYPE = "inbound.receipt-received.v1"
     ABOUT = "provider_id"
 
     channel: Channel
     provider_id: str
-    #: Our id as echoed (``biz_opaque_callback_data``, ``Context``, tags), if it was.
+    #: The platform's id if the provider echoed it (``biz_opaque_callback_data``, ``Context``, tags).
     message_id: str | None = None
     #: Other ids of the same message at the provider (the AWS message id beside Meta's wamid).
     also_known_as: tuple[str, ...] = ()
-    #: ``unknown`` for a word that we do not know, kept in ``provider_status``.
+    #: ``unknown`` for an unknown provider status, which is kept in ``provider_status``.
     status: Status
     provider_status: str
     at: Timestamp
@@ -62,12 +63,12 @@ class ReceiptReceived(Event):
 
     @property
     def linger(self) -> float:
-        """Providers tell of each message alone; a bulk job brings thousands."""
+        """Providers report each message separately; a bulk job causes thousands of reports."""
         return 0.2
 
 
 class AccountNoticed(Event):
-    """Something about our account, a sender or a template at the provider; unknown kinds are kept raw."""
+    """A notice about the account, a sender or a template at the provider; unknown kinds are kept unchanged."""
 
     TYPE = "inbound.account-noticed.v1"
     ABOUT = "channel"
@@ -80,7 +81,7 @@ class AccountNoticed(Event):
 
 
 class PreferenceChanged(Event):
-    """A contact changed what they want at the provider itself (WhatsApp's stop for marketing, an opt-out list)."""
+    """A contact changed a preference at the provider itself (WhatsApp's stop for marketing, an opt-out list)."""
 
     TYPE = "inbound.preference-changed.v1"
     ABOUT = "address"
@@ -95,7 +96,8 @@ class PreferenceChanged(Event):
 
 
 class ConversationNoticed(Event):
-    """Something about a conversation that is no message: the contact is typing, or it began to be billed as one."""
+    """A notice about a conversation that is not a message: the contact is typing, or billing of the conversation
+    began."""
 
     TYPE = "inbound.conversation-noticed.v1"
     ABOUT = "sender"
@@ -110,7 +112,7 @@ class ConversationNoticed(Event):
 
 
 class AddressSuppressed(Event):
-    """Nothing more may be sent to an address: mail to it bounced for good, or its owner complained about us."""
+    """An address was suppressed: mail to it bounced permanently, or its owner complained."""
 
     TYPE = "inbound.address-suppressed.v1"
     ABOUT = "address"
@@ -119,15 +121,15 @@ class AddressSuppressed(Event):
     address: str
     reason: Literal["hard_bounce", "complaint", "provider_list", "invalid_number"]
     at: Timestamp
-    #: The message that showed it: our id where it was echoed, and the provider's.
+    #: The message that caused it: the platform's id if it was echoed, and the provider's.
     message_id: str | None = None
     provider_id: str | None = None
-    #: The provider's own words for it.
+    #: The provider's own text.
     detail: str | None = None
 
 
 class Unsubscribed(Event):
-    """Somebody used the unsubscribe link of one of our messages."""
+    """A recipient used the unsubscribe link of a message."""
 
     TYPE = "inbound.unsubscribed.v1"
     ABOUT = "contact_id"
@@ -139,12 +141,12 @@ class Unsubscribed(Event):
 
 
 class EmailStored(Event):
-    """An e-mail to us lies in our bucket, to be read from there. ``notification`` is what SES told of it."""
+    """An inbound e-mail was stored in the platform's bucket. ``notification`` is SES's notification of it."""
 
     TYPE = "inbound.email-stored.v1"
     ABOUT = "email_id"
 
-    #: SES's own id of it.
+    #: SES's id of the e-mail.
     email_id: str
     bucket: str
     key: str

@@ -1,4 +1,4 @@
-"""What ``insights`` says."""
+"""Events that ``insights`` publishes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from libs.messaging.channels import Channel
 
 
 class DeliveryAlarmChanged(Event):
-    """Too much of a channel's messages failed (``raised``), or no longer. ``tried`` and ``failed`` are those of the last
-    ``minutes``: messages that were sent or failed, and those that failed. ``rate`` is their share, 0 where nothing was tried."""
+    """The alarm of a channel's failure rate was raised or cleared. ``tried`` and ``failed`` count the last ``minutes``:
+    messages sent or failed, and those that failed. ``rate`` is the share of failures, 0 if ``tried`` is 0."""
 
     TYPE = "insights.alarm-changed.v1"
     ABOUT = "channel"
@@ -19,7 +19,7 @@ class DeliveryAlarmChanged(Event):
     tried: int
     failed: int
     rate: float
-    #: More than this share is too much.
+    #: The threshold: the alarm is raised above this share.
     limit: float
     minutes: int
     at: Timestamp

@@ -1,4 +1,4 @@
-"""What ``media`` says."""
+"""Events that ``media`` publishes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from libs.common.declare.event import Event
 
 
 class MediaStored(Event):
-    """A file is in our bucket, whole and of a type that we know; what sends files keeps a copy of this.
+    """A file was stored in the platform's bucket, complete and of a known type; services that send files keep a copy of
+    this.
 
-    ``message_id`` is the inbound message that it came with, as its file number ``part`` (0, 1 …); neither for an upload."""
+    ``message_id`` is the inbound message it was part of, and ``part`` its file number there (0, 1 …); an upload has no
+    message.
+    """
 
     TYPE = "media.stored.v1"
     ABOUT = "file_id"
@@ -19,7 +22,7 @@ class MediaStored(Event):
     part: int = 0
     bucket: str
     key: str
-    #: As told from its bytes.
+    #: Detected from its bytes.
     content_type: str
     #: Bytes.
     size: int
@@ -31,8 +34,9 @@ class MediaStored(Event):
 
 
 class MediaRejected(Event):
-    """A file was not taken, and why: ``missing``, ``empty``, ``too_big``, ``type``, ``type_differs``, ``limits``, ``expired``,
-    ``refused``, ``no_sender``, ``not_ours``, ``unreadable``, ``deleted``. The message that it came with is not affected."""
+    """A file was rejected, with the reason: ``missing``, ``empty``, ``too_big``, ``type``, ``type_differs``,
+    ``limits``, ``expired``, ``refused``, ``no_sender``, ``not_ours``, ``unreadable``, ``deleted``. The message it was
+    part of is not affected."""
 
     TYPE = "media.rejected.v1"
     ABOUT = "file_id"
@@ -45,7 +49,7 @@ class MediaRejected(Event):
 
 
 class MediaDeleted(Event):
-    """The bytes of a file were removed for good."""
+    """The bytes of a file were permanently deleted."""
 
     TYPE = "media.deleted.v1"
     ABOUT = "file_id"

@@ -1,4 +1,4 @@
-"""What ``messages`` says."""
+"""Events that ``messages`` publishes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from libs.messaging.vocabulary import Direction, MessageClass, Purpose, Status
 
 
 class MessageQueued(Event):
-    """A message was accepted and wants to be sent. The channel's sender takes it from here."""
+    """A message was accepted for sending. The channel's sender handles it."""
 
     TYPE = "messages.queued.v1"
     ABOUT = "message_id"
@@ -26,19 +26,21 @@ class MessageQueued(Event):
     content: Content
     queued_at: Timestamp
     expires_at: Timestamp
-    #: The revision of the permission it was accepted on: whoever knows that one or a newer one need not wait for news.
+    #: The revision of the permission it was accepted on: a sender whose copy has this revision or a newer one need not
+    #: wait.
     revision: int | None = None
-    #: The provider's id of the message it answers, if it is an answer.
+    #: The provider's id of the message it replies to, if any.
     in_reply_to: str | None = None
-    #: An operator's decision to resend an uncertain or unknown message: the number of that decision (1, 2 …).
+    #: An operator's decision to resend an uncertain or unknown message: the number of the decision (1, 2 …).
     resend: int = 0
-    #: The bulk job it belongs to, and what the job gave along: before its first dot, what those that travel together share.
+    #: The bulk job it belongs to, and the job's reference of the recipient: the part before its first dot is the same
+    #: for all recipients of a chunk.
     job_id: str | None = None
     job_ref: str | None = None
 
 
 class MessageChanged(Event):
-    """A message came to be or moved up in status; for live views, bulk counts, insights and customers' webhooks."""
+    """A message was created or its status rose; for live views, bulk counts, insights and customers' webhooks."""
 
     TYPE = "messages.changed.v1"
     ABOUT = "message_id"
@@ -53,17 +55,19 @@ class MessageChanged(Event):
     error_code: ErrorCode | None = None
     job_id: str | None = None
     job_ref: str | None = None
-    #: Who told: ``sender``, ``provider``, ``request``, ``customer`` or ``auditor``. What a provider tells of, it has accepted.
+    #: The source of the report: ``sender``, ``provider``, ``request``, ``customer`` or ``auditor``. A message reported
+    #: by a provider has been accepted by it.
     source: str | None = None
 
     @property
     def linger(self) -> float:
-        """A job's come by the thousand, and are counted rather than looked at."""
+        """A job causes thousands of these events, which are counted rather than displayed."""
         return 0.2 if self.job_id else 0.03
 
 
 class MessageConfirmed(Event):
-    """A message whose sender was not sure is known to have been accepted (or to have failed): the provider said so."""
+    """The outcome of an uncertain message became known: the provider reported that it was accepted or that it
+    failed."""
 
     TYPE = "messages.confirmed.v1"
     ABOUT = "message_id"
@@ -77,8 +81,8 @@ class MessageConfirmed(Event):
 
 
 class CancelAsked(Event):
-    """Somebody wants a message not to be sent any more. Only its sender can know whether that is still possible: it says
-    ``cancelled`` if it had not claimed it, and nothing otherwise."""
+    """Requests the cancellation of a message. Only its sender knows whether that is still possible: it reports
+    ``cancelled`` if it had not claimed the message, and publishes nothing otherwise."""
 
     TYPE = "messages.cancel-asked.v1"
     ABOUT = "message_id"
@@ -91,7 +95,7 @@ class CancelAsked(Event):
 
 
 class MessageDeleted(Event):
-    """The content of a message was removed for good; that there was one, and what became of it, stays."""
+    """The content of a message was permanently deleted; its record and its status remain."""
 
     TYPE = "messages.deleted.v1"
     ABOUT = "message_id"
@@ -103,7 +107,7 @@ class MessageDeleted(Event):
 
 
 class StandingTold(Event):
-    """Where a message stood when an event about it was found among the dead letters."""
+    """The status of a message when an event about it was found among the dead letters."""
 
     TYPE = "messages.standing-told.v1"
     ABOUT = "message_id"
@@ -111,7 +115,7 @@ class StandingTold(Event):
     message_id: str
     channel: Channel
     status: Status
-    #: When it was told.
+    #: When the status was read.
     at: Timestamp
 
     @property

@@ -1,4 +1,4 @@
-"""What the senders say."""
+"""Events that the senders publish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libs.messaging.vocabulary import MessageClass, Status
 
 
 class DeliveryChanged(Event):
-    """What became of a send, as recorded in the sender's ledger: ``deferred``, ``claimed`` (only where it is news),
+    """The status of a send, as recorded in the sender's ledger: ``deferred``, ``claimed`` (only if it changed),
     ``sent``, ``failed``, ``suppressed``, ``expired``, ``uncertain`` or ``unknown``."""
 
     TYPE = "outbound.delivery-changed.v1"
@@ -29,14 +29,14 @@ class DeliveryChanged(Event):
     sender: str | None = None
     error_code: ErrorCode | None = None
     provider_code: str | None = None
-    #: Why, in words: the provider's, or the fault that made it uncertain.
+    #: The reason as text: the provider's, or the fault that made the outcome uncertain.
     detail: str | None = None
     not_before: Timestamp | None = None
-    #: What was decided on the way, in order: consent record, window, waiting for a lease, resend decisions.
+    #: The decisions made during the send, in order: consent record, window, waiting for a lease, resend decisions.
     notes: tuple[str, ...] = ()
     dry_run: bool = False
     job_id: str | None = None
-    #: What the job gave along, by which it finds the recipient.
+    #: The job's reference of the recipient.
     job_ref: str | None = None
 
     @property
@@ -45,9 +45,9 @@ class DeliveryChanged(Event):
 
 
 class ChunkEnded(Event):
-    """A sender is through with a chunk of a bulk job for now. ``unsent`` are the positions that it certainly did not begin
-    with; what it did begin with is told by :class:`DeliveryChanged`. ``why``: ``done``, ``paused`` or ``cancelled`` (the job
-    was), ``turn`` (others want a turn), ``wait`` (not before ``not_before``)."""
+    """A sender has finished with a chunk of a bulk job for now. ``unsent`` are the positions that it certainly did not
+    start; :class:`DeliveryChanged` reports the others. ``why``: ``done``, ``paused`` or ``cancelled`` (the job was),
+    ``turn`` (yields to other work), ``wait`` (not before ``not_before``)."""
 
     TYPE = "outbound.chunk-ended.v1"
     ABOUT = "job_id"
@@ -60,7 +60,7 @@ class ChunkEnded(Event):
     unsent: tuple[int, ...] = ()
     not_before: Timestamp | None = None
     at: Timestamp
-    #: How long the chunk waited until its first message could go (s).
+    #: How long the chunk waited until its first message could be sent (s).
     lag: float = 0.0
 
     @property
@@ -73,7 +73,7 @@ class ChunkEnded(Event):
 
 
 class PermissionApplied(Event):
-    """A sender has applied a permission that was to be acknowledged (an opt-out)."""
+    """A sender has applied a permission with ``acknowledge`` (an opt-out)."""
 
     TYPE = "outbound.permission-applied.v1"
     ABOUT = "contact_id"
@@ -85,8 +85,8 @@ class PermissionApplied(Event):
 
 
 class OptOutFound(Event):
-    """The provider refused a send because it keeps the contact on an opt-out list of its own: ``all`` or ``marketing`` (Meta).
-    An opt-out that never came by us counts as much as one that did."""
+    """The provider refused a send because the contact is on its own opt-out list: ``all`` or ``marketing`` (Meta). It
+    counts the same as an opt-out received by the platform."""
 
     TYPE = "outbound.opt-out-found.v1"
     ABOUT = "message_id"
@@ -100,14 +100,15 @@ class OptOutFound(Event):
 
 
 class BudgetNoticed(Event):
-    """So much of the WhatsApp portfolio's messaging limit (different people outside their window in 24 hours) is used."""
+    """Usage of the WhatsApp portfolio's messaging limit (distinct recipients outside their service window in 24 hours)
+    reached ``percent``."""
 
     TYPE = "outbound.budget-noticed.v1"
     ABOUT = "portfolio"
 
     channel: Channel
     portfolio: str
-    #: The step that was reached: 80 or 100.
+    #: The threshold reached: 80 or 100.
     percent: int
     used: int
     limit: int
@@ -119,7 +120,8 @@ class BudgetNoticed(Event):
 
 
 class CapReached(Event):
-    """A contact has had as much marketing on this channel as the cap allows; the next may go ``until`` then at the earliest."""
+    """A contact has received the maximum of marketing on this channel; the next may be sent at ``until`` at the
+    earliest."""
 
     TYPE = "outbound.cap-reached.v1"
     ABOUT = "contact_id"
@@ -131,8 +133,8 @@ class CapReached(Event):
 
 
 class BudgetCounted(Event):
-    """How the portfolio's messaging limit stands: ``used`` of ``limit``, and how many more different people outside their window
-    bulk may write to now (some are kept for codes and replies)."""
+    """The usage of the portfolio's messaging limit: ``used`` of ``limit``, and how many more distinct recipients
+    outside their service window bulk may send to now (some are reserved for OTPs and replies)."""
 
     TYPE = "outbound.budget-counted.v1"
     ABOUT = "portfolio"
@@ -146,10 +148,10 @@ class BudgetCounted(Event):
 
 
 class SendAgainDecided(Event):
-    """A message that was claimed before is to be tried once more, not before ``not_before``; its sender hears this itself
-    and claims ``attempt``. ``why`` is ``not_sent`` (the attempt before it certainly did not go out), ``resend`` (its
-    outcome stayed uncertain and the class allows a resend: ``resends`` counts them) or ``overdue`` (this was said before
-    and nothing came of it)."""
+    """A claimed message is to be sent again, not before ``not_before``; its sender hears this itself and claims
+    ``attempt``. ``why`` is ``not_sent`` (the previous attempt was certainly not sent), ``resend`` (the outcome stayed
+    uncertain and the class allows a resend: ``resends`` counts them) or ``overdue`` (this event was published before
+    without effect)."""
 
     TYPE = "outbound.send-again-decided.v1"
     ABOUT = "message_id"

@@ -1,4 +1,4 @@
-"""What ``settings`` says: how the platform is configured."""
+"""Events that ``settings`` publishes: the configuration of the platform."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from libs.common.declare.event import Event
 
 
 class SettingChanged(Event):
-    """Somebody set it, or set it back to its default: then there is no ``value``. Replaces what was said before, by ``revision``."""
+    """A setting was set, or reset to its default (``value`` is then None). Replaces the previous value, by
+    ``revision``."""
 
     TYPE = "settings.changed.v1"
     ABOUT = "key"
@@ -17,14 +18,14 @@ class SettingChanged(Event):
     key: str
     revision: int
     value: Any = None
-    #: What was in force.
+    #: The value previously in force.
     before: Any = None
     by: str
     at: Timestamp
 
 
 class SettingTold(Event):
-    """How it stands, said again now and then for whoever began to listen since."""
+    """The current value of a setting, republished periodically for services that subscribed later."""
 
     TYPE = "settings.told.v1"
     ABOUT = "key"

@@ -1,4 +1,4 @@
-"""What ``templates`` says."""
+"""Events that ``templates`` publishes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from libs.messaging.templates import TemplateState
 
 
 class TemplateChanged(Event):
-    """All that a sender must know of a template, as it stands; replaces what was said before."""
+    """The complete state of a template, for senders; replaces the previous one."""
 
     TYPE = "templates.template-changed.v1"
     ABOUT = "template_id"
@@ -20,7 +20,8 @@ class TemplateChanged(Event):
 
 
 class TemplatesListed(Event):
-    """The provider's list was read whole, and nothing on it was news: what has not been said before ``at`` does not exist."""
+    """The provider's list was read completely and contained no changes: a template not published before ``at`` does not
+    exist."""
 
     TYPE = "templates.listed.v1"
     ABOUT = "channel"
@@ -30,7 +31,7 @@ class TemplatesListed(Event):
 
 
 class SubmissionAsked(Event):
-    """Somebody wants a version to be submitted to the provider for approval."""
+    """Requests that a version is submitted to the provider for approval."""
 
     TYPE = "templates.submission-asked.v1"
     ABOUT = "template_id"

@@ -1,1 +1,1 @@
-"""What providers' own words mean in ours; pure tables that the sending and the receiving side share."""
+"""Maps providers' codes and statuses to the platform's; pure tables shared by senders and ``inbound``."""

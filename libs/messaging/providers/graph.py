@@ -1,7 +1,8 @@
-"""Meta's Graph API, as far as a WhatsApp number needs it that is connected at Meta itself (Cloud API).
+"""Client of Meta's Graph API for WhatsApp numbers that are connected at Meta directly (Cloud API).
 
-Source: Meta, "WhatsApp Cloud API: Messages, Media, Error codes" (v23.0, 2026). Each request is made once; a failure is raised
-as it came (:class:`~libs.common.aws.rest.Answered` for an answer that is no 2xx, with Meta's code), never interpreted here.
+Source: Meta, "WhatsApp Cloud API: Messages, Media, Error codes" (v23.0, 2026). Each request is made once; a failure is
+raised unchanged (:class:`~libs.common.aws.rest.Answered` for a response other than 2xx, with Meta's code), never
+interpreted here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ VERSION = "v23.0"
 #: The access token of a system user that may send for all of ``meta_numbers``.
 TOKEN = "meta-token"  # noqa: S105 - the name of a secret
 OWNER = "outbound-whatsapp"
-#: Where Meta keeps files (``lookaside.fbsbx.com`` in 2026); nobody else is shown the token.
+#: Hosts of Meta's files (``lookaside.fbsbx.com`` in 2026); the token is sent to no other host.
 _HOSTS = (".fbsbx.com", ".facebook.com")
 #: "Object with ID … does not exist, or cannot be loaded due to missing permissions": 100 with this subcode is not about the content.
 _NO_OBJECT = 33
@@ -32,12 +33,13 @@ log = structlog.get_logger()
 
 
 class NotMeta(Exception):
-    """A file is said to lie where Meta keeps none."""
+    """The URL of a file is not on one of Meta's hosts."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file at Meta. ``url`` is good for five minutes; ``sha256`` in hex, ``size`` in bytes, both as Meta says."""
+    """A file at Meta. ``url`` is valid for five minutes; ``sha256`` in hex and ``size`` in bytes are as reported by
+    Meta."""
 
     url: str
     sha256: str
@@ -45,12 +47,13 @@ class Stored:
 
 
 def needs_token(service: str) -> Secret:
-    """The declaration of the token for ``service``; the sender owns it."""
+    """Returns the declaration of the token for ``service``; the sender owns it."""
     return Secret(TOKEN, owner="" if service == OWNER else OWNER)
 
 
 async def graph_of(ctx: Context) -> Graph:
-    """The API with our token. Without one every request fails before it is sent, as AWS's do without credentials."""
+    """Returns the client with the platform's token. Without a token every request fails before it is sent, as AWS
+    requests do without credentials."""
     try:
         token = (await ctx.secret(TOKEN)).strip()
     except Exception as error:
@@ -68,7 +71,8 @@ class Graph:
         self._token = token
 
     async def message(self, number: str, body: bytes, version: str = VERSION) -> str | None:
-        """``POST /{phone-number-id}/messages`` -> the wamid; None if a 2xx does not tell it. Raises ValueError besides."""
+        """``POST /{phone-number-id}/messages`` -> the wamid; None if a 2xx response does not contain it. Also raises
+        ValueError."""
         found = _object(
             _good(await self._rest.ask("POST", self._at(version, number, "messages"), self._token, body=body))
         )
@@ -77,7 +81,7 @@ class Graph:
         return _text(first.get("id")) if isinstance(first, dict) else None
 
     async def upload(self, number: str, data: bytes, content_type: str, filename: str) -> str | None:
-        """``POST /{phone-number-id}/media`` -> Meta's id of the file, good for 30 days."""
+        """``POST /{phone-number-id}/media`` -> Meta's id of the file, valid for 30 days."""
         form = FormData()
         form.add_field("messaging_product", "whatsapp")
         form.add_field("type", content_type)
@@ -88,11 +92,11 @@ class Graph:
         return _text(_object(_good(answer)).get("id"))
 
     async def number(self, number: str) -> None:
-        """``GET /{phone-number-id}``: whether Meta answers."""
+        """``GET /{phone-number-id}``: checks that Meta responds."""
         _good(await self._rest.ask("GET", self._at(VERSION, number), self._token))
 
     async def media(self, media_id: str) -> Stored:
-        """``GET /{media-id}``. Raises ValueError besides."""
+        """``GET /{media-id}``. Also raises ValueError."""
         found = _object(_good(await self._rest.ask("GET", self._at(VERSION, media_id), self._token)))
         url, sha256, size = found.get("url"), found.get("sha256"), found.get("file_size")
         if not isinstance(url, str) or not isinstance(sha256, str):
@@ -100,9 +104,10 @@ class Graph:
         return Stored(url, sha256, int(str(size)))
 
     async def file(self, url: str, maximum: int) -> bytes:
-        """The bytes at a ``url`` of :meth:`media`. Raises NotMeta, and :class:`~libs.common.aws.rest.TooLong` beyond ``maximum``."""
+        """Downloads a ``url`` of :meth:`media`. Raises NotMeta, and :class:`~libs.common.aws.rest.TooLong` beyond
+        ``maximum``."""
         try:
-            # Parsed once: what is looked at is what is connected to.
+            # Parsed once, so that the checked URL is the one requested.
             where = URL(url)
         except ValueError:
             raise NotMeta from None
@@ -114,7 +119,7 @@ class Graph:
 
     @property
     def files(self) -> Any:
-        """To be held while a whole file is in memory."""
+        """Lock to hold while a whole file is in memory."""
         return self._rest.files
 
     def _at(self, version: str, *parts: str) -> str:
@@ -138,7 +143,7 @@ def _good(answer: Answer) -> Answer:
 
 
 def _error(answer: Answer) -> tuple[str, str]:
-    """Meta's code and words, decided by ``code`` and ``error_data.details`` and never by titles."""
+    """Returns Meta's code and text, taken from ``code`` and ``error_data.details``, never from titles."""
     try:
         error = _object(answer)["error"]
         number, words = int(error["code"]), str(error.get("message") or "")

@@ -1,13 +1,14 @@
-"""Amazon SES's words in ours: events, bounces, bulk entries. Sources: *Amazon SES developer guide*, "Contents of event data
-that Amazon SES publishes to Amazon SNS"; SES API v2, ``BulkEmailEntryResult`` (model 2019-09-27)."""
+"""Maps Amazon SES's events, bounces and bulk entries to statuses and error codes. Sources: *Amazon SES developer
+guide*, "Contents of event data that Amazon SES publishes to Amazon SNS"; SES API v2, ``BulkEmailEntryResult`` (model
+2019-09-27)."""
 
 from __future__ import annotations
 
 from libs.messaging.errors import ErrorCode
 from libs.messaging.vocabulary import Status
 
-#: What an event proves. A delay is no end: the message was taken and is still under way. Opens and clicks of likely bots
-#: prove the delivery and nothing more (see :func:`status_of`).
+#: The status that an event proves. A delay is not final: the message was accepted and is still being delivered. Opens
+#: and clicks of likely bots prove the delivery only (see :func:`status_of`).
 EVENTS: dict[str, Status] = {
     "Send": Status.SENT,
     "DeliveryDelay": Status.SENT,
@@ -32,7 +33,7 @@ _BOUNCES: dict[str, ErrorCode] = {
     "AttachmentRejected": ErrorCode.MEDIA_FAILED,
     **dict.fromkeys(_SUPPRESSED, ErrorCode.SUPPRESSED),
 }
-#: Statuses of an entry of SendBulkEmail; SUCCESS is none of them.
+#: Failure statuses of an entry of SendBulkEmail.
 BULK_ENTRIES: dict[str, ErrorCode] = {
     "MESSAGE_REJECTED": ErrorCode.INVALID_CONTENT,
     "MAIL_FROM_DOMAIN_NOT_VERIFIED": ErrorCode.MISCONFIGURED,
@@ -51,26 +52,27 @@ BULK_ENTRIES: dict[str, ErrorCode] = {
 
 
 def status_of(event: str, likely_bot: bool) -> Status:
-    """The status that an event reports; UNKNOWN for a word that is not in the table."""
+    """Returns the status that an event reports; UNKNOWN for an unknown event."""
     status = EVENTS.get(event, Status.UNKNOWN)
     return Status.DELIVERED if status is Status.READ and likely_bot else status
 
 
 def bounce_code(subtype: str) -> ErrorCode:
-    """Ours for a bounce, by its subtype; one that is not in the table could not be delivered, whatever SES calls it."""
+    """Returns the error code of a bounce by its subtype; UNDELIVERABLE for a subtype that is not in the table."""
     return _BOUNCES.get(subtype, ErrorCode.UNDELIVERABLE)
 
 
 def is_hard(kind: str) -> bool:
-    """After a permanent bounce SES wants no more mail to the address; a transient or undetermined one says nothing of it."""
+    """Whether the bounce is permanent: SES requires no more mail to the address. A transient or undetermined bounce has
+    no such consequence."""
     return kind == "Permanent"
 
 
 def is_suppressed(subtype: str) -> bool:
-    """SES did not even try: the address is on a list."""
+    """Whether SES did not attempt delivery because the address is on a suppression list."""
     return subtype in _SUPPRESSED
 
 
 def bulk_code(status: str) -> ErrorCode:
-    """Ours for an entry of SendBulkEmail that was not taken."""
+    """Returns the error code of a rejected entry of SendBulkEmail."""
     return BULK_ENTRIES.get(status, ErrorCode.UNKNOWN)

@@ -1,7 +1,8 @@
-"""AWS End User Messaging SMS and Voice in our words: reasons of refusals, event types, voices.
+"""Maps AWS End User Messaging SMS and Voice to statuses and error codes: reasons of refusals, event types; and its
+voices.
 
-Sources: model ``pinpoint-sms-voice-v2`` (2022-03-31; the ``Reason`` enums of its exceptions, ``VoiceId``), AWS, *Event types
-for SMS, MMS and voice* and *RCS events*.
+Sources: model ``pinpoint-sms-voice-v2`` (2022-03-31; the ``Reason`` enums of its exceptions, ``VoiceId``), AWS, *Event
+types for SMS, MMS and voice* and *RCS events*.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from libs.messaging.channels import Channel
 from libs.messaging.errors import ErrorCode
 from libs.messaging.vocabulary import Status
 
-#: The reason that the destination is on the account's own opt-out list.
+#: The reason of a refusal because the destination is on the account's own opt-out list.
 OPTED_OUT_REASON = "DESTINATION_PHONE_NUMBER_OPTED_OUT"
 
 _REASONS: dict[ErrorCode, str] = {
@@ -42,18 +43,19 @@ EXCEPTIONS = {
     "ValidationException": ErrorCode.INVALID_CONTENT,
 }
 
-#: The channel of an event by the first word of its type; a message of ours may have been carried by another one.
+#: The channel of an event by the first word of its type; it may differ from the message's channel (fallback).
 CHANNELS = {"TEXT": Channel.SMS, "MEDIA": Channel.SMS, "VOICE": Channel.VOICE, "RCS": Channel.RCS}
 
 Meaning = tuple[Status, ErrorCode | None]
 _SENT: Meaning = (Status.SENT, None)
 _TEXT: dict[str, Meaning] = {
-    # With AWS or the carrier. SUCCESSFUL is the carrier's word, in some countries the last one; no handset has spoken.
+    # Accepted by AWS or the carrier. SUCCESSFUL is reported by the carrier, in some countries as the last status; it is
+    # not a confirmation of the handset.
     "QUEUED": _SENT,
     "PENDING": _SENT,
     "SENT": _SENT,
     "SUCCESSFUL": _SENT,
-    # No receipt within 72 hours: accepted it was, and no more is known.
+    # No receipt within 72 hours: the message was accepted, and its outcome is not known.
     "UNKNOWN": _SENT,
     "DELIVERED": (Status.DELIVERED, None),
     "INVALID": (Status.FAILED, ErrorCode.INVALID_RECIPIENT),
@@ -75,7 +77,7 @@ _MEDIA: dict[str, Meaning] = {
 _VOICE: dict[str, Meaning] = {
     "INITIATED": _SENT,
     "RINGING": _SENT,
-    # Picked up, by somebody or something; what it was to say is not said yet.
+    # The call was answered, by a person or a machine; the text has not been spoken yet.
     "ANSWERED": _SENT,
     "COMPLETED": (Status.DELIVERED, None),
     "BUSY": (Status.FAILED, ErrorCode.UNDELIVERABLE),
@@ -88,7 +90,7 @@ _VOICE: dict[str, Meaning] = {
 _RCS: dict[str, Meaning] = {
     "QUEUED": _SENT,
     "SENT": _SENT,
-    # On its way by the other channel, whose own events follow.
+    # Sent on the fallback channel, whose own events follow.
     "FALLEN_BACK_TO_SMS": _SENT,
     "DELIVERED": (Status.DELIVERED, None),
     "READ": (Status.READ, None),
@@ -101,7 +103,7 @@ EVENTS: dict[str, Meaning] = {
     for channel, words in (("TEXT", _TEXT), ("MEDIA", _MEDIA), ("VOICE", _VOICE), ("RCS", _RCS))
     for word, meaning in words.items()
 }
-#: An RCS message whose time is up but which could not be called back may still arrive.
+#: An expired RCS message that could not be revoked may still be delivered.
 STILL_OUT = "TTL_EXPIRATION_REVOKE_FAILED"
 
 _VOICES = """
@@ -113,5 +115,6 @@ VOICES = frozenset(_VOICES.split())
 
 
 def refusal_code(exception: str, reason: str) -> ErrorCode:
-    """Ours for a refused request: by its reason, else by the exception; UNKNOWN for one that is in neither table."""
+    """Returns the error code of a refused request: by its reason, else by the exception; UNKNOWN if neither is in the
+    tables."""
     return REASONS.get(reason) or EXCEPTIONS.get(exception, ErrorCode.UNKNOWN)

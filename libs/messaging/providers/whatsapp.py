@@ -1,4 +1,5 @@
-"""Meta's error codes (WhatsApp Cloud API, "Error codes", May 2026) in our words; the same in answers and in statuses."""
+"""Maps Meta's error codes (WhatsApp Cloud API, "Error codes", May 2026) to the platform's; the same codes occur in
+responses and in statuses."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from libs.messaging.errors import ErrorCode
 #: The pair rate (one business number to one person): wait 4^X seconds, X = 0, 1, 2 … (Meta, "About the platform").
 PAIR_RATE = 131056
 
-#: The person has stopped our marketing messages, and nothing else.
+#: The recipient has opted out of marketing messages only.
 MARKETING_STOPPED = "131050"
 
 META_CODES: dict[int, ErrorCode] = {
@@ -56,7 +57,7 @@ META_CODES: dict[int, ErrorCode] = {
     132015: ErrorCode.TEMPLATE_REJECTED,
     132016: ErrorCode.TEMPLATE_REJECTED,
     132068: ErrorCode.TEMPLATE_REJECTED,
-    # Our account: somebody has to act.
+    # The account: an administrator has to act.
     0: ErrorCode.MISCONFIGURED,
     3: ErrorCode.MISCONFIGURED,
     10: ErrorCode.MISCONFIGURED,
@@ -83,7 +84,7 @@ META_CODES: dict[int, ErrorCode] = {
 
 
 def error_code(code: int | str | None) -> ErrorCode:
-    """Ours for Meta's; UNKNOWN for one that is not in the table (200 to 299 are all permissions)."""
+    """Returns the error code for Meta's; UNKNOWN for one that is not in the table (200 to 299 are all permissions)."""
     try:
         number = int(code) if code is not None else -1
     except ValueError:

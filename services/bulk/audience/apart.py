@@ -1,5 +1,5 @@
-"""A file of people, read in a child process: what the API shows of it and what planning needs, as JSON. What is too slow or needs
-too much memory is a :class:`BadFile` that says so."""
+"""Reads a recipients file in a child process: the columns and samples that the API returns, and the rows for planning,
+as JSON. Raises :class:`BadFile`, with the reason, for a file that takes too much time or memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from libs.common.errors import Unreadable
 from libs.common.isolated import MIB, Isolated, OverLimit, ReaderFailed
 from services.bulk.audience.read import BadFile, Row, read
 
-#: Of a cell that is shown as a sample.
+#: Maximum length of a sample cell.
 MAX_SAMPLE_CHARACTERS = 500
 SAMPLES = 5
-#: A part holds fewer rows where they are long.
+#: A part has fewer rows if they are long.
 MAX_PART_BYTES = 8 * MIB
-#: Somebody waits for the first rows: an answer of API Gateway takes at most 29 s.
+#: A client waits for the first rows: an API Gateway response takes at most 29 s.
 _SHAPES = Isolated(cpu_seconds=8, wait_seconds=20, output_bytes=4 * MIB)
-#: Two million rows of CSV take 10 s, of XLSX (50 MB) 150 s. The output goes to S3 part by part.
+#: Two million rows take 10 s as CSV, 150 s as XLSX (50 MB). The output is written to S3 part by part.
 _ROWS = Isolated(cpu_seconds=300, wait_seconds=1200, output_bytes=4096 * MIB)
 
 log = structlog.get_logger()
@@ -33,19 +33,19 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Shape:
-    """What was found in a file."""
+    """The columns and sample rows of a file."""
 
     columns: list[str]
     samples: list[list[str]]
 
 
 async def shape_of_file(path: Path) -> Shape:
-    """The columns and the first rows. Raises BadFile, Busy."""
+    """Returns the columns and the first rows. Raises BadFile, Busy."""
     return await _shape(_shape_apart, str(path))
 
 
 async def shape_of_head(head: bytes) -> Shape:
-    """The same of the first bytes of a CSV. Raises BadFile, Busy."""
+    """Returns the columns and the first rows of a CSV from its first bytes. Raises BadFile, Busy."""
     return await _shape(_head_apart, head)
 
 
@@ -55,8 +55,8 @@ async def _shape(function: Any, argument: object) -> Shape:
 
 
 async def parts_of_file(path: Path, most_rows: int) -> AsyncGenerator[bytes, None]:
-    """First the names of the columns, a JSON array; then parts: each a line of JSON, ``[row number, cells]``, for each of at most
-    ``most_rows`` rows. Raises BadFile, Busy. Close it (``aclosing``)."""
+    """Yields the column names, a JSON array; then parts: each has a line of JSON, ``[row number, cells]``, for each of
+    at most ``most_rows`` rows. Raises BadFile, Busy. The caller must close it (``aclosing``)."""
     async with aclosing(_frames(_ROWS, _parts_apart, str(path), most_rows)) as frames:
         async for frame in frames:
             yield frame
@@ -111,5 +111,5 @@ def _parts_apart(path: str, most_rows: int) -> Iterator[bytes]:
 
 
 def _line(row: Row, width: int) -> bytes:
-    """What stands beyond the last column has no name and is not needed."""
+    """Encodes a row; cells beyond the last column have no name and are dropped."""
     return json.dumps([row.number, row.cells[:width]], ensure_ascii=False).encode()

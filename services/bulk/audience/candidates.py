@@ -1,4 +1,4 @@
-"""From a row to a recipient, or to the reason why it is none. The rules alone, pure."""
+"""Validates rows: converts each to a recipient or to a rejection reason. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_VALUE_LENGTH = 1024
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that is no recipient: ``invalid``, ``duplicate`` or ``missing``."""
+    """A rejected row: ``invalid``, ``duplicate`` or ``missing``."""
 
     row: int
     reason: str
@@ -26,7 +26,7 @@ class Reject:
 
 @dataclass
 class Candidate:
-    """A row with an address, or a contact."""
+    """A row with a valid address, or a contact."""
 
     row: int
     address: str
@@ -36,7 +36,7 @@ class Candidate:
 
 
 def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: BulkJob) -> Candidate | Reject:
-    """Read one row of a file."""
+    """Validates one row of a file."""
     named = dict(zip(columns, (cell.strip() for cell in cells), strict=False))
     written = named.get(job.mapping.address or "", "")
     if not written:
@@ -48,7 +48,7 @@ def candidate(number: int, cells: Sequence[str], columns: Sequence[str], job: Bu
 
 
 def values_of(one: Candidate, job: BulkJob) -> tuple[dict[str, str], list[str]]:
-    """The variables of a recipient, and the names of those that are missing."""
+    """Returns the variables of a recipient, and the names of those that are missing."""
     standing = one.standing
     contact = {
         "contact:name": (standing.name if standing else None) or "",
@@ -69,7 +69,7 @@ def values_of(one: Candidate, job: BulkJob) -> tuple[dict[str, str], list[str]]:
 def decided(
     one: Candidate, job: BulkJob, values: Mapping[str, str], missing: Sequence[str], now: datetime
 ) -> Refusal | None:
-    """Why the recipient is skipped, or None."""
+    """Returns why the recipient is skipped, or None."""
     if one.standing is None:
         return Refusal(ErrorCode.NO_CONSENT, "No contact has this address.")
     expires = job.end_at

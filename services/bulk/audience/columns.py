@@ -1,4 +1,4 @@
-"""Which column says what: a guess for people to correct, and the check of what they chose."""
+"""Column mapping: guesses it for users to correct, and validates their choice."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from libs.messaging.addresses import AddressKind
 from libs.messaging.channels import Channel
 from services.bulk.model import Columns
 
-#: Of a contact: ``contact:name``.
+#: Fields of a contact as variables: ``contact:name``.
 OF_CONTACT = frozenset({"contact:name", "contact:zone", "contact:locale"})
 
 
 def guess(columns: Sequence[str], samples: Sequence[Sequence[str]]) -> dict[str, str]:
-    """The column that most likely holds each kind of address, by the kind's name: ``phone``, ``email``."""
+    """Returns the most likely column of each kind of address, by the kind's name: ``phone``, ``email``."""
     kinds = {kind.name: kind for channel in Channel for kind in channel.traits.addresses if kind.shared}
     found = {name: _column_of(kind, columns, samples) for name, kind in kinds.items()}
     return {name: column for name, column in found.items() if column is not None}
 
 
 def _column_of(kind: AddressKind, columns: Sequence[str], samples: Sequence[Sequence[str]]) -> str | None:
-    """By the values of the column first, then by its name; None if no column looks like it."""
+    """Guesses by the column's values first, then by its name; None if no column matches."""
     words, looks = kind.column_words, kind.looks_like
     scores = {
         name: sum(looks(row[n]) for row in samples if n < len(row)) * 10 + (len(words) - _named(name, words))
@@ -34,7 +34,7 @@ def _column_of(kind: AddressKind, columns: Sequence[str], samples: Sequence[Sequ
 
 
 def _named(name: str, words: Sequence[str]) -> int:
-    """The place of the first word that the name holds; the number of words if it holds none."""
+    """Returns the index of the first word that the name contains; the number of words if it contains none."""
     folded = re.sub(r"[\s_]+", " ", name.casefold())
     return next((n for n, word in enumerate(words) if word in folded), len(words))
 
@@ -42,13 +42,13 @@ def _named(name: str, words: Sequence[str]) -> int:
 def address_column(
     chosen: Columns, columns: Sequence[str], samples: Sequence[Sequence[str]], channel: Channel
 ) -> str | None:
-    """The chosen column, or the guessed one."""
+    """Returns the chosen column, or the guessed one."""
     guessed = (_column_of(kind, columns, samples) for kind in channel.traits.addresses)
     return chosen.address or next((name for name in guessed if name is not None), None)
 
 
 def problems(chosen: Columns, columns: Sequence[str]) -> list[dict[str, str]]:
-    """What of a mapping names no column, or no region."""
+    """Returns the parts of a mapping that name an unknown column or region."""
     there = ", ".join(columns)
     wrong = []
     if chosen.address is not None and chosen.address not in columns:

@@ -1,4 +1,4 @@
-"""The service's copy of permissions: by contact, by address, and in a list that can be walked through."""
+"""The service's copy of permissions: by contact, by address, and as a list with pages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from libs.common.store.item import Index, Item, Table
 from libs.messaging.events.contacts import PermissionChanged
 from libs.messaging.permission import Permission
 
-#: A channel's people are spread over so many index keys, that none sees too many writes.
+#: The contacts of a channel are spread over this many index keys, to limit the write rate of each.
 SHARDS = 16
 
 
 class Person(Item):
-    """One contact on one channel, as last said."""
+    """One contact's permission on one channel, as last published."""
 
     TABLE: ClassVar[Table] = Table("person", key="id", indexes=(Index("by-shard", hash="shard", sort="id"),))
 
@@ -38,8 +38,8 @@ class Person(Item):
 
 
 class Address(Item):
-    """Who has an address. An address goes from one contact to another in two events that may come in any order, so for a
-    moment two may seem to have it."""
+    """The contacts that have an address. An address is moved from one contact to another by two events in any order, so
+    two contacts may have it for a moment."""
 
     TABLE: ClassVar[Table] = Table("address", key="id")
 
@@ -59,13 +59,13 @@ people = Copy(
 
 
 async def keep(event: PermissionChanged, ctx: Context) -> Permission | None:
-    """Keep the newest; returns what was known before (None: nothing)."""
+    """Stores a permission if it is the newest; returns the previous one (None: there was none)."""
     new = event.standing
     copy = await people.get(ctx, Person.id_of(new.contact_id, new.channel))
     old = copy.standing if copy else None
     if old is not None and old.revision > new.revision:
         return old
-    # The addresses first: if we die in between, the event comes again and finds the person unchanged.
+    # Writes the addresses first: after a crash in between, the event is redelivered and finds the person row unchanged.
     before, after = (old.address if old else None), (None if new.deleted else new.address)
     if before and before != after:
         await _has(before, new, False, ctx)
@@ -79,7 +79,7 @@ async def _has(address: str, standing: Permission, now: bool, ctx: Context) -> N
     key = Address.id_of(standing.channel, address)
     contact = standing.contact_id
     if now:
-        # Nearly every address is new: one write, without a look before it.
+        # Nearly every address is new: one insert without a previous read.
         written = await ctx.write(ctx.insert(Address(id=key, contact_ids=(contact,))))
         if written or written.row is None:
             return
@@ -98,13 +98,13 @@ async def _has(address: str, standing: Permission, now: bool, ctx: Context) -> N
 
 
 async def by_contacts(contact_ids: Sequence[str], channel: str, ctx: Context) -> list[Permission | None]:
-    """In the same order."""
+    """Returns the permissions, in the same order."""
     found = await asyncio.gather(*(ctx.get(Person, Person.id_of(each, channel)) for each in contact_ids))
     return [person.standing if person else None for person in found]
 
 
 async def by_addresses(addresses: Sequence[str], channel: str, ctx: Context) -> list[Permission | None]:
-    """Who has each address now, in the same order."""
+    """Returns the contact who has each address now, in the same order."""
     found = await asyncio.gather(*(ctx.get(Address, Address.id_of(channel, each)) for each in addresses))
     return await asyncio.gather(
         *(_holder(row, address, channel, ctx) for row, address in zip(found, addresses, strict=True))
@@ -121,7 +121,7 @@ async def _holder(row: Address | None, address: str, channel: str, ctx: Context)
 
 
 async def walk(channel: str, cursor: str | None, limit: int, ctx: Context) -> tuple[list[Permission], str | None]:
-    """All people of a channel, a page at a time, in a steady order."""
+    """Returns a page of all contacts of a channel, in a stable order."""
     shard, _, inner = (cursor or "0:").partition(":")
     page = await ctx.query(Person, f"{channel}#{shard}", index="by-shard", limit=limit, cursor=inner or None)
     standings = [person.standing for person in page.items]

@@ -1,5 +1,6 @@
-"""An upload as parts: so many rows to an object (fewer where they are long), each read and planned on its own, so that a million
-rows take no more memory than ten thousand and a worker that dies loses a few seconds."""
+"""Splits an upload into parts: objects of a limited number of rows (fewer if they are long). Each part is read and
+planned separately, so memory use does not depend on the number of rows, and a crashed worker loses only a few seconds
+of work."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from services.bulk.audience.read import BadFile, is_xlsx
 from services.bulk.audience.sources import Upload
 from services.bulk.audience.storage import Files
 
-#: Rows of one part.
+#: Maximum rows of one part.
 MAX_PART_ROWS = 5_000
 MAX_ROWS = 2_000_000
 MAX_FILE_BYTES = 500_000_000
@@ -23,7 +24,7 @@ NOBODY = "There is a header and no row. Export it again with one person a row."
 
 
 async def inspected(upload: Upload, ctx: Context) -> Shape:
-    """The columns and the first rows. Of a CSV only the head is fetched. Raises BadFile."""
+    """Returns the columns and the first rows. Of a CSV only the beginning is downloaded. Raises BadFile."""
     files = Files(ctx)
     size = await files.size(upload.object_key)
     check_size(size, sheet=upload.filename.lower().endswith(".xlsx"))
@@ -33,21 +34,21 @@ async def inspected(upload: Upload, ctx: Context) -> Shape:
         async with files.on_disk(upload.object_key) as path:
             return _require_rows(await shape_of_file(path))
     if size is not None and size > len(head):
-        # Whole rows only; of UTF-16 whole characters.
+        # Cuts at the end of a row, and of a character in UTF-16.
         head = head[: head.rfind(b"\n") & ~1] if head.rfind(b"\n") > 0 else head
         return await shape_of_head(head)
     return _require_rows(await shape_of_head(head))
 
 
 def _require_rows(shape: Shape) -> Shape:
-    """Of a file that was seen whole. Raises BadFile."""
+    """Requires rows in a file that was read completely. Raises BadFile."""
     if not shape.samples:
         raise BadFile(NOBODY)
     return shape
 
 
 def check_size(size: int | None, sheet: bool) -> None:
-    """Raises BadFile."""
+    """Checks the size of a file. Raises BadFile."""
     if not size:
         raise BadFile("The file is empty or was not uploaded. PUT it to the address that creating the upload gave.")
     largest = MAX_SHEET_BYTES if sheet else MAX_FILE_BYTES
@@ -59,7 +60,8 @@ def check_size(size: int | None, sheet: bool) -> None:
 
 
 async def split(upload: Upload, ctx: Context) -> tuple[list[str], int, int]:
-    """Write the parts; returns columns, rows and parts. Again is harmless. Raises BadFile, and then nothing counts."""
+    """Writes the parts; returns columns, rows and number of parts. Idempotent. Raises BadFile; the parts written are
+    then not used."""
     files = Files(ctx)
     check_size(await files.size(upload.object_key), sheet=False)
     async with files.on_disk(upload.object_key) as path:
@@ -84,6 +86,6 @@ def part_key(prefix: str, part: int) -> str:
 
 
 async def rows_of(prefix: str, part: int, ctx: Context) -> list[tuple[int, Any]]:
-    """``[(row number, cells)]`` of one part; cells are a list of text, or a contact's id."""
+    """Returns ``[(row number, cells)]`` of one part; cells are a list of text, or a contact's id."""
     body = await Files(ctx).get(part_key(prefix, part))
     return [(number, cells) for number, cells in map(json.loads, body.split(b"\n"))]

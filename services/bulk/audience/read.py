@@ -1,8 +1,9 @@
-"""A file of people as rows of text: CSV in whatever encoding and with whatever delimiter, or the first sheet of an XLSX.
+"""Reads a recipients file as rows of text: CSV in any encoding and with any delimiter, or the first sheet of an XLSX.
+All of it runs in a child process (``apart.py``).
 
-All of it runs in a child process (``apart.py``). Row by row from a file on disk, so that its size does not matter (but for an
-XLSX, whose table of strings is read whole and which is therefore limited). The first row names the columns, unless it holds an
-address: then they are called by number.
+Reads row by row from a file on disk, so memory use does not depend on its size (except for the string table of an XLSX,
+which is read completely and therefore limited). The first row contains the column names, unless it contains an address:
+the columns are then numbered.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ SNIFFED_BYTES = 65536
 DELIMITERS = ",;\t|"
 MAX_CELL_LENGTH = 32_768
 MAX_COLUMNS = 200
-#: What an XLSX may come to once unpacked, and its table of strings, which is held in memory as a whole.
+#: Maximum size of an XLSX after decompression, and of its string table, which is held in memory.
 MAX_UNPACKED_BYTES, MAX_STRINGS_BYTES = 400_000_000, 25_000_000
 _STRINGS = "xl/sharedStrings.xml"
-#: How files of older Excels begin, and newer ones that have a password.
+#: The signature of old Excel files, and of newer ones with a password.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _ADDRESS = re.compile(r"\s*(\+?[\d\s()./-]{7,}|[^@\s]+@[^@\s]+\.[^@\s]+)\s*")
@@ -36,7 +37,7 @@ _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf
 
 
 class BadFile(Unreadable):
-    """The file cannot be read; the text says where and what to do."""
+    """The file cannot be read; the text names the position and the remedy."""
 
     def __init__(self, detail: str, row: int | None = None) -> None:
         super().__init__(f"Row {row}: {detail}" if row else detail)
@@ -44,7 +45,7 @@ class BadFile(Unreadable):
 
 @dataclass(frozen=True)
 class Row:
-    """``number`` is the row's in the file, from 1."""
+    """One row. ``number`` is its row number in the file, from 1."""
 
     number: int
     cells: list[str]
@@ -56,7 +57,7 @@ def is_xlsx(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[list[str], Iterator[Row]]:
-    """The names of the columns, and the rows. Raises BadFile, also while rows are taken."""
+    """Returns the column names, and the rows. Raises BadFile, also during iteration."""
     if not path.stat().st_size:
         raise BadFile("The file is empty. Export it again with a header row and one person a row.")
     with path.open("rb") as file:
@@ -77,7 +78,7 @@ def read(path: Path) -> tuple[list[str], Iterator[Row]]:
 
 
 def _names(cells: list[str]) -> list[str]:
-    """Every column has a name of its own."""
+    """Makes the column names unique."""
     names: list[str] = []
     for n, cell in enumerate(cells, 1):
         name = " ".join(cell.split())[:100] or f"column {n}"
@@ -89,14 +90,14 @@ def _names(cells: list[str]) -> list[str]:
 
 
 def encoding_of(path: Path) -> str:
-    """By its mark, by being UTF-8 from end to end, or else by the best guess. Raises BadFile."""
+    """Detects the encoding: by the byte order mark, by valid UTF-8 throughout, or else by guessing. Raises BadFile."""
     with path.open("rb") as file:
         head = file.read(SNIFFED_BYTES)
         for bom, name in _BOMS:
             if head.startswith(bom):
                 return name
         if b"\0" in head:
-            # Text has none, but for UTF-16 without its mark.
+            # Text has no NUL bytes, except UTF-16 without a byte order mark.
             even, odd = head[0::2].count(0), head[1::2].count(0)
             if max(even, odd) < len(head) // 5:
                 raise BadFile("It is not a text file. Save it as CSV (UTF-8) or XLSX.")
@@ -123,14 +124,15 @@ def encoding_of(path: Path) -> str:
 
 
 def _mostly_utf8(sample: bytes) -> bool:
-    """Whether nearly all that is not ASCII would be UTF-8: then no other encoding is meant, and guessing one garbles names."""
+    """Whether nearly all non-ASCII bytes are valid UTF-8: another encoding is then unlikely, and guessing one would
+    corrupt names."""
     beyond = sum(byte > 127 for byte in sample)
     return sum(map(len, _UTF8.findall(sample))) > 0.8 * beyond
 
 
 def _guessed(sample: bytes) -> str:
     from charset_normalizer import (
-        from_bytes,  # loaded where it is needed: a child that reads UTF-8 starts in half the time
+        from_bytes,  # imported only where needed: a child that reads UTF-8 starts in half the time
     )
 
     best = from_bytes(sample).best()
@@ -140,14 +142,14 @@ def _guessed(sample: bytes) -> str:
 
 
 def delimiter_of(text: str) -> str:
-    """The one that cuts the first rows into equally many columns, the most of them."""
+    """Returns the delimiter that splits the first rows into the largest equal number of columns."""
     lines = text.splitlines()[:20]
 
     def fit(delimiter: str) -> tuple[float, int]:
         try:
             widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
         except csv.Error:
-            # With a delimiter that is not the file's a long row is one cell, longer than any may be.
+            # With a wrong delimiter a long row is one cell, longer than the maximum.
             return 0.0, 0
         if not widths or widths[0] < 2:
             return 0.0, 0
@@ -181,18 +183,18 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _sheet(path: Path) -> Iterator[Row]:
-    """The first sheet that has cells. Whatever a broken file makes the library raise, it is a broken file."""
+    """Reads the first sheet that has cells. Any exception of the library on a malformed file becomes BadFile."""
     import openpyxl
 
     try:
         _check_unpacked(path)
-        # Opened by us: openpyxl judges a path by its name.
+        # Opened here because openpyxl validates the file name extension of a path.
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             if not book.worksheets:
                 raise BadFile("It has no sheet with cells. Put the people on the first sheet.")
             sheet = book.worksheets[0]
-            # How large the file says that the sheet is need not be true.
+            # The sheet size stated in the file may be wrong.
             sheet.reset_dimensions()
             for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
                 yield Row(number, [_text(value) for value in values])
@@ -203,7 +205,7 @@ def _sheet(path: Path) -> Iterator[Row]:
 
 
 def _check_unpacked(path: Path) -> None:
-    """Raises BadFile for a file that would fill the memory."""
+    """Raises BadFile for a file that would exhaust the memory."""
     with zipfile.ZipFile(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     if sum(sizes.values()) > MAX_UNPACKED_BYTES or sizes.get(_STRINGS, 0) > MAX_STRINGS_BYTES:

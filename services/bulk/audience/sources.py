@@ -1,4 +1,4 @@
-"""Where an audience comes from when it is not a filter: an uploaded file, a list that was saved."""
+"""Sources of an audience other than a filter: an uploaded file, a saved list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from services.bulk.model import LISTED, Columns
 
 
 class Upload(Item):
-    """A file of recipients. ``parts`` once it was read: so many objects of rows under ``rows/<upload id>/``."""
+    """A file of recipients. ``parts`` is set after splitting: the number of objects with rows under ``rows/<upload
+    id>/``."""
 
     TABLE: ClassVar[Table] = Table("upload", key="uploadId", ttl="expiresAt")
 
@@ -36,7 +37,7 @@ class Upload(Item):
 
 
 class SavedList(Item):
-    """An audience under a name."""
+    """A saved audience with a name."""
 
     TABLE: ClassVar[Table] = Table("list", key="listId", indexes=(Index("by-name", hash="listed", sort="name"),))
 

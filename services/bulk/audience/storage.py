@@ -1,4 +1,5 @@
-"""Files in the service's bucket: presigned in and out, and streamed, so that none is ever held whole in memory."""
+"""Files in the service's bucket: presigned uploads and downloads, and streaming; no file is held in memory as a
+whole."""
 
 from __future__ import annotations
 
@@ -13,15 +14,15 @@ from botocore.exceptions import ClientError
 from libs.common.handle.context import Context
 
 BUCKET = "files"
-#: How long a presigned address holds (s).
+#: Validity of a presigned URL (s).
 URL_SECONDS = 900
 _READ_BYTES = 1 << 20
-#: S3 wants 5 MiB for each part of a large object but the last.
+#: S3 requires at least 5 MiB for each part of a multipart upload except the last.
 _UPLOAD_PART_BYTES = 8 << 20
 
 
 class Files:
-    """The bucket of one context's service."""
+    """Access to the bucket of one context's service."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -31,7 +32,7 @@ class Files:
         return await self._ctx.aws.client("s3")
 
     async def put_url(self, key: str, size: int | None) -> str:
-        """Where a browser may PUT the object (of exactly that size, if given)."""
+        """Returns the URL to PUT the object (of exactly that size, if given)."""
         given: dict[str, Any] = {"Bucket": self._bucket, "Key": key}
         if size is not None:
             given["ContentLength"] = size
@@ -48,7 +49,7 @@ class Files:
         return str(await s3.generate_presigned_url("get_object", Params=given, ExpiresIn=URL_SECONDS))
 
     async def size(self, key: str) -> int | None:
-        """None: it is not there."""
+        """Returns the size in bytes; None if the object does not exist."""
         try:
             return int((await (await self._s3()).head_object(Bucket=self._bucket, Key=key))["ContentLength"])
         except ClientError as error:
@@ -57,7 +58,7 @@ class Files:
             raise
 
     async def head(self, key: str, size: int) -> bytes:
-        """Its first ``size`` bytes."""
+        """Returns the first ``size`` bytes."""
         answer = await (await self._s3()).get_object(Bucket=self._bucket, Key=key, Range=f"bytes=0-{size - 1}")
         async with answer["Body"] as body:
             return bytes(await body.read())
@@ -73,7 +74,7 @@ class Files:
 
     @asynccontextmanager
     async def on_disk(self, key: str) -> AsyncIterator[Path]:
-        """A copy on disk, for as long as the block lasts."""
+        """Provides a copy on disk for the duration of the block."""
         with tempfile.TemporaryDirectory(prefix="wecare-") as folder:
             path = Path(folder) / "file"
             answer = await (await self._s3()).get_object(Bucket=self._bucket, Key=key)
@@ -84,7 +85,7 @@ class Files:
             yield path
 
     async def put_stream(self, key: str, pieces: AsyncIterator[bytes], content_type: str) -> int:
-        """Write an object of any size; it is there whole or not at all. Returns its bytes."""
+        """Writes an object of any size, atomically. Returns its size in bytes."""
         s3 = await self._s3()
         held = bytearray()
         upload: str | None = None

@@ -1,4 +1,4 @@
-"""What a job comes to: parts, money, time. Estimates, and said to be such. Pure."""
+"""Estimates of a job: segments, cost, duration. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from libs.messaging.settings import MessagingSettings
 from libs.messaging.vocabulary import Purpose
 from services.bulk.model import BulkJob, Plan, Progress
 
-#: Nobody waits longer for the estimate of a finishing time than this many days.
+#: The estimate of the finishing time covers at most this many days.
 MAX_DAYS = 30
 
 
@@ -29,12 +29,12 @@ _FREE: dict[str, Any] = {"per": "message", "fee": 0, "*": {"*": 0}}
 
 @cache
 def prices() -> dict[str, Any]:
-    """The price table of the repository."""
+    """Returns the price table of the repository."""
     return dict(json.loads(Path(__file__).with_name("prices.json").read_text()))
 
 
 def parts_of(content: Content) -> int:
-    """How many parts a text takes; 1 for everything that is not billed by parts."""
+    """Returns the number of segments of a text; 1 for content that is not billed by segments."""
     if isinstance(content, Text):
         return segments(content.body).parts
     if isinstance(content, Rich) and content.text:
@@ -43,8 +43,8 @@ def parts_of(content: Content) -> int:
 
 
 def per_second(job: BulkJob, settings: MessagingSettings) -> float:
-    """The rate of the run: the sender's, or the job's own if that is lower. In messages; the parts of a text are the sender's
-    to count."""
+    """Returns the rate in messages per second: the sender's, or the job's own if lower. The sender counts the segments
+    of a text."""
     senders = settings.senders_of(job.channel)
     sender = job.sender or (senders.identities[0].id if senders.identities else None)
     rate = (senders.identity(sender).per_second if sender else None) or job.channel.traits.messages_per_second
@@ -52,7 +52,7 @@ def per_second(job: BulkJob, settings: MessagingSettings) -> float:
 
 
 def cost(job: BulkJob, progress: Progress, category: str | None) -> dict[str, Any]:
-    """By country and in all."""
+    """Returns the cost by country and in total."""
     table = prices()
     channel = table.get(job.channel.traits.price_key or "") or _FREE
     usual = "MARKETING" if job.purpose is Purpose.MARKETING else "UTILITY"
@@ -71,7 +71,8 @@ def cost(job: BulkJob, progress: Progress, category: str | None) -> dict[str, An
 
 
 def finishing_time(job: BulkJob, progress: Progress, rate: float, now: datetime) -> tuple[datetime, datetime]:
-    """When it starts and when the last has been sent. Marketing waits while it is night at the recipient's."""
+    """Returns the start time and the time of the last send. Marketing is deferred during the recipient's quiet
+    hours."""
     start = max(now, job.start_at or now)
     needed = timedelta(seconds=progress.to_send / rate if rate else 0)
     if job.purpose is not Purpose.MARKETING or not progress.zones:
@@ -97,7 +98,8 @@ def _awake(start: datetime, needed: timedelta, zone: str) -> datetime:
 
 
 def plan(job: BulkJob, category: str | None, settings: Settings, now: datetime) -> Plan:
-    """The plan with the hash that an approval names: over the content, every recipient with variables, and how it is run."""
+    """Returns the plan with the hash to approve: over the content, every recipient with variables, and the run
+    parameters."""
     progress = job.progress
     rate = per_second(job, settings.of(MessagingSettings))
     starts, finishes = finishing_time(job, progress, rate, now)

@@ -1,4 +1,4 @@
-"""What a chunk weighs as the event that carries it. Pure."""
+"""The size of a chunk as an event. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from libs.messaging.errors import ErrorCode
 from libs.messaging.events.bulk import ChunkReleased
 from libs.messaging.personalization import personal
 
-#: The envelope, and what a release says besides its content and its recipients.
+#: The envelope, and the fields of a release besides its content and its recipients.
 ENVELOPE_BYTES = 4_000
 #: The envelope alone.
 WIRE_BYTES = 1_500
-#: What a recipient weighs besides the variables: names of members, ids, reference, position.
+#: The size of a recipient without its variables: field names, ids, reference, position.
 RECIPIENT_BYTES = 400
-#: A content must leave room for this much of recipients.
+#: A content must leave at least this many bytes for recipients.
 MIN_RECIPIENTS_BYTES = 20_000
-#: A job when it is created. What planning adds to it is small, and DynamoDB takes items of 400 KB.
+#: Maximum size of a job when it is created. Planning adds little, and DynamoDB limits items to 400 KB.
 MAX_JOB_BYTES = 300_000
-#: One byte of a value becomes at most six: JSON writes a control character so, HTML a quotation mark.
+#: One byte of a value becomes at most six: JSON escapes a control character to six bytes, HTML a quotation mark.
 MAX_GROWTH = 6
 
 
@@ -34,17 +34,18 @@ def content_bytes(content: Content) -> int:
 
 
 def event_bytes(event: ChunkReleased) -> int:
-    """The event as it is published, with room for the largest envelope."""
+    """Returns the size of the published event, with the largest possible envelope."""
     return encoded_bytes(event.model_dump(mode="json", by_alias=True, exclude_none=True)) + WIRE_BYTES
 
 
 def room_bytes(content: Content) -> int:
-    """How much the recipients of one chunk may weigh together."""
+    """Returns the maximum size of all recipients of one chunk."""
     return MAX_EVENT_BYTES - ENVELOPE_BYTES - _weighed(content)[0]
 
 
 def _weighed(content: Content) -> tuple[int, int]:
-    """Its bytes, and how many values may stand in it. A job's content is weighed once for all its recipients."""
+    """Returns the size of the content, and the number of values it can contain. Computed once for all recipients of a
+    job."""
     if _last and _last[0][0] is content:
         return _last[0][1]
     weighed = (content_bytes(content), content.model_dump_json(exclude_none=True).count("{{"))
@@ -52,12 +53,13 @@ def _weighed(content: Content) -> tuple[int, int]:
     return weighed
 
 
-#: The content that was weighed last.
+#: The last content measured (a cache of one).
 _last: list[tuple[Content, tuple[int, int]]] = []
 
 
 def unfit(content: Content, contact_id: str, variables: Mapping[str, str]) -> Refusal | None:
-    """Why the values do not fit: into the event of a chunk, even alone, or into the message that they make."""
+    """Returns why the values do not fit: into the event of a chunk with this recipient only, or into the rendered
+    message."""
     try:
         size, room = recipient_bytes(contact_id, variables), room_bytes(content)
         if size > room:
@@ -72,7 +74,7 @@ def unfit(content: Content, contact_id: str, variables: Mapping[str, str]) -> Re
 
 
 def _whole_bytes(content: Content, variables: Mapping[str, str]) -> int:
-    """At most so much, without filling it in where the sum of what stands in it is small."""
+    """Returns an upper bound of the size; renders the content only if the sum of its parts is not small enough."""
     longest = max((len(value.encode()) for value in variables.values()), default=0)
     bare, places = _weighed(content)
     bound = bare + max(places, len(variables)) * longest * MAX_GROWTH

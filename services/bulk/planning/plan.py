@@ -1,7 +1,7 @@
-"""Planning: the audience, a part at a time, becomes recipients in chunks.
+"""Planning: converts the audience, one part at a time, into recipients in chunks.
 
-Each recipient's row is inserted if it is absent, and what was inserted first holds: a part that is planned again (a worker
-died, an event came twice, two worked at once) meets its own rows, takes over what they say, and comes to the same chunks.
+Each recipient's row is inserted if absent, and the first insert wins: planning a part again (after a crash, a duplicate
+event, or concurrently) finds its own rows, uses their values, and produces the same chunks.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from services.bulk.running.chunks import BulkChunk, BulkRecipient, group_of
 from services.bulk.running.counts import tally
 from services.bulk.running.status_string import PENDING, RANK, SKIPPED
 
-#: Recipients that are looked up and written at the same time.
+#: Recipients that are looked up and written concurrently.
 SLICE_ROWS = 500
 #: Contacts of one page of a filter.
 PAGE_ROWS = 500
 
 
 async def plan_part(job: BulkJob, ctx: Context) -> Progress:
-    """Plan the part at which ``job.progress`` stands; returns where it stands then (see :func:`is_over`)."""
+    """Plans the part that ``job.progress`` has reached; returns the new progress (see :func:`is_over`)."""
     progress = job.progress
     part = Part()
     cursor: str | None = None
@@ -74,7 +74,8 @@ async def _columns(job: BulkJob, ctx: Context) -> Sequence[str]:
 
 
 def _matches(standing: Permission, job: BulkJob) -> bool:
-    """Whether a contact is meant by the filter. Consent is not asked here: who did not consent is shown as skipped."""
+    """Whether a contact matches the filter. Consent is not checked here: contacts without consent are listed as
+    skipped."""
     wanted = job.source.filter
     if standing.deleted or not standing.address:
         return False
@@ -116,7 +117,7 @@ async def _slices(candidates: Iterable[Candidate], job: BulkJob, part: Part, see
 
 
 async def _slice(some: list[Candidate], job: BulkJob, part: Part, seen: set[str], ctx: Context) -> None:
-    """Look up who they are, decide, insert; what stands there already decides."""
+    """Looks up the contacts, decides, and inserts the recipients; an existing row has precedence."""
     await _looked_up(some, job, ctx)
     rows: list[tuple[Candidate, BulkRecipient]] = []
     for one in some:
@@ -168,7 +169,7 @@ async def _looked_up(some: Sequence[Candidate], job: BulkJob, ctx: Context) -> N
 
 
 async def _capped(rows: Sequence[BulkRecipient], job: BulkJob, ctx: Context) -> set[str]:
-    """Whose marketing would have to wait."""
+    """Returns the contacts whose marketing would be deferred by the cap."""
     purpose = purpose_of(await template_copy.known(job.content, job.channel, ctx), job.purpose)
     if purpose is not Purpose.MARKETING or not (await in_force(ctx)).marketing_daily_cap:
         return set()
@@ -185,7 +186,7 @@ def _recipient(one: Candidate, job: BulkJob, ctx: Context) -> BulkRecipient:
         contact_id=one.contact_id,
         address=one.address,
         row=one.row,
-        # Values that are too large to be sent, or cannot be encoded, are not kept either.
+        # Values that are too large to be sent, or cannot be encoded, are not stored.
         variables={} if too_large else values,
         status="skipped" if refused else "pending",
         rank=RANK[SKIPPED] if refused else RANK[PENDING],
@@ -205,7 +206,7 @@ def _unfit(content: Content, values: dict[str, str]) -> Refusal | None:
 
 
 async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: Context) -> Progress:
-    """Write the part's chunks with their tallies and its rejects; what is written again is the same."""
+    """Writes the part's chunks with their tallies and its rejects. Idempotent."""
     before = job.progress
     chunks = [*chunks_of(part, job, before, ctx)]
     await asyncio.gather(*(ctx.write(ctx.put(chunk)) for chunk in chunks))
@@ -233,7 +234,7 @@ async def _noted(job: BulkJob, part: Part, cursor: str | None, over: bool, ctx: 
 
 
 def is_over(job: BulkJob, progress: Progress) -> bool:
-    """Whether nothing of the audience is left to plan."""
+    """Whether the whole audience has been planned."""
     if job.source.kind == "filter":
         return progress.cursor is None
     return progress.part >= (job.source.parts or 0)

@@ -1,4 +1,4 @@
-"""What a planned part of an audience came to: its chunks, and the sums of the plan with it."""
+"""The result of planning a part of an audience: its chunks, and the totals of the plan including it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_SAMPLES = 3
 
 @dataclass
 class Part:
-    """What one part came to."""
+    """The result of planning one part."""
 
     sent: list[tuple[BulkRecipient, int]] = field(default_factory=list)
     skipped: list[BulkRecipient] = field(default_factory=list)
@@ -107,7 +107,7 @@ def summed(before: Progress, part: Part, job: BulkJob) -> Progress:
 
 
 async def samples(job: BulkJob, ctx: Context) -> list[dict[str, Any]]:
-    """What the first recipients would get."""
+    """Returns the messages of the first recipients."""
     rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, each) for each in job.progress.sample_ids))
     return [
         {
@@ -121,7 +121,7 @@ async def samples(job: BulkJob, ctx: Context) -> list[dict[str, Any]]:
 
 
 def _country(begins: str, address: str) -> str:
-    """The calling code, ``*`` for what is no number. It shows in the first digits."""
+    """Returns the calling code, which the first digits determine; ``*`` for an address that is not a number."""
     if begins not in _countries:
         try:
             _countries[begins] = str(phonenumbers.parse(address).country_code) if begins.startswith("+") else "*"
@@ -138,6 +138,6 @@ def _zone(begins: str, address: str) -> str:
     return _zones[begins]
 
 
-#: What the first digits of numbers say; looking it up anew for each number takes longer than all the rest.
+#: Cache of first digits -> calling code; the lookup for each number takes longer than everything else.
 _countries: dict[str, str] = {}
 _zones: dict[str, str] = {}

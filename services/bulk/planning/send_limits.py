@@ -1,5 +1,5 @@
-"""What the senders say of limits that they keep: how each WhatsApp portfolio's budget stands, and who has had enough marketing.
-Our own copies, by which a plan can tell who would have to wait. The sender stays the one who decides, when it sends."""
+"""The service's copies of limits that the senders publish: the budget of each WhatsApp portfolio, and the contacts at
+the marketing cap. A plan uses them to show who would be deferred. The sender decides when it sends."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from libs.messaging.setting_copy import in_force
 from libs.messaging.settings import DEFAULT_PORTFOLIO
 from services.bulk.model import BulkJob
 
-#: It is said every hour at least; what is older tells nothing.
+#: Published at least every hour; an older copy is not used.
 MAX_AGE = timedelta(hours=2)
 
 
 class BudgetCopy(Item):
-    """How a portfolio's budget stood when it was last said. The key is the channel; of a portfolio that the settings name,
+    """The last published budget of a portfolio. The key is the channel; for a portfolio defined in the settings,
     ``<channel>#<portfolio>``."""
 
     TABLE: ClassVar[Table] = Table("budget-copy", key="channel")
@@ -38,7 +38,7 @@ class BudgetCopy(Item):
 
 
 class CapCopy(Item):
-    """A contact who has had as much marketing on a channel as the cap allows."""
+    """A contact at the marketing cap of a channel."""
 
     TABLE: ClassVar[Table] = Table("cap-copy", key="id", ttl="expiresAt")
 
@@ -48,8 +48,9 @@ class CapCopy(Item):
 
 
 class BudgetView(View):
-    """``leftForBulk`` people outside their 24-hour window can still be written to now. ``needed``: how many of this job are
-    outside it. Who was counted already today needs no second place and is among them, so ``over`` may be too high."""
+    """The budget: ``leftForBulk`` recipients outside their 24-hour window can still be sent to now. ``needed``: how
+    many recipients of this job are outside it. It includes recipients already counted today, who need no budget, so
+    ``over`` may be too high."""
 
     portfolio: str
     limit: int
@@ -90,16 +91,17 @@ caps = Copy(CapCopy, {CapReached: _cap_row}, revision=lambda row: row.until)
 
 
 async def capped(contact_ids: Sequence[str], channel: Channel, ctx: Context) -> set[str]:
-    """Who of them has had enough marketing now."""
+    """Returns those contacts that are at the marketing cap now."""
     copies = await asyncio.gather(*(caps.get(ctx, _id_of(each, channel)) for each in contact_ids))
     return {each for each, copy in zip(contact_ids, copies, strict=True) if copy and copy.until > ctx.now}
 
 
 async def waiting(job: BulkJob, ctx: Context) -> dict[str, Any]:
-    """Of those the job would send to: how many would be deferred if it began now, by reason; and the budget."""
+    """Returns how many of the recipients to send to would be deferred if the job began now, by reason; and the
+    budget."""
     put_off = {ErrorCode.FREQUENCY_CAPPED.value: job.progress.capped} if job.progress.capped else {}
     budget: BudgetView | None = None
-    # As the sender does it: without a number of its own the job goes out by the first.
+    # As in the sender: a job without a sender uses the first number.
     settings = await in_force(ctx)
     portfolio = settings.whatsapp_portfolio_of(job.sender or next(iter(settings.may_send(job.channel)), None))
     copy = await budgets.get(ctx, _copy_of(job.channel, portfolio)) if job.channel.traits.has_portfolios else None

@@ -1,7 +1,7 @@
-"""From a job that was asked for to its plan, or to its refusal: the handlers that take one step at a time.
+"""Planning steps: event handlers that take a job from its creation to its plan or its rejection, one step at a time.
 
-A job never stays ``planning`` for ever. What is wrong with the file rejects it at once; a step that keeps failing rejects it
-after some tries (here) or after some requests to take it again (in the tick).
+A job never stays ``planning`` for ever. An invalid file rejects it at once; a step that keeps failing rejects it after
+several tries (here) or after several repeated requests (in the tick).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from services.bulk.planning.estimate import plan
 from services.bulk.planning.plan import is_over, plan_part
 from services.bulk.planning.templates import category
 
-#: The lane that brings changes of contacts.
+#: The lane of contact events.
 PEOPLE = "people"
-#: So long a plan waits for them, looking again after each pause.
+#: Maximum time that a plan waits for contact events; it checks again after each pause.
 MAX_CATCHING_UP = timedelta(minutes=2)
 CATCHING_UP_PAUSE = timedelta(seconds=1)
-#: So often a step may fail for a reason that no waiting fixes.
+#: Maximum failures of a step for a reason that a retry does not fix.
 MAX_STEP_FAILURES = 3
-#: Faults of the data or of the program. Others (the network, the store, a throttle) may pass.
+#: Faults of the data or of the program. Others (network, store, throttling) may be transient.
 _LASTING = (
     ArithmeticError,
     AssertionError,
@@ -54,7 +54,8 @@ log = structlog.get_logger()
 
 
 async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
-    """Read the file, or plan the next part of the audience. By ledger: the step and what follows are one."""
+    """Reads the file, or plans the next part of the audience. By ledger: the step and the events it publishes are
+    atomic."""
     job = await ctx.get(BulkJob, event.job_id)
     if job is None or job.state != "planning" or job.progress.part != event.part:
         return ()
@@ -81,7 +82,8 @@ async def plan_next(event: PlanAsked, ctx: Context) -> Sequence[Event]:
 
 
 def failed(job: BulkJob, cause: str | None = None) -> dict[str, Any]:
-    """The problem of a job one of whose steps keeps failing. ``cause`` is a name: messages of errors hold people's data."""
+    """Returns the problem of a job with a step that keeps failing. ``cause`` is an exception name: error messages may
+    contain personal data."""
     cause = cause or job.plan_error or "it never ended"
     step = "reading the file" if job.progress.part < 0 else f"part {job.progress.part + 1} of the audience"
     detail = f"Planning failed at {step} ({cause}). Check the audience and make the job again, or ask an administrator."
@@ -96,7 +98,8 @@ def _reject(job: BulkJob, problem: dict[str, Any], ctx: Context) -> Sequence[Eve
 
 
 async def _note_failure(job: BulkJob, tries: int, cause: str, ctx: Context) -> None:
-    """Now, for what is staged is lost when the step fails. Where the store itself fails there is nothing to note."""
+    """Writes at once, because staged writes are lost when the step fails. If the store itself fails there is nothing to
+    record."""
     change: Row = {"planTries": tries, "planError": cause}
     with suppress(Exception):
         when = (When("version", "=", job.version),)
@@ -104,8 +107,8 @@ async def _note_failure(job: BulkJob, tries: int, cause: str, ctx: Context) -> N
 
 
 async def _caught_up(job: BulkJob, ctx: Context) -> BulkJob:
-    """The job, once all changes of contacts that were on their way to us have arrived: whoever records consents and then creates
-    a job finds them in its plan. Raises Later; after a while the plan says how many are still missing instead."""
+    """Returns the job once all contact events in the queue have arrived, so that consents recorded before the job was
+    created are in its plan. Raises Later; after the maximum wait the plan shows how many are still missing."""
     behind = await ctx.waiting(PEOPLE)
     if behind and ctx.now < job.created_at + MAX_CATCHING_UP:
         raise RetryLater(ctx.now + CATCHING_UP_PAUSE, f"{behind} changes of contacts are on their way")

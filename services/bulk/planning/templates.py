@@ -1,4 +1,4 @@
-"""The content of a job: what is frozen of it, and which variables it takes."""
+"""The content of a job: the frozen copy, and its variables."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from libs.messaging.rendering import as_content
 
 
 async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
-    """On channels whose provider does not know templates, what the template says now. Raises Problem for a template that
-    cannot be sent."""
+    """Returns the current text of the template on channels whose provider does not store templates; otherwise the
+    content unchanged. Raises Problem for a template that cannot be sent."""
     if not isinstance(content, Template):
         return content
     state = await template_copy.known(content, channel, ctx)
-    # Variables come with the recipients; here only the template itself is judged.
+    # The recipients provide the variables; here only the template itself is checked.
     complete = content
     if state is not None and state.variables is not None:
         complete = content.model_copy(update={"variables": dict.fromkeys(state.variables, "-")})
@@ -37,12 +37,13 @@ async def frozen(channel: Channel, content: Content, ctx: Context) -> Content:
         )  # fmt: skip
     if channel.traits.templates.at_provider or state is None:
         return content
-    # The template's own text, with its variables in it.
+    # The template's text, with its variables not filled in.
     return as_content(state, state.body or "", state.subject, state.html)
 
 
 async def variables_of(channel: Channel, asked: Content, content: Content, ctx: Context) -> Sequence[str]:
-    """What each recipient needs: by the template's definition where it is known, else what stands in the content."""
+    """Returns the variables that each recipient needs: from the template's definition if known, else from the
+    content."""
     if isinstance(content, Template):
         state = await template_copy.known(asked, channel, ctx)
         if state is not None and state.variables is not None:
@@ -51,6 +52,6 @@ async def variables_of(channel: Channel, asked: Content, content: Content, ctx: 
 
 
 async def category(channel: Channel, content: Content, ctx: Context) -> str | None:
-    """Meta's category, by which it is billed."""
+    """Returns Meta's category, which determines the price."""
     state = await template_copy.known(content, channel, ctx)
     return state.category if state else None

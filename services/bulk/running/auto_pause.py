@@ -1,4 +1,5 @@
-"""When a job stops itself: by what its recipients' messages come to. Pure. Codes and transactional messages go on."""
+"""Auto-pause of a job, based on the outcomes of its messages. Pure. OTPs and transactional messages are not
+affected."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ _DONE_STATUSES = ("uncertain", "sent", "delivered", "read", "failed", "skipped")
 
 
 def opt_outs_allowed(counts: Mapping[str, int]) -> int:
-    """More opt-outs than these stop the job."""
+    """Returns the maximum of opt-outs; above it the job is paused."""
     return max(MIN_OPT_OUTS, int(MAX_OPT_OUT_SHARE * sum(counts.get(status, 0) for status in _DONE_STATUSES)))
 
 
 def pause_reason(
     channel: Channel, counts: Mapping[str, int], reasons: Mapping[str, int], base: Mapping[str, int]
 ) -> str | None:
-    """Why the job should stop, or None. ``base`` is what had been seen when somebody let it go on: it does not count again."""
+    """Returns why the job should be paused, or None. ``base`` has the counts at the last resume, which are ignored."""
     done = sum(counts.get(status, 0) for status in _DONE_STATUSES) - base.get("done", 0)
     for limit in channel.traits.pause_rules:
         bad = sum(reasons.get(code, 0) - base.get(code, 0) for code in limit.codes)
@@ -28,7 +29,7 @@ def pause_reason(
 
 
 def baseline_of(counts: Mapping[str, int], reasons: Mapping[str, int]) -> dict[str, int]:
-    """What does not count again: all that is known now."""
+    """Returns the counts to ignore after a resume: all that are known now."""
     return {
         "done": sum(counts.get(status, 0) for status in _DONE_STATUSES),
         **{str(code): n for code, n in reasons.items()},

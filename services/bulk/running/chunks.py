@@ -1,4 +1,4 @@
-"""A job's recipients in chunks of up to a hundred, and their counts. Pure."""
+"""A job's recipients in chunks of up to 100, and their counts. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.bulk.running.status_string import counts_of, from_line, to_line
 
 #: Chunks that share one tally.
 GROUP_CHUNKS = 100
-#: ``waiting`` to be released, ``released`` to a sender, ``ended`` there.
+#: ``waiting``: to be released; ``released``: given to a sender; ``ended``: the sender has finished.
 ChunkState = Literal["waiting", "released", "ended"]
 
 
 class BulkRecipient(Item):
-    """One recipient, frozen when the job was planned: who, and with which variables. The rest is what became of it."""
+    """One recipient, with the contact and variables frozen when the job was planned, and its outcome."""
 
     TABLE: ClassVar[Table] = Table("recipient", key="jobId", sort="recipientId", ttl="expiresAt")
 
@@ -28,7 +28,7 @@ class BulkRecipient(Item):
     recipient_id: str
     contact_id: str
     address: str
-    #: The line in the file; 0 where there was none.
+    #: The row in the file; 0 if there is no file.
     row: int = 0
     variables: dict[str, str] = Field(default_factory=dict)
     status: str = "pending"
@@ -36,7 +36,7 @@ class BulkRecipient(Item):
     attempt: int = 1
     reason: ErrorCode | None = None
     detail: str | None = None
-    #: Whether the provider has ever taken a message of it: then it is not tried again.
+    #: Whether the provider has ever accepted a message to it: it is then not retried.
     accepted: bool | None = None
     sent_at: Timestamp | None = None
     delivered_at: Timestamp | None = None
@@ -46,7 +46,7 @@ class BulkRecipient(Item):
 
     @staticmethod
     def id_of(channel: str, address: str) -> str:
-        """The same address is the same recipient, whatever row it stands in."""
+        """Returns the recipient's id, derived from the address; rows with the same address are one recipient."""
         return derived_id("recipient", channel, address).replace("-", "")[:20]
 
     def message_id(self, channel: str, attempt: int) -> str:
@@ -54,20 +54,20 @@ class BulkRecipient(Item):
 
 
 def message_id(job_id: str, recipient_id: str, channel: str, attempt: int) -> str:
-    """Our id of a message of a job: whoever works it out again comes to the same."""
+    """Returns the derived id of a message of a job; the same input gives the same id."""
     return derived_id("bulk", job_id, recipient_id, channel, *([str(attempt)] if attempt > 1 else []))
 
 
 class BulkChunk(Item):
-    """Up to a hundred recipients. ``marks`` has a letter for each (see :mod:`services.bulk.running.status_string`); ``attempts`` and
-    ``reasons`` are by position, where there is something to tell. ``codes`` is of the kind ``p`` (to send) or ``k`` (skipped
-    by the plan)."""
+    """Up to 100 recipients. ``marks`` has a status character for each (see :mod:`services.bulk.running.status_string`);
+    ``attempts`` and ``reasons`` are by position, where they are set. ``codes`` is of the kind ``p`` (to send) or ``k``
+    (skipped by the plan)."""
 
     TABLE: ClassVar[Table] = Table("chunk", key="jobId", sort="chunk", ttl="expiresAt")
 
     job_id: str
     chunk: str
-    #: The recipients' ids, joined: one value is read and written much faster than a hundred.
+    #: The recipients' ids, joined: one value is read and written much faster than 100.
     members: str
     marks: str
     state: ChunkState = "waiting"
@@ -87,7 +87,7 @@ class BulkChunk(Item):
 
     @property
     def in_hand(self) -> bool:
-        """With a sender, or what the sender said of it is still on its way here."""
+        """Whether the chunk is with a sender, or the sender's reports on it may still arrive."""
         return self.state != "waiting"
 
     def counts(self) -> dict[str, int]:
@@ -99,7 +99,7 @@ class BulkChunk(Item):
 
 
 def chunk_name(number: int) -> str:
-    """The chunks to send, in the order in which they are released."""
+    """Returns the name of a chunk to send; names sort in the order of release."""
     return f"p{number:06d}"
 
 
@@ -112,7 +112,7 @@ def group_of(chunk: str) -> str:
 
 
 class BulkTally(Item):
-    """The counts of up to a hundred chunks, each worked out from its chunk and set, never added to."""
+    """The counts of up to 100 chunks, each computed from its chunk and set, never incremented."""
 
     TABLE: ClassVar[Table] = Table("tally", key="jobId", sort="group", ttl="expiresAt")
 
@@ -122,7 +122,7 @@ class BulkTally(Item):
     expires_at: int
 
     def with_lines(self, lines: Mapping[str, str]) -> BulkTally | None:
-        """With newer lines; None if none is newer."""
+        """Returns the tally with newer lines; None if none is newer."""
         updated = {name: line for name, line in lines.items() if self._older(name, line)}
         return self.model_copy(update={"chunks": {**self.chunks, **updated}}) if updated else None
 
@@ -131,7 +131,8 @@ class BulkTally(Item):
 
 
 class Frontier(Item):
-    """The next chunk of a job that was never released. Moved by condition, so that each is released by one."""
+    """The next chunk of a job that was never released. Advanced with a conditional write, so that each chunk is
+    released once."""
 
     TABLE: ClassVar[Table] = Table("frontier", key="jobId", ttl="expiresAt")
 
@@ -141,7 +142,7 @@ class Frontier(Item):
 
 
 class OptOut(Item):
-    """A recipient of a job that opted out after it was sent to."""
+    """A recipient of a job who opted out after it was sent to."""
 
     TABLE: ClassVar[Table] = Table("opt-out", key="jobId", sort="recipientId", ttl="expiresAt")
 

@@ -1,8 +1,8 @@
-"""Counting: every change of a chunk goes through here, and leaves chunk and tally saying the same.
+"""Counts: applies every change of a chunk, and keeps chunk and tally consistent.
 
-Changes that come within a few milliseconds of each other are folded together: one read and one write for each chunk, one
-for each tally, however many reports there were. Chunk and tally are replaced at the version at which they were read; whoever
-comes second folds again.
+Changes that arrive within a few milliseconds of each other are folded together: one read and one write for each chunk
+and one for each tally, for any number of reports. Chunk and tally are replaced with a compare-and-swap on the version;
+on a conflict the fold is applied again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from services.bulk.model import BulkJob
 from services.bulk.running.chunks import BulkChunk, BulkTally, group_of
 from services.bulk.running.status_string import STATUS_NAMES, from_line
 
-#: How long the first report waits for company (s), and how many go together. What a run waits for does not linger.
+#: How long the first report of a batch waits for others (s), and the maximum batch size. Urgent changes do not wait.
 LINGER_SECONDS = 0.25
 URGENT_LINGER_SECONDS = 0.004
 MAX_BATCH_CHANGES = 2000
-#: Rows that a process remembers.
+#: Maximum rows in a process's cache.
 MAX_CACHED_ROWS = 500
 
-#: What a chunk becomes; the same chunk if there is nothing to change. Pure: it may be asked more than once.
+#: Returns the changed chunk; the same chunk if there is nothing to change. Pure: it may be called more than once.
 Fold = Callable[[BulkChunk], BulkChunk]
 
 
@@ -45,7 +45,7 @@ class _Change:
 
 @dataclass(frozen=True)
 class Folded:
-    """The chunk before and after one change; ``after.version`` is that of the row it is part of."""
+    """The chunk before and after one change; ``after.version`` is that of the row written."""
 
     before: BulkChunk
     after: BulkChunk
@@ -57,7 +57,7 @@ class Folded:
 
 @dataclass
 class _StoreBatchers:
-    """Where the changes of one process's store come together; a row is in one hand at a time."""
+    """Batches the changes of one process's store; at most one batch per row is in progress."""
 
     now: Batcher[_Change, Folded | None] = field(
         default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_CHANGES, linger=URGENT_LINGER_SECONDS)
@@ -65,7 +65,7 @@ class _StoreBatchers:
     soon: Batcher[_Change, Folded | None] = field(
         default_factory=lambda: Batcher(_send, maximum=MAX_BATCH_CHANGES, linger=LINGER_SECONDS)
     )
-    #: Rows as we wrote them last.
+    #: Cache of rows as last written.
     rows: LRUCache[tuple[str, str], BulkChunk] = field(default_factory=lambda: LRUCache(MAX_CACHED_ROWS))
     tallies: LRUCache[tuple[str, str], BulkTally] = field(default_factory=lambda: LRUCache(MAX_CACHED_ROWS))
     locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
@@ -81,8 +81,8 @@ _batchers_of = PerStore(_StoreBatchers)
 
 
 async def apply(job_id: str, chunk: str, fold: Fold, ctx: Context, *, urgent: bool = True) -> Folded | None:
-    """Change a chunk; returns once chunk and tally are written. None: there is no such chunk. ``urgent`` False lets the change
-    wait for others."""
+    """Changes a chunk; returns once chunk and tally are written. None: there is no such chunk. With ``urgent`` False
+    the change may wait for others."""
     batchers = _batchers_of.of(ctx.store)
     return await (batchers.now if urgent else batchers.soon).do(_Change(ctx, job_id, chunk, fold))
 
@@ -141,12 +141,12 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
         written = done.row.model_copy(update={"version": row.version + 1})
         return ctx.replace(done.row), _Applied(written, done.folded, written=True)
 
-    # What we wrote last is most likely still there; if not, the refusal shows what is.
+    # The cached row is most likely current; if not, the refused write returns the current one.
     rows, key = _batchers_of.of(ctx.store).rows, (job_id, name)
     remembered = rows.pop(key, None)
     done = await compare_and_swap(ctx, BulkChunk, key, folded, row=remembered)
     if done is not None and not done.written and remembered is not None:
-        # Nobody decides on what is only remembered.
+        # A result without a write must not be based on a cached row.
         done = await compare_and_swap(ctx, BulkChunk, key, folded)
     if done is not None and done.written:
         rows[key] = done.row
@@ -154,7 +154,7 @@ async def _folded(job_id: str, name: str, changes: Sequence[_Change], ctx: Conte
 
 
 async def tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx: Context) -> None:
-    """Set the lines of these chunks in their tally, where they are newer."""
+    """Sets the lines of these chunks in their tally, where they are newer."""
     async with _batchers_of.of(ctx.store).lock(job_id, group):
         await _save_tally(job_id, group, chunks, ctx)
 
@@ -178,18 +178,19 @@ async def _save_tally(job_id: str, group: str, chunks: dict[str, BulkChunk], ctx
 
 @dataclass
 class Totals:
-    """A job's counts, and where its chunks stand. ``counts`` has every word and comes to the job's recipients."""
+    """A job's counts, and the states of its chunks. ``counts`` has every status name, and the sum is the number of
+    recipients."""
 
     counts: dict[str, int]
     reasons: dict[str, int]
     lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]]
 
     def open(self) -> int:
-        """Recipients that the run is not through with."""
+        """Number of recipients that the run has not completed."""
         return self.counts["pending"] + self.counts["claimed"]
 
     def of_run(self) -> tuple[Counter[str], Counter[str]]:
-        """Counts and reasons without the recipients that the plan skipped."""
+        """Returns counts and reasons without the recipients that the plan skipped."""
         counts: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         for name, (_, _, some, why) in self.lines.items():
@@ -206,12 +207,12 @@ class Totals:
         ]
 
     def waits_until(self, name: str) -> int:
-        """Unix seconds before which a waiting chunk is not to be released; 0: it may."""
+        """Returns the Unix time (s) before which a waiting chunk must not be released; 0: it may."""
         return int(self.lines[name][1].partition("@")[2] or 0)
 
 
 async def totals(job: BulkJob, ctx: Context) -> Totals:
-    """From the tallies: one call up to about a million and a half recipients, however many there are."""
+    """Returns the totals, from the tallies: one call up to about 1.5 million recipients."""
     counts: Counter[str] = Counter(dict.fromkeys(STATUS_NAMES, 0))
     reasons: Counter[str] = Counter()
     lines: dict[str, tuple[int, str, dict[str, int], dict[str, int]]] = {}

@@ -1,4 +1,4 @@
-"""Recipients of a chunk that end here, without a sender: stopped with their job, or impossible to hand over."""
+"""Ends recipients of a chunk without a sender: stopped with their job, or impossible to send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def without(chunk: BulkChunk, positions: Sequence[int]) -> BulkChunk:
-    """These will not be sent any more."""
+    """Returns the chunk with these recipients stopped."""
     return _marked(chunk, positions, STOPPED)
 
 
@@ -33,12 +33,13 @@ def _marked(chunk: BulkChunk, positions: Sequence[int], char: str) -> BulkChunk:
 
 
 async def note_stopped(job: BulkJob, before: BulkChunk, after: BulkChunk, ctx: Context) -> None:
-    """The recipients' own rows, of those that were stopped."""
+    """Updates the rows of the recipients that were stopped."""
     await _note(job, before, after, STOPPED, {"reason": ErrorCode.CANCELLED.value}, ctx)
 
 
 async def refuse_for_good(job: BulkJob, name: str, positions: Sequence[int], detail: str, ctx: Context) -> None:
-    """A chunk that no sender can be given ends here: these recipients failed, and say why. Nothing of them was sent."""
+    """Ends recipients of a chunk that cannot be released to a sender: they failed, with the reason. Nothing of them was
+    sent."""
     log.error("a chunk cannot be released", job=job.job_id, chunk=name, recipients=len(positions), why=detail)
 
     def fold(chunk: BulkChunk) -> BulkChunk:

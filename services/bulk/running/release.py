@@ -1,8 +1,9 @@
-"""Handing chunks to the senders: each by one, a few at a time.
+"""Releases chunks to the senders, a few at a time; each chunk is released once.
 
-A chunk that is through makes room for the next: two if it went at once (the sender could do more), every second time none if it
-had to wait long (enough lies there), else one. So a job keeps about a second's worth before its sender, however fast that is, and another
-job's chunk never waits behind more. The tick begins a run and helps out where an event was lost.
+A chunk that ended is replaced by others: by two if it was sent at once (the sender has spare capacity), every second
+time by none if it had to wait long (the queue is long enough), else by one. So a job keeps about one second of messages
+queued at its sender, at any rate, and limits the wait of another job's chunk. The tick starts a run and recovers lost
+events.
 """
 
 from __future__ import annotations
@@ -25,38 +26,41 @@ from services.bulk.running.counts import Totals, apply
 from services.bulk.running.endings import refuse_for_good
 from services.bulk.running.status_string import PENDING
 
-#: Chunks before the sender that a run begins with, and has at least.
+#: Minimum number of chunks released to the sender at the same time; a run starts with as many.
 MIN_CHUNKS_OUT = 4
 MAX_CHUNKS_OUT = 40
-#: A chunk that waited less (s) lets two follow; of those that waited longer than the other, each second lets none.
+#: A chunk that waited less than the first (s) is replaced by two; of those that waited longer than the second, every
+#: second one by none.
 MIN_CHUNK_SECONDS, MAX_CHUNK_SECONDS = 1.0, 4.0
-#: The auto-pause rules are looked at after so many chunks, besides by the tick: a fast job does much between two ticks.
+#: The auto-pause rules are checked every this many chunks, in addition to the tick: a fast job sends much between two
+#: ticks.
 CHECK_SECONDS = 2
-#: What must wait no longer than this (s) waits for the provider.
+#: A deferral of at most this (s) is a wait for the provider.
 SOON_SECONDS = 60
-#: A chunk of which nothing was heard for so long is released again; the ids are the same.
+#: A chunk without any report for this long is released again, with the same ids.
 OVERDUE = timedelta(seconds=90)
 
 
 def followers(number: int, why: str, lag: float, unsent: int, until: float) -> int:
-    """How many chunks follow chunk ``number``, that ended so: it waited ``lag`` seconds, ``unsent`` came back for ``until`` seconds."""
+    """Returns how many chunks to release after chunk ``number`` has ended: it waited ``lag`` seconds; ``unsent``
+    recipients were returned and deferred for ``until`` seconds."""
     if why not in ("done", "wait"):
         return 0
     if why == "wait" and until < SOON_SECONDS:
-        return 0  # the provider does not answer; the tick tries again
+        return 0  # the provider does not respond; the tick retries
     if unsent:
-        return 1  # some have to wait long; others may be able to go
+        return 1  # some are deferred for long; others may be sent now
     if lag < MIN_CHUNK_SECONDS:
         return 2
-    # Those that were released together wait long together: were there none that let one follow, nothing would lie there soon.
+    # Chunks released together wait equally long: if none of them were replaced, the sender's queue would run empty.
     return 1 if lag < MAX_CHUNK_SECONDS or number % CHECK_SECONDS == 0 else 0
 
 
 async def release(
     job: BulkJob, name: str, ctx: Context, *, rerelease: bool = False, only: Sequence[int] | None = None
 ) -> ChunkReleased | None:
-    """Release a chunk that waits (``rerelease``: or one that was released before), or None if there is nothing to release.
-    ``only``: who of it is known not to have been begun with; of others the reports may still be on their way."""
+    """Releases a waiting chunk (``rerelease``: or one already released); None if there is nothing to release. ``only``:
+    the recipients known not to have been started; reports on the others may still arrive."""
     now = ctx.now
 
     def fold(chunk: BulkChunk) -> BulkChunk:
@@ -72,7 +76,7 @@ async def release(
     event = await released(job, folded.after, ctx, only)
     size = event_bytes(event)
     if size > MAX_EVENT_BYTES:
-        # Chunks are cut so that this cannot be; one of an older build would be refused by the bus for ever.
+        # Planning limits the size of chunks; a larger one from an older build would be rejected by the bus every time.
         why = f"The chunk would be an event of {size:,} bytes; {MAX_EVENT_BYTES:,} can go."
         await refuse_for_good(job, name, [who.position for who in event.addressees], why, ctx)
         return None
@@ -80,7 +84,7 @@ async def release(
 
 
 async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[int] | None = None) -> ChunkReleased:
-    """What is said of a chunk that has been released: its recipients that are still pending."""
+    """Returns the event of a released chunk, with its recipients that are still pending."""
     ids = chunk.ids
     positions = [n for n, char in enumerate(chunk.marks) if char == PENDING and (only is None or n in only)]
     rows = await asyncio.gather(*(ctx.get(BulkRecipient, job.job_id, ids[n]) for n in positions))
@@ -112,7 +116,7 @@ async def released(job: BulkJob, chunk: BulkChunk, ctx: Context, only: Sequence[
 
 
 async def next_chunks(job: BulkJob, count: int, ctx: Context) -> list[ChunkReleased]:
-    """Release up to ``count`` chunks that never were; each is taken by one, whoever asks at the same time."""
+    """Releases up to ``count`` chunks that were never released; concurrent callers get different chunks."""
     found: list[ChunkReleased] = []
     while len(found) < count:
         number = await _taken(job, ctx)
@@ -125,7 +129,7 @@ async def next_chunks(job: BulkJob, count: int, ctx: Context) -> list[ChunkRelea
 
 
 async def _taken(job: BulkJob, ctx: Context) -> int | None:
-    """The number of the next chunk, which nobody else takes; None: there is no further one."""
+    """Reserves the number of the next chunk for this caller; None: there is no further one."""
 
     def taken(row: Frontier | None) -> tuple[Write | None, int | None]:
         number = row.next if row else 0
@@ -141,8 +145,8 @@ async def _taken(job: BulkJob, ctx: Context) -> int | None:
 
 
 async def is_due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[str], list[str]]:
-    """Chunks before the frontier that wait although their time has come, and those of which nothing was heard for too long.
-    What was seen may be a moment old: one that waits no more is not released again for that."""
+    """Returns the chunks before the frontier that wait and are due, and those without a report for too long. ``seen``
+    may be slightly outdated; the state is checked again before a release."""
     frontier = await ctx.get(Frontier, job.job_id)
     reached = frontier.next if frontier else 0
     now = ctx.now.timestamp()
@@ -167,7 +171,7 @@ async def is_due_again(job: BulkJob, seen: Totals, ctx: Context) -> tuple[list[s
 
 
 async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased]:
-    """What keeps a running job going: chunks that came back, or were lost, and the first ones."""
+    """Releases what a running job needs: its first chunks, and those that were returned or lost."""
     found: list[ChunkReleased] = []
     in_hand = len(seen.in_state("released"))
     waiting, lost = await is_due_again(job, seen, ctx)
@@ -179,7 +183,7 @@ async def top_up(job: BulkJob, seen: Totals, ctx: Context) -> list[ChunkReleased
 
 
 async def pause_reason_of(job: BulkJob, seen: Totals, ctx: Context) -> str | None:
-    """Which auto-pause rule is pulled, and what it saw; or None."""
+    """Returns the auto-pause rule that applies, with its figures; or None."""
     counts, reasons = seen.of_run()
     why = pause_reason(job.channel, counts, reasons, job.brake_base)
     if why is not None:

@@ -1,5 +1,5 @@
-"""The report of a job: every recipient as CSV, and the figures as JSON, in S3. Written a chunk at a time, whatever the size; on
-the way every recipient is counted once more."""
+"""The report of a job: every recipient as CSV, and the figures as JSON, in S3. Written chunk by chunk for any size;
+every recipient is recounted on the way."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from services.bulk.running.status_string import RANK, STATUS_NAMES, status_of
 
 HEADER = ("row", "recipient id", "contact id", "address", "status", "reason", "what to do", "attempt",
           "sent at", "delivered at", "read at", "message id")  # fmt: skip
-#: Chunks that are read at the same time.
+#: Chunks that are read concurrently.
 MAX_CONCURRENT_READS = 10
 
 log = structlog.get_logger()
 
 
 def names(job: BulkJob) -> list[str]:
-    """All chunks of a job, in the order in which recipients are listed."""
+    """Returns the names of all chunks of a job, in the order in which recipients are listed."""
     return [
         *(chunk_name(n) for n in range(job.progress.chunks)),
         *(skipped_name(n) for n in range(job.progress.skipped_chunks)),
@@ -41,7 +41,7 @@ def names(job: BulkJob) -> list[str]:
 
 
 async def members(job: BulkJob, name: str, ctx: Context) -> tuple[BulkChunk, list[BulkRecipient]] | None:
-    """A chunk with its recipients in their order."""
+    """Returns a chunk with its recipients in order."""
     chunk = await ctx.get(BulkChunk, job.job_id, name)
     if chunk is None:
         return None
@@ -50,7 +50,7 @@ async def members(job: BulkJob, name: str, ctx: Context) -> tuple[BulkChunk, lis
 
 
 def drift(chunk: BulkChunk, rows: Sequence[BulkRecipient]) -> DriftFound | None:
-    """What the chunk says against what its recipients say, if that differs."""
+    """Returns the difference between the chunk's counts and those of its recipients, if any."""
     chars = Counter(RANK[char] for char in chunk.marks)
     ranks = Counter(row.rank for row in rows)
     if chars == ranks:
@@ -63,7 +63,7 @@ def drift(chunk: BulkChunk, rows: Sequence[BulkRecipient]) -> DriftFound | None:
 
 
 async def audited(job: BulkJob, name: str, ctx: Context) -> DriftFound | None:
-    """Count a chunk's recipients. What moves right now is looked at again before it is called a drift."""
+    """Counts a chunk's recipients. A chunk that changes meanwhile is counted again before a drift is reported."""
     found = None
     for attempt in range(3):
         if attempt:
@@ -77,7 +77,7 @@ async def audited(job: BulkJob, name: str, ctx: Context) -> DriftFound | None:
 
 
 async def write_report(job: BulkJob, order: int, ctx: Context) -> list[Event]:
-    """Write it; returns what is said. The newest order wins; writing again is harmless."""
+    """Writes the report; returns the events to publish. The highest order wins. Idempotent."""
     files = Files(ctx)
     key = f"jobs/{job.job_id}/report-{order}"
     found: list[DriftFound] = []

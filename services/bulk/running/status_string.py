@@ -1,7 +1,7 @@
-"""The marks of a chunk: one letter for each of its recipients, in order. Pure.
+"""The status string of a chunk: one status character for each of its recipients, in order. Pure.
 
-A mark only ever moves up its rank, whatever the order and number of reports; only a decision of ours (to try again what
-failed) sets one back. What a job counts is the marks, so its counts always come to the number of its recipients.
+A status character only rises in rank, whatever the order and number of reports; only a retry of failed recipients
+resets one. A job's counts are computed from the status strings, so their sum is always the number of its recipients.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from libs.messaging.vocabulary import Status
 
 PENDING, CLAIMED, STOPPED, UNCERTAIN, SENT = "p", "w", "x", "u", "s"
 FAILED, SKIPPED, DELIVERED, READ = "f", "k", "d", "r"
-#: ``w`` waits at its sender: it did not go out, and may not yet (night, a cap, a budget). ``x`` may be our own belief that a
-#: recipient was not begun with when the job was stopped; a sender that knows better wins.
+#: ``w``: deferred by its sender, not yet sent (quiet hours, a cap, a budget). ``x``: stopped with the job; it may be an
+#: assumption that the recipient was not started, so a sender's report replaces it.
 RANK = {"p": 0, "w": 1, "x": 2, "u": 3, "s": 5, "k": 6, "f": 6, "d": 7, "r": 8}
-#: The words that a job shows; their counts are those of the law.
+#: The status names in a job's counts; they are those of the conservation law.
 STATUS_NAMES = ("pending", "claimed", "uncertain", "sent", "delivered", "read", "failed", "skipped", "cancelled")
 _OF_STATUS: dict[Status, str] = {
     Status.DEFERRED: "w",
@@ -43,7 +43,7 @@ _NAME_OF_CHAR = {
 
 
 def char_of(status: Status) -> str | None:
-    """The mark that a report leads to; None while nothing definite is known (queued, claimed)."""
+    """Returns the status character of a report; None if the report is not definite (queued, claimed)."""
     return _OF_STATUS.get(status)
 
 
@@ -56,13 +56,13 @@ def with_char(chars: str, position: int, char: str) -> str:
 
 
 def status_of(char: str, in_hand: bool) -> str:
-    """What a recipient is shown as. Without a report it is ``claimed`` while its chunk is with a sender, else ``pending``;
-    so is what the sender has put off."""
+    """Returns the status name of a recipient. Without a report it is ``claimed`` while its chunk is with a sender, else
+    ``pending``; the same applies to a deferred recipient."""
     return _NAME_OF_CHAR.get(char) or ("claimed" if in_hand else "pending")
 
 
 def counts_of(chars: str, in_hand: bool) -> dict[str, int]:
-    """Word -> how many; words without any are left out."""
+    """Returns status name -> count, without zeros."""
     found: Counter[str] = Counter()
     for char, number in Counter(chars).items():
         found[status_of(char, in_hand)] += number

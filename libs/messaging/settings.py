@@ -131,7 +131,7 @@ class MessagingSettings(SettingsGroup):
         return [identity.id for identity in self.senders_of(channel).identities]
 
     def is_at_meta(self, number: str) -> bool:
-        return self.senders_of("whatsapp").identity(number).kind == AT_META
+        return any(each.id == number and each.kind == AT_META for each in self.senders_of("whatsapp").identities)
 
     @property
     def whatsapp_limits(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ from libs.common.clock import monotonic
 from libs.common.declare.names import Names
 
 #: A receipt whose word nobody knows, so that something is counted.
-UNKNOWN = ROOT / "services/inbound/channels/cases/sms/sms.event.type-of-tomorrow.json"
+UNKNOWN = ROOT / "services/inbound/channels/cases/sms-voice/sms.event.type-of-tomorrow.json"
 COUNTED = 'wecare_inbound_unknown_total{channel="sms",kind="status",word="TEXT_TELEPORTED"} 1'
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 

@@ -14,7 +14,7 @@ from libs.common.testing.world import World
 from libs.messaging.content import MAX_EMAIL_BYTES, Email, Raw
 from libs.messaging.events.inbound import AddressSuppressed, EmailStored, MessageReceived, ReceiptReceived
 from services.inbound.channels.email import translate as email
-from services.inbound.channels.email.mime import read
+from services.inbound.parsing.mail.mime import read
 from services.inbound.service import service
 
 CASES = Path("services/inbound/channels/cases/email")

@@ -21,9 +21,9 @@ from libs.common.isolated import MIB, Isolated
 from libs.common.testing.world import World
 from libs.messaging.content import Email, Raw
 from libs.messaging.events.inbound import MessageReceived
-from services.inbound.channels.email import mail_reader as mail
-from services.inbound.channels.email.html import text_of
-from services.inbound.channels.email.mime import read
+from services.inbound.parsing.mail import reader as mail
+from services.inbound.parsing.mail.html import text_of
+from services.inbound.parsing.mail.mime import read
 from services.inbound.service import service
 from tests.services.inbound.test_email_feed import BUCKET, sample
 

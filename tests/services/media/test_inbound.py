@@ -23,7 +23,7 @@ from libs.messaging.events.messages import MessageDeleted
 from libs.simulator import demo
 from libs.simulator.app import Simulator
 from libs.simulator.core import Settings as SimulatorSettings
-from services.inbound.channels.email.mime import read
+from services.inbound.parsing.mail.mime import read
 from services.media import sources
 from services.media.model import MediaFile, inbound_id
 from services.media.service import service

@@ -8,8 +8,8 @@ from libs.common.errors import Poison, RetryLater
 from libs.common.handle.context import Context
 from libs.common.isolated import MAX_WAIT_SECONDS, NoSlot
 from libs.messaging.events.inbound import EmailStored, MessageReceived
-from services.inbound.channels.email.mail_reader import read_apart
 from services.inbound.channels.email.received import message_of
+from services.inbound.parsing.mail.reader import read_apart
 
 #: The largest mail that SES receives.
 MAX_MAIL_BYTES = 40 * 1024 * 1024

@@ -19,9 +19,9 @@ from libs.messaging.channels import Channel
 from libs.messaging.content import Content
 from libs.messaging.events.inbound import AccountNoticed, EmailStored, MessageReceived
 from services.inbound.channels.email.members import RECEIVED
-from services.inbound.channels.email.mime import Mime, read
 from services.inbound.contract import Keyed
 from services.inbound.parsing.fields import Json, an_object, iso_moment, needed, objects, optional
+from services.inbound.parsing.mail.mime import Mime, read
 from services.inbound.parsing.members import unknown, with_unknown_members
 
 _SCANS = ("spam", "virus", "spf", "dkim", "dmarc")

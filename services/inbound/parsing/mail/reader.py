@@ -12,7 +12,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from libs.common.isolated import MIB, Isolated, OverLimit, ReaderFailed
-from services.inbound.channels.email.mime import Mime, read, unreadable
+from services.inbound.parsing.mail.mime import Mime, read, unreadable
 
 MAX_INLINE_BYTES = 8_192
 _MIME = TypeAdapter(Mime)

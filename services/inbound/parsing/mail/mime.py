@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.messaging.content import MAX_EMAIL_BYTES, Content, Email, File, Raw
 from libs.messaging.mime import parsed, parts_of
-from services.inbound.channels.email.html import text_of
+from services.inbound.parsing.mail.html import text_of
 
 #: Maximum of the text and of the HTML; both together fit an event.
 MAX_PART_LENGTH = MAX_EMAIL_BYTES // 2

@@ -17,8 +17,8 @@ T = TypeVar("T", bound=Item)
 R = TypeVar("R")
 
 MAX_TRIES = 20
-#: Full jitter under a bound that grows by this much with each try.
-PAUSE_SECONDS = 0.005
+#: Full jitter under a bound that doubles with each try.
+PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.005, 0.25
 
 _random = random.SystemRandom().random
 
@@ -36,7 +36,7 @@ async def compare_and_swap(
     row = row or await ctx.get(model, *key)
     for attempt in range(MAX_TRIES):
         if attempt:
-            await asyncio.sleep(_random() * PAUSE_SECONDS * attempt)
+            await asyncio.sleep(_random() * min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2**attempt))
         op, result = change(row)
         if op is None:
             return result

@@ -173,7 +173,7 @@ async def test_a_mail_that_takes_seconds_keeps_nobody_else_from_being_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(feeds, "_TRANSLATORS", Isolated(cpu_seconds=1, wait_seconds=60, output_bytes=4 * MIB))
-    body = json.dumps(reported(nested(250, 56_000)))
+    body = json.dumps(reported(nested(800, 50_000)))
     assert len(body) < 262_144, "as long as SNS takes them"
     async with World([service], times=1) as world:
         assert await slowest_turn(world.feed("email", body)) < 1
